@@ -1,0 +1,224 @@
+//! Reads the keys of a map one by one: types, ranges, defaults, and at the end the keys nobody asked for.
+//!
+//! A caller names each key once, with its default and its range; this is the one place where they stand.
+//! A wrong value adds a [`Problem`](super::Problem) and reads as its default, so that reading goes on and
+//! all complaints are made at once. Whoever calls must look at [`Problems`] before using what was read.
+
+use super::{Entry, Node, Origin, Problems, Value, nearest};
+use indexmap::IndexMap;
+use std::{collections::BTreeSet, fmt::Display, ops::RangeBounds};
+
+/// The keys of one map, being read.
+pub struct Fields<'a> {
+    map: &'a IndexMap<String, Entry>,
+    origin: Origin,
+    /// What the map is, for messages: ``stage `search` ``.
+    what: String,
+    asked: BTreeSet<&'static str>,
+    problems: &'a mut Problems,
+}
+
+static NO_KEYS: std::sync::LazyLock<IndexMap<String, Entry>> = std::sync::LazyLock::new(IndexMap::new);
+
+impl<'a> Fields<'a> {
+    /// Starts reading `node`, which should be a map; nothing at all reads as an empty one.
+    pub fn open(node: &'a Node, what: impl Into<String>, problems: &'a mut Problems) -> Self {
+        let what = what.into();
+        let map = match &node.value {
+            Value::Map(map) => map,
+            Value::Null => &NO_KEYS,
+            other => {
+                problems.add(&node.origin, format!("{what} must be a map, found {}", other.type_name()));
+                &NO_KEYS
+            }
+        };
+        Self { map, origin: node.origin.clone(), what, asked: BTreeSet::new(), problems }
+    }
+
+    /// The raw node of `key`, or `None` where it is absent or null.
+    pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
+        self.asked.insert(key);
+        self.map.get(key).map(|entry| &entry.node).filter(|node| node.value != Value::Null)
+    }
+
+    /// As [`node`](Self::node); absence is a problem.
+    pub fn required_node(&mut self, key: &'static str) -> Option<&'a Node> {
+        let node = self.node(key);
+        if node.is_none() {
+            self.problems.add(&self.origin, format!("{} lacks the key `{key}`", self.what));
+        }
+        node
+    }
+
+    /// A whole number inside `range`.
+    pub fn integer<T>(&mut self, key: &'static str, default: T, range: impl RangeBounds<T>, expected: &str) -> T
+    where
+        T: TryFrom<i64> + PartialOrd + Display,
+    {
+        let Some(node) = self.node(key) else { return default };
+        if let Value::Integer(value) = node.value
+            && let Ok(value) = T::try_from(value)
+            && range.contains(&value)
+        {
+            return value;
+        }
+        self.wrong(key, node, expected);
+        default
+    }
+
+    /// A finite number inside `range`; a whole number counts.
+    pub fn number(&mut self, key: &'static str, default: f64, range: impl RangeBounds<f64>, expected: &str) -> f64 {
+        let Some(node) = self.node(key) else { return default };
+        let value = match node.value {
+            Value::Float(value) => value,
+            Value::Integer(value) => value as f64,
+            _ => f64::NAN,
+        };
+        if value.is_finite() && range.contains(&value) {
+            return value;
+        }
+        self.wrong(key, node, expected);
+        default
+    }
+
+    pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(node) = self.node(key) else { return default };
+        if let Value::Bool(value) = node.value {
+            return value;
+        }
+        self.wrong(key, node, "true or false");
+        default
+    }
+
+    /// Text, or `None` where the key is absent.
+    pub fn text(&mut self, key: &'static str) -> Option<String> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => {
+                self.wrong(key, node, "text");
+                None
+            }
+        }
+    }
+
+    /// Text that must be there; the empty string stands in after the complaint.
+    pub fn required_text(&mut self, key: &'static str) -> String {
+        if self.required_node(key).is_some() { self.text(key).unwrap_or_default() } else { String::new() }
+    }
+
+    /// One of `choices`, each a word and what it stands for.
+    pub fn choice<T: Clone>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
+        let Some(node) = self.node(key) else { return default };
+        let word = match &node.value {
+            Value::Text(word) => word.clone(),
+            Value::Bool(word) => word.to_string(),
+            Value::Integer(word) => word.to_string(),
+            _ => String::new(),
+        };
+        if let Some((_, value)) = choices.iter().find(|(name, _)| *name == word) {
+            return value.clone();
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let all = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        match nearest(&word, names) {
+            Some(name) => self.problems.add_with_hint(
+                &node.origin,
+                format!("`{key}` must be one of {all}, found {}", quote(node)),
+                format!("did you mean `{name}`?"),
+            ),
+            None => self.wrong(key, node, &format!("one of {all}")),
+        }
+        default
+    }
+
+    /// A list of texts; a single text reads as a list of one.
+    pub fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let node = self.node(key)?;
+        let items = match &node.value {
+            Value::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            match &item.value {
+                Value::Text(text) => texts.push(text.clone()),
+                _ => self.wrong(key, item, "text"),
+            }
+        }
+        Some(texts)
+    }
+
+    /// Complains about `node`, the value of `key`: ``… must be EXPECTED, found `…` ``.
+    pub fn wrong(&mut self, key: &str, node: &Node, expected: &str) {
+        self.problems.add(&node.origin, format!("`{key}` must be {expected}, found {}", quote(node)));
+    }
+
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The place of `key`'s value where it was written, of the whole map otherwise.
+    pub fn origin_of(&self, key: &str) -> &Origin {
+        self.map.get(key).map_or(&self.origin, |entry| &entry.node.origin)
+    }
+
+    pub fn problems(&mut self) -> &mut Problems {
+        self.problems
+    }
+
+    /// Says which keys were never asked for, each with the nearest that was.
+    pub fn close(self) {
+        for (key, entry) in self.map {
+            if self.asked.contains(key.as_str()) {
+                continue;
+            }
+            let message = format!("unknown key `{key}` in {}", self.what);
+            match nearest(key, self.asked.iter().copied()) {
+                Some(near) => self.problems.add_with_hint(&entry.key, message, format!("did you mean `{near}`?")),
+                None => {
+                    let all = self.asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+                    self.problems.add_with_hint(&entry.key, message, format!("the keys are {all}"));
+                }
+            }
+        }
+    }
+}
+
+/// A value as it reads in a message: `` `0.5` ``, or its type where it is long.
+fn quote(node: &Node) -> String {
+    match &node.value {
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Integer(value) => format!("`{value}`"),
+        Value::Float(value) => format!("`{value}`"),
+        Value::Text(value) => format!("`{value}`"),
+        other => other.type_name().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once_with_its_place() {
+        let node = Node::parse("p.yaml", "epochs: -1\nrate: .nan\nbath: 3\nmixing: softmx\n").unwrap();
+        let mut problems = Problems::new();
+        let mut fields = Fields::open(&node, "stage `search`", &mut problems);
+        assert_eq!(fields.integer("epochs", 50_usize, 1.., "a whole number from 1"), 50);
+        assert_eq!(fields.number("rate", 0.025, 0.0.., "a number from 0"), 0.025);
+        assert_eq!(fields.integer("batch", 64_usize, 1.., "a whole number from 1"), 64);
+        assert_eq!(fields.choice("mixing", 0, &[("softmax", 0), ("sigmoid", 1)]), 0);
+        fields.close();
+        let said: Vec<String> = problems.iter().map(|p| format!("{} {} {:?}", p.origin, p.message, p.hint)).collect();
+        assert_eq!(
+            said,
+            [
+                "p.yaml:1:9 `epochs` must be a whole number from 1, found `-1` None",
+                "p.yaml:2:7 `rate` must be a number from 0, found `NaN` None",
+                "p.yaml:4:9 `mixing` must be one of `softmax`, `sigmoid`, found `softmx` Some(\"did you mean `softmax`?\")",
+                "p.yaml:3:1 unknown key `bath` in stage `search` Some(\"did you mean `batch`?\")",
+            ]
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! What happens during a run, as data. The runner and the stages emit; listeners (`observe`, logs) show.
+
+use std::time::Duration;
+
+/// One thing that happened, with the time since the run began.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Event {
+    pub elapsed: Duration,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    RunStarted {
+        pipeline: String,
+        /// How many stage members the run has.
+        stages: usize,
+        store: String,
+    },
+    /// Another process works on the same key; this one waits for it.
+    StageWaiting {
+        stage: String,
+    },
+    /// A stage's work begins. `reasons` says why it was not answered from the store, a line each.
+    StageStarted {
+        stage: String,
+        kind: String,
+        position: usize,
+        reasons: Vec<String>,
+    },
+    /// The stage found a checkpoint and goes on from it, for example from `epoch 3`.
+    StageResumed {
+        stage: String,
+        at: String,
+    },
+    Progress {
+        stage: String,
+        progress: Progress,
+    },
+    /// An epoch is complete; metrics in the order to show them.
+    EpochFinished {
+        stage: String,
+        epoch: usize,
+        epochs: usize,
+        metrics: Vec<(String, f64)>,
+    },
+    CheckpointSaved {
+        stage: String,
+        step: u64,
+    },
+    Warning {
+        stage: Option<String>,
+        message: String,
+    },
+    StageFinished {
+        stage: String,
+        kind: String,
+        position: usize,
+        outcome: Outcome,
+        summary: Option<String>,
+    },
+    RunFinished {
+        cached: usize,
+        ran: usize,
+        failed: usize,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Answered from the store.
+    Cached,
+    /// Worked `wall` long in this process; `resumed` names the place it went on from.
+    Ran {
+        wall: Duration,
+        resumed: Option<String>,
+    },
+    Failed {
+        message: String,
+    },
+    /// Stopped by a signal; a rerun goes on from the last checkpoint.
+    Interrupted,
+    /// Not tried, since a stage it reads failed or was interrupted.
+    Skipped {
+        because: String,
+    },
+}
+
+/// How far a stage is. Absent figures are unknown, never zero.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Progress {
+    /// Epochs completed before this one, and in all.
+    pub epoch: usize,
+    pub epochs: usize,
+    /// Steps completed in this epoch, and in an epoch.
+    pub step: usize,
+    pub steps: usize,
+    pub images_per_second: Option<f64>,
+    /// Running mean over the epoch so far.
+    pub loss: Option<f64>,
+    pub accuracy_percent: Option<f64>,
+    /// Estimated time to the end of the stage.
+    pub remaining: Option<Duration>,
+}
+
+/// Something that hears events. Runs on the thread that emits: be quick.
+pub trait Listener: Send + Sync {
+    fn hear(&self, event: &Event);
+}

@@ -1,0 +1,64 @@
+//! What a stage is to the runner.
+
+use super::Context;
+use crate::store::Digest;
+use std::path::PathBuf;
+
+/// One piece of work with hashed parameters. Stage kinds implement this in `stages/`.
+pub trait Stage: Send + Sync {
+    /// The hashed parameters with every default filled in: canonical, so that two ways to write one thing agree.
+    fn params(&self) -> serde_json::Value;
+
+    /// What the stage reads besides other stages' outputs: name → content, hashed into the key.
+    fn resources(&self) -> Vec<(String, Resource)> {
+        Vec::new()
+    }
+
+    /// Backend and precision where they decide the bits of the result: `{"backend": "cpu", "precision": "f32"}`.
+    fn numerics(&self) -> Option<serde_json::Value> {
+        None
+    }
+
+    /// Does the work: reads inputs, publishes outputs and metrics through `context`.
+    fn run(&self, context: &mut Context<'_>) -> Result<(), StageError>;
+}
+
+/// Something a stage reads that no stage made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// A file, or a folder (all files below it): hashed once, then remembered by path, size, mtime and inode.
+    Path(PathBuf),
+    /// Content that is already in memory, by its digest.
+    Content(Digest),
+}
+
+/// Why a stage did not finish. The kind decides the exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The input is wrong or missing: exit code 3.
+    #[error("{message}")]
+    Input { message: String, hint: Option<String> },
+    /// The work itself failed: exit code 1.
+    #[error("{message}")]
+    Failed {
+        message: String,
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The store could not be read or written: exit code 4.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// A signal asked to stop; the checkpoint is saved.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl StageError {
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::Input { message: message.into(), hint: None }
+    }
+
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), source: None }
+    }
+}

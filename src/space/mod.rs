@@ -1,0 +1,3 @@
+//! The search-space language: what is searched, as data.
+
+pub mod network;

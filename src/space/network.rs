@@ -1,0 +1,220 @@
+//! A network with nothing left open: every label, width, stride and size decided.
+//!
+//! A space file, a skeleton and either "all candidates" (a supernet) or a genotype (a discrete network) are
+//! lowered to this tree. `model` executes it, `cost` sums over it, and its labels are the names of tensors
+//! in files. It holds no tensor itself.
+
+/// A feature map's channels and sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeatureMap {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+/// A whole network: stem, blocks, head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    pub input: FeatureMap,
+    pub classes: usize,
+    /// Stems in turn, each reading the one before; the outputs of the last two are the first cell's two
+    /// inputs (the same output twice where there is one stem).
+    pub stems: Vec<Chain>,
+    pub blocks: Vec<Block>,
+    /// Ends in class scores.
+    pub head: Chain,
+    /// Reads the output of block `after`; used in training only.
+    pub auxiliary: Option<Auxiliary>,
+    /// The tables of architecture parameters, empty in a discrete network.
+    pub alphas: Vec<AlphaTable>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Auxiliary {
+    pub after: usize,
+    pub head: Chain,
+}
+
+/// One row an edge, one column a candidate, shared by all cells that name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlphaTable {
+    /// `alphas_normal`
+    pub label: String,
+    /// The cell kind it belongs to.
+    pub kind: String,
+    /// Candidates of each edge, in the order of the table's columns.
+    pub candidates: Vec<Vec<String>>,
+}
+
+impl AlphaTable {
+    pub fn rows(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// Widest edge; narrower edges leave their last columns unused.
+    pub fn columns(&self) -> usize {
+        self.candidates.iter().map(Vec::len).max().unwrap_or(0)
+    }
+}
+
+/// A step of the body. The outputs of all stems and blocks form one list of states.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    Cell(Cell),
+    /// A fixed chain that reads the newest state.
+    Fixed(Chain),
+}
+
+/// A cell: input adapters, mixed (or chosen) edges, output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// `normal`
+    pub kind: String,
+    /// Adapters of the cell's inputs, oldest state first: DARTS has two (the cell before the last, and the
+    /// last), NAS-Bench-201 one that does nothing. Their outputs are states 0, 1, …
+    pub inputs: Vec<Chain>,
+    /// Edges in the order of the alpha table's rows: by target, then by source.
+    pub edges: Vec<Edge>,
+    /// States that are not inputs; state `inputs.len() + n` is the sum of its incoming edges.
+    pub nodes: usize,
+    pub output: CellOutput,
+    pub size: FeatureMap,
+    /// The alpha table of the cell; an index into [`Network::alphas`], absent in a discrete network.
+    pub alphas: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum CellOutput {
+    /// Channel concatenation of these states.
+    Concat(Vec<usize>),
+    /// Sum of these states (a single state is that state).
+    Sum(Vec<usize>),
+}
+
+/// An edge between two states of a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    pub source: usize,
+    pub target: usize,
+    /// All candidates in a supernet, one in a discrete network.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One operation on an edge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// `sep_conv_3x3`
+    pub operation: String,
+    pub chain: Chain,
+}
+
+impl Candidate {
+    /// Whether the candidate hands its input on unchanged (drop path leaves such edges alone).
+    pub fn is_identity(&self) -> bool {
+        self.chain.layers.iter().all(|layer| layer.kind == LayerKind::Identity)
+    }
+
+    /// Whether the candidate contributes nothing.
+    pub fn is_zero(&self) -> bool {
+        self.chain.layers.iter().any(|layer| matches!(layer.kind, LayerKind::Zero { .. }))
+    }
+}
+
+/// Layers in sequence; an empty chain is the identity.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chain {
+    pub layers: Vec<Layer>,
+}
+
+/// One primitive at one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Prefix of its tensors' names, without the final `.weight`: `cells.0._ops.3.op.1`. Empty where the layer has no tensors.
+    pub label: String,
+    pub kind: LayerKind,
+    pub input: FeatureMap,
+    pub output: FeatureMap,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum LayerKind {
+    Identity,
+    /// Zeros of the output's shape.
+    Zero {
+        stride: usize,
+    },
+    Relu,
+    /// Any convolution. Depthwise where `groups` equals both widths, pointwise where the kernel is 1x1.
+    /// Tensors: `weight` `[out, in / groups, kh, kw]`, and `bias` `[out]` where `bias`.
+    Conv(Conv),
+    /// Two 1x1 convolutions of stride 2 on the input and on the input shifted by one pixel in both axes,
+    /// concatenated. Tensors `{first}.weight` and `{second}.weight`, each `[out / 2, in, 1, 1]` (the second takes
+    /// the odd channel); `first` and `second` are whole prefixes, as `label` is elsewhere.
+    FactorizedReduce {
+        first: String,
+        second: String,
+    },
+    /// Tensors: `running_mean`, `running_var`, and `weight`, `bias` where `affine`, each `[channels]`.
+    BatchNorm {
+        affine: bool,
+    },
+    MaxPool(Pool),
+    /// The padding is not counted.
+    AvgPool(Pool),
+    /// `[n, c, h, w]` → `[n, c, 1, 1]`
+    GlobalAvgPool,
+    /// Reads `[n, c, h, w]` flattened. Tensors: `weight` `[out, in]`, `bias` `[out]`.
+    Linear,
+    /// Sum of chains that read the same input.
+    Sum(Vec<Chain>),
+    /// Channel concatenation of chains that read the same input.
+    Concat(Vec<Chain>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+    pub bias: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+}
+
+/// A named tensor of a network, as [`Network::tensors`] lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// `cells.0._ops.3.op.1.weight`
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub role: TensorRole,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TensorRole {
+    /// Learned; a convolution or linear weight with its fan-in (inputs of one output value).
+    Weight { fan_in: usize },
+    /// Learned; the bias of a convolution or linear layer with the fan-in of its weight.
+    Bias { fan_in: usize },
+    /// Learned; batch norm's scale, 1 at first.
+    Scale,
+    /// Learned; batch norm's shift, 0 at first.
+    Shift,
+    /// Not learned: batch norm's running mean, 0 at first.
+    RunningMean,
+    /// Not learned: batch norm's running variance, 1 at first.
+    RunningVar,
+}
+
+impl TensorRole {
+    pub fn is_learned(self) -> bool {
+        !matches!(self, Self::RunningMean | Self::RunningVar)
+    }
+}
