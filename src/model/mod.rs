@@ -1,1 +1,20 @@
-//! (room) model
+//! Networks on burn: a lowered [`Network`](crate::space::network::Network) is interpreted, layer by layer.
+//!
+//! Nothing here owns a file or a data set. Tensors live outside the network, in [`TensorGroup`]s: all weights in
+//! one vector, all running statistics in one, all alphas in one. What a paper writes as *w* and *α* is one tensor
+//! each, so that an optimiser, a checkpoint or a finite difference is a line of arithmetic.
+
+mod device;
+mod forward;
+mod initialise;
+mod mixing;
+mod supernet;
+mod tensor_group;
+
+pub use device::{DeviceError, DeviceName};
+pub use forward::{Forward, Mode};
+pub use initialise::{initial_alphas, initial_running, initial_weights};
+pub use mixing::Mixing;
+pub use supernet::{Model, Output};
+pub(crate) use tensor_group::host;
+pub use tensor_group::{Layout, TensorGroup, Views};

@@ -1,1 +1,7 @@
-//! (room) tasks
+//! What a network is for. A task gives the batches, the loss and the metrics; strategies and spaces do not know it.
+//!
+//! Image classification is here; super-resolution, speech recognition and policy learning have the same shape.
+
+mod classification;
+
+pub use classification::{Batch, Classification, Score, cross_entropy};

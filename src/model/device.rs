@@ -1,0 +1,93 @@
+//! The device of a run, from the word a person writes.
+
+use burn::tensor::Device;
+use std::{fmt, str::FromStr};
+
+/// `cpu`, `cuda`, or `cuda:1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceName {
+    Cpu,
+    Cuda { index: usize },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error("`{0}` is not a device; devices are `cpu`, `cuda` and `cuda:INDEX`")]
+    Unknown(String),
+    #[error("this build has no CUDA: build with `cargo build --release --features cuda`, or use `device: cpu`")]
+    NotBuilt,
+    #[error("no CUDA device `{index}` found ({found} present): is an NVIDIA driver installed, and does `nvidia-smi` list the GPU?")]
+    NoGpu { index: usize, found: usize },
+}
+
+impl FromStr for DeviceName {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "cuda" => Ok(Self::Cuda { index: 0 }),
+            Some(("cuda", index)) => {
+                index.parse().map(|index| Self::Cuda { index }).map_err(|_| DeviceError::Unknown(text.to_owned()))
+            }
+            _ => Err(DeviceError::Unknown(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda { index } => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl DeviceName {
+    /// The word that enters keys: the kind of device without its index.
+    pub fn backend(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda { .. } => "cuda",
+        }
+    }
+
+    /// The burn device, without autodiff.
+    ///
+    /// # Errors
+    /// A CUDA device in a build without CUDA, or on a machine without that GPU.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        match self {
+            Self::Cpu => Ok(Device::flex()),
+            Self::Cuda { index } => open_cuda(index),
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(index: usize) -> Result<Device, DeviceError> {
+    // Asking first: opening a device on a machine without a driver panics inside burn.
+    let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
+    if index < found { Ok(Device::cuda(index)) } else { Err(DeviceError::NoGpu { index, found }) }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_index: usize) -> Result<Device, DeviceError> {
+    Err(DeviceError::NotBuilt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_others_are_refused() {
+        for name in ["cpu", "cuda:0", "cuda:3"] {
+            assert_eq!(name.parse::<DeviceName>().unwrap().to_string(), name);
+        }
+        for name in ["gpu", "cuda:", "cuda:x", ""] {
+            assert!(name.parse::<DeviceName>().is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One pass through layers: which primitive is which operator.
+
+use super::{TensorGroup, Views};
+use crate::{
+    kernels::Kernels,
+    space::network::{Chain, Layer, LayerKind},
+};
+use burn::tensor::{Tensor, activation, module};
+use std::cell::RefCell;
+
+/// Batch norm's epsilon and the weight of a new batch in the running statistics (PyTorch's defaults, which both
+/// reference code bases keep).
+const EPSILON: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+/// Whether batch norm looks at the batch or at the running statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Train,
+    Evaluate,
+}
+
+/// One pass: the tensors it reads, and the batch statistics it leaves behind.
+pub struct Forward<'a> {
+    kernels: Kernels,
+    mode: Mode,
+    weights: &'a Views,
+    running: &'a Views,
+    /// For each running statistic, what this batch had.
+    observed: RefCell<Vec<Option<Tensor<1>>>>,
+}
+
+impl<'a> Forward<'a> {
+    pub fn new(kernels: Kernels, mode: Mode, weights: &'a Views, running: &'a Views) -> Self {
+        Self { kernels, mode, weights, running, observed: RefCell::new(vec![None; running.len()]) }
+    }
+
+    /// Layers in sequence.
+    ///
+    /// # Shapes
+    /// `[batch, c, h, w]` → the last layer's `output`
+    pub fn chain(&self, chain: &Chain, x: Tensor<4>) -> Tensor<4> {
+        chain.layers.iter().fold(x, |x, layer| self.layer(layer, x))
+    }
+
+    fn layer(&self, layer: &Layer, x: Tensor<4>) -> Tensor<4> {
+        match &layer.kind {
+            LayerKind::Identity => x,
+            LayerKind::Zero { .. } => {
+                let (batch, size) = (x.dims()[0], layer.output);
+                Tensor::zeros([batch, size.channels, size.height, size.width], &x.device())
+            }
+            LayerKind::Relu => activation::relu(x),
+            LayerKind::Conv(conv) => {
+                let weight = self.weights.get(&format!("{}.weight", layer.label));
+                let bias = conv.bias.then(|| self.weights.get(&format!("{}.bias", layer.label)));
+                self.kernels.conv(x, weight, bias, conv)
+            }
+            LayerKind::FactorizedReduce { first, second } => self.factorized_reduce(first, second, x),
+            LayerKind::BatchNorm { .. } => self.batch_norm(&layer.label, x),
+            LayerKind::MaxPool(pool) => self.kernels.max_pool(x, pool),
+            LayerKind::AvgPool(pool) => self.kernels.avg_pool(x, pool),
+            LayerKind::GlobalAvgPool => {
+                let [batch, channels, height, width] = x.dims();
+                x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels, 1, 1])
+            }
+            LayerKind::Linear => {
+                let weight = self.weights.get::<2>(&format!("{}.weight", layer.label));
+                let bias = self.weights.get::<1>(&format!("{}.bias", layer.label));
+                let batch = x.dims()[0];
+                let [classes, features] = weight.dims();
+                let scores = module::linear(x.reshape([batch, features]), weight.transpose(), Some(bias));
+                scores.reshape([batch, classes, 1, 1])
+            }
+            LayerKind::Sum(chains) => chains
+                .iter()
+                .map(|chain| self.chain(chain, x.clone()))
+                .reduce(|sum, term| sum + term)
+                .unwrap_or(x),
+            LayerKind::Concat(chains) => {
+                Tensor::cat(chains.iter().map(|chain| self.chain(chain, x.clone())).collect(), 1)
+            }
+        }
+    }
+
+    /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the other odd ones.
+    fn factorized_reduce(&self, first: &str, second: &str, x: Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = x.dims();
+        let shifted = x.clone().slice([.., .., 1..height, 1..width].map(burn::tensor::Slice::from));
+        let halve = |label: &str, x| {
+            let weight: Tensor<4> = self.weights.get(&format!("{label}.weight"));
+            self.kernels.strided_pointwise(x, weight)
+        };
+        Tensor::cat(vec![halve(first, x), halve(second, shifted)], 1)
+    }
+
+    fn batch_norm(&self, label: &str, x: Tensor<4>) -> Tensor<4> {
+        let scale = self.weights.find::<1>(&format!("{label}.weight"));
+        let shift = self.weights.find::<1>(&format!("{label}.bias"));
+        let (mean, variance) = (format!("{label}.running_mean"), format!("{label}.running_var"));
+        if self.mode == Mode::Evaluate {
+            let (mean, variance) = (self.running.get::<1>(&mean), self.running.get::<1>(&variance));
+            return self.kernels.batch_norm_evaluate(x, scale, shift, mean, variance, EPSILON);
+        }
+        let [batch, _, height, width] = x.dims();
+        let count = (batch * height * width) as f64;
+        let normalised = self.kernels.batch_norm_train(x, scale, shift, EPSILON);
+        // The running variance is unbiased, the one that normalises is not. A single value has no variance.
+        let unbiased = normalised.variance.inner().mul_scalar(count / (count - 1.0).max(1.0));
+        self.observe(&mean, normalised.mean.inner());
+        self.observe(&variance, unbiased);
+        normalised.output
+    }
+
+    fn observe(&self, name: &str, value: Tensor<1>) {
+        let at = self.running.position(name).expect("a batch norm's running statistics are in the group");
+        self.observed.borrow_mut()[at] = Some(value);
+    }
+
+    /// The running statistics after this pass: `0.9 · old + 0.1 · batch` where a batch norm ran, as they were elsewhere.
+    pub fn running_after(self, running: &TensorGroup) -> Tensor<1> {
+        let observed = self.observed.into_inner();
+        if observed.iter().all(Option::is_none) {
+            return running.values();
+        }
+        let kept = observed.iter().enumerate().map(|(at, value)| value.clone().unwrap_or(self.running.flat(at)));
+        let batch = Tensor::cat(kept.collect(), 0);
+        running.values().mul_scalar(1.0 - MOMENTUM) + batch.mul_scalar(MOMENTUM)
+    }
+}

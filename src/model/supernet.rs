@@ -1,0 +1,146 @@
+//! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
+
+use super::{Forward, TensorGroup, Views};
+use crate::{
+    kernels::Kernels,
+    space::network::{Block, Cell, CellOutput, Edge, Network},
+};
+use burn::tensor::Tensor;
+
+/// A lowered network and the operators that compute it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub network: Network,
+    pub kernels: Kernels,
+}
+
+/// What a pass gives.
+pub struct Output {
+    /// `[batch, classes]`
+    pub logits: Tensor<2>,
+    /// The auxiliary head's scores, `[batch, classes]`, where the network has one and trains.
+    pub auxiliary: Option<Tensor<2>>,
+    /// The running statistics after the pass, `[layout.len()]`: those that came in, in evaluation.
+    pub running: Tensor<1>,
+}
+
+impl Model {
+    /// One pass.
+    ///
+    /// `weights` may be tracked; then `x` and `mixing` must be on an autodiff device too. `mixing` holds the
+    /// mixing weights of each alpha table, `[edges, candidates]`; it is empty for a discrete network.
+    ///
+    /// # Shapes
+    /// `x`: `[batch, channels, height, width]`
+    pub fn forward(
+        &self,
+        mode: super::Mode,
+        weights: &Views,
+        running: &TensorGroup,
+        mixing: &[Tensor<2>],
+        x: Tensor<4>,
+    ) -> Output {
+        let views = running.views();
+        let forward = Forward::new(self.kernels, mode, weights, &views);
+        let mixing: Vec<Scalars> = mixing.iter().map(scalars).collect();
+        let network = &self.network;
+
+        let mut newest = x;
+        let mut states: Vec<Tensor<4>> = Vec::with_capacity(network.stems.len() + network.blocks.len());
+        for stem in &network.stems {
+            newest = forward.chain(stem, newest);
+            states.push(newest.clone());
+        }
+        // With one stem both inputs of the first cell are its output.
+        let mut older = states.iter().nth_back(1).unwrap_or(&newest).clone();
+        let mut auxiliary = None;
+        for (at, block) in network.blocks.iter().enumerate() {
+            let next = match block {
+                Block::Cell(cell) => self.cell(&forward, cell, &mixing, [older, newest.clone()]),
+                Block::Fixed(chain) => forward.chain(chain, newest.clone()),
+            };
+            (older, newest) = (newest, next);
+            if let Some(head) = network.auxiliary.as_ref().filter(|head| head.after == at && mode == super::Mode::Train)
+            {
+                auxiliary = Some(scores(forward.chain(&head.head, newest.clone())));
+            }
+        }
+        let logits = scores(forward.chain(&network.head, newest));
+        Output { logits, auxiliary, running: forward.running_after(running) }
+    }
+
+    fn cell(
+        &self,
+        forward: &Forward<'_>,
+        cell: &Cell,
+        mixing: &[Scalars],
+        [older, newest]: [Tensor<4>; 2],
+    ) -> Tensor<4> {
+        let batch = newest.dims()[0];
+        let device = newest.device();
+        // A cell of one input reads the newest state, a cell of two the one before it as well.
+        let inputs = [older, newest].into_iter().skip(2 - cell.inputs.len());
+        let mut states: Vec<Tensor<4>> =
+            cell.inputs.iter().zip(inputs).map(|(adapter, state)| forward.chain(adapter, state)).collect();
+        for node in 0..cell.nodes {
+            let target = cell.inputs.len() + node;
+            let incoming = cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target);
+            let sum = incoming
+                .filter_map(|(row, edge)| {
+                    let weights = cell.alphas.map(|table| &mixing[table][row]);
+                    mixed(forward, edge, weights, &states[edge.source])
+                })
+                .reduce(|sum, term| sum + term);
+            // Nothing arrives where every edge chose `none`.
+            states.push(sum.unwrap_or_else(|| {
+                Tensor::zeros([batch, cell.size.channels, cell.size.height, cell.size.width], &device)
+            }));
+        }
+        let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
+        match &cell.output {
+            CellOutput::Concat(chosen) => Tensor::cat(pick(chosen), 1),
+            CellOutput::Sum(chosen) => {
+                pick(chosen).into_iter().reduce(|sum, term| sum + term).expect("a cell's output names a state")
+            }
+        }
+    }
+}
+
+/// The mixed operation of an edge, `Σ_k p_k · o_k(x)`; the plain operation where there is nothing to mix. `None`
+/// where no candidate contributes.
+fn mixed(
+    forward: &Forward<'_>,
+    edge: &Edge,
+    weights: Option<&Vec<Tensor<4>>>,
+    x: &Tensor<4>,
+) -> Option<Tensor<4>> {
+    edge.candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, candidate)| !candidate.is_zero())
+        .map(|(at, candidate)| {
+            let output = forward.chain(&candidate.chain, x.clone());
+            match weights {
+                Some(weights) => output * weights[at].clone(),
+                None => output,
+            }
+        })
+        .reduce(|sum, term| sum + term)
+}
+
+/// Each mixing weight as a `[1, 1, 1, 1]` tensor, by edge and candidate.
+type Scalars = Vec<Vec<Tensor<4>>>;
+
+fn scalars(table: &Tensor<2>) -> Scalars {
+    let [edges, candidates] = table.dims();
+    let at = |edge: usize, candidate: usize| {
+        table.clone().slice([edge..edge + 1, candidate..candidate + 1]).reshape([1, 1, 1, 1])
+    };
+    (0..edges).map(|edge| (0..candidates).map(|candidate| at(edge, candidate)).collect()).collect()
+}
+
+/// `[batch, classes, 1, 1]` → `[batch, classes]`
+fn scores(x: Tensor<4>) -> Tensor<2> {
+    let [batch, classes, _, _] = x.dims();
+    x.reshape([batch, classes])
+}

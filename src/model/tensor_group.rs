@@ -1,0 +1,191 @@
+//! Named tensors laid end to end in one vector.
+
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+/// Which stretch of the vector is which tensor.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Layout {
+    entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    length: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+impl Layout {
+    /// Lays tensors out in the order given. Names must differ.
+    pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
+        let (mut entries, mut by_name, mut length) = (Vec::new(), HashMap::new(), 0);
+        for (name, shape) in tensors {
+            let size: usize = shape.iter().product();
+            let earlier = by_name.insert(name.clone(), entries.len());
+            assert!(earlier.is_none(), "two tensors are named `{name}`");
+            entries.push(Entry { name, shape, range: length..length + size });
+            length += size;
+        }
+        Self { entries, by_name, length }
+    }
+
+    /// Numbers in all.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Name, shape and stretch of each tensor, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[usize], Range<usize>)> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), entry.shape.as_slice(), entry.range.clone()))
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+}
+
+/// A group of tensors that are updated together: the weights, the running statistics, the alphas.
+///
+/// The values live on a device without autodiff; [`leaves`](Self::leaves) makes the tracked tensors of one step.
+#[derive(Debug, Clone)]
+pub struct TensorGroup {
+    layout: Arc<Layout>,
+    /// `[layout.len()]`
+    values: Tensor<1>,
+}
+
+impl TensorGroup {
+    /// A group from numbers in the layout's order.
+    ///
+    /// # Panics
+    /// If there are not exactly `layout.len()` numbers.
+    pub fn from_host(layout: Arc<Layout>, numbers: Vec<f32>, device: &Device) -> Self {
+        assert_eq!(numbers.len(), layout.len(), "a group needs a number for each place of its layout");
+        let shape = [numbers.len()];
+        Self { values: Tensor::from_data(TensorData::new(numbers, shape), device), layout }
+    }
+
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The vector: `[layout.len()]`, never tracked.
+    pub fn values(&self) -> Tensor<1> {
+        self.values.clone()
+    }
+
+    /// Replaces the vector.
+    pub fn set(&mut self, values: Tensor<1>) {
+        debug_assert_eq!(values.dims(), [self.layout.len()]);
+        self.values = values;
+    }
+
+    /// The same tensors with other values.
+    pub fn with(&self, values: Tensor<1>) -> Self {
+        Self { layout: self.layout.clone(), values }
+    }
+
+    pub fn to_host(&self) -> Vec<f32> {
+        host(self.values.clone())
+    }
+
+    /// The tensors, untracked, for evaluation.
+    pub fn views(&self) -> Views {
+        self.split(|tensor| tensor)
+    }
+
+    /// The tensors as leaves of a new autodiff graph.
+    pub fn leaves(&self) -> Views {
+        self.split(|tensor| tensor.autodiff().require_grad())
+    }
+
+    fn split(&self, finish: impl Fn(Tensor<1>) -> Tensor<1>) -> Views {
+        let tensors = self
+            .layout
+            .entries
+            .iter()
+            .map(|entry| finish(self.values.clone().slice([entry.range.clone()])))
+            .collect();
+        Views { layout: self.layout.clone(), tensors }
+    }
+
+    /// Gathers the gradients of `leaves` into one vector in the layout's order, zero where the loss does not
+    /// depend on a tensor. Untracked.
+    pub fn gradient(&self, leaves: &Views, gradients: &Gradients) -> Tensor<1> {
+        let parts = leaves.tensors.iter().map(|leaf| match leaf.grad(gradients) {
+            Some(gradient) => gradient.inner(),
+            None => leaf.clone().inner().zeros_like(),
+        });
+        if self.layout.is_empty() { self.values.clone() } else { Tensor::cat(parts.collect(), 0) }
+    }
+}
+
+/// The tensors of a group for the length of one pass.
+#[derive(Debug)]
+pub struct Views {
+    layout: Arc<Layout>,
+    tensors: Vec<Tensor<1>>,
+}
+
+impl Views {
+    /// The tensor `name` with its shape, if the group has it.
+    ///
+    /// # Panics
+    /// If its rank is not `D`: a network and its tensors come from the same lowering.
+    pub fn find<const D: usize>(&self, name: &str) -> Option<Tensor<D>> {
+        let at = self.layout.position(name)?;
+        let shape: [usize; D] =
+            self.layout.entries[at].shape.as_slice().try_into().expect("a tensor has its layer's rank");
+        Some(self.tensors[at].clone().reshape(shape))
+    }
+
+    /// The tensor `name` with its shape.
+    ///
+    /// # Panics
+    /// If the group lacks it: a network and its tensors come from the same lowering.
+    pub fn get<const D: usize>(&self, name: &str) -> Tensor<D> {
+        self.find(name).unwrap_or_else(|| panic!("the network's tensor `{name}` is in its group"))
+    }
+
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.layout.position(name)
+    }
+
+    pub(super) fn flat(&self, at: usize) -> Tensor<1> {
+        self.tensors[at].clone()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tensors.len()
+    }
+}
+
+/// A tensor's numbers, waiting for the device.
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().into_vec().expect("converted to f32")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_have_shapes_and_gradients_come_back_in_order_with_zeros_for_the_unused() {
+        let device = Device::flex();
+        let layout = Layout::new([("a".into(), vec![2, 2]), ("unused".into(), vec![1]), ("b".into(), vec![2])]);
+        let group =
+            TensorGroup::from_host(Arc::new(layout), vec![1., 2., 3., 4., 9., 5., 6.], &device);
+        let leaves = group.leaves();
+        let loss = leaves.get::<2>("a").square().sum() + leaves.get::<1>("b").sum();
+        let gradient = group.gradient(&leaves, &loss.backward());
+        assert_eq!(host(gradient), [2., 4., 6., 8., 0., 1., 1.]);
+        assert!(leaves.find::<1>("absent").is_none());
+    }
+}

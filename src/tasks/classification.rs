@@ -1,0 +1,125 @@
+//! Telling classes of images apart.
+
+use crate::{
+    data::{self, Loader},
+    model::Output,
+};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+
+/// Images and their classes on a device.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// `[batch, channels, height, width]`, normalised.
+    pub images: Tensor<4>,
+    /// `[batch]`
+    pub labels: Tensor<1, Int>,
+}
+
+impl Batch {
+    pub fn size(&self) -> usize {
+        self.images.dims()[0]
+    }
+}
+
+/// The images to fit, the images to watch, and the loss.
+pub struct Classification {
+    fit: Loader,
+    held_out: Option<Loader>,
+    device: Device,
+}
+
+/// How well logits match their labels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Score {
+    /// Sum over images of the loss of their batch.
+    pub loss_sum: f64,
+    pub correct: usize,
+    pub seen: usize,
+}
+
+impl Score {
+    pub fn add(&mut self, other: Score) {
+        self.loss_sum += other.loss_sum;
+        self.correct += other.correct;
+        self.seen += other.seen;
+    }
+
+    /// Mean loss an image; `None` before the first image.
+    pub fn loss(&self) -> Option<f64> {
+        (self.seen > 0).then(|| self.loss_sum / self.seen as f64)
+    }
+
+    pub fn accuracy_percent(&self) -> Option<f64> {
+        (self.seen > 0).then(|| 100.0 * self.correct as f64 / self.seen as f64)
+    }
+}
+
+impl Classification {
+    pub fn new(fit: Loader, held_out: Option<Loader>, device: Device) -> Self {
+        Self { fit, held_out, device }
+    }
+
+    /// Steps in an epoch.
+    pub fn steps(&self) -> usize {
+        self.fit.steps_per_epoch()
+    }
+
+    /// The batches of `epoch` from `step` on.
+    pub fn batches(&self, epoch: usize, step: usize) -> impl Iterator<Item = Batch> + '_ {
+        self.fit.from(epoch, step).map(|batch| self.upload(batch))
+    }
+
+    /// The images that are watched but not fitted, in order, without augmentation.
+    pub fn held_out(&self) -> Option<impl Iterator<Item = Batch> + '_> {
+        self.held_out.as_ref().map(|loader| loader.from(0, 0).map(|batch| self.upload(batch)))
+    }
+
+    /// The loss to descend: cross-entropy of the logits.
+    pub fn loss(&self, output: &Output, batch: &Batch) -> Tensor<1> {
+        cross_entropy(output.logits.clone(), batch.labels.clone())
+    }
+
+    /// Scores logits, waiting for the device.
+    pub fn score(&self, logits: Tensor<2>, loss: f64, batch: &Batch) -> Score {
+        let size = batch.size();
+        let best = logits.inner().argmax(1).reshape([size]);
+        let correct = best.equal(batch.labels.clone()).int().sum().into_scalar::<i64>();
+        Score { loss_sum: loss * size as f64, correct: usize::try_from(correct).unwrap_or(0), seen: size }
+    }
+
+    fn upload(&self, batch: data::Batch) -> Batch {
+        let [channels, height, width] = batch.shape;
+        let size = batch.labels.len();
+        let labels = TensorData::new(batch.labels, [size]);
+        Batch {
+            images: Tensor::from_data(TensorData::new(batch.images, [size, channels, height, width]), &self.device),
+            labels: Tensor::from_data(labels, &self.device),
+        }
+    }
+}
+
+/// Mean over the batch of `−log softmax(logits)[label]`.
+///
+/// # Shapes
+/// `[batch, classes]`, `[batch]` → `[1]`
+pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let [batch, _] = logits.dims();
+    let labels = labels.reshape([batch, 1]);
+    // Labels that meet a tracked tensor must live where it lives.
+    let labels = if logits.is_autodiff() { labels.autodiff() } else { labels };
+    activation::log_softmax(logits, 1).gather(1, labels).mean().neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cross_entropy_of_even_logits_is_log_classes() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::zeros([3, 10], &device);
+        let labels = Tensor::<1, Int>::from_ints([0, 4, 9], &device);
+        let loss = cross_entropy(logits, labels).into_scalar::<f32>();
+        assert!((loss - 10_f32.ln()).abs() < 1e-6);
+    }
+}

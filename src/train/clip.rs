@@ -1,0 +1,46 @@
+//! Clipping by the global norm: one norm over all weights, as PyTorch's `clip_grad_norm_`.
+
+use burn::tensor::Tensor;
+
+/// Row length of the sum below: partial sums keep f32 accurate over millions of squares.
+const ROW: usize = 1024;
+
+/// The Euclidean norm of a vector, `[1]`.
+pub fn norm(vector: &Tensor<1>) -> Tensor<1> {
+    let [length] = vector.dims();
+    let squares = vector.clone().square();
+    let rows = length / ROW;
+    if rows == 0 {
+        return squares.sum().sqrt();
+    }
+    let whole = squares.clone().slice([0..rows * ROW]).reshape([rows, ROW]).sum_dim(1).sum();
+    let rest = if rows * ROW < length { whole.clone() + squares.slice([rows * ROW..length]).sum() } else { whole };
+    rest.sqrt()
+}
+
+/// Scales `gradient` down to norm `limit` where it is longer; returns it with the norm it had.
+pub fn clip_norm(gradient: Tensor<1>, limit: f64) -> (Tensor<1>, Tensor<1>) {
+    let norm = norm(&gradient);
+    // The small constant is PyTorch's; it is part of the reference's numbers.
+    let factor = norm.clone().add_scalar(1e-6).recip().mul_scalar(limit).clamp_max(1.0);
+    (gradient * factor, norm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn a_long_gradient_is_cut_to_the_limit_and_a_short_one_stays() {
+        let device = Device::flex();
+        let long = Tensor::<1>::ones([5000], &device);
+        let (clipped, before) = clip_norm(long, 5.0);
+        assert!((before.into_scalar::<f32>() - 5000_f32.sqrt()).abs() < 1e-3);
+        assert!((norm(&clipped).into_scalar::<f32>() - 5.0).abs() < 1e-4);
+        let short = Tensor::<1>::from_floats([3.0, 4.0], &device);
+        let (same, before) = clip_norm(short, 5.5);
+        assert_eq!(before.into_scalar::<f32>(), 5.0);
+        assert_eq!(same.into_data().to_vec::<f32>().unwrap(), [3.0, 4.0]);
+    }
+}

@@ -1,0 +1,111 @@
+//! All that changes while a supernet learns.
+
+use super::{Adam, AdamConfig, Sgd, SgdConfig};
+use crate::{
+    model::{Mixing, Mode, Model, TensorGroup, initial_alphas, initial_running, initial_weights},
+    tasks::{Batch, cross_entropy},
+};
+use burn::tensor::{Device, Tensor};
+
+/// Weights, alphas, running statistics and the optimisers that move them.
+pub struct Learner {
+    pub model: Model,
+    pub mixing: Mixing,
+    /// *w*
+    pub weights: TensorGroup,
+    /// *α*
+    pub alphas: TensorGroup,
+    /// Batch norm's running statistics.
+    pub running: TensorGroup,
+    pub sgd: Sgd,
+    pub adam: Adam,
+    /// Longest norm of the weights' gradient.
+    pub clip: f64,
+}
+
+/// Settings of a [`Learner`].
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LearnerConfig {
+    pub mixing: Mixing,
+    pub sgd: SgdConfig,
+    pub adam: AdamConfig,
+    pub clip_norm: f64,
+    /// Standard deviation of the first alphas.
+    pub alpha_deviation: f64,
+}
+
+/// One forward and one backward pass on one batch.
+pub struct Pass {
+    /// `[1]`
+    pub loss: Tensor<1>,
+    /// `[batch, classes]`
+    pub logits: Tensor<2>,
+    /// ∇_w, before clipping.
+    pub weight_gradient: Tensor<1>,
+    /// ∇_α
+    pub alpha_gradient: Tensor<1>,
+    /// The running statistics after the pass.
+    pub running: Tensor<1>,
+}
+
+impl Learner {
+    /// A learner before its first step, its first values drawn from `seed`.
+    pub fn new(model: Model, config: &LearnerConfig, seed: u64, device: &Device) -> Self {
+        let weights = initial_weights(&model.network, seed, device);
+        let running = initial_running(&model.network, device);
+        let alphas = initial_alphas(&model.network, config.alpha_deviation, seed, device);
+        Self {
+            weights,
+            alphas,
+            running,
+            mixing: config.mixing,
+            sgd: Sgd::new(config.sgd.clone()),
+            adam: Adam::new(config.adam.clone()),
+            clip: config.clip_norm,
+            model,
+        }
+    }
+
+    /// The loss of `batch` in training mode and its gradients in weights and alphas. Moves nothing.
+    pub fn pass(&self, batch: &Batch) -> Pass {
+        let (weights, alphas) = (self.weights.leaves(), self.alphas.leaves());
+        let mixing = self.mixing.weights(&self.model.network.alphas, &alphas);
+        let images = batch.images.clone().autodiff();
+        let output = self.model.forward(Mode::Train, &weights, &self.running, &mixing, images);
+        let loss = cross_entropy(output.logits.clone(), batch.labels.clone());
+        let gradients = loss.backward();
+        Pass {
+            weight_gradient: self.weights.gradient(&weights, &gradients),
+            alpha_gradient: self.alphas.gradient(&alphas, &gradients),
+            loss: loss.inner(),
+            logits: output.logits.inner(),
+            running: output.running,
+        }
+    }
+
+    /// Logits in evaluation mode: `[batch, classes]`.
+    pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
+        let mixing = self.mixing.weights(&self.model.network.alphas, &self.alphas.views());
+        self.model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
+    }
+
+    /// The mixing weights of each table by label, rows an edge.
+    pub fn mixing_weights(&self) -> Vec<(String, Vec<Vec<f32>>)> {
+        let tables = &self.model.network.alphas;
+        let weights = self.mixing.weights(tables, &self.alphas.views());
+        tables.iter().zip(weights).map(|(table, weights)| (table.label.clone(), rows(weights))).collect()
+    }
+
+    /// The alphas of each table by label, rows an edge.
+    pub fn alpha_tables(&self) -> Vec<(String, Vec<Vec<f32>>)> {
+        let views = self.alphas.views();
+        let tables = self.model.network.alphas.iter();
+        tables.map(|table| (table.label.clone(), rows(views.get::<2>(&table.label)))).collect()
+    }
+}
+
+fn rows(table: Tensor<2>) -> Vec<Vec<f32>> {
+    let [_, columns] = table.dims();
+    let numbers: Vec<f32> = table.into_data().convert::<f32>().into_vec().expect("converted to f32");
+    numbers.chunks(columns.max(1)).map(<[f32]>::to_vec).collect()
+}
