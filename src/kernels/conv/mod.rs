@@ -1,0 +1,3 @@
+//! 2-d convolution, grouped or not: full, pointwise and depthwise are one operator.
+
+pub(super) mod reference;

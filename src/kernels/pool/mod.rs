@@ -1,0 +1,3 @@
+//! Maximum and mean of square windows.
+
+pub(super) mod reference;
