@@ -1,1 +1,91 @@
-//! (room) cli
+//! The command line: one file a command, one place where errors become exit codes.
+
+mod complaint;
+mod parity;
+mod run;
+mod show;
+
+pub use complaint::{Complaint, ExitClass};
+
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+const EXAMPLES: &str = "\
+Examples:
+  darts-run pipelines/quickstart.yaml                    search a cell on the digits that ship
+  darts-run pipelines/nb201_small.yaml --set search.epochs=3
+  DARTS_RUN_DATA=/data darts-run pipelines/darts_small.yaml
+  darts-run show search_spaces/genotypes/darts_v2.txt    draw a cell, count its cost
+
+Exit codes:
+    0  done
+    1  a stage failed
+    2  wrong usage
+    3  an invalid pipeline or input; nothing was started, or the stage says what is wrong
+    4  the store could not be read or written
+    5  an expectation was missed
+   75  stopped by SIGTERM; run again to go on
+  130  interrupted; run again to go on";
+
+/// Differentiable architecture search from one YAML file: data prepared, a supernet searched, cells derived,
+/// a report written. Every stage's result is kept under the hash of what made it, so a second run answers at once.
+#[derive(Parser)]
+#[command(name = "darts-run", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Option<run::RunArguments>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a pipeline (`darts-run FILE` does the same)
+    Run(run::RunArguments),
+    /// Draw a genotype, count its cost, look its benchmark up
+    Show(show::ShowArguments),
+    /// Replay golden files of PyTorch and print the relative errors
+    Parity(parity::ParityArguments),
+}
+
+/// Where results are kept.
+#[derive(Args, Debug)]
+struct StoreArguments {
+    /// Folder of the store
+    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_STORE", default_value = "artifacts")]
+    store: PathBuf,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap prints help to stdout with code 0 and complaints to stderr with code 2.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    start_logging();
+    let result = match (arguments.command, arguments.run) {
+        (Some(Command::Run(run)), _) | (None, Some(run)) => run::run(&run),
+        (Some(Command::Show(show)), _) => show::run(&show),
+        (Some(Command::Parity(parity)), _) => parity::run(&parity),
+        (None, None) => Err(Complaint::usage("no pipeline file was given")),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(complaint) => {
+            complaint.print();
+            ExitCode::from(complaint.class.code())
+        }
+    }
+}
+
+/// Logs of the libraries go to stderr where `DARTS_RUN_LOG` asks for them: `DARTS_RUN_LOG=debug`.
+fn start_logging() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("DARTS_RUN_LOG") {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+}

@@ -41,6 +41,12 @@ impl<'a> Fields<'a> {
         self.map.get(key).map(|entry| &entry.node).filter(|node| node.value != Value::Null)
     }
 
+    /// Whether `key` is written, be it with nothing as its value. Counts as asking for it.
+    pub fn has(&mut self, key: &'static str) -> bool {
+        self.asked.insert(key);
+        self.map.contains_key(key)
+    }
+
     /// As [`node`](Self::node); absence is a problem.
     pub fn required_node(&mut self, key: &'static str) -> Option<&'a Node> {
         let node = self.node(key);

@@ -85,11 +85,11 @@ impl<'a> Forward<'a> {
 
     /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the other odd ones.
     fn factorized_reduce(&self, first: &str, second: &str, x: Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = x.dims();
-        let shifted = x.clone().slice([.., .., 1..height, 1..width].map(burn::tensor::Slice::from));
+        let [batch, channels, height, width] = x.dims();
+        let shifted = x.clone().slice([0..batch, 0..channels, 1..height, 1..width]);
         let halve = |label: &str, x| {
             let weight: Tensor<4> = self.weights.get(&format!("{label}.weight"));
-            self.kernels.strided_pointwise(x, weight)
+            self.kernels.pointwise(x, weight, 2)
         };
         Tensor::cat(vec![halve(first, x), halve(second, shifted)], 1)
     }
@@ -100,7 +100,7 @@ impl<'a> Forward<'a> {
         let (mean, variance) = (format!("{label}.running_mean"), format!("{label}.running_var"));
         if self.mode == Mode::Evaluate {
             let (mean, variance) = (self.running.get::<1>(&mean), self.running.get::<1>(&variance));
-            return self.kernels.batch_norm_evaluate(x, scale, shift, mean, variance, EPSILON);
+            return self.kernels.batch_norm_eval(x, scale, shift, mean, variance, EPSILON);
         }
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 /// Settings of [`Adam`]; the learning rate comes with each step.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdamConfig {
     pub beta_1: f64,
     pub beta_2: f64,

@@ -1,6 +1,6 @@
 //! A search stopped between two steps, as a file: everything that the next step depends on.
 
-use super::{Learner, adam::AdamState};
+use super::{AdamState, Learner};
 use crate::store;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};

@@ -21,15 +21,19 @@ pub struct Learner {
     pub adam: Adam,
     /// Longest norm of the weights' gradient.
     pub clip: f64,
+    /// What the auxiliary head's loss counts, where the network has one.
+    pub auxiliary_weight: f64,
 }
 
 /// Settings of a [`Learner`].
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LearnerConfig {
     pub mixing: Mixing,
     pub sgd: SgdConfig,
     pub adam: AdamConfig,
     pub clip_norm: f64,
+    /// Weight of the auxiliary head's loss; no matter where there is no such head.
+    pub auxiliary_weight: f64,
     /// Standard deviation of the first alphas.
     pub alpha_deviation: f64,
 }
@@ -40,6 +44,8 @@ pub struct Pass {
     pub loss: Tensor<1>,
     /// `[batch, classes]`
     pub logits: Tensor<2>,
+    /// The auxiliary head's scores, where the network has one: `[batch, classes]`.
+    pub auxiliary: Option<Tensor<2>>,
     /// ∇_w, before clipping.
     pub weight_gradient: Tensor<1>,
     /// ∇_α
@@ -62,6 +68,7 @@ impl Learner {
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
             clip: config.clip_norm,
+            auxiliary_weight: config.auxiliary_weight,
             model,
         }
     }
@@ -72,13 +79,17 @@ impl Learner {
         let mixing = self.mixing.weights(&self.model.network.alphas, &alphas);
         let images = batch.images.clone().autodiff();
         let output = self.model.forward(Mode::Train, &weights, &self.running, &mixing, images);
-        let loss = cross_entropy(output.logits.clone(), batch.labels.clone());
+        let mut loss = cross_entropy(output.logits.clone(), batch.labels.clone());
+        if let Some(auxiliary) = &output.auxiliary {
+            loss = loss + cross_entropy(auxiliary.clone(), batch.labels.clone()).mul_scalar(self.auxiliary_weight);
+        }
         let gradients = loss.backward();
         Pass {
             weight_gradient: self.weights.gradient(&weights, &gradients),
             alpha_gradient: self.alphas.gradient(&alphas, &gradients),
             loss: loss.inner(),
             logits: output.logits.inner(),
+            auxiliary: output.auxiliary.map(Tensor::inner),
             running: output.running,
         }
     }

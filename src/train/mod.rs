@@ -9,10 +9,10 @@ mod search;
 mod sgd;
 pub mod strategy;
 
-pub use adam::{Adam, AdamConfig};
+pub use adam::{Adam, AdamConfig, AdamState};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::{clip_norm, norm};
-pub use learner::{Learner, LearnerConfig};
-pub use schedule::Schedule;
-pub use search::{EpochRecord, Ended, Observer, Search, SearchConfig, TableRecord};
+pub use learner::{Learner, LearnerConfig, Pass};
+pub use schedule::{By, Schedule};
+pub use search::{EpochRecord, Ended, Observer, Search, SearchConfig, SearchError, TableRecord};
 pub use sgd::{Sgd, SgdConfig};

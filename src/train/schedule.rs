@@ -1,8 +1,7 @@
 //! The learning rate as a function of progress.
 
 /// How a learning rate falls from its first to its last value.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
     Constant,
     /// `min + (max − min) · (1 + cos(π t)) / 2` (SGDR, arXiv 1608.03983, without restarts).

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 /// Settings of [`Sgd`]; the learning rate comes with each step.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SgdConfig {
     pub momentum: f64,
     pub nesterov: bool,

@@ -1,0 +1,78 @@
+//! What a command says when it cannot do what was asked, and the exit code that goes with it.
+
+use std::{error::Error, io::Write};
+
+/// Kinds of failure that callers tell apart by exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitClass {
+    Failed,
+    Usage,
+    Input,
+    Store,
+    ExpectationMissed,
+}
+
+impl ExitClass {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Store => 4,
+            Self::ExpectationMissed => 5,
+        }
+    }
+}
+
+/// A failure at the edge: what, why, and the way out.
+#[derive(Debug)]
+pub struct Complaint {
+    pub class: ExitClass,
+    /// A lower-case fragment, or a rendered block of its own where it ends in a line break.
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Complaint {
+    pub fn new(class: ExitClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), hint: None }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ExitClass::Usage, message).hint("`darts-run --help` shows what can be asked")
+    }
+
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::new(ExitClass::Input, message)
+    }
+
+    /// An error with its causes, joined by colons.
+    pub fn caused(class: ExitClass, error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self::new(class, message)
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says it on stderr.
+    pub fn print(&self) {
+        let mut stderr = std::io::stderr().lock();
+        // Where stderr is gone there is nobody to tell.
+        let _ = if self.message.ends_with('\n') {
+            write!(stderr, "{}", self.message)
+        } else {
+            writeln!(stderr, "error: {}", self.message)
+        };
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(stderr, " hint: {hint}");
+        }
+    }
+}

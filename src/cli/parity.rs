@@ -1,0 +1,80 @@
+//! `darts-run parity FILE…`: is this build, on this device, the network that PyTorch computed?
+
+use super::{Complaint, ExitClass};
+use crate::{
+    interop::parity::{self, Parity},
+    kernels::Kernels,
+    model::DeviceName,
+    observe::Look,
+    report::{Align, Cell, Column, Table},
+};
+use clap::{Args, ValueEnum};
+use std::{io::Write, path::{Path, PathBuf}};
+
+#[derive(Args, Debug)]
+pub(super) struct ParityArguments {
+    /// Golden files (safetensors with the reference's tensors and its description as metadata)
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// `cpu`, `cuda` or `cuda:INDEX`
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    /// Whose operators compute
+    #[arg(long, value_enum, default_value = "native")]
+    kernels: KernelChoice,
+    /// One JSON object a file instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KernelChoice {
+    /// Ours, where there are any for the device
+    Native,
+    /// burn's
+    Reference,
+}
+
+pub(super) fn run(arguments: &ParityArguments) -> Result<u8, Complaint> {
+    let device: DeviceName = arguments.device.parse().map_err(|error| Complaint::caused(ExitClass::Usage, &error))?;
+    let device = device.open().map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+    let kernels = match arguments.kernels {
+        KernelChoice::Native => Kernels::Native,
+        KernelChoice::Reference => Kernels::Reference,
+    };
+    let mut within = true;
+    for file in &arguments.files {
+        let parity = parity::replay(file, Path::new(""), kernels, &device)
+            .map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+        within &= parity.is_within();
+        let text = if arguments.json {
+            serde_json::to_string(&parity).expect("a parity report is plain data") + "\n"
+        } else {
+            table(&parity)
+        };
+        // A closed pipe changes nothing about the verdict.
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    }
+    Ok(if within { 0 } else { ExitClass::ExpectationMissed.code() })
+}
+
+fn table(parity: &Parity) -> String {
+    let mut table = Table::new(vec![
+        Column::new("group", Align::Left),
+        Column::new("tensors", Align::Right),
+        Column::new("largest relative error", Align::Right),
+        Column::new("tolerance", Align::Right),
+        Column::new("", Align::Left),
+    ]);
+    for group in &parity.groups {
+        let verdict = if group.is_within() { "ok".to_owned() } else { format!("out of tolerance: {}", group.worst) };
+        table.push(vec![
+            Cell::text(group.name),
+            Cell::text(group.tensors.to_string()),
+            Cell::text(format!("{:.1e}", group.error)),
+            Cell::text(format!("{:.0e}", group.tolerance)),
+            Cell::text(verdict),
+        ]);
+    }
+    format!("{}: {}\n{}\n", parity.file.display(), parity.what, table.render(&Look::of_stdout()))
+}

@@ -1,0 +1,89 @@
+//! `darts-run FILE`: runs a pipeline.
+
+use super::{Complaint, ExitClass, StoreArguments};
+use crate::{
+    config::{self, ConfigError, Pipeline, Problems},
+    observe::{self, Fan, Jsonl, Look},
+    run::{self, Listener, RunReport, Stop},
+    stages,
+    store::Store,
+};
+use clap::Args;
+use std::{io::Write, path::PathBuf, sync::Arc};
+
+#[derive(Args, Debug)]
+pub(super) struct RunArguments {
+    /// Pipeline to run
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Set a key: `--set search.epochs=3`, `--set data.root=/data`, `--set matrix.seed=[1,2]`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Write every event as a line of JSON
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
+    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let pipeline = config::load(&arguments.file, &arguments.settings, environment, &stages::slots()).map_err(|error| match error {
+        ConfigError::Invalid(problems) => invalid(&problems),
+        other => Complaint::caused(ExitClass::Input, &other),
+    })?;
+    let planned = stages::plan(&pipeline).map_err(|problems| invalid(&problems))?;
+    let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
+    let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
+    threads(&pipeline)?;
+
+    let screen = observe::on_stderr();
+    let listener: Arc<dyn Listener> = match &arguments.events {
+        None => screen,
+        Some(path) => {
+            let events = Jsonl::create(path, screen.clone())
+                .map_err(|error| Complaint::new(ExitClass::Usage, format!("failed to write `{}`: {error}", path.display())))?;
+            Arc::new(Fan::new(vec![screen, Arc::new(events)]))
+        }
+    };
+    // A panic in a stage is caught and told as that stage's failure; the default hook would tell it twice.
+    std::panic::set_hook(Box::new(|_| {}));
+    let report = run::run(&pipeline, planned, &store, &stop, listener.as_ref());
+    let _ = std::panic::take_hook();
+
+    print_reports(&report, &store, &pipeline)?;
+    Ok(u8::try_from(report.ending().exit_code()).unwrap_or(1))
+}
+
+fn invalid(problems: &Problems) -> Complaint {
+    let look = Look::of_stderr();
+    Complaint::input(config::render(problems, look.colour, look.width))
+}
+
+/// Kernels use as many threads as the pipeline says, all cores otherwise. The result does not depend on it.
+fn threads(pipeline: &Pipeline) -> Result<(), Complaint> {
+    let Some(threads) = pipeline.members.iter().filter_map(|member| member.runtime.threads).max() else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Complaint::new(ExitClass::Failed, format!("failed to start {threads} threads: {error}")))
+}
+
+/// Results on stdout: the text of every report, and where its files are.
+fn print_reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Result<(), Complaint> {
+    let failed = |error: std::io::Error| Complaint::new(ExitClass::Failed, format!("failed to print the report: {error}"));
+    let mut stdout = std::io::stdout().lock();
+    for member in &report.members {
+        let Some(record) = &member.record else { continue };
+        let Some(text) = record.outputs.get("text") else { continue };
+        let text = std::fs::read_to_string(store.object_path(&text.digest)).map_err(failed)?;
+        let folder = stages::export_report(store, &pipeline.name, &member.name, record)
+            .map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
+        match writeln!(stdout, "\n{}\n\nThe report and its figures: {}", text.trim_end(), folder.display()) {
+            // A reader that went away (`| head`) has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            other => other.map_err(failed)?,
+        }
+    }
+    Ok(())
+}

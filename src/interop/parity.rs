@@ -1,0 +1,303 @@
+//! Replays a golden file and says how far from PyTorch each group of numbers is.
+
+use super::golden::{GoldenError, GoldenFile};
+use crate::{
+    kernels::Kernels,
+    model::{Layout, Mixing, Model, TensorGroup},
+    space::{
+        self, Build, Genotype, Space,
+        network::{FeatureMap, Network},
+    },
+    tasks::Batch,
+    train::{
+        AdamConfig, Learner, LearnerConfig, SgdConfig,
+        strategy::{Rates, single_level},
+    },
+};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Relative errors that float32 arithmetic in another order stays well below.
+const LOGIT_TOLERANCE: f64 = 1e-5;
+const GRADIENT_TOLERANCE: f64 = 1e-4;
+
+/// A tensor's difference is measured against its own norm, but at least against this part of its group's norm:
+/// a gradient that is zero but for rounding (a bias before a batch norm) has no relative error of its own.
+const NORM_FLOOR: f64 = 1e-3;
+
+/// The reference's steps (its README): SGD with momentum on the weights, Adam on the alphas.
+const RATES: Rates = Rates { weights: 0.025, alphas: 3e-4 };
+const STEPS: usize = 3;
+
+/// What a golden file's replay came to.
+#[derive(Debug, Serialize)]
+pub struct Parity {
+    pub file: PathBuf,
+    /// `supernet darts, 4 cells, 4 channels, 16x16`
+    pub what: String,
+    pub groups: Vec<Group>,
+}
+
+/// Numbers that are judged together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// `eval.logits`, `grad`, `after3`, …
+    pub name: &'static str,
+    /// The largest relative error among the group's tensors.
+    pub error: f64,
+    /// The tensor that has it.
+    pub worst: String,
+    pub tensors: usize,
+    pub tolerance: f64,
+}
+
+impl Group {
+    pub fn is_within(&self) -> bool {
+        self.error <= self.tolerance
+    }
+}
+
+impl Parity {
+    pub fn is_within(&self) -> bool {
+        self.groups.iter().all(Group::is_within)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ParityError {
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
+    #[error("`{path}` needs the space `{space}`: {reason}")]
+    Space { path: PathBuf, space: String, reason: String },
+}
+
+/// Computes everything that the file holds, with the space it names looked up from `beside`.
+pub fn replay(path: &Path, beside: &Path, kernels: Kernels, device: &Device) -> Result<Parity, ParityError> {
+    let golden = GoldenFile::open(path)?;
+    let network = network(&golden, beside)?;
+    let what = describe(&golden, &network)?;
+    let mut learner = learner(&golden, network, kernels, device)?;
+    let mut judge = Judge { golden: &golden, groups: Vec::new() };
+
+    let first = batch(&golden, 0, device)?;
+    judge.tensor("eval.logits", LOGIT_TOLERANCE, "eval.logits", learner.evaluate(first.images.clone()))?;
+    let pass = learner.pass(&first);
+    judge.tensor("train.logits", LOGIT_TOLERANCE, "train.logits", pass.logits)?;
+    if let Some(auxiliary) = pass.auxiliary {
+        judge.tensor("train.logits_aux", LOGIT_TOLERANCE, "train.logits_aux", auxiliary)?;
+    }
+    judge.tensor("loss", LOGIT_TOLERANCE, "train.loss", pass.loss)?;
+    judge.group("grad", GRADIENT_TOLERANCE, "grad.", &learner.weights.with(pass.weight_gradient))?;
+    if !learner.alphas.layout().is_empty() {
+        judge.group("grad.alpha", GRADIENT_TOLERANCE, "grad.alpha.", &learner.alphas.with(pass.alpha_gradient))?;
+    }
+
+    // The reference made its steps on the module that had run the training pass above: running statistics moved on.
+    learner.running.set(pass.running);
+    let mut steps = Vec::new();
+    for step in 0..STEPS {
+        let here = if golden.find(&format!("batch{step}.x")).is_some() { batch(&golden, step, device)? } else { first.clone() };
+        let outcome = single_level::step(&mut learner, &here, RATES);
+        steps.push((format!("step{step}.loss"), outcome.loss));
+        steps.push((format!("step{step}.grad_norm"), outcome.gradient_norm));
+    }
+    judge.tensors("step", GRADIENT_TOLERANCE, steps)?;
+    judge.group("after3", GRADIENT_TOLERANCE, "after3.", &learner.weights)?;
+    judge.group("after3.running", GRADIENT_TOLERANCE, "after3.", &learner.running)?;
+    if !learner.alphas.layout().is_empty() {
+        judge.group("after3.alpha", GRADIENT_TOLERANCE, "after3.alpha.", &learner.alphas)?;
+    }
+    let groups = judge.groups;
+    Ok(Parity { file: path.to_owned(), what, groups })
+}
+
+/// Lowers the network that the metadata describe.
+fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
+    let (shape, _) = golden.float("batch0.x")?;
+    let [_, channels, height, width] = *shape else {
+        return Err(golden.content(format!("`batch0.x` has shape {shape:?}, not four sides")).into());
+    };
+    let kind = golden.text("kind")?;
+    // A discrete network's file names its genotype and its skeleton, and belongs to the space that has both.
+    let name = match kind {
+        "supernet" => golden.text("space")?.to_lowercase().replace('-', "_"),
+        "network" => "darts".to_owned(),
+        other => return Err(golden.content(format!("its kind `{other}` is not one this version replays")).into()),
+    };
+    let failed = |reason: String| ParityError::Space { path: golden.path.clone(), space: name.clone(), reason };
+    let space = find(&name, beside).map_err(failed)?;
+    let mut build = Build {
+        skeleton: "search".to_owned(),
+        channels: Some(golden.count("channels")?),
+        size: Some(golden.count("layers")?),
+        classes: golden.count("classes")?,
+        input: FeatureMap { channels, height, width },
+        auxiliary: false,
+    };
+    if kind == "supernet" {
+        return space.supernet(&build).map_err(|error| failed(error.to_string()));
+    }
+    build.skeleton = golden.text("skeleton")?.to_owned();
+    build.auxiliary = golden.metadata.get("auxiliary").and_then(serde_json::Value::as_bool).unwrap_or(false);
+    let genotype = Genotype::parse(golden.text("genotype")?, &space).map_err(|error| failed(error.to_string()))?;
+    space.discrete(&genotype, &build).map_err(|error| failed(error.to_string()))
+}
+
+fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenError> {
+    let FeatureMap { channels, height, width } = network.input;
+    Ok(format!(
+        "{} of {} blocks, {} channels, {} classes, input {channels}x{height}x{width}",
+        golden.text("kind")?,
+        network.blocks.len(),
+        golden.count("channels")?,
+        network.classes,
+    ))
+}
+
+/// The network with the file's tensors in it, at the reference's settings.
+fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Device) -> Result<Learner, GoldenError> {
+    let auxiliary_weight = golden.metadata.get("auxiliary_weight").and_then(serde_json::Value::as_f64);
+    let config = LearnerConfig {
+        mixing: Mixing::Softmax,
+        sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },
+        adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
+        clip_norm: 5.0,
+        auxiliary_weight: auxiliary_weight.unwrap_or(0.0),
+        alpha_deviation: 0.0,
+    };
+    let mut learner = Learner::new(Model { network, kernels }, &config, 0, device);
+    learner.weights = filled(golden, "state.", learner.weights.layout(), device)?;
+    learner.running = filled(golden, "state.", learner.running.layout(), device)?;
+    learner.alphas = filled(golden, "alpha.", learner.alphas.layout(), device)?;
+    // Nothing in the file may be left over: a tensor that the network does not know is a wrong network.
+    let known: Vec<&str> =
+        [&learner.weights, &learner.running].into_iter().flat_map(|group| group.layout().iter().map(|(name, ..)| name)).collect();
+    let ignored = |name: &&str| name.ends_with("num_batches_tracked") || known.contains(name);
+    if let Some(name) = golden.names_below("state.").find(|name| !ignored(name)) {
+        return Err(golden.content(format!("its tensor `state.{name}` has no place in the network")));
+    }
+    Ok(learner)
+}
+
+/// A group with the numbers of the file's tensors `{prefix}{name}`.
+fn filled(
+    golden: &GoldenFile,
+    prefix: &str,
+    layout: &Arc<Layout>,
+    device: &Device,
+) -> Result<TensorGroup, GoldenError> {
+    let mut numbers = Vec::with_capacity(layout.len());
+    for (name, shape, _) in layout.iter() {
+        let name = format!("{prefix}{name}");
+        let (found, values) = golden.float(&name)?;
+        if found != shape {
+            return Err(golden.content(format!("`{name}` has shape {found:?}, the network expects {shape:?}")));
+        }
+        numbers.extend_from_slice(values);
+    }
+    Ok(TensorGroup::from_host(layout.clone(), numbers, device))
+}
+
+fn batch(golden: &GoldenFile, at: usize, device: &Device) -> Result<Batch, GoldenError> {
+    let (shape, images) = golden.float(&format!("batch{at}.x"))?;
+    let labels = golden.integer(&format!("batch{at}.y"))?;
+    let images = TensorData::new(images.to_vec(), shape.to_vec());
+    let count = labels.len();
+    Ok(Batch {
+        images: Tensor::from_data(images, device),
+        labels: Tensor::from_data(TensorData::new(labels.to_vec(), [count]), device),
+    })
+}
+
+/// Compares what was computed with what the file holds.
+struct Judge<'a> {
+    golden: &'a GoldenFile,
+    groups: Vec<Group>,
+}
+
+impl Judge<'_> {
+    fn tensor<const D: usize>(
+        &mut self,
+        group: &'static str,
+        tolerance: f64,
+        name: &str,
+        found: Tensor<D>,
+    ) -> Result<(), GoldenError> {
+        let (_, expected) = self.golden.float(name)?;
+        self.add(group, tolerance, vec![(name.to_owned(), crate::model::host(found), expected.to_vec())]);
+        Ok(())
+    }
+
+    fn tensors(&mut self, group: &'static str, tolerance: f64, found: Vec<(String, Tensor<1>)>) -> Result<(), GoldenError> {
+        let mut pairs = Vec::with_capacity(found.len());
+        for (name, found) in found {
+            let (_, expected) = self.golden.float(&name)?;
+            pairs.push((name, crate::model::host(found), expected.to_vec()));
+        }
+        // Losses and norms are no parts of one whole: each against itself.
+        let worst = pairs.into_iter().map(|pair| judged(group, tolerance, vec![pair])).max_by(|a, b| a.error.total_cmp(&b.error));
+        self.groups.extend(worst);
+        Ok(())
+    }
+
+    fn group(&mut self, group: &'static str, tolerance: f64, prefix: &str, found: &TensorGroup) -> Result<(), GoldenError> {
+        let numbers = found.to_host();
+        let mut pairs = Vec::new();
+        for (name, _, range) in found.layout().iter() {
+            let name = format!("{prefix}{name}");
+            let (_, expected) = self.golden.float(&name)?;
+            pairs.push((name, numbers[range].to_vec(), expected.to_vec()));
+        }
+        self.add(group, tolerance, pairs);
+        Ok(())
+    }
+
+    fn add(&mut self, group: &'static str, tolerance: f64, pairs: Vec<(String, Vec<f32>, Vec<f32>)>) {
+        self.groups.push(judged(group, tolerance, pairs));
+    }
+}
+
+/// The worst of `(name, found, expected)`. A number that is not finite is infinitely wrong.
+fn judged(group: &'static str, tolerance: f64, pairs: Vec<(String, Vec<f32>, Vec<f32>)>) -> Group {
+    let square = |numbers: &[f32]| numbers.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+    let whole = pairs.iter().map(|(_, _, expected)| square(expected)).sum::<f64>().sqrt();
+    let mut result = Group { name: group, error: 0.0, worst: String::new(), tensors: pairs.len(), tolerance };
+    for (name, found, expected) in pairs {
+        let difference = found.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>();
+        let norm = square(&expected).sqrt().max(NORM_FLOOR * whole).max(f64::MIN_POSITIVE);
+        let error = difference.sqrt() / norm;
+        let error = if error.is_finite() && found.len() == expected.len() { error } else { f64::INFINITY };
+        if error >= result.error {
+            (result.error, result.worst) = (error, name);
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_tensor_is_named_and_rounding_of_a_zero_gradient_is_not_an_error() {
+        let pairs = vec![
+            ("large".to_owned(), vec![1.0, 2.0], vec![1.0, 2.001]),
+            ("zero but for rounding".to_owned(), vec![1e-8], vec![-1e-8]),
+        ];
+        let group = judged("grad", 1e-4, pairs);
+        assert_eq!(group.worst, "large");
+        assert!((group.error - 0.001 / 5_f64.sqrt()).abs() < 1e-5, "{}", group.error);
+        assert!(!group.is_within());
+    }
+
+    #[test]
+    fn what_is_not_finite_is_never_within_tolerance() {
+        let group = judged("loss", 1.0, vec![("loss".to_owned(), vec![f32::NAN], vec![1.0])]);
+        assert!(!group.is_within());
+    }
+}

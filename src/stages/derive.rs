@@ -1,0 +1,92 @@
+//! `derive`: chooses a genotype from a search's alphas, by the rule of its space.
+
+use super::{Site, settings};
+use crate::{
+    config::Fields,
+    run::{Context, Stage, StageError},
+    space::Genotype,
+    train::TableRecord,
+};
+use serde_json::{Value as Json, json};
+use std::{collections::BTreeMap, path::Path};
+
+struct Derive {
+    /// Which epoch's alphas; the last one where absent.
+    epoch: Option<usize>,
+}
+
+/// The `alphas` output of a search.
+#[derive(serde::Deserialize)]
+pub(super) struct AlphaHistory {
+    pub epochs: Vec<EpochAlphas>,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct EpochAlphas {
+    pub epoch: usize,
+    pub tables: Vec<TableRecord>,
+}
+
+impl AlphaHistory {
+    pub fn open(path: &Path) -> Result<Self, StageError> {
+        let damaged = |reason: String| StageError::failed(format!("failed to read alphas from `{}`: {reason}", path.display()));
+        let text = std::fs::read(path).map_err(|error| damaged(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))
+    }
+}
+
+impl EpochAlphas {
+    /// Mixing weights by table, as the derivation rule reads them.
+    pub fn weights(&self) -> BTreeMap<String, Vec<Vec<f64>>> {
+        let wide = |rows: &Vec<Vec<f32>>| rows.iter().map(|row| row.iter().copied().map(f64::from).collect()).collect();
+        self.tables.iter().map(|table| (table.label.clone(), wide(&table.weights))).collect()
+    }
+}
+
+pub(super) fn read(fields: &mut Fields<'_>, _site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    Some(Box::new(Derive { epoch: settings::optional_count(fields, "epoch") }))
+}
+
+impl Stage for Derive {
+    fn params(&self) -> Json {
+        json!({"epoch": self.epoch})
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        let search = context.input("search")?;
+        let (space_file, history) = (search.output("space")?.to_owned(), AlphaHistory::open(search.output("alphas")?)?);
+        let space = settings::space_in(&space_file)?;
+        let chosen = match self.epoch {
+            None => history.epochs.last(),
+            Some(epoch) => history.epochs.iter().find(|alphas| alphas.epoch == epoch),
+        };
+        let chosen = chosen.ok_or_else(|| {
+            let asked = self.epoch.map_or_else(|| "its last epoch".to_owned(), |epoch| format!("epoch {epoch}"));
+            StageError::input(format!("the search has {} epochs and not {asked}", history.epochs.len()))
+        })?;
+        let genotype = space.derive(&chosen.weights()).map_err(|error| StageError::failed(error.to_string()))?;
+
+        // Nothing but the genotype and its space: two searches that agree make the same bytes, and what reads
+        // them is done once.
+        context.publish_bytes("genotype", genotype.to_yaml().as_bytes())?;
+        let space_text = std::fs::read(&space_file)
+            .map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", space_file.display())))?;
+        context.publish_bytes("space", &space_text)?;
+        for (operation, count) in operation_counts(&genotype) {
+            context.metric(format!("count_{operation}"), count as f64);
+        }
+        context.summary(genotype.to_line(&space));
+        Ok(())
+    }
+}
+
+/// How often each operation was chosen, over all kinds of cell.
+pub(super) fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for cell in genotype.cells.values() {
+        for choice in cell.nodes.iter().flatten() {
+            *counts.entry(choice.operation.as_str()).or_insert(0) += 1;
+        }
+    }
+    counts
+}

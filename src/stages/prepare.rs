@@ -1,0 +1,168 @@
+//! `prepare`: reads a data set, checks it, packs it with its split.
+
+use super::{Site, settings};
+use crate::{
+    config::{Fields, Node, Value},
+    data::{Cifar100Labels, Located, Normalise, Source, SplitRule, Synthetic},
+    run::{Context, Resource, Stage, StageError},
+};
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+
+struct Prepare {
+    source: Source,
+    located: Located,
+    normalise: Normalise,
+    split: SplitRule,
+}
+
+const SEED: &str = "a whole number from 0";
+const FRACTION: &str = "a number above 0 and below 1";
+
+/// `prepare: {cifar10: {…}}`: the one key is the data set.
+pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    let names = ["cifar10", "cifar100", "digits", "synthetic"];
+    let chosen: Vec<(&str, Option<&Node>)> =
+        names.into_iter().filter(|name| fields.has(name)).map(|name| (name, fields.node(name))).collect();
+    let [(name, node)] = chosen.as_slice() else {
+        let place = fields.origin().clone();
+        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits` and `synthetic`";
+        fields.problems().add_with_hint(&place, "a `prepare` stage names one data set", hint);
+        return None;
+    };
+    let nothing = Node::empty_map();
+    let place = fields.origin_of(name).clone();
+    let mut keys = Fields::open(node.unwrap_or(&nothing), format!("data set `{name}`"), fields.problems());
+    let source = match *name {
+        "cifar10" => Source::Cifar10,
+        "cifar100" => {
+            let choices = [("fine", Cifar100Labels::Fine), ("coarse", Cifar100Labels::Coarse)];
+            Source::Cifar100 { labels: keys.choice("labels", Cifar100Labels::Fine, &choices) }
+        }
+        "digits" => Source::Digits {
+            test_fraction: keys.number("test_fraction", Source::DIGITS_TEST_FRACTION, 0.01..=0.9, FRACTION),
+            test_seed: keys.integer("test_seed", 0, 0.., SEED),
+        },
+        _ => Source::Synthetic(synthetic(&mut keys)),
+    };
+    let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(PathBuf::from) };
+    let normalise = normalise(&mut keys, &source);
+    let split = split(&mut keys);
+    keys.close();
+    // A path may also be beside the pipeline, as the digits that ship are.
+    let beside = path.as_ref().and_then(|path| std::path::absolute(site.folder.join(path)).ok());
+    let beside = beside.filter(|path| path.exists());
+    match source.locate(site.data_root, beside.or(path).as_deref()) {
+        Ok(located) => Some(Box::new(Prepare { source, located, normalise, split })),
+        Err(error) => {
+            let text = settings::with_causes(&error);
+            match error.hint() {
+                Some(hint) => fields.problems().add_with_hint(&place, text, hint),
+                None => fields.problems().add(&place, text),
+            }
+            None
+        }
+    }
+}
+
+fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
+    let default = Synthetic::default();
+    let count = "a whole number from 1";
+    Synthetic {
+        train: keys.integer("train", default.train, 1.., count),
+        test: keys.integer("test", default.test, 1.., count),
+        classes: keys.integer("classes", default.classes, 2..=1000, "a whole number from 2 to 1000"),
+        channels: keys.integer("channels", default.channels, 1..=4, "a whole number from 1 to 4"),
+        size: keys.integer("size", default.size, 4..=256, "a whole number from 4 to 256"),
+        seed: keys.integer("seed", default.seed, 0.., SEED),
+    }
+}
+
+/// `split: halves | all | {fraction: 0.5} | {shuffled: {fraction: 0.5, seed: 0}}`; DARTS halves.
+fn split(keys: &mut Fields<'_>) -> SplitRule {
+    let Some(node) = keys.node("split") else { return SplitRule::Halves };
+    if matches!(node.value, Value::Text(_)) {
+        return keys.choice("split", SplitRule::Halves, &[("halves", SplitRule::Halves), ("all", SplitRule::All)]);
+    }
+    let mut rule = Fields::open(node, "`split`", keys.problems());
+    let split = match rule.node("shuffled") {
+        Some(node) => {
+            let mut shuffled = Fields::open(node, "`shuffled`", rule.problems());
+            let fraction = shuffled.number("fraction", 0.5, f64::MIN_POSITIVE..1.0, FRACTION);
+            let split = SplitRule::Shuffled { fraction, seed: shuffled.integer("seed", 0, 0.., SEED) };
+            shuffled.close();
+            split
+        }
+        None => SplitRule::Fraction(rule.number("fraction", 0.5, f64::MIN_POSITIVE..1.0, FRACTION)),
+    };
+    rule.close();
+    split
+}
+
+/// `normalise: measured | cifar10_darts | … | {mean: […], std: […]}`; the default is the data set's published one.
+fn normalise(keys: &mut Fields<'_>, source: &Source) -> Normalise {
+    let default = source.default_normalise();
+    let Some(node) = keys.node("normalise") else { return default };
+    if let Value::Map(_) = node.value {
+        let mut given = Fields::open(node, "`normalise`", keys.problems());
+        let given_numbers = Normalise::Given { mean: numbers(&mut given, "mean"), std: numbers(&mut given, "std") };
+        given.close();
+        return given_numbers;
+    }
+    keys.choice("normalise", default, &Normalise::NAMED)
+}
+
+fn numbers(keys: &mut Fields<'_>, key: &'static str) -> Vec<f32> {
+    let Some(node) = keys.required_node(key) else { return Vec::new() };
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let mut numbers = Vec::with_capacity(items.len());
+    for item in items {
+        match item.value {
+            Value::Float(value) if value.is_finite() => numbers.push(value as f32),
+            Value::Integer(value) => numbers.push(value as f32),
+            _ => keys.wrong(key, item, "a list of numbers, one a channel"),
+        }
+    }
+    numbers
+}
+
+impl Stage for Prepare {
+    fn params(&self) -> Json {
+        json!({"source": self.source, "normalise": self.normalise, "split": self.split})
+    }
+
+    fn resources(&self) -> Vec<(String, Resource)> {
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.located.files().iter().map(|path| (name(path), Resource::Path(path.clone()))).collect()
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        let raw = self.located.read().map_err(settings::data_error)?;
+        let dataset = raw.finish(&self.normalise, &self.split).map_err(settings::data_error)?;
+        context.publish("dataset", |writer| dataset.write(writer))?;
+        let [channels, height, width] = dataset.shape;
+        let counts = [
+            ("train_images", dataset.train.len()),
+            ("test_images", dataset.test.len()),
+            ("classes", dataset.classes.len()),
+            ("fit_images", dataset.split.fit.len()),
+            ("held_out_images", dataset.split.held_out.len()),
+        ];
+        for (name, count) in counts {
+            context.metric(name, count as f64);
+        }
+        context.summary(format!(
+            "{}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
+            dataset.name,
+            dataset.train.len(),
+            dataset.split.fit.len(),
+            dataset.split.held_out.len(),
+            dataset.test.len(),
+            dataset.classes.len(),
+        ));
+        Ok(())
+    }
+}
