@@ -14,15 +14,22 @@
 //!
 //! Sums are taken in an order that depends on shapes alone: the same bits on any number of threads.
 
-pub mod batch_norm;
-pub mod conv;
-pub mod pool;
+mod batch_norm;
+mod buffer;
+mod conv;
+mod pool;
+mod stage;
 mod window;
+
+#[cfg(test)]
+mod determinism;
+#[cfg(test)]
+mod parity;
 
 use std::fmt;
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
 pub use self::batch_norm::BatchNormOutput;
 pub use self::window::Window;
@@ -77,7 +84,7 @@ impl Kernels {
     /// # Shapes
     /// `[n, c, h, w]` → `[n, c, oh, ow]`
     pub fn max_pool(self, x: Tensor<4>, pool: &Pool) -> Tensor<4> {
-        pool::reference::max(x, pool)
+        if self.is_native_for(&x) { pool::max(x, pool) } else { pool::reference::max(x, pool) }
     }
 
     /// Takes the mean of each window's pixels, those of the padding not counted.
@@ -85,7 +92,7 @@ impl Kernels {
     /// # Shapes
     /// `[n, c, h, w]` → `[n, c, oh, ow]`
     pub fn avg_pool(self, x: Tensor<4>, pool: &Pool) -> Tensor<4> {
-        pool::reference::avg(x, pool)
+        if self.is_native_for(&x) { pool::avg(x, pool) } else { pool::reference::avg(x, pool) }
     }
 
     /// Normalises each channel by the mean and variance of this batch, then scales and shifts it where asked.
@@ -100,7 +107,11 @@ impl Kernels {
         shift: Option<Tensor<1>>,
         epsilon: f64,
     ) -> BatchNormOutput {
-        batch_norm::reference::train(x, scale, shift, epsilon)
+        if self.is_native_for(&x) {
+            batch_norm::train(x, scale, shift, epsilon)
+        } else {
+            batch_norm::reference::train(x, scale, shift, epsilon)
+        }
     }
 
     /// Normalises each channel by statistics that are given, then scales and shifts it where asked.
@@ -120,12 +131,18 @@ impl Kernels {
     }
 
     fn convolve(self, x: Tensor<4>, weight: Tensor<4>, window: Window, groups: usize) -> Tensor<4> {
-        conv::reference::convolve(x, weight, window, groups)
+        if self.is_native_for(&x) {
+            conv::convolve(x, weight, window, groups)
+        } else {
+            conv::reference::convolve(x, weight, window, groups)
+        }
     }
 
-    /// Whether the operators of this choice on `device` are ours.
-    pub fn are_native_on(self, device: &Device) -> bool {
-        self == Self::Native && matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+    /// Whether our operators are asked for and know the tensor's device and number format.
+    fn is_native_for(self, x: &Tensor<4>) -> bool {
+        self == Self::Native
+            && x.dtype() == DType::F32
+            && matches!(x.device().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
     }
 }
 
