@@ -1,15 +1,38 @@
 //! From YAML text to a resolved pipeline: places, layers, matrix, references.
+//!
+//! [`load`] is the way in. A file and what it extends (`chain`) are read with places (`yaml`), merged with what the
+//! environment and `--set` say (`setting`, `layer`), and resolved (`resolve`): each stage as written (`declaration`),
+//! its `${matrix.…}` (`template`), its references (`reference`), in an order that works (`order`).
 
+mod chain;
+mod declaration;
 mod fields;
+mod layer;
+mod load;
+mod matrix;
 mod node;
+mod order;
 mod origin;
 mod pipeline;
 mod problem;
+mod reference;
+mod render;
+mod resolve;
+mod runtime;
+mod setting;
 mod slot;
+mod template;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 pub use fields::Fields;
+pub use load::{ConfigError, load};
 pub use node::{Entry, Node, Value};
 pub use origin::{Origin, SourceFile};
-pub use pipeline::{Member, Pipeline, Runtime};
+pub use pipeline::{Member, Pipeline};
 pub use problem::{Problem, Problems, nearest};
+pub use render::render;
+pub use runtime::Runtime;
 pub use slot::{KindSlots, Slot};

@@ -1,8 +1,7 @@
 //! A YAML value that remembers where each part of it was written.
 
-use super::{Origin, Problems, SourceFile};
+use super::{Origin, Problems, SourceFile, yaml};
 use indexmap::IndexMap;
-use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use std::{path::PathBuf, sync::Arc};
 
 /// A value and its place.
@@ -58,29 +57,12 @@ impl Node {
     /// Reads YAML text of one document. Syntax errors, duplicate keys and keys that are no text become problems.
     pub fn parse(path: impl Into<PathBuf>, text: impl Into<String>) -> Result<Self, Problems> {
         let source = Arc::new(SourceFile { path: path.into(), text: text.into() });
-        // The parser counts characters, an Origin counts bytes.
-        let offsets: Vec<usize> = source.text.char_indices().map(|(at, _)| at).chain([source.text.len()]).collect();
-        let byte = |character: usize| offsets[character.min(offsets.len() - 1)];
         let mut problems = Problems::new();
-        let whole = Origin::File { source: source.clone(), span: 0..0 };
-        let documents = match MarkedYaml::load_from_str(&source.text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                let at = byte(error.marker().index());
-                let origin = Origin::File { source: source.clone(), span: at..at };
-                problems.add(&origin, format!("not valid YAML: {}", error.info()));
-                return Err(problems);
-            }
-        };
-        let node = match documents.as_slice() {
-            [] => Node::new(Value::Null, whole),
-            [document] => convert(document, &source, &byte, &mut problems),
-            _ => {
-                problems.add(&whole, "more than one YAML document in the file");
-                return Err(problems);
-            }
-        };
-        problems.into_result(node)
+        let node = yaml::read(&source, &mut problems);
+        match node {
+            Some(node) if problems.is_empty() => Ok(node),
+            _ => Err(problems),
+        }
     }
 
     pub fn as_map(&self) -> Option<&IndexMap<String, Entry>> {
@@ -102,6 +84,21 @@ impl Node {
         self.as_map()?.get(key).map(|entry| &entry.node)
     }
 
+    /// The same value as if all of it came from `origin`.
+    pub fn with_origin(self, origin: &Origin) -> Self {
+        let value = match self.value {
+            Value::List(items) => Value::List(items.into_iter().map(|item| item.with_origin(origin)).collect()),
+            Value::Map(map) => {
+                let moved = |(name, entry): (String, Entry)| {
+                    (name, Entry { key: origin.clone(), node: entry.node.with_origin(origin) })
+                };
+                Value::Map(map.into_iter().map(moved).collect())
+            }
+            scalar => scalar,
+        };
+        Self::new(value, origin.clone())
+    }
+
     /// The value without places, as canonical JSON: what is hashed and shown.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
@@ -114,48 +111,4 @@ impl Node {
             Value::Map(map) => map.iter().map(|(key, entry)| (key.clone(), entry.node.to_json())).collect(),
         }
     }
-}
-
-fn convert(
-    yaml: &MarkedYaml<'_>,
-    source: &Arc<SourceFile>,
-    byte: &impl Fn(usize) -> usize,
-    problems: &mut Problems,
-) -> Node {
-    let place = |yaml: &MarkedYaml<'_>| {
-        let start = byte(yaml.span.start.index());
-        let end = byte(yaml.span.end.index()).max(start);
-        Origin::File { source: source.clone(), span: start..end }
-    };
-    let origin = place(yaml);
-    let value = match &yaml.data {
-        YamlData::Value(Scalar::Null) => Value::Null,
-        YamlData::Value(Scalar::Boolean(value)) => Value::Bool(*value),
-        YamlData::Value(Scalar::Integer(value)) => Value::Integer(*value),
-        YamlData::Value(Scalar::FloatingPoint(value)) => Value::Float(value.into_inner()),
-        YamlData::Value(Scalar::String(value)) => Value::Text(value.to_string()),
-        YamlData::Sequence(items) => {
-            Value::List(items.iter().map(|item| convert(item, source, byte, problems)).collect())
-        }
-        YamlData::Mapping(pairs) => {
-            let mut map = IndexMap::new();
-            for (key, item) in pairs {
-                let name = match &key.data {
-                    YamlData::Value(Scalar::String(name)) => name.to_string(),
-                    YamlData::Value(Scalar::Integer(number)) => number.to_string(),
-                    _ => {
-                        problems.add(&place(key), "a key must be text");
-                        continue;
-                    }
-                };
-                map.insert(name, Entry { key: place(key), node: convert(item, source, byte, problems) });
-            }
-            Value::Map(map)
-        }
-        _ => {
-            problems.add(&origin, "a YAML feature that is not used here (tag or unresolved alias)");
-            Value::Null
-        }
-    };
-    Node { value, origin }
 }

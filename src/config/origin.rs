@@ -1,6 +1,11 @@
 //! Where a value was written, so that a complaint can point at it.
 
-use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A text file of which values remember their place.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +36,26 @@ impl Origin {
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
         Some((line, column))
+    }
+
+    /// The path that `path`, written at this place, means: in a file relative to the file's folder, elsewhere to the
+    /// current directory.
+    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
+        match self {
+            Self::File { source, .. } => source.path.parent().unwrap_or(Path::new("")).join(path),
+            _ => path.as_ref().to_owned(),
+        }
+    }
+
+    /// The part of this place that reads `text`, the whole where it is not there word for word.
+    pub(super) fn narrowed_to(&self, text: &str) -> Self {
+        if let Self::File { source, span } = self
+            && let Some(at) = source.text.get(span.clone()).and_then(|written| written.find(text))
+        {
+            let start = span.start + at;
+            return Self::File { source: source.clone(), span: start..start + text.len() };
+        }
+        self.clone()
     }
 }
 

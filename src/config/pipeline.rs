@@ -1,8 +1,8 @@
 //! A pipeline as it will run: layers merged, matrix multiplied, references resolved, nothing left to guess.
 
-use super::{Node, Origin};
+use super::{Node, Origin, Runtime};
 use indexmap::IndexMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All that a run needs to know of its file.
 #[derive(Debug, Clone)]
@@ -14,6 +14,13 @@ pub struct Pipeline {
     pub data_root: PathBuf,
     /// In an order in which every stage comes after what it reads.
     pub members: Vec<Member>,
+}
+
+impl Pipeline {
+    /// The folder of the pipeline's file: what relative paths in it start from.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
 }
 
 /// One stage of a pipeline at one point of its matrix.
@@ -34,17 +41,4 @@ pub struct Member {
     pub runtime: Runtime,
     /// The place of the stage's name.
     pub origin: Origin,
-}
-
-/// How to run, as against what: changes here never change a result's key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Runtime {
-    /// `cpu`, `cuda`, or `cuda:1`. The backend is part of a key (as `numerics`), the index is not.
-    pub device: String,
-    /// Threads for kernels; all cores where absent.
-    pub threads: Option<usize>,
-    /// A checkpoint after so many steps; none by steps where absent.
-    pub checkpoint_steps: Option<u64>,
-    /// A checkpoint after so many seconds.
-    pub checkpoint_seconds: f64,
 }

@@ -1,6 +1,7 @@
 //! What is wrong with a file, collected so that all of it is said at once.
 
 use super::Origin;
+use std::path::PathBuf;
 
 /// One complaint: what, where, and what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,24 @@ impl Problems {
 
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
+    }
+
+    /// By place, each complaint once: members of a matrix repeat what is wrong with their stage. Files come first.
+    pub fn sorted(&self) -> Vec<&Problem> {
+        let place = |problem: &&Problem| match &problem.origin {
+            Origin::File { source, span } => (0, source.path.clone(), span.start),
+            Origin::Environment { .. } => (1, PathBuf::new(), 0),
+            Origin::Argument { .. } => (2, PathBuf::new(), 0),
+            Origin::Default => (3, PathBuf::new(), 0),
+        };
+        let mut sorted: Vec<&Problem> = Vec::new();
+        for problem in &self.0 {
+            if !sorted.contains(&problem) {
+                sorted.push(problem);
+            }
+        }
+        sorted.sort_by_key(place);
+        sorted
     }
 
     pub fn extend(&mut self, other: Problems) {

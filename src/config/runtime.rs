@@ -1,0 +1,109 @@
+//! How to run a stage: device, threads, checkpoints.
+
+use super::{Fields, Node, Problems, nearest};
+use std::ops::Bound;
+
+/// How to run, as against what: changes here never change a result's key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runtime {
+    /// `cpu`, `cuda`, or `cuda:1`. The backend is part of a key (as `numerics`), the index is not.
+    pub device: String,
+    /// Threads for kernels; all cores where absent.
+    pub threads: Option<usize>,
+    /// A checkpoint after so many steps; none by steps where absent.
+    pub checkpoint_steps: Option<u64>,
+    /// A checkpoint after so many seconds.
+    pub checkpoint_seconds: f64,
+}
+
+/// The built-in defaults: the layer under every file.
+impl Default for Runtime {
+    fn default() -> Self {
+        Self {
+            // Runs anywhere; a GPU is asked for by name.
+            device: "cpu".to_owned(),
+            threads: None,
+            checkpoint_steps: None,
+            // A kill costs at most a minute of work, and a checkpoint takes far less than a minute to write.
+            checkpoint_seconds: 60.0,
+        }
+    }
+}
+
+impl Runtime {
+    /// Reads a `runtime` map; what it leaves out is as in `inherited`.
+    pub(super) fn read(node: &Node, what: impl Into<String>, inherited: &Self, problems: &mut Problems) -> Self {
+        let mut runtime = inherited.clone();
+        let mut fields = Fields::open(node, what, problems);
+        if let Some(device) = fields.text("device") {
+            if is_device(&device) {
+                runtime.device = device;
+            } else {
+                let origin = fields.origin_of("device").clone();
+                let message = format!("`device` must be `cpu`, `cuda` or `cuda:INDEX`, found `{device}`");
+                match nearest(&device, ["cpu", "cuda"]) {
+                    Some(near) => fields.problems().add_with_hint(&origin, message, format!("did you mean `{near}`?")),
+                    None => fields.problems().add(&origin, message),
+                }
+            }
+        }
+        if fields.node("threads").is_some() {
+            runtime.threads = Some(fields.integer("threads", 1, 1.., "a whole number from 1"));
+        }
+        if let Some(checkpoint) = fields.node("checkpoint") {
+            let mut fields = Fields::open(checkpoint, "`checkpoint`", fields.problems());
+            if fields.node("every_steps").is_some() {
+                runtime.checkpoint_steps = Some(fields.integer("every_steps", 1, 1.., "a whole number from 1"));
+            }
+            let above_zero = (Bound::Excluded(0.0), Bound::Unbounded);
+            runtime.checkpoint_seconds =
+                fields.number("every_seconds", runtime.checkpoint_seconds, above_zero, "a number above 0");
+            fields.close();
+        }
+        fields.close();
+        runtime
+    }
+}
+
+fn is_device(text: &str) -> bool {
+    let index = |rest: &str| rest.strip_prefix(':').is_some_and(|index| index.parse::<u32>().is_ok());
+    text == "cpu" || text.strip_prefix("cuda").is_some_and(|rest| rest.is_empty() || index(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Runtime, Vec<String>) {
+        let mut problems = Problems::new();
+        let node = Node::parse("p.yaml", text).unwrap();
+        let runtime = Runtime::read(&node, "`runtime`", &Runtime::default(), &mut problems);
+        (runtime, problems.iter().map(|p| format!("{} {} {:?}", p.origin, p.message, p.hint)).collect())
+    }
+
+    #[test]
+    fn what_is_left_out_is_inherited() {
+        let (runtime, said) = read("device: cuda:1\ncheckpoint: {every_steps: 10}\n");
+        assert!(said.is_empty());
+        let expected = Runtime { device: "cuda:1".into(), checkpoint_steps: Some(10), ..Runtime::default() };
+        assert_eq!(runtime, expected);
+    }
+
+    #[test]
+    fn bad_values_and_unknown_keys_are_said() {
+        let text = "device: cdua\nthreads: 0\nthread: 1\ncheckpoint: {every_second: 3, every_seconds: 0}\n";
+        assert_eq!(
+            read(text).1,
+            [
+                "p.yaml:1:9 `device` must be `cpu`, `cuda` or `cuda:INDEX`, found `cdua` Some(\"did you mean `cuda`?\")",
+                "p.yaml:2:10 `threads` must be a whole number from 1, found `0` None",
+                "p.yaml:4:47 `every_seconds` must be a number above 0, found `0` None",
+                "p.yaml:4:14 unknown key `every_second` in `checkpoint` Some(\"did you mean `every_seconds`?\")",
+                "p.yaml:3:1 unknown key `thread` in `runtime` Some(\"did you mean `threads`?\")",
+            ]
+        );
+        for device in ["tpu", "cuda:", "cuda:x", "cuda1", "''"] {
+            assert_eq!(read(&format!("device: {device}")).1.len(), 1, "{device}");
+        }
+    }
+}

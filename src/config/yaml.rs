@@ -1,0 +1,318 @@
+//! From YAML text to [`Node`]s: the parser's events with their places, one document a file.
+//!
+//! Events rather than the parser's own tree, since the tree stops at the first duplicate key and lets the place of
+//! a block map run on to whatever follows it.
+
+use super::{Entry, Node, Origin, Problems, SourceFile, Value};
+use indexmap::{IndexMap, map};
+use saphyr::Scalar;
+use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+/// Deeper nesting than any file of ours by an order of magnitude; keeps the recursion within the stack.
+const DEPTH_LIMIT: usize = 64;
+
+/// How many nodes all aliases of a file may stand for: keeps nested aliases from growing without bound.
+const ALIAS_LIMIT: usize = 100_000;
+
+/// Reads the one document of `source`; an empty file is [`Value::Null`], a syntax error `None`. After other problems,
+/// as a duplicate key, what could be read is returned, so that the rest of the file is still checked.
+pub(super) fn read(source: &Arc<SourceFile>, problems: &mut Problems) -> Option<Node> {
+    let mut reader = Reader {
+        parser: Parser::new_from_str(&source.text),
+        // The parser counts characters, an Origin counts bytes.
+        offsets: source.text.char_indices().map(|(at, _)| at).chain([source.text.len()]).collect(),
+        source,
+        anchors: HashMap::new(),
+        alias_budget: ALIAS_LIMIT,
+        problems,
+    };
+    match reader.document() {
+        Ok(node) => Some(node),
+        Err(error) => {
+            let at = reader.byte(error.marker().index());
+            let origin = reader.origin(at..at);
+            reader.problems.add(&origin, format!("not valid YAML: {}", error.info()));
+            None
+        }
+    }
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    source: &'a Arc<SourceFile>,
+    /// Byte offset of each character, and of the end.
+    offsets: Vec<usize>,
+    /// What each anchor named, with its number of nodes.
+    anchors: HashMap<usize, (Node, usize)>,
+    alias_budget: usize,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Result<Node, ScanError> {
+        let mut document = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => break,
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
+                _ if document.is_some() => {
+                    let origin = self.place(span);
+                    self.problems.add(&origin, "more than one YAML document in the file");
+                    break;
+                }
+                event => document = Some(self.node(event, span, 0)?),
+            }
+        }
+        Ok(document.unwrap_or_else(|| Node::new(Value::Null, self.origin(0..0))))
+    }
+
+    /// The node that begins with `event`.
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, ScanError> {
+        if depth > DEPTH_LIMIT {
+            return Err(ScanError::new_str(span.start, "nested too deeply"));
+        }
+        let (node, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let origin = self.place(span);
+                let value = match Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref()) {
+                    Some(Scalar::Null) => Value::Null,
+                    Some(Scalar::Boolean(value)) => Value::Bool(value),
+                    Some(Scalar::Integer(value)) => Value::Integer(value),
+                    Some(Scalar::FloatingPoint(value)) => Value::Float(value.into_inner()),
+                    Some(Scalar::String(value)) => Value::Text(value.into_owned()),
+                    None => {
+                        self.problems.add(&origin, "the YAML tag does not fit the value");
+                        Value::Null
+                    }
+                };
+                (Node::new(value, origin), anchor)
+            }
+            Event::SequenceStart(anchor, _) => (self.list(span, depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.map(span, depth)?, anchor),
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            _ => return Err(ScanError::new_str(span.start, "a value was expected")),
+        };
+        if anchor != 0 {
+            let size = size(&node);
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, begin: Span, depth: usize) -> Result<Node, ScanError> {
+        let mut items = Vec::new();
+        let mut end = self.byte(begin.end.index());
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                return Ok(Node::new(Value::List(items), self.collection(begin, span, end)));
+            }
+            let item = self.node(event, span, depth + 1)?;
+            end = end.max(end_of(&item.origin));
+            items.push(item);
+        }
+    }
+
+    fn map(&mut self, begin: Span, depth: usize) -> Result<Node, ScanError> {
+        let mut map: IndexMap<String, Entry> = IndexMap::new();
+        let mut end = self.byte(begin.end.index());
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
+                return Ok(Node::new(Value::Map(map), self.collection(begin, span, end)));
+            }
+            let written = self.place(span);
+            let key = self.node(event, span, depth + 1)?;
+            let (event, span) = self.next()?;
+            let empty = matches!(&event, Event::Scalar(text, ..) if text.is_empty() && span.is_empty());
+            let mut node = self.node(event, span, depth + 1)?;
+            if empty {
+                // Nothing was written: the key is what one can point at.
+                node.origin = written.clone();
+            }
+            end = end.max(end_of(&node.origin)).max(end_of(&written));
+            let name = match key.value {
+                Value::Text(name) => name,
+                Value::Integer(number) => number.to_string(),
+                _ => {
+                    self.problems.add(&key.origin, "a key must be text");
+                    continue;
+                }
+            };
+            match map.entry(name) {
+                map::Entry::Vacant(place) => {
+                    place.insert(Entry { key: written, node });
+                }
+                map::Entry::Occupied(first) => self.problems.add_with_hint(
+                    &written,
+                    format!("duplicate key `{}`", first.key()),
+                    format!("it was first written at {}", first.get().key),
+                ),
+            }
+        }
+    }
+
+    /// What the anchor named, at the alias's place; nodes inside keep theirs.
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, ScanError> {
+        // The parser itself refuses an unknown name; what is left is an alias inside its own anchor.
+        let Some((node, size)) = self.anchors.get(&anchor) else {
+            return Err(ScanError::new_str(span.start, "the alias stands inside what it names"));
+        };
+        let Some(rest) = self.alias_budget.checked_sub(*size) else {
+            return Err(ScanError::new_str(span.start, "the aliases stand for too many values"));
+        };
+        self.alias_budget = rest;
+        Ok(Node::new(node.value.clone(), self.place(span)))
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), ScanError> {
+        self.parser.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default())))
+    }
+
+    /// The place of a list or map: a flow one ends with its bracket, a block one with its last part.
+    fn collection(&self, begin: Span, end: Span, last_part: usize) -> Origin {
+        let start = self.byte(begin.start.index());
+        let end = if end.is_empty() { last_part } else { self.byte(end.end.index()) };
+        self.origin(start..end)
+    }
+
+    fn place(&self, span: Span) -> Origin {
+        self.origin(self.byte(span.start.index())..self.byte(span.end.index()))
+    }
+
+    fn byte(&self, character: usize) -> usize {
+        self.offsets[character.min(self.offsets.len() - 1)]
+    }
+
+    /// The place `span` without white space at its end.
+    fn origin(&self, span: Range<usize>) -> Origin {
+        let written = self.source.text.get(span.clone()).unwrap_or_default();
+        Origin::File { source: self.source.clone(), span: span.start..span.start + written.trim_end().len() }
+    }
+}
+
+fn end_of(origin: &Origin) -> usize {
+    match origin {
+        Origin::File { span, .. } => span.end,
+        _ => 0,
+    }
+}
+
+fn size(node: &Node) -> usize {
+    match &node.value {
+        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Map(map) => 1 + map.values().map(|entry| size(&entry.node)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Node {
+        Node::parse("p.yaml", text).unwrap()
+    }
+
+    fn said(text: &str) -> Vec<String> {
+        let problems = Node::parse("p.yaml", text).unwrap_err();
+        problems.iter().map(|p| format!("{} {} ({})", p.origin, p.message, p.hint.as_deref().unwrap_or("-"))).collect()
+    }
+
+    /// The text a node's place covers.
+    fn covered(node: &Node) -> &str {
+        let Origin::File { source, span } = &node.origin else { panic!("not from a file") };
+        &source.text[span.clone()]
+    }
+
+    #[test]
+    fn a_place_covers_its_value_and_nothing_else() {
+        let root = parse(concat!(
+            "# é before everything\n",
+            "name:   plain words   # comment\n",
+            "quoted: \"a # b\"  \n",
+            "single: 'it''s'\n",
+            "list: [1, 2.5 ]   # comment\n",
+            "block:\n",
+            "  inner: 1e-3   # comment\n",
+            "  deep:\n",
+            "    - x\n",
+            "    - y: z   \n",
+            "\n",
+            "# comment after the block\n",
+            "folded: >\n",
+            "  two\n",
+            "  lines\n",
+            "\n",
+            "last: true\n",
+        ));
+        assert_eq!(covered(root.get("name").unwrap()), "plain words");
+        assert_eq!(covered(root.get("quoted").unwrap()), "\"a # b\"");
+        assert_eq!(covered(root.get("single").unwrap()), "'it''s'");
+        assert_eq!(covered(root.get("list").unwrap()), "[1, 2.5 ]");
+        let block = root.get("block").unwrap();
+        assert_eq!(covered(block.get("inner").unwrap()), "1e-3");
+        assert_eq!(block.get("inner").unwrap().value, Value::Float(1e-3));
+        assert_eq!(covered(block), "inner: 1e-3   # comment\n  deep:\n    - x\n    - y: z");
+        assert!(covered(root.get("folded").unwrap()).ends_with("two\n  lines"));
+        assert_eq!(covered(root.get("last").unwrap()), "true");
+        assert_eq!(root.get("name").unwrap().origin.to_string(), "p.yaml:2:9");
+    }
+
+    #[test]
+    fn a_value_left_out_is_at_its_key() {
+        let root = parse("a:\n\nb: 1\n");
+        assert_eq!(root.get("a").unwrap().value, Value::Null);
+        assert_eq!(covered(root.get("a").unwrap()), "a");
+    }
+
+    #[test]
+    fn an_alias_is_what_its_anchor_named_at_its_own_place() {
+        let root = parse("a: &x {k: 1}\nb: *x\n");
+        let b = root.get("b").unwrap();
+        assert_eq!(b.get("k").unwrap().value, Value::Integer(1));
+        assert_eq!(covered(b), "*x");
+    }
+
+    #[test]
+    fn every_duplicate_key_is_said_with_both_places() {
+        assert_eq!(
+            said("a: 1\nb: {c: 1, c: 2}\na: 3\n"),
+            [
+                "p.yaml:2:11 duplicate key `c` (it was first written at p.yaml:2:5)",
+                "p.yaml:3:1 duplicate key `a` (it was first written at p.yaml:1:1)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_said_with_its_place() {
+        for text in ["a: [1, 2\n", "a: *nobody\n", "a: &x [*x]\n", "a: 'open\n", "a:\n\t- b\n", "[1, 2]]\n"] {
+            let said = said(text);
+            assert!(said.len() == 1 && said[0].contains("not valid YAML: "), "{text:?}: {said:?}");
+        }
+        assert_eq!(said("a: 1\n---\nb: 2\n"), ["p.yaml:3:1 more than one YAML document in the file (-)"]);
+        assert_eq!(said("[a]: 1\n"), ["p.yaml:1:1 a key must be text (-)"]);
+        assert_eq!(said("a: !!int x\n").len(), 1);
+    }
+
+    #[test]
+    fn hostile_nesting_is_refused_not_followed() {
+        let deep = format!("a: {}{}", "[".repeat(5_000), "]".repeat(5_000));
+        assert!(said(&deep)[0].contains("nested too deeply") || said(&deep)[0].contains("not valid YAML"));
+        let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..9 {
+            let below = format!("*a{}, ", level - 1).repeat(10);
+            laughs.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        assert!(said(&laughs)[0].contains("too many values"));
+    }
+
+    #[test]
+    fn an_empty_file_is_nothing() {
+        assert_eq!(parse("").value, Value::Null);
+        assert_eq!(parse("# only a comment\n").value, Value::Null);
+    }
+}
