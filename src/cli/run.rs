@@ -75,7 +75,7 @@ fn print_reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Resu
     let mut stdout = std::io::stdout().lock();
     for member in &report.members {
         let Some(record) = &member.record else { continue };
-        let Some(text) = record.outputs.get("text") else { continue };
+        let Some(text) = record.outputs.get("report.txt") else { continue };
         let text = std::fs::read_to_string(store.object_path(&text.digest)).map_err(failed)?;
         let folder = stages::export_report(store, &pipeline.name, &member.name, record)
             .map_err(|error| Complaint::caused(ExitClass::Store, &error))?;

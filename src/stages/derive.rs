@@ -8,7 +8,7 @@ use crate::{
     train::TableRecord,
 };
 use serde_json::{Value as Json, json};
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 struct Derive {
     /// Which epoch's alphas; the last one where absent.
@@ -17,22 +17,14 @@ struct Derive {
 
 /// The `alphas` output of a search.
 #[derive(serde::Deserialize)]
-pub(super) struct AlphaHistory {
+struct AlphaHistory {
     pub epochs: Vec<EpochAlphas>,
 }
 
 #[derive(serde::Deserialize)]
-pub(super) struct EpochAlphas {
+struct EpochAlphas {
     pub epoch: usize,
     pub tables: Vec<TableRecord>,
-}
-
-impl AlphaHistory {
-    pub fn open(path: &Path) -> Result<Self, StageError> {
-        let damaged = |reason: String| StageError::failed(format!("failed to read alphas from `{}`: {reason}", path.display()));
-        let text = std::fs::read(path).map_err(|error| damaged(error.to_string()))?;
-        serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))
-    }
 }
 
 impl EpochAlphas {
@@ -54,7 +46,7 @@ impl Stage for Derive {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let search = context.input("search")?;
-        let (space_file, history) = (search.output("space")?.to_owned(), AlphaHistory::open(search.output("alphas")?)?);
+        let (space_file, history) = (search.output("space")?.to_owned(), settings::json_in::<AlphaHistory>(search.output("alphas")?)?);
         let space = settings::space_in(&space_file)?;
         let chosen = match self.epoch {
             None => history.epochs.last(),
@@ -81,7 +73,7 @@ impl Stage for Derive {
 }
 
 /// How often each operation was chosen, over all kinds of cell.
-pub(super) fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
+fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for cell in genotype.cells.values() {
         for choice in cell.nodes.iter().flatten() {

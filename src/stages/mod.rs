@@ -2,11 +2,16 @@
 
 mod benchmark;
 mod derive;
+mod export;
+mod findings;
 mod prepare;
 mod report;
 mod search;
 mod settings;
 mod watch;
+
+pub use export::export_report;
+pub(crate) use findings::drawn_cells;
 
 use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},

@@ -161,6 +161,17 @@ pub(super) fn genotype_in(derived: &Input) -> Result<Genotype, StageError> {
     Genotype::parse(&read_text(path)?, &space).map_err(|error| StageError::input(with_causes(&error)))
 }
 
+/// A JSON output of an earlier stage.
+pub(super) fn json_in<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, StageError> {
+    serde_json::from_str(&read_text(path)?)
+        .map_err(|error| StageError::failed(format!("`{}` is not what its stage writes: {error}", path.display())))
+}
+
+/// Plain data as JSON.
+pub(super) fn json_of(value: &impl serde::Serialize) -> Json {
+    serde_json::to_value(value).expect("plain data serialises")
+}
+
 fn read_text(path: &Path) -> Result<String, StageError> {
     std::fs::read_to_string(path).map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", path.display())))
 }

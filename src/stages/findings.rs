@@ -1,0 +1,204 @@
+//! What a report says of each kind of stage.
+
+use super::settings;
+use crate::{
+    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
+    run::{Input, StageError},
+    space::{Genotype, Space},
+};
+use serde_json::Value as Json;
+
+/// A section for each kind of stage among `inputs`, in the order in which kinds first appear.
+pub(super) fn sections(inputs: &[Input]) -> Result<Vec<Section>, StageError> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for input in inputs {
+        if !kinds.contains(&input.kind.as_str()) {
+            kinds.push(&input.kind);
+        }
+    }
+    kinds
+        .into_iter()
+        .map(|kind| {
+            let members: Vec<&Input> = inputs.iter().filter(|input| input.kind == kind).collect();
+            match kind {
+                "prepare" => Ok(data(&members)),
+                "search" => search(&members),
+                "derive" => genotypes(&members),
+                "benchmark" => benchmark(&members),
+                other => Ok(figures(other, &members)),
+            }
+        })
+        .collect()
+}
+
+fn data(members: &[&Input]) -> Section {
+    let texts = members.iter().filter_map(|member| Some(format!("`{}`: {}", member.member, member.summary.as_ref()?)));
+    Section::new("Data", vec![Block::Text(texts.collect::<Vec<_>>().join("\n\n"))])
+}
+
+/// Any stage: its metrics, a row a member.
+fn figures(kind: &str, members: &[&Input]) -> Section {
+    let mut table = Table::new("", vec![Column::text("stage"), Column::text("metric"), Column::number("value")]);
+    for member in members {
+        for (name, value) in &member.metrics {
+            table.push([Cell::Text(member.member.clone()), Cell::Text(name.clone()), Cell::number(*value, 4)]);
+        }
+    }
+    Section::new(kind, vec![Block::Table(table)])
+}
+
+fn search(members: &[&Input]) -> Result<Section, StageError> {
+    let mut table = Table::new(
+        "After the last epoch. A supernet's accuracy ranks nothing: it is no trained network's.",
+        vec![
+            Column::text("search"),
+            Column::number("epochs"),
+            Column::number("train loss"),
+            Column::number("train").unit("%"),
+            Column::number("supernet, held out").unit("%"),
+            Column::number("time").unit("s"),
+        ],
+    );
+    let mut accuracy = Vec::new();
+    let mut loss = Vec::new();
+    for member in members {
+        let metric = |name: &str| member.metrics.get(name).copied();
+        table.push([
+            Cell::Text(member.member.clone()),
+            Cell::known(metric("epochs"), 0),
+            Cell::known(metric("train_loss"), 3),
+            Cell::known(metric("train_accuracy_percent"), 2),
+            Cell::known(metric("supernet_held_out_accuracy_percent"), 2),
+            Cell::number(member.wall_seconds, 1),
+        ]);
+        let epochs: Vec<Json> = settings::json_in(member.output("metrics")?)?;
+        let series = |name: &str, key: &str| Series {
+            name: format!("{}{name}", member.member),
+            points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[key].as_f64()?))).collect(),
+        };
+        accuracy.push(series(", fitted", "train_accuracy_percent"));
+        accuracy.push(series(", held out", "held_out_accuracy_percent"));
+        loss.push(series(", fitted", "train_loss"));
+        loss.push(series(", held out", "held_out_loss"));
+    }
+    let mut blocks = vec![Block::Table(table)];
+    let values: Vec<f64> =
+        members.iter().filter_map(|member| member.metrics.get("supernet_held_out_accuracy_percent").copied()).collect();
+    if let Some(summary) = Summary::of(&values).filter(|summary| summary.n > 1) {
+        blocks.push(Block::Text(format!("Supernet on held-out images: {} %.", summary.shown(2))));
+    }
+    blocks.extend(chart("supernet accuracy", "accuracy (%)", accuracy));
+    blocks.extend(chart("supernet loss", "cross-entropy", loss));
+    Ok(Section::new("Search", blocks))
+}
+
+/// A chart of the series that have points.
+fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
+    let series: Vec<Series> = series.into_iter().filter(|series| !series.points.is_empty()).collect();
+    if series.is_empty() {
+        return None;
+    }
+    let chart = Chart { title: title.to_owned(), x_label: "epoch".to_owned(), y_label: y_label.to_owned(), series };
+    Some(Block::Figure(Figure {
+        name: title.to_owned(),
+        svg: curves::draw(&chart),
+        caption: format!("{title} by epoch"),
+        text: None,
+    }))
+}
+
+fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
+    let mut blocks = Vec::new();
+    for member in members {
+        let space = settings::space_in(member.output("space")?)?;
+        let genotype = settings::genotype_in(member)?;
+        let many = members.len() > 1;
+        for drawn in drawn_cells(&genotype, &space) {
+            let name = if many { format!("{} {}", member.member, drawn.title) } else { drawn.title.clone() };
+            let failed = |error: crate::report::ReportError| StageError::failed(error.to_string());
+            blocks.push(Block::Figure(Figure {
+                svg: cell_drawing::draw(&drawn).map_err(failed)?,
+                text: Some(cell_drawing::write(&drawn).map_err(failed)?),
+                caption: format!("{name}, found by `{}`", member.member),
+                name,
+            }));
+        }
+        let forms = format!(
+            "As a cell string:\n\n`{}`\n\nAs the DARTS code writes it:\n\n`{}`\n\nAs YAML: the stage's output `genotype`.",
+            genotype.to_cell_string().trim().replace('\n', "`\n\n`"),
+            genotype.to_namedtuple().trim(),
+        );
+        blocks.push(Block::Text(forms));
+    }
+    Ok(Section::new("Genotype", blocks))
+}
+
+/// The cells of a genotype, ready to be drawn.
+pub(crate) fn drawn_cells(genotype: &Genotype, space: &Space) -> Vec<DrawnCell> {
+    let inputs: Vec<String> = match space.inputs() {
+        1 => vec!["input".to_owned()],
+        2 => vec!["c_{k-2}".to_owned(), "c_{k-1}".to_owned()],
+        more => (0..more).map(|input| format!("input {input}")).collect(),
+    };
+    let nodes = |cell: &crate::space::CellGenotype| {
+        cell.nodes
+            .iter()
+            .map(|node| node.iter().map(|choice| (choice.operation.clone(), choice.source)).collect())
+            .collect()
+    };
+    genotype
+        .cells
+        .iter()
+        .map(|(kind, cell)| DrawnCell {
+            title: if kind == "cell" { "cell".to_owned() } else { format!("{kind} cell") },
+            inputs: inputs.clone(),
+            nodes: nodes(cell),
+            output: cell.output.clone(),
+        })
+        .collect()
+}
+
+fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
+    let mut blocks = Vec::new();
+    let mut all: Vec<(String, Vec<f64>)> = Vec::new();
+    for member in members {
+        let found: Json = settings::json_in(member.output("benchmark")?)?;
+        let mut table = Table::new(
+            format!("`{}`: cell {} of {}, `{}`", member.member, found["index"], found["cells"], found["arch"].as_str().unwrap_or("")),
+            vec![
+                Column::text("trained alone"),
+                Column::number("accuracy").unit("%"),
+                Column::number("rank"),
+                Column::number("best cell").unit("%"),
+            ],
+        );
+        for (column, entry) in found["accuracies"].as_object().into_iter().flatten() {
+            let name = column.trim_end_matches("_acc").replace('_', " ");
+            let percent = entry["percent"].as_f64();
+            table.push([
+                Cell::Text(name.clone()),
+                Cell::known(percent, 2),
+                Cell::known(entry["rank"].as_f64(), 0),
+                Cell::known(entry["best_percent"].as_f64(), 2),
+            ]);
+            if let Some(percent) = percent {
+                match all.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, values)) => values.push(percent),
+                    None => all.push((name, vec![percent])),
+                }
+            }
+        }
+        blocks.push(Block::Table(table));
+    }
+    if members.len() > 1 {
+        let mut columns = vec![Column::text("trained alone")];
+        columns.extend(Summary::columns("accuracy", Some("%")));
+        let mut table = Table::new("Over all searches", columns);
+        for (name, values) in all {
+            let cells = Summary::of(&values).map(|summary| summary.cells(2)).into_iter().flatten();
+            table.push(std::iter::once(Cell::Text(name)).chain(cells));
+        }
+        blocks.push(Block::Table(table));
+    }
+    Ok(Section::new("Benchmark", blocks))
+}

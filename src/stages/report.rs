@@ -1,0 +1,100 @@
+//! `report`: tables, curves and drawings of what stages found, in four forms; checks what was expected.
+
+use super::{Site, findings, settings};
+use crate::{
+    config::{Fields, Node, Value},
+    observe::Look,
+    report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
+    run::{Context, Stage, StageError},
+};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+struct Report {
+    title: Option<String>,
+    expectations: Vec<Expectation>,
+}
+
+pub(super) fn read(fields: &mut Fields<'_>, _site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    let title = fields.text("title");
+    Some(Box::new(Report { title, expectations: expectations(fields) }))
+}
+
+/// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`
+fn expectations(fields: &mut Fields<'_>) -> Vec<Expectation> {
+    let Some(node) = fields.node("expect") else { return Vec::new() };
+    let Value::List(items) = &node.value else {
+        fields.wrong("expect", node, "a list of `{value: STAGE.METRIC, at_least: NUMBER}`");
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| expectation(item, fields)).collect()
+}
+
+fn expectation(item: &Node, fields: &mut Fields<'_>) -> Option<Expectation> {
+    let mut keys = Fields::open(item, "an expectation", fields.problems());
+    let metric = keys.required_text("value");
+    let tolerance = keys.number("tolerance", 0.0, 0.0.., "a number from 0");
+    let over = keys.choice("over", Over::Mean, &[("mean", Over::Mean), ("min", Over::Min), ("max", Over::Max)]);
+    let kinds: [(&'static str, fn(f64) -> Bound); 3] =
+        [("equals", Bound::Equals), ("at_least", Bound::AtLeast), ("at_most", Bound::AtMost)];
+    let mut bounds = Vec::new();
+    for (key, make) in kinds {
+        if keys.has(key) {
+            bounds.push(make(keys.number(key, 0.0, f64::MIN..=f64::MAX, "a number")));
+        }
+    }
+    if bounds.len() != 1 {
+        let place = keys.origin().clone();
+        keys.problems().add(&place, "an expectation has one of `equals`, `at_least` and `at_most`");
+    }
+    keys.close();
+    let bound = bounds.first().copied()?;
+    Some(Expectation { metric, bound, tolerance, over })
+}
+
+impl Stage for Report {
+    fn params(&self) -> Json {
+        json!({"title": self.title, "expect": self.expectations})
+    }
+
+    /// Figures and summaries of the stages are what a report shows.
+    fn reads_records(&self) -> bool {
+        true
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        let inputs = context.inputs("of");
+        let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for input in inputs {
+            for (name, value) in &input.metrics {
+                metrics.entry(format!("{}.{name}", input.stage)).or_default().push(*value);
+            }
+        }
+        let verdicts: Vec<Verdict> = self.expectations.iter().map(|expected| expected.check_among(&metrics)).collect();
+        let title = self.title.clone().unwrap_or_else(|| context.pipeline_name().to_owned());
+        let mut document = Document::new(title);
+        document.sections = findings::sections(inputs)?;
+        if !verdicts.is_empty() {
+            document.sections.push(Section::new("Expectations", vec![Block::Expectations(verdicts.clone())]));
+        }
+
+        context.publish_bytes("report.txt", terminal::render(&document, &Look::PLAIN).as_bytes())?;
+        context.publish_bytes("report.md", markdown::render(&document, ".").as_bytes())?;
+        context.publish_bytes("report.html", html::render(&document).as_bytes())?;
+        context.publish_bytes("report.json", json::render(&document).as_bytes())?;
+        for (file, figure) in document.figures() {
+            context.publish_bytes(&file, figure.svg.as_bytes())?;
+        }
+        let missed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.met).collect();
+        for verdict in &missed {
+            context.expect_missed(format!("{}: {}", verdict.word(), verdict.sentence()));
+        }
+        context.note("verdicts", settings::json_of(&verdicts));
+        context.summary(match (verdicts.len(), missed.len()) {
+            (0, _) => "written".to_owned(),
+            (all, 0) => format!("written; {all} of {all} expectations met"),
+            (all, missed) => format!("written; {missed} of {all} expectations missed"),
+        });
+        Ok(())
+    }
+}
