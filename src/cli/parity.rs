@@ -6,7 +6,7 @@ use crate::{
     kernels::Kernels,
     model::DeviceName,
     observe::Look,
-    report::{Align, Cell, Column, Table},
+    report::{Block, Cell, Column, Document, Section, Table, terminal},
 };
 use clap::{Args, ValueEnum};
 use std::{io::Write, path::{Path, PathBuf}};
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &ParityArguments) -> Result<u8, Complaint> {
         let text = if arguments.json {
             serde_json::to_string(&parity).expect("a parity report is plain data") + "\n"
         } else {
-            table(&parity)
+            terminal::render(&document(&parity), &Look::of_stdout())
         };
         // A closed pipe changes nothing about the verdict.
         let _ = std::io::stdout().lock().write_all(text.as_bytes());
@@ -58,23 +58,28 @@ pub(super) fn run(arguments: &ParityArguments) -> Result<u8, Complaint> {
     Ok(if within { 0 } else { ExitClass::ExpectationMissed.code() })
 }
 
-fn table(parity: &Parity) -> String {
-    let mut table = Table::new(vec![
-        Column::new("group", Align::Left),
-        Column::new("tensors", Align::Right),
-        Column::new("largest relative error", Align::Right),
-        Column::new("tolerance", Align::Right),
-        Column::new("", Align::Left),
-    ]);
+fn document(parity: &Parity) -> Document {
+    let mut table = Table::new(
+        "",
+        vec![
+            Column::text("group"),
+            Column::number("tensors"),
+            Column::number("relative error"),
+            Column::number("tolerance"),
+            Column::text("verdict"),
+        ],
+    );
     for group in &parity.groups {
         let verdict = if group.is_within() { "ok".to_owned() } else { format!("out of tolerance: {}", group.worst) };
-        table.push(vec![
-            Cell::text(group.name),
-            Cell::text(group.tensors.to_string()),
-            Cell::text(format!("{:.1e}", group.error)),
-            Cell::text(format!("{:.0e}", group.tolerance)),
-            Cell::text(verdict),
+        table.push([
+            Cell::Text(group.name.to_owned()),
+            Cell::count(group.tensors),
+            Cell::Text(format!("{:.1e}", group.error)),
+            Cell::Text(format!("{:.0e}", group.tolerance)),
+            Cell::Text(verdict),
         ]);
     }
-    format!("{}: {}\n{}\n", parity.file.display(), parity.what, table.render(&Look::of_stdout()))
+    let mut document = Document::new(parity.file.display().to_string());
+    document.sections.push(Section::new(parity.what.clone(), vec![Block::Table(table)]));
+    document
 }

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     Ok(u8::try_from(report.ending().exit_code()).unwrap_or(1))
 }
 
-fn invalid(problems: &Problems) -> Complaint {
+pub(super) fn invalid(problems: &Problems) -> Complaint {
     let look = Look::of_stderr();
     Complaint::input(config::render(problems, look.colour, look.width))
 }

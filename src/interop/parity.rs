@@ -16,8 +16,8 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
+use serde_json::Value as Json;
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -122,15 +122,6 @@ fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
     let [_, channels, height, width] = *shape else {
         return Err(golden.content(format!("`batch0.x` has shape {shape:?}, not four sides")).into());
     };
-    let kind = golden.text("kind")?;
-    // A discrete network's file names its genotype and its skeleton, and belongs to the space that has both.
-    let name = match kind {
-        "supernet" => golden.text("space")?.to_lowercase().replace('-', "_"),
-        "network" => "darts".to_owned(),
-        other => return Err(golden.content(format!("its kind `{other}` is not one this version replays")).into()),
-    };
-    let failed = |reason: String| ParityError::Space { path: golden.path.clone(), space: name.clone(), reason };
-    let space = find(&name, beside).map_err(failed)?;
     let mut build = Build {
         skeleton: "search".to_owned(),
         channels: Some(golden.count("channels")?),
@@ -139,13 +130,43 @@ fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
         input: FeatureMap { channels, height, width },
         auxiliary: false,
     };
-    if kind == "supernet" {
-        return space.supernet(&build).map_err(|error| failed(error.to_string()));
+    match golden.text("kind")? {
+        "supernet" => {
+            // `NAS-Bench-201` in a file is `nas_bench_201.yaml` in the folder of spaces.
+            let name = golden.text("space")?.to_lowercase().replace('-', "_");
+            let failed = |reason: String| ParityError::Space { path: golden.path.clone(), space: name.clone(), reason };
+            let file = space::find(&name, beside).map_err(|error| failed(error.to_string()))?;
+            let space = Space::read(&file).map_err(|error| failed(error.to_string()))?;
+            space.supernet(&build).map_err(|error| failed(error.to_string()))
+        }
+        "network" => {
+            build.skeleton = golden.text("skeleton")?.to_owned();
+            build.auxiliary = golden.metadata.get("auxiliary").and_then(Json::as_bool).unwrap_or(false);
+            discrete(golden, &build, beside)
+        }
+        other => Err(golden.content(format!("its kind `{other}` is not one that this version replays")).into()),
     }
-    build.skeleton = golden.text("skeleton")?.to_owned();
-    build.auxiliary = golden.metadata.get("auxiliary").and_then(serde_json::Value::as_bool).unwrap_or(false);
-    let genotype = Genotype::parse(golden.text("genotype")?, &space).map_err(|error| failed(error.to_string()))?;
-    space.discrete(&genotype, &build).map_err(|error| failed(error.to_string()))
+}
+
+/// A discrete network's file names a skeleton and a genotype: it is of the first space that has both.
+fn discrete(golden: &GoldenFile, build: &Build, beside: &Path) -> Result<Network, ParityError> {
+    let genotype = golden.text("genotype")?;
+    let skeleton = &build.skeleton;
+    let mut reasons = Vec::new();
+    for file in space::all(beside) {
+        let Ok(space) = Space::read(&file) else { continue };
+        if space.skeleton_defaults(skeleton).is_none() {
+            continue;
+        }
+        match Genotype::parse(genotype, &space).map(|genotype| space.discrete(&genotype, build)) {
+            Ok(Ok(network)) => return Ok(network),
+            Ok(Err(error)) => reasons.push(format!("{}: {error}", space.name)),
+            Err(error) => reasons.push(format!("{}: {error}", space.name)),
+        }
+    }
+    let reason = if reasons.is_empty() { "no space has that skeleton".to_owned() } else { reasons.join("; ") };
+    let space = format!("with skeleton {skeleton}");
+    Err(ParityError::Space { path: golden.path.clone(), space, reason })
 }
 
 fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenError> {
@@ -161,7 +182,7 @@ fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenErro
 
 /// The network with the file's tensors in it, at the reference's settings.
 fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Device) -> Result<Learner, GoldenError> {
-    let auxiliary_weight = golden.metadata.get("auxiliary_weight").and_then(serde_json::Value::as_f64);
+    let auxiliary_weight = golden.metadata.get("auxiliary_weight").and_then(Json::as_f64);
     let config = LearnerConfig {
         mixing: Mixing::Softmax,
         sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },

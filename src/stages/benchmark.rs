@@ -3,8 +3,9 @@
 use super::{Site, settings};
 use crate::{
     config::Fields,
-    interop::nas_bench::NasBenchTable,
+    interop::nas_bench::{NasBenchColumn, NasBenchTable},
     run::{Context, Resource, Stage, StageError},
+    space::{self, GenotypeText, Space},
 };
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -13,19 +14,42 @@ struct Benchmark {
     table: PathBuf,
 }
 
+/// `table: nas_bench_201` is the table that the search space of that name declares; `table: my/cells.csv` is a file.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let name = fields.required_text("table");
     if name.is_empty() {
         return None;
     }
-    match crate::space::find_table(&name, site.folder) {
-        Ok(table) => Some(Box::new(Benchmark { table })),
-        Err(error) => {
-            let place = fields.origin_of("table").clone();
-            error.add_to(fields.problems(), &place);
+    let place = fields.origin_of("table").clone();
+    let is_path = name.contains('/') || [".csv", ".gz"].iter().any(|ending| name.ends_with(ending));
+    let found = if is_path {
+        let beside = site.folder.join(&name);
+        Ok(if beside.exists() { beside } else { PathBuf::from(&name) })
+    } else {
+        table_of(&name, site)
+    };
+    match found {
+        Ok(table) if table.is_file() => Some(Box::new(Benchmark { table })),
+        Ok(table) => {
+            fields.problems().add(&place, format!("there is no table `{}`", table.display()));
+            None
+        }
+        Err((message, hint)) => {
+            fields.problems().add_with_hint(&place, message, hint);
             None
         }
     }
+}
+
+/// The table of the space `name`, or what is wrong and a way out.
+fn table_of(name: &str, site: &Site<'_>) -> Result<PathBuf, (String, String)> {
+    let path = space::find(name, site.folder)
+        .map_err(|error| (error.to_string(), error.hint.unwrap_or_else(|| "give the path of a CSV file".to_owned())))?;
+    let space = Space::read(&path).map_err(|error| (error.to_string(), format!("mend `{}`", path.display())))?;
+    space.benchmark.ok_or_else(|| {
+        let message = format!("search space `{name}` declares no benchmark");
+        (message, format!("give the path of a CSV file, or `benchmark:` in `{}`", path.display()))
+    })
 }
 
 impl Stage for Benchmark {
@@ -39,24 +63,30 @@ impl Stage for Benchmark {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let derived = context.input("genotype")?;
+        let space = settings::space_in(derived.output("space")?)?;
         let genotype = settings::genotype_in(derived)?;
+        let cell = settings::text_of(&genotype, GenotypeText::CellString, &space)?;
         let table = NasBenchTable::open(&self.table).map_err(|error| StageError::input(settings::with_causes(&error)))?;
-        let arch = genotype.to_cell_string();
-        let row = table.find(&arch).ok_or_else(|| {
-            StageError::input(format!("`{}` has no cell `{arch}`", self.table.display()))
-        })?;
-        let mut columns = serde_json::Map::new();
+        let cell = cell.trim();
+        let row = table
+            .by_cell(cell)
+            .ok_or_else(|| StageError::input(format!("`{}` has no cell `{cell}`", self.table.display())))?;
+
+        let mut accuracies = serde_json::Map::new();
         context.metric("index", row.index as f64);
-        for (column, value) in table.accuracies(row) {
-            let (rank, of) = table.rank(row, column);
-            let best = table.best(column);
-            columns.insert(column.to_owned(), json!({"percent": value, "rank": rank, "of": of, "best_percent": best}));
-            context.metric(format!("{}_percent", column.trim_end_matches("_acc")), value);
-            context.metric(format!("{}_rank", column.trim_end_matches("_acc")), rank as f64);
+        for column in NasBenchColumn::ALL {
+            let NasBenchColumn::Accuracy(..) = column else { continue };
+            let name = column.name().trim_end_matches("_acc");
+            let (percent, best) = (row.get(column), table.best(column).get(column));
+            let (rank, of) = table.rank(row.index, column).expect("the row is of this table");
+            accuracies.insert(name.to_owned(), json!({"percent": percent, "rank": rank, "of": of, "best_percent": best}));
+            context.metric(format!("{name}_percent"), percent);
+            context.metric(format!("{name}_rank"), rank as f64);
         }
-        let result = json!({"arch": arch, "index": row.index, "cells": table.len(), "accuracies": columns});
+        let result = json!({"cell": cell, "index": row.index, "cells": table.rows().len(), "accuracies": accuracies});
         context.publish_bytes("benchmark", &settings::json_bytes(&result))?;
-        context.summary(format!("cell {} of {}", row.index, table.len()));
+        let test = NasBenchColumn::ALL[1];
+        context.summary(format!("cell {} of {}, {} {:.2} %", row.index, table.rows().len(), test.name(), row.get(test)));
         Ok(())
     }
 }

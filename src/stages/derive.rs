@@ -4,7 +4,7 @@ use super::{Site, settings};
 use crate::{
     config::Fields,
     run::{Context, Stage, StageError},
-    space::Genotype,
+    space::{Genotype, GenotypeText},
     train::TableRecord,
 };
 use serde_json::{Value as Json, json};
@@ -60,14 +60,15 @@ impl Stage for Derive {
 
         // Nothing but the genotype and its space: two searches that agree make the same bytes, and what reads
         // them is done once.
-        context.publish_bytes("genotype", genotype.to_yaml().as_bytes())?;
+        let yaml = settings::text_of(&genotype, GenotypeText::Yaml, &space)?;
+        context.publish_bytes("genotype", yaml.as_bytes())?;
         let space_text = std::fs::read(&space_file)
             .map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", space_file.display())))?;
         context.publish_bytes("space", &space_text)?;
         for (operation, count) in operation_counts(&genotype) {
             context.metric(format!("count_{operation}"), count as f64);
         }
-        context.summary(genotype.to_line(&space));
+        context.summary(settings::text_of(&genotype, space.genotype_text, &space)?.trim().replace('\n', " "));
         Ok(())
     }
 }

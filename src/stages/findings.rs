@@ -4,7 +4,7 @@ use super::settings;
 use crate::{
     report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
     run::{Input, StageError},
-    space::{Genotype, Space},
+    space::{Genotype, GenotypeText, Space},
 };
 use serde_json::Value as Json;
 
@@ -123,12 +123,14 @@ fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
                 name,
             }));
         }
-        let forms = format!(
-            "As a cell string:\n\n`{}`\n\nAs the DARTS code writes it:\n\n`{}`\n\nAs YAML: the stage's output `genotype`.",
-            genotype.to_cell_string().trim().replace('\n', "`\n\n`"),
-            genotype.to_namedtuple().trim(),
-        );
-        blocks.push(Block::Text(forms));
+        for (name, form) in [
+            ("As a cell string", GenotypeText::CellString),
+            ("As the DARTS code writes it", GenotypeText::NamedTuple),
+            ("As YAML", GenotypeText::Yaml),
+        ] {
+            let text = settings::text_of(&genotype, form, &space)?;
+            blocks.push(Block::Text(format!("{name}:\n\n`{}`", text.trim().replace('\n', "`\n\n`"))));
+        }
     }
     Ok(Section::new("Genotype", blocks))
 }
@@ -164,7 +166,7 @@ fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
     for member in members {
         let found: Json = settings::json_in(member.output("benchmark")?)?;
         let mut table = Table::new(
-            format!("`{}`: cell {} of {}, `{}`", member.member, found["index"], found["cells"], found["arch"].as_str().unwrap_or("")),
+            format!("`{}`: cell {} of {}, `{}`", member.member, found["index"], found["cells"], found["cell"].as_str().unwrap_or("")),
             vec![
                 Column::text("trained alone"),
                 Column::number("accuracy").unit("%"),
@@ -173,7 +175,7 @@ fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
             ],
         );
         for (column, entry) in found["accuracies"].as_object().into_iter().flatten() {
-            let name = column.trim_end_matches("_acc").replace('_', " ");
+            let name = column.replace('_', " ");
             let percent = entry["percent"].as_f64();
             table.push([
                 Cell::Text(name.clone()),

@@ -74,6 +74,7 @@ fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
         classes: keys.integer("classes", default.classes, 2..=1000, "a whole number from 2 to 1000"),
         channels: keys.integer("channels", default.channels, 1..=4, "a whole number from 1 to 4"),
         size: keys.integer("size", default.size, 4..=256, "a whole number from 4 to 256"),
+        noise: keys.number("noise", default.noise, 0.0..=1.0, "a number from 0 to 1"),
         seed: keys.integer("seed", default.seed, 0.., SEED),
     }
 }

@@ -3,7 +3,7 @@
 use super::{Site, settings, watch::Watch};
 use crate::{
     config::Fields,
-    data::{Augment, Dataset, Loader, LoaderConfig, Order, Part},
+    data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     kernels::Kernels,
     model::{DeviceName, Mixing, Model},
     run::{Context, Resource, Stage, StageError},
@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 struct Search {
     space: Space,
+    /// The space's file as it was read, published with the result.
+    space_text: String,
     device: DeviceName,
     kernels: Kernels,
     settings: Settings,
@@ -67,14 +69,14 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     };
     let kernels =
         fields.choice("kernels", Kernels::Native, &[("native", Kernels::Native), ("reference", Kernels::Reference)]);
-    let space = space?;
-    if space.skeleton(&settings.skeleton).is_none() {
+    let (space, space_text) = space?;
+    if space.skeleton_defaults(&settings.skeleton).is_none() {
         let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let place = fields.origin_of("skeleton").clone();
-        let message = format!("space `{}` has no skeleton `{}`", space.name(), settings.skeleton);
+        let message = format!("space `{}` has no skeleton `{}`", space.name, settings.skeleton);
         fields.problems().add_with_hint(&place, message, format!("it has {known}"));
     }
-    Some(Box::new(Search { space, device: device?, kernels, settings }))
+    Some(Box::new(Search { space, space_text, device: device?, kernels, settings }))
 }
 
 impl Stage for Search {
@@ -143,7 +145,7 @@ impl Stage for Search {
         let mut watch = Watch::new(context, self.settings.search.epochs);
         let ended = search.run(&checkpoint, &mut watch).map_err(|error| match error {
             SearchError::Checkpoint(error) => settings::checkpoint_error(error),
-            diverged @ SearchError::Diverged { .. } => StageError::failed(diverged.to_string()),
+            other => StageError::failed(settings::with_causes(&other)),
         })?;
         match ended {
             Ended::Stopped => Err(StageError::Interrupted),
@@ -161,17 +163,17 @@ impl Search {
         };
         // What is fitted is not watched.
         let held_out = if *images == Images::Fit { dataset.split.held_out.clone() } else { Vec::new() };
-        let loader = |indices: Vec<u32>, augment: Augment, order: Order| {
-            let config =
-                LoaderConfig { part: Part::Train, batch: *batch, seed: *seed, augment, order, drop_last: false };
-            Loader::new(dataset.clone(), indices, config).map_err(|error| StageError::input(error.to_string()))
+        let loader = |indices: Vec<u32>, options: LoaderOptions| {
+            Loader::new(dataset.clone(), Part::Train, indices, options).map_err(settings::data_error)
         };
+        let (batch, seed, augment) = (*batch, *seed, Some(*augment));
+        let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment, drop_last: false };
         let watched = if held_out.is_empty() {
             None
         } else {
-            Some(loader(held_out, Augment::default(), Order::Sequential)?)
+            Some(loader(held_out, LoaderOptions::evaluation(batch))?)
         };
-        Ok(Classification::new(loader(fit, augment.clone(), Order::Shuffled)?, watched, device))
+        Ok(Classification::new(loader(fit, options)?, watched, device))
     }
 
     fn network(&self, dataset: &Dataset) -> Result<crate::space::network::Network, StageError> {
@@ -192,7 +194,7 @@ impl Search {
         let (records, learner) = (search.records(), &search.learner);
         let epochs: Vec<Json> =
             records.iter().map(|record| json!({"epoch": record.epoch, "tables": record.tables})).collect();
-        let alphas = json!({"space": self.space.name(), "mixing": self.settings.learner.mixing, "epochs": epochs});
+        let alphas = json!({"space": self.space.name, "mixing": self.settings.learner.mixing, "epochs": epochs});
         let metrics: Vec<Json> = records
             .iter()
             .map(|record| {
@@ -206,7 +208,7 @@ impl Search {
                 })
             })
             .collect();
-        context.publish_bytes("space", self.space.text().as_bytes())?;
+        context.publish_bytes("space", self.space_text.as_bytes())?;
         context.publish_bytes("alphas", &settings::json_bytes(&alphas))?;
         context.publish_bytes("metrics", &settings::json_bytes(&Json::from(metrics)))?;
         context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]))?;

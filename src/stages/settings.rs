@@ -6,7 +6,7 @@ use crate::{
     data::{Augment, Cutout, Dataset},
     model::{DeviceName, Mixing},
     run::{Input, StageError},
-    space::{self, Genotype, Space},
+    space::{self, Genotype, GenotypeText, Space},
     train::{AdamConfig, By, CheckpointError, LearnerConfig, Schedule, SearchConfig, SgdConfig},
 };
 use serde_json::Value as Json;
@@ -17,8 +17,8 @@ const NOT_NEGATIVE: &str = "a number from 0";
 const POSITIVE: &str = "a number above 0";
 const MOMENT: &str = "a number from 0 to below 1";
 
-/// The space that the key `space` names, read and checked.
-pub(super) fn space(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Space> {
+/// The space that the key `space` names, read and checked, with its text.
+pub(super) fn space(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Space, String)> {
     let name = fields.required_text("space");
     if name.is_empty() {
         return None;
@@ -27,14 +27,25 @@ pub(super) fn space(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Space> {
     let path = match space::find(&name, site.folder) {
         Ok(path) => path,
         Err(error) => {
-            error.add_to(fields.problems(), &place);
+            let message = error.to_string();
+            match error.hint {
+                Some(hint) => fields.problems().add_with_hint(&place, message, hint),
+                None => fields.problems().add(&place, message),
+            }
             return None;
         }
     };
-    match Space::read(&path) {
-        Ok(space) => Some(space),
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
         Err(error) => {
-            error.add_to(fields.problems(), &place);
+            fields.problems().add(&place, format!("failed to read search space `{}`: {error}", path.display()));
+            return None;
+        }
+    };
+    match Space::parse(&path, text.clone()) {
+        Ok(space) => Some((space, text)),
+        Err(problems) => {
+            fields.problems().extend(problems);
             None
         }
     }
@@ -67,7 +78,7 @@ pub(super) fn augment(fields: &mut Fields<'_>) -> Augment {
     let augment = Augment {
         crop_padding: keys.integer("crop_padding", 4, 0..=64, "a whole number from 0 to 64"),
         flip: keys.boolean("flip", true),
-        cutout: optional_count(&mut keys, "cutout").map(|size| Cutout { size, probability: 1.0 }),
+        cutout: optional_count(&mut keys, "cutout").map(|length| Cutout { length, probability: 1.0 }),
     };
     keys.close();
     augment
@@ -170,6 +181,11 @@ pub(super) fn json_in<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, 
 /// Plain data as JSON.
 pub(super) fn json_of(value: &impl serde::Serialize) -> Json {
     serde_json::to_value(value).expect("plain data serialises")
+}
+
+/// A genotype as text.
+pub(super) fn text_of(genotype: &Genotype, form: GenotypeText, space: &Space) -> Result<String, StageError> {
+    genotype.to_text(form, space).map_err(|error| StageError::failed(error.to_string()))
 }
 
 fn read_text(path: &Path) -> Result<String, StageError> {

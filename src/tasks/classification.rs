@@ -1,10 +1,8 @@
 //! Telling classes of images apart.
 
-use crate::{
-    data::{self, Loader},
-    model::Output,
-};
+use crate::data::{self, DataError, Loader};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use std::sync::Arc;
 
 /// Images and their classes on a device.
 #[derive(Debug, Clone)]
@@ -23,10 +21,15 @@ impl Batch {
 
 /// The images to fit, the images to watch, and the loss.
 pub struct Classification {
-    fit: Loader,
-    held_out: Option<Loader>,
+    fit: Arc<Loader>,
+    held_out: Option<Arc<Loader>>,
     device: Device,
 }
+
+/// The images could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TaskError(#[from] DataError);
 
 /// How well logits match their labels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -56,7 +59,7 @@ impl Score {
 
 impl Classification {
     pub fn new(fit: Loader, held_out: Option<Loader>, device: Device) -> Self {
-        Self { fit, held_out, device }
+        Self { fit: Arc::new(fit), held_out: held_out.map(Arc::new), device }
     }
 
     /// Steps in an epoch.
@@ -65,18 +68,13 @@ impl Classification {
     }
 
     /// The batches of `epoch` from `step` on.
-    pub fn batches(&self, epoch: usize, step: usize) -> impl Iterator<Item = Batch> + '_ {
-        self.fit.from(epoch, step).map(|batch| self.upload(batch))
+    pub fn batches(&self, epoch: usize, step: usize) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
+        self.stream(&self.fit, epoch, step)
     }
 
     /// The images that are watched but not fitted, in order, without augmentation.
-    pub fn held_out(&self) -> Option<impl Iterator<Item = Batch> + '_> {
-        self.held_out.as_ref().map(|loader| loader.from(0, 0).map(|batch| self.upload(batch)))
-    }
-
-    /// The loss to descend: cross-entropy of the logits.
-    pub fn loss(&self, output: &Output, batch: &Batch) -> Tensor<1> {
-        cross_entropy(output.logits.clone(), batch.labels.clone())
+    pub fn held_out(&self) -> Result<Option<impl Iterator<Item = Batch> + '_>, TaskError> {
+        self.held_out.as_ref().map(|loader| self.stream(loader, 0, 0)).transpose()
     }
 
     /// Scores logits, waiting for the device.
@@ -85,6 +83,14 @@ impl Classification {
         let best = logits.inner().argmax(1).reshape([size]);
         let correct = best.equal(batch.labels.clone()).int().sum().into_scalar::<i64>();
         Score { loss_sum: loss * size as f64, correct: usize::try_from(correct).unwrap_or(0), seen: size }
+    }
+
+    /// The rest of an epoch, prepared ahead of whoever takes it.
+    fn stream(&self, loader: &Arc<Loader>, epoch: usize, step: usize) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
+        let rest = loader.steps_per_epoch().saturating_sub(step);
+        // A loader goes on into the next epoch; asked for nothing it need not start.
+        let batches = if rest > 0 { Some(loader.from(epoch, step)?) } else { None };
+        Ok(batches.into_iter().flatten().take(rest).map(|batch| self.upload(batch)))
     }
 
     fn upload(&self, batch: data::Batch) -> Batch {

@@ -4,4 +4,4 @@
 
 mod classification;
 
-pub use classification::{Batch, Classification, Score, cross_entropy};
+pub use classification::{Batch, Classification, Score, TaskError, cross_entropy};

@@ -4,7 +4,7 @@ use super::{
     Checkpoint, CheckpointError, Learner, Schedule,
     strategy::{Rates, StepOutcome, single_level},
 };
-use crate::tasks::{Classification, Score};
+use crate::tasks::{Classification, Score, TaskError};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -65,6 +65,8 @@ pub enum SearchError {
     Diverged { loss: f64, epoch: usize, step: usize },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Task(#[from] TaskError),
 }
 
 /// A search under way.
@@ -113,7 +115,7 @@ impl<'a> Search<'a> {
             if self.fit(checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
-            let Some(record) = self.evaluate(observer) else {
+            let Some(record) = self.evaluate(observer)? else {
                 self.save(checkpoint, observer)?;
                 return Ok(Ended::Stopped);
             };
@@ -132,7 +134,7 @@ impl<'a> Search<'a> {
     /// The rest of the present epoch's steps.
     fn fit(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, SearchError> {
         let (epoch, steps, task) = (self.progress.epoch, self.task.steps(), self.task);
-        for batch in task.batches(epoch, self.progress.step) {
+        for batch in task.batches(epoch, self.progress.step)? {
             let step = self.progress.step;
             let rates = Rates { weights: self.rate(step), alphas: self.config.alpha_rate };
             let StepOutcome { loss, logits, .. } = single_level::step(&mut self.learner, &batch, rates);
@@ -158,14 +160,14 @@ impl<'a> Search<'a> {
     }
 
     /// The record of the epoch just fitted; `None` where a request to stop came first.
-    fn evaluate(&self, observer: &dyn Observer) -> Option<EpochRecord> {
-        let held_out = match self.task.held_out() {
+    fn evaluate(&self, observer: &dyn Observer) -> Result<Option<EpochRecord>, TaskError> {
+        let held_out = match self.task.held_out()? {
             None => None,
             Some(batches) => {
                 let mut score = Score::default();
                 for batch in batches {
                     if observer.stop_requested() {
-                        return None;
+                        return Ok(None);
                     }
                     let logits = self.learner.evaluate(batch.images.clone());
                     let loss = crate::tasks::cross_entropy(logits.clone(), batch.labels.clone());
@@ -175,7 +177,7 @@ impl<'a> Search<'a> {
             }
         };
         let tables = self.learner.alpha_tables().into_iter().zip(self.learner.mixing_weights());
-        Some(EpochRecord {
+        Ok(Some(EpochRecord {
             epoch: self.progress.epoch + 1,
             learning_rate: self.rate(0),
             train_loss: self.progress.score.loss().unwrap_or(f64::NAN),
@@ -185,7 +187,7 @@ impl<'a> Search<'a> {
             tables: tables
                 .map(|((label, alphas), (_, weights))| TableRecord { label, alphas, weights })
                 .collect(),
-        })
+        }))
     }
 
     fn rate(&self, step: usize) -> f64 {

@@ -1,0 +1,196 @@
+//! `darts-run show GENOTYPE`: a cell drawn, its cost, and its place in its benchmark.
+
+use super::{Complaint, ExitClass};
+use crate::{
+    interop::nas_bench::{NasBenchColumn, NasBenchTable},
+    observe::Look,
+    report::{Block, Cell, Column, Document, Figure, Section, Table, cell_drawing, terminal},
+    space::{self, Build, Genotype, GenotypeText, Space, network::FeatureMap},
+    stages,
+};
+use clap::Args;
+use std::{io::{Read, Write}, path::Path};
+
+#[derive(Args, Debug)]
+pub(super) struct ShowArguments {
+    /// A genotype in any of its text forms, a file that holds one, or `-` for standard input
+    #[arg(value_name = "GENOTYPE")]
+    genotype: String,
+    /// Search space by name or path; by default the first that knows the operations
+    #[arg(long, value_name = "SPACE")]
+    space: Option<String>,
+    /// Network to count; by default every one the space has for trained cells
+    #[arg(long, value_name = "NAME")]
+    skeleton: Option<String>,
+    /// Width of the first cell
+    #[arg(long, value_name = "C")]
+    channels: Option<usize>,
+    /// Number of cells (of cells a segment, where the skeleton counts so)
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
+    /// Classes of the head
+    #[arg(long, default_value_t = 10)]
+    classes: usize,
+    /// Height and width of the input images
+    #[arg(long, value_name = "PIXELS")]
+    input: Option<usize>,
+}
+
+pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
+    let text = text(&arguments.genotype)?;
+    let (space, genotype) = understand(&text, arguments.space.as_deref())?;
+    let mut document = Document::new(format!("A genotype of the space `{}`", space.name));
+    document.sections.push(Section::new("Cells", cells(&genotype, &space)?));
+    document.sections.push(Section::new("Cost", vec![Block::Table(costs(&genotype, &space, arguments)?)]));
+    if let Some(table) = space.benchmark.as_deref().filter(|path| path.is_file()) {
+        document.sections.extend(benchmark(&genotype, &space, table)?);
+    }
+    let rendered = terminal::render(&document, &Look::of_stdout());
+    // A reader that went away has seen enough.
+    let _ = std::io::stdout().lock().write_all(rendered.as_bytes());
+    Ok(0)
+}
+
+fn text(argument: &str) -> Result<String, Complaint> {
+    if argument == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Complaint::input(format!("failed to read standard input: {error}")))?;
+        return Ok(text);
+    }
+    // A text form never is a file's name: it has brackets or bars.
+    if argument.contains(['|', '(', '{', '\n']) {
+        return Ok(argument.to_owned());
+    }
+    std::fs::read_to_string(argument).map_err(|error| {
+        Complaint::input(format!("failed to read `{argument}`: {error}"))
+            .hint("a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), or as a file that holds it")
+    })
+}
+
+/// The space that was named, or the first that can read the text.
+fn understand(text: &str, name: Option<&str>) -> Result<(Space, Genotype), Complaint> {
+    let here = Path::new("");
+    if let Some(name) = name {
+        let path = space::find(name, here).map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+        let space = Space::read(&path).map_err(|error| invalid_space(&error))?;
+        let genotype = Genotype::parse(text, &space).map_err(|error| unreadable(&error))?;
+        return Ok((space, genotype));
+    }
+    let mut complaints: Vec<(String, Complaint)> = Vec::new();
+    for path in space::all(here) {
+        let space = Space::read(&path).map_err(|error| invalid_space(&error))?;
+        match Genotype::parse(text, &space) {
+            Ok(genotype) => return Ok((space, genotype)),
+            Err(error) => complaints.push((space.name, unreadable(&error))),
+        }
+    }
+    match complaints.len() {
+        0 => Err(Complaint::input("found no search space").hint("run where `search_spaces/` is, or name one with `--space`")),
+        _ => {
+            let said: Vec<String> = complaints.iter().map(|(space, said)| format!("\n  {space}: {}", said.message)).collect();
+            Err(Complaint::input(format!("no search space knows this genotype:{}", said.concat()))
+                .hint("name its space with `--space`"))
+        }
+    }
+}
+
+fn unreadable(error: &space::GenotypeError) -> Complaint {
+    let complaint = Complaint::caused(ExitClass::Input, error);
+    match error.hint() {
+        Some(hint) => complaint.hint(hint),
+        None => complaint,
+    }
+}
+
+fn invalid_space(error: &space::SpaceFileError) -> Complaint {
+    match error {
+        space::SpaceFileError::Invalid { problems, .. } => super::run::invalid(problems),
+        other => Complaint::caused(ExitClass::Input, other),
+    }
+}
+
+fn cells(genotype: &Genotype, space: &Space) -> Result<Vec<Block>, Complaint> {
+    let failed = |error: &dyn std::error::Error| Complaint::caused(ExitClass::Failed, error);
+    let mut blocks = Vec::new();
+    for cell in stages::drawn_cells(genotype, space) {
+        let drawing = cell_drawing::write(&cell).map_err(|error| failed(&error))?;
+        blocks.push(Block::Figure(Figure { name: cell.title, svg: String::new(), caption: String::new(), text: Some(drawing) }));
+    }
+    for form in [GenotypeText::CellString, GenotypeText::NamedTuple, GenotypeText::Yaml] {
+        // A form that cannot hold this genotype is left out: the others can.
+        if let Ok(text) = genotype.to_text(form, space) {
+            let lines = text.trim_end().to_owned();
+            blocks.push(Block::Figure(Figure { name: "text".to_owned(), svg: String::new(), caption: String::new(), text: Some(lines) }));
+        }
+    }
+    Ok(blocks)
+}
+
+/// Parameters and multiply-adds of the space's discrete networks.
+fn costs(genotype: &Genotype, space: &Space, arguments: &ShowArguments) -> Result<Table, Complaint> {
+    let mut table = Table::new(
+        "Without the auxiliary head; multiply-adds of convolutions and classifier, for one image.",
+        vec![
+            Column::text("network"),
+            Column::number("channels"),
+            Column::number("cells"),
+            Column::number("classes"),
+            Column::number("input"),
+            Column::number("parameters"),
+            Column::number("multiply-adds"),
+        ],
+    );
+    let names: Vec<&str> = match &arguments.skeleton {
+        Some(name) => vec![name.as_str()],
+        None => space.skeleton_names().filter(|name| *name != "search").collect(),
+    };
+    for name in names {
+        let side = arguments.input.unwrap_or_else(|| if name.contains("imagenet") { 224 } else { 32 });
+        let build = Build {
+            skeleton: name.to_owned(),
+            channels: arguments.channels,
+            size: arguments.size,
+            classes: arguments.classes,
+            input: FeatureMap { channels: 3, height: side, width: side },
+            auxiliary: false,
+        };
+        let network = space.discrete(genotype, &build).map_err(|error| {
+            let complaint = Complaint::caused(ExitClass::Input, &error);
+            if let Some(hint) = error.hint() { complaint.hint(hint) } else { complaint }
+        })?;
+        let (channels, size) = space.skeleton_defaults(name).unwrap_or_default();
+        let cost = network.cost();
+        table.push([
+            Cell::Text(name.to_owned()),
+            Cell::count(arguments.channels.unwrap_or(channels)),
+            Cell::count(arguments.size.unwrap_or(size)),
+            Cell::count(arguments.classes),
+            Cell::Text(format!("{side}x{side}")),
+            Cell::number(cost.parameters as f64, 0),
+            Cell::number(cost.multiply_adds as f64, 0),
+        ]);
+    }
+    Ok(table)
+}
+
+fn benchmark(genotype: &Genotype, space: &Space, path: &Path) -> Result<Option<Section>, Complaint> {
+    let table = NasBenchTable::open(path).map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+    let Ok(cell) = genotype.to_text(GenotypeText::CellString, space) else { return Ok(None) };
+    let Some(row) = table.by_cell(cell.trim()) else { return Ok(None) };
+    let mut rows = Table::new(
+        format!("Cell {} of {}, trained alone for 200 epochs; mean over the benchmark's seeds.", row.index, table.rows().len()),
+        vec![Column::text("data"), Column::number("accuracy").unit("%"), Column::number("rank"), Column::number("best cell").unit("%")],
+    );
+    for column in NasBenchColumn::ALL.into_iter().filter(|column| matches!(column, NasBenchColumn::Accuracy(..))) {
+        let rank = table.rank(row.index, column).map(|(rank, _)| rank as f64);
+        rows.push([
+            Cell::Text(column.name().trim_end_matches("_acc").replace('_', " ")),
+            Cell::number(row.get(column), 2),
+            Cell::known(rank, 0),
+            Cell::number(table.best(column).get(column), 2),
+        ]);
+    }
+    Ok(Some(Section::new("Benchmark", vec![Block::Table(rows)])))
+}
