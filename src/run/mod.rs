@@ -1,5 +1,23 @@
 //! Runs a plan: asks the store, works off what is missing, tells listeners.
 
+mod announce;
+mod context;
 mod event;
+mod input;
+mod lookup;
+mod outcome;
+mod runner;
+mod signal;
+mod stage;
+mod work;
 
+#[cfg(test)]
+mod tests;
+
+pub use context::Context;
 pub use event::{Event, EventKind, Listener, Outcome, Progress};
+pub use input::Input;
+pub use outcome::{Ending, MemberReport, RunReport};
+pub use runner::{Planned, run};
+pub use signal::{Signal, Stop};
+pub use stage::{Resource, Stage, StageError};

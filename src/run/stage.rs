@@ -19,6 +19,12 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// Whether the stage reads more of its inputs than their outputs: names, parameters, figures, times, as a report
+    /// does. These then enter its key; for any other stage, inputs of equal content are equal.
+    fn reads_records(&self) -> bool {
+        false
+    }
+
     /// Does the work: reads inputs, publishes outputs and metrics through `context`.
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError>;
 }

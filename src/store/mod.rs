@@ -1,5 +1,35 @@
 //! What is kept: content under its digest, records of what was made, locks.
+//!
+//! ```text
+//! artifacts/
+//!   objects-v1/ab/cdef…        content under its SHA-256, read-only
+//!   actions-v1/KEY.json        what one piece of work made: the only mark of its success
+//!   last-v1/PIPELINE/MEMBER    the key of a stage's newest success, to say why it runs again
+//!   files-v1/…                 digests of files outside the store, by path, size, mtime and inode
+//!   locks-v1/KEY.lock          who works on a key: the kernel's lock, the file stays empty
+//!   work-v1/KEY/               checkpoints of unfinished work
+//!   damaged-v1/…               objects whose bytes no longer match their name, records cut short
+//!   tmp/                       files being written; what is older than a day is swept at opening
+//! ```
+//!
+//! The numbers are format versions: a format that changes moves to a new folder and the old one is left alone.
+//! The store knows nothing of stages: it keeps bytes under digests and JSON under keys.
 
+mod action;
+mod atomic;
 mod digest;
+mod error;
+mod files;
+mod folder;
+mod last;
+mod lock;
+mod object;
 
+pub use action::Record;
+pub use atomic::write_atomically;
 pub use digest::{Digest, NotADigest};
+pub use error::StoreError;
+pub use files::UnreadableFile;
+pub use folder::Store;
+pub use lock::Lock;
+pub use object::{ObjectRef, ObjectWriter};
