@@ -347,6 +347,10 @@ fn wrong_sections_are_said() {
             "6:9 `stages` must be a map, found a list",
         ]
     );
+    assert_eq!(
+        said_briefly("extend: b.yaml\nname: x\nstages: {s: {prepare: }}\n"),
+        ["1:1 unknown key `extend` in the pipeline (did you mean `extends`?)"]
+    );
     assert_eq!(said_briefly("name: 201\nstages: {}\n").len(), 2);
 }
 
