@@ -18,7 +18,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file was read and is wrong; [`render`](super::render) shows where.
-    #[error("the pipeline has {} problems", .0.len())]
+    #[error("the pipeline is not valid")]
     Invalid(Problems),
 }
 

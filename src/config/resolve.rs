@@ -28,7 +28,8 @@ pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &
     let name = top.required_text("name");
     // Words for a person; only its type is of interest here.
     top.text("about");
-    for section in ["data", "runtime", "matrix"] {
+    // `extends` is gone by now; asked for, it is guessed when misspelt.
+    for section in ["extends", "data", "runtime", "matrix"] {
         top.node(section);
     }
     top.required_node("stages");

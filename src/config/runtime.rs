@@ -97,13 +97,13 @@ mod tests {
             [
                 "p.yaml:1:9 `device` must be `cpu`, `cuda` or `cuda:INDEX`, found `cdua` Some(\"did you mean `cuda`?\")",
                 "p.yaml:2:10 `threads` must be a whole number from 1, found `0` None",
-                "p.yaml:4:47 `every_seconds` must be a number above 0, found `0` None",
+                "p.yaml:4:46 `every_seconds` must be a number above 0, found `0` None",
                 "p.yaml:4:14 unknown key `every_second` in `checkpoint` Some(\"did you mean `every_seconds`?\")",
                 "p.yaml:3:1 unknown key `thread` in `runtime` Some(\"did you mean `threads`?\")",
             ]
         );
-        for device in ["tpu", "cuda:", "cuda:x", "cuda1", "''"] {
-            assert_eq!(read(&format!("device: {device}")).1.len(), 1, "{device}");
+        for device in ["tpu", "cuda:", "cuda:x", "cuda1", ""] {
+            assert_eq!(read(&format!("device: '{device}'")).1.len(), 1, "{device}");
         }
     }
 }

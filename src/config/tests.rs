@@ -216,21 +216,118 @@ fn anchors_may_share_a_part() {
 #[test]
 fn all_problems_of_a_file_are_shown_with_their_places() {
     insta::assert_snapshot!(said(
-        "nme: small\nruntime: {device: cdua}\nmatrix: {seed: [], sed: [1]}\nstages:\n  cifar: {prepar: {digits: {}}}\n  \
+        "nme: small\nruntime: {device: cdua}\nmatrix: {seed: [], rate: [1]}\nstages:\n  cifar: {prepar: {digits: {}}}\n  \
          search: {search: {data: cifr, seed: \"${matrix.sead}\", epochs: 2, epochs: 3}}\n  cell:\n    derive:\n      \
          rule: best\n      search: cifar2\n  cifar2: {prepare: {}}\n"
-    ), @"");
+    ), @r#"
+      × the pipeline lacks the key `name`
+       ╭─[p.yaml:1:1]
+     1 │ nme: small
+       · ──────────
+       ╰────
+
+      × unknown key `nme` in the pipeline
+       ╭─[p.yaml:1:1]
+     1 │ nme: small
+       · ───
+       ╰────
+      help: did you mean `name`?
+
+      × `device` must be `cpu`, `cuda` or `cuda:INDEX`, found `cdua`
+       ╭─[p.yaml:2:19]
+     2 │ runtime: {device: cdua}
+       ·                   ────
+       ╰────
+      help: did you mean `cuda`?
+
+      × no stage uses the axis `seed`
+       ╭─[p.yaml:3:10]
+     3 │ matrix: {seed: [], rate: [1]}
+       ·          ────
+       ╰────
+      help: write `${matrix.seed}` in a stage, or drop the axis
+
+      × the axis `seed` has no values
+       ╭─[p.yaml:3:16]
+     3 │ matrix: {seed: [], rate: [1]}
+       ·                ──
+       ╰────
+
+      × no stage uses the axis `rate`
+       ╭─[p.yaml:3:20]
+     3 │ matrix: {seed: [], rate: [1]}
+       ·                    ────
+       ╰────
+      help: write `${matrix.rate}` in a stage, or drop the axis
+
+      × unknown stage kind `prepar` in stage `cifar`
+       ╭─[p.yaml:5:11]
+     5 │   cifar: {prepar: {digits: {}}}
+       ·           ──────
+       ╰────
+      help: did you mean `prepare`?
+
+      × `data` names `cifr`, but there is no such stage
+       ╭─[p.yaml:6:27]
+     6 │ …search: {search: {data: cifr, seed: "${matrix.sead}", epochs: 2, epoch…
+       ·                          ────
+       ╰────
+      help: did you mean `cifar`?
+
+      × the matrix has no axis `sead`
+       ╭─[p.yaml:6:40]
+     6 │ …: {search: {data: cifr, seed: "${matrix.sead}", epochs: 2, epochs: 3}}
+       ·                                 ──────────────
+       ╰────
+      help: did you mean `${matrix.seed}`?
+
+      × duplicate key `epochs`
+       ╭─[p.yaml:6:68]
+     6 │ …: {search: {data: cifr, seed: "${matrix.sead}", epochs: 2, epochs: 3}}
+       ·                                                             ──────
+       ╰────
+      help: it was first written at p.yaml:6:57
+
+      × `search` takes a `search` stage, but `cifar2` is a `prepare` stage
+        ╭─[p.yaml:10:15]
+     10 │       search: cifar2
+        ·               ──────
+        ╰────
+      help: of that kind there is `search`
+
+    11 problems; nothing was started
+    "#);
 }
 
 #[test]
 fn problems_from_outside_the_file_show_what_was_said() {
     let said = load_with(GOOD, &[], &["serch.epochs=3", "runtime.threads=0"], &[("DARTS_RUN_RUNTIME__DEVICE", "tpu")]);
-    insta::assert_snapshot!(said.unwrap_err(), @"");
+    insta::assert_snapshot!(said.unwrap_err(), @"
+      × `device` must be `cpu`, `cuda` or `cuda:INDEX`, found `tpu`
+      ╰─▶ environment variable `DARTS_RUN_RUNTIME__DEVICE`
+
+      × `serch` is no key of the pipeline and no stage
+      ╰─▶ --set serch.epochs=3
+      help: did you mean `search.epochs`?
+
+      × `threads` must be a whole number from 1, found `0`
+      ╰─▶ --set runtime.threads=0
+
+    3 problems; nothing was started
+    ");
 }
 
 #[test]
 fn broken_yaml_is_one_problem() {
-    insta::assert_snapshot!(said("name: x\nstages: {s: {prepare: [1, 2}}\n"), @"");
+    insta::assert_snapshot!(said("name: x\nstages: {s: {prepare: [1, 2}}\n"), @"
+      × not valid YAML: while parsing a flow sequence, expected ',' or ']'
+       ╭─[p.yaml:2:28]
+     2 │ stages: {s: {prepare: [1, 2}}
+       ·                            ▲
+       ╰────
+
+    1 problem; nothing was started
+    ");
 }
 
 #[test]
@@ -247,9 +344,12 @@ fn wrong_sections_are_said() {
             "2:8 `about` must be text, found a list",
             "3:8 unknown key `rot` in `data` (did you mean `root`?)",
             "4:10 `runtime` must be a map, found a whole number",
-            "5:10 no stage uses the axis `seed` (write `${matrix.seed}` in a stage, or drop the axis)",
             "6:9 `stages` must be a map, found a list",
         ]
+    );
+    assert_eq!(
+        said_briefly("extend: b.yaml\nname: x\nstages: {s: {prepare: }}\n"),
+        ["1:1 unknown key `extend` in the pipeline (did you mean `extends`?)"]
     );
     assert_eq!(said_briefly("name: 201\nstages: {}\n").len(), 2);
 }
@@ -355,4 +455,33 @@ fn a_kind_changed_by_an_extending_file_is_said() {
     let text = "extends: base.yaml\nname: x\nstages: {s: {report: {of: s}}}\n";
     let said = load_with(text, &[("base.yaml", "stages: {s: {prepare: {}}}\n")], &[], &[]).unwrap_err();
     assert!(said.contains("stage `s` has two kinds, `prepare` and `report`") && said.contains("p.yaml:3:14"), "{said}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+    /// A damaged file is said to be wrong, or is by chance right; never is there a panic, nor a place outside the file.
+    #[test]
+    fn damaged_files_and_settings_never_panic(at in 0..GOOD.len(), cut in 0_usize..12, put in "[a-z\\[\\]{}:*&,'\"$#|é\n -]{0,6}") {
+        let mut text = GOOD.to_owned();
+        text.replace_range(at..(at + cut).min(GOOD.len()), &put);
+        let root = Node::parse("p.yaml", text);
+        if let Err(problems) = &root {
+            render(problems, false, 30);
+        }
+        let mut problems = Problems::new();
+        let root = root.unwrap_or_else(|_| Node::parse("p.yaml", GOOD).unwrap());
+        let settings = [put.clone(), format!("{put}=1"), format!("search.epochs={put}"), format!("matrix.seed={put}")];
+        let mut layers = vec![layer::Layer { node: root.clone() }];
+        if root.as_map().is_some() {
+            layers.extend(setting::layers(std::iter::empty(), &settings, &root, &mut problems));
+        }
+        let pipeline = resolve::resolve(&layer::merge(&layers), Path::new("p.yaml"), KINDS, &mut problems);
+        if let Some(pipeline) = pipeline {
+            for (index, member) in pipeline.members.iter().enumerate() {
+                proptest::prop_assert!(member.inputs.values().flatten().all(|&read| read < index));
+            }
+        }
+        render(&problems, false, 80);
+    }
 }

@@ -174,7 +174,8 @@ impl<'a> Reader<'a> {
     /// The place of a list or map: a flow one ends with its bracket, a block one with its last part.
     fn collection(&self, begin: Span, end: Span, last_part: usize) -> Origin {
         let start = self.byte(begin.start.index());
-        let end = if end.is_empty() { last_part } else { self.byte(end.end.index()) };
+        // The parser's end of a flow one runs on to the next token.
+        let end = if end.is_empty() { last_part } else { self.byte(end.start.index()) + "]".len() };
         self.origin(start..end)
     }
 

@@ -205,8 +205,11 @@ mod tests {
     use serde_json::json;
     use std::collections::BTreeMap;
 
-    fn manifest(params: Value, inputs: &[(&str, &[&[(&str, &str)]])]) -> Manifest {
-        let outputs = |member: &&[(&str, &str)]| {
+    /// Output name and content, for each output of a member.
+    type Outputs<'a> = &'a [(&'a str, &'a str)];
+
+    fn manifest(params: Value, inputs: &[(&str, &[Outputs<'_>])]) -> Manifest {
+        let outputs = |member: &Outputs<'_>| {
             InputDigest(member.iter().map(|(name, text)| (name.to_string(), Digest::of(text.as_bytes()))).collect())
         };
         let inputs = inputs.iter().map(|(slot, members)| (slot.to_string(), members.iter().map(outputs).collect()));
@@ -303,7 +306,30 @@ mod tests {
             DirtyReason::Param { path: "epochs".into(), old: json!(2), new: json!(3) },
             DirtyReason::Input { name: "data".into(), old: None, new: Some(Digest::of(b"")) },
         ];
-        insta::assert_json_snapshot!(reasons, @"");
+        insta::assert_json_snapshot!(reasons, @r#"
+        [
+          {
+            "reason": "never_run"
+          },
+          {
+            "reason": "stage_version",
+            "old": 1,
+            "new": 2
+          },
+          {
+            "reason": "param",
+            "path": "epochs",
+            "old": 2,
+            "new": 3
+          },
+          {
+            "reason": "input",
+            "name": "data",
+            "old": null,
+            "new": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+          }
+        ]
+        "#);
         let text = serde_json::to_string(&reasons).unwrap();
         assert_eq!(serde_json::from_str::<Vec<DirtyReason>>(&text).unwrap(), reasons);
     }

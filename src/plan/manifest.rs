@@ -142,10 +142,10 @@ mod tests {
                 r#"{"inputs":{"data":[{"dataset":"3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"}]},"#,
                 r#""kind":"search","numerics":{"backend":"cpu","precision":"f32"},"#,
                 r#""params":{"alpha":{"a":"é\"\n","b":[1,1.0]},"epochs":2,"rate":0.025},"#,
-                r#""resources":{"space":"46d9b8b74f7d1a8bf4ddcf3e2a3ed1fda6aac3df5bfb4b8ee3aef2f1a4eb4dfe"},"schema":1,"version":3}"#,
+                r#""resources":{"space":"3f49dbbfe051cb20cc038923424fedf8d18307cc805e1520e4168e9360e2eb38"},"schema":1,"version":3}"#,
             )
         );
-        insta::assert_snapshot!(manifest().key(), @"");
+        insta::assert_snapshot!(manifest().key(), @"a990c0391d9b7b397158d014917b8af801599328a341444d5c484373260490b9");
     }
 
     #[test]
