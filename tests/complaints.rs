@@ -1,0 +1,86 @@
+//! What is said of wrong input, and that nothing is lost by it.
+
+mod scratch;
+
+use scratch::Scratch;
+use std::fs;
+
+#[test]
+fn all_that_is_wrong_with_a_pipeline_is_said_at_once_and_nothing_starts() {
+    let scratch = Scratch::new();
+    scratch.write(
+        "wrong.yaml",
+        "\
+name: wrong
+stages:
+  images:
+    prepare: {synthetic: {train: 96, classes: 4}}
+  search:
+    search: {data: imags, space: nas_bench_21, epochs: -3, batch: 0, mixing: softmx, bacth: 3}
+  cell:
+    derive: {search: images}
+",
+    );
+    let ended = scratch.run(&["wrong.yaml"]).exits(3);
+    for words in [
+        ["no stage", "imags", "6:"],
+        ["must be", "-3", "6:"],
+        ["derive", "images", "8:"],
+    ] {
+        // A message may be folded over lines: look for its words anywhere.
+        for word in words {
+            assert!(ended.stderr.contains(word), "`{word}` is said:\n{}", ended.stderr);
+        }
+    }
+    assert!(ended.stderr.contains("did you mean"), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    assert!(!scratch.path("artifacts").exists(), "no store is made for a pipeline that cannot start");
+}
+
+#[test]
+fn a_missing_file_and_a_wrong_word_have_codes_of_their_own() {
+    let scratch = Scratch::new();
+    let missing = scratch.run(&["tyni.yaml"]).exits(3);
+    assert!(missing.stderr.contains("tyni.yaml") && missing.stderr.contains("tiny.yaml"), "{}", missing.stderr);
+    scratch.run(&["--colour"]).exits(2);
+    scratch.run(&["tiny.yaml", "--set", "epochs"]).exits(3);
+    let help = scratch.run(&["--help"]).exits(0);
+    assert!(help.stdout.contains("Exit codes"), "{}", help.stdout);
+}
+
+#[test]
+fn a_data_file_cut_short_is_named() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("cifar")).unwrap();
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        fs::write(scratch.path("cifar").join(format!("{name}.bin")), vec![1; 3073 * 4]).unwrap();
+    }
+    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    let images = "prepare: {synthetic: {train: 96, test: 16, classes: 4, size: 8, channels: 1, seed: 3}}";
+    scratch.write("tiny.yaml", &text.replace(images, "prepare: {cifar10: {path: cifar}}"));
+    fs::write(scratch.path("cifar/data_batch_3.bin"), vec![1; 3073 * 3 + 5]).unwrap();
+    let ended = scratch.run(&["tiny.yaml"]).exits(3);
+    assert!(ended.stderr.contains("data_batch_3.bin"), "{}", ended.stderr);
+    ended.line(&["search", "skipped"]);
+    // Mended, it goes on.
+    fs::write(scratch.path("cifar/data_batch_3.bin"), vec![1; 3073 * 3]).unwrap();
+    scratch.run(&["tiny.yaml", "--set", "search.epochs=1", "--set", "search.batch=4"]).exits(0);
+}
+
+#[test]
+fn a_store_that_cannot_be_is_a_code_of_its_own() {
+    let scratch = Scratch::new();
+    scratch.write("file", "not a folder");
+    let ended = scratch.run(&["tiny.yaml", "--store", "file/store"]).exits(4);
+    assert!(ended.stderr.contains("file/store"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(scratch.path("file")).unwrap(), "not a folder");
+}
+
+#[test]
+fn a_search_that_diverges_says_where() {
+    let scratch = Scratch::new();
+    let ended = scratch.run(&["tiny.yaml", "--set", "search.weights.learning_rate=1e30", "--set", "search.weights.clip_norm=1e30"]);
+    let ended = ended.exits(1);
+    ended.line(&["search", "failed", "the loss became", "epoch 1"]);
+    ended.line(&["cell", "skipped"]);
+}

@@ -1,0 +1,65 @@
+//! Searches that are stopped in every way and still come to the same bits.
+
+mod scratch;
+
+use rand::{RngExt, SeedableRng};
+use scratch::{Ended, Scratch};
+use std::{thread::sleep, time::Duration};
+
+/// Longer than it takes to kill the program a few times.
+const LONGER: [&str; 2] = ["--set", "search.epochs=8"];
+
+fn arguments<'a>(store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    ["tiny.yaml", "--store", store].into_iter().chain(LONGER).chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn killed_at_random_moments_a_search_comes_to_the_bits_of_an_uninterrupted_one() {
+    let scratch = Scratch::new();
+    scratch.run(&arguments("whole", &[])).exits(0);
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    let mut resumed = 0;
+    for _ in 0..6 {
+        let mut child = scratch.start(&arguments("killed", &[]));
+        sleep(Duration::from_millis(random.random_range(60..700)));
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        resumed += usize::from(String::from_utf8_lossy(&output.stderr).contains("resumed at"));
+    }
+    let last = scratch.run(&arguments("killed", &[])).exits(0);
+    resumed += usize::from(last.stderr.contains("resumed at"));
+    assert!(resumed > 0, "at least one of seven runs went on from a checkpoint");
+    assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("killed", "search"));
+    assert_eq!(scratch.outputs("whole", "derive"), scratch.outputs("killed", "derive"));
+    assert!(scratch.files("killed/work-v1").is_empty(), "checkpoints of finished work are gone");
+}
+
+#[test]
+fn a_signal_saves_a_checkpoint_and_says_with_its_code_that_the_search_can_go_on() {
+    let scratch = Scratch::new();
+    scratch.run(&arguments("whole", &[])).exits(0);
+    for (signal, code) in [("TERM", 75), ("INT", 130)] {
+        let child = scratch.start(&arguments("stopped", &[]));
+        sleep(Duration::from_millis(400));
+        let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        // A machine that is quick enough is done before the signal comes.
+        assert!(ended.code == Some(code) || ended.code == Some(0), "{ended:?}");
+    }
+    scratch.run(&arguments("stopped", &[])).exits(0);
+    assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("stopped", "search"));
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let scratch = Scratch::new();
+    for threads in ["1", "2", "3"] {
+        let setting = format!("runtime.threads={threads}");
+        scratch.run(&arguments(threads, &["--set", &setting])).exits(0);
+    }
+    let one = scratch.outputs("1", "search");
+    assert!(one.contains_key("weights") && one.contains_key("alphas") && one.contains_key("metrics"));
+    assert_eq!(one, scratch.outputs("2", "search"));
+    assert_eq!(one, scratch.outputs("3", "search"));
+}

@@ -1,0 +1,137 @@
+//! A folder of its own for a test, with a small pipeline in it, and the real program run there.
+
+use serde_json::Value as Json;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+use tempfile::TempDir;
+
+pub struct Scratch {
+    folder: TempDir,
+}
+
+/// A search of seconds on images that the program draws itself.
+const PIPELINE: &str = "\
+name: tiny
+stages:
+  images:
+    prepare: {synthetic: {train: 96, test: 16, classes: 4, size: 8, channels: 1, seed: 3}}
+  search:
+    search:
+      data: images
+      space: nas_bench_201
+      channels: 4
+      size: 1
+      epochs: 3
+      batch: 16
+      seed: 1
+      augment: {crop_padding: 1, flip: true}
+      alphas: {learning_rate: 0.01}
+    runtime: {checkpoint: {every_steps: 1}}
+  cell:
+    derive: {search: search}
+  table:
+    benchmark: {genotype: cell, table: nas_bench_201}
+  report:
+    report: {of: [images, search, cell, table]}
+";
+
+impl Scratch {
+    pub fn new() -> Self {
+        let scratch = Self { folder: tempfile::tempdir().unwrap() };
+        scratch.write("tiny.yaml", PIPELINE);
+        let spaces = Path::new(env!("CARGO_MANIFEST_DIR")).join("search_spaces");
+        std::os::unix::fs::symlink(spaces, scratch.path("search_spaces")).unwrap();
+        scratch
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_darts-run"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        // What the tests' own environment sets is not the pipeline's.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DARTS_RUN_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts the program and leaves it running.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The outputs of the stages of `kind` in the store `store`: name → digest, of the newest record.
+    pub fn outputs(&self, store: &str, kind: &str) -> BTreeMap<String, String> {
+        let records = fs::read_dir(self.path(store).join("actions-v1")).unwrap();
+        let records: Vec<Json> = records
+            .map(|entry| serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap())
+            .filter(|record: &Json| record["manifest"]["kind"] == kind)
+            .collect();
+        assert_eq!(records.len(), 1, "one record of {kind}");
+        let outputs = records[0]["outputs"].as_object().unwrap();
+        outputs.iter().map(|(name, output)| (name.clone(), output["digest"].as_str().unwrap().to_owned())).collect()
+    }
+
+    /// Every file below a folder.
+    pub fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.path(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The line of stderr that tells how `stage` ended.
+    #[track_caller]
+    pub fn line(&self, words: &[&str]) -> &str {
+        let mut lines = self.stderr.lines().filter(|line| words.iter().all(|word| line.contains(word)));
+        lines.next().unwrap_or_else(|| panic!("no line with {words:?} in:\n{}", self.stderr))
+    }
+}
