@@ -1,1 +1,3 @@
-//! (room) interop
+//! What other tools write: tables and tensors under the names that they use.
+
+pub mod nas_bench;
