@@ -1,4 +1,4 @@
-//! What other programs made: golden tensors of PyTorch, the NAS-Bench-201 table.
+//! What other programs made or read: golden tensors of PyTorch, the NAS-Bench-201 table, weights in files.
 
 pub mod golden;
 pub mod nas_bench;

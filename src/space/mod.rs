@@ -1,3 +1,32 @@
 //! The search-space language: what is searched, as data.
+//!
+//! A [`Space`] is read from a YAML file: operations as sequences of primitives, cells, skeletons, a rule of derivation.
+//! With a skeleton it is lowered to a [`network::Network`], in which nothing is left open: the supernet of all
+//! candidates, or the discrete network of a [`Genotype`]. Nothing here names a space, an operation or a kind of cell;
+//! `search_spaces/darts.yaml` teaches the language.
 
+mod cell;
+mod chain;
+mod cost;
+mod declaration;
+mod derive;
+mod find;
+mod genotype;
+mod genotype_text;
+mod hint;
+mod labels;
+mod lower;
 pub mod network;
+mod operation;
+mod skeleton;
+mod step;
+mod tensors;
+mod width;
+
+pub use cell::CellKind;
+pub use cost::Cost;
+pub use declaration::{GenotypeText, Space, SpaceFileError};
+pub use derive::{Derivation, DeriveError, KeptEdges};
+pub use find::{SpaceNotFound, find};
+pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
+pub use lower::{Build, SpaceError};

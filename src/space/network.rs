@@ -12,6 +12,20 @@ pub struct FeatureMap {
     pub width: usize,
 }
 
+impl FeatureMap {
+    /// Values of one image's map.
+    pub fn elements(self) -> usize {
+        self.channels.saturating_mul(self.height).saturating_mul(self.width)
+    }
+}
+
+/// `16x32x32`: channels, height, width.
+impl std::fmt::Display for FeatureMap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
 /// A whole network: stem, blocks, head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
@@ -73,7 +87,8 @@ pub struct Cell {
     /// Adapters of the cell's inputs, oldest state first: DARTS has two (the cell before the last, and the
     /// last), NAS-Bench-201 one that does nothing. Their outputs are states 0, 1, …
     pub inputs: Vec<Chain>,
-    /// Edges in the order of the alpha table's rows: by target, then by source.
+    /// Edges in the order of the alpha table's rows: by target, then by source. In a discrete network by target, then in
+    /// the order of the genotype, where two edges may join the same states.
     pub edges: Vec<Edge>,
     /// States that are not inputs; state `inputs.len() + n` is the sum of its incoming edges.
     pub nodes: usize,

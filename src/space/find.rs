@@ -1,0 +1,108 @@
+//! Where a space named in a pipeline is.
+
+use super::hint::did_you_mean;
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// The folder that holds spaces, here or in any folder above.
+const FOLDER: &str = "search_spaces";
+const EXTENSION: &str = "yaml";
+
+/// No space of that name or path.
+#[derive(Debug, thiserror::Error)]
+#[error("no search space `{wanted}`, looked in {}", list(.looked))]
+pub struct SpaceNotFound {
+    pub wanted: String,
+    /// Folders or files looked at, in order.
+    pub looked: Vec<PathBuf>,
+    /// A near name, or those that there are.
+    pub hint: Option<String>,
+}
+
+/// The file of a space. What contains `/` or ends in `.yaml` is a path, relative to the folder `beside` (a pipeline's) or
+/// else to the current folder; anything else is a name, `search_spaces/NAME.yaml` in `beside`, in a folder above it,
+/// in the current folder or above that.
+pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, SpaceNotFound> {
+    let here = Path::new("");
+    let is_path = name_or_path.contains('/') || name_or_path.ends_with(&format!(".{EXTENSION}"));
+    let mut looked = Vec::new();
+    if is_path {
+        for folder in [beside, here] {
+            let path = folder.join(name_or_path);
+            if path.is_file() {
+                return Ok(path);
+            }
+            if !looked.contains(&path) {
+                looked.push(path);
+            }
+        }
+        return Err(SpaceNotFound { wanted: name_or_path.to_owned(), looked, hint: None });
+    }
+    let mut names = BTreeSet::new();
+    for folder in upwards(beside).into_iter().chain(upwards(here)) {
+        let folder = folder.join(FOLDER);
+        if looked.contains(&folder) || !folder.is_dir() {
+            continue;
+        }
+        let path = folder.join(format!("{name_or_path}.{EXTENSION}"));
+        if path.is_file() {
+            return Ok(path);
+        }
+        names.extend(names_in(&folder));
+        looked.push(folder);
+    }
+    let hint = match looked.is_empty() {
+        true => format!("there is no folder `{FOLDER}` beside the pipeline, here or above"),
+        false => did_you_mean(name_or_path, names.iter().map(String::as_str), "there are"),
+    };
+    let looked = if looked.is_empty() { vec![beside.to_owned(), PathBuf::from(".")] } else { looked };
+    Err(SpaceNotFound { wanted: name_or_path.to_owned(), looked, hint: Some(hint) })
+}
+
+/// `folder` and all above it; relative as far as it is, so that messages stay short.
+fn upwards(folder: &Path) -> Vec<PathBuf> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut folders = vec![folder.to_owned()];
+    let absolute = env::current_dir().map(|current| current.join(folder)).unwrap_or_else(|_| folder.to_owned());
+    folders.extend(absolute.ancestors().skip(1).map(Path::to_owned));
+    folders
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    // A folder that cannot be listed has no names to guess from.
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == EXTENSION));
+    paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_beside_and_above_and_a_path_is_relative_to_the_pipeline() {
+        let root = tempfile::tempdir().unwrap();
+        let pipelines = root.path().join("pipelines/paper");
+        fs::create_dir_all(&pipelines).unwrap();
+        fs::create_dir_all(root.path().join(FOLDER)).unwrap();
+        fs::write(root.path().join("search_spaces/mine_own.yaml"), "").unwrap();
+        fs::write(pipelines.join("local.yaml"), "").unwrap();
+        let found = find("mine_own", &pipelines).unwrap();
+        assert!(found.ends_with("search_spaces/mine_own.yaml") && found.is_file());
+        assert_eq!(find("local.yaml", &pipelines).unwrap(), pipelines.join("local.yaml"));
+        assert!(find("./local.yaml", &pipelines).unwrap().is_file());
+
+        let lost = find("mine_own2", &pipelines).unwrap_err();
+        assert_eq!(lost.hint.as_deref(), Some("did you mean `mine_own`?"));
+        assert!(lost.to_string().contains("no search space `mine_own2`, looked in `"), "{lost}");
+        let lost = find("other/local.yaml", &pipelines).unwrap_err();
+        assert!(lost.to_string().contains("pipelines/paper/other/local.yaml`, `other/local.yaml`"), "{lost}");
+    }
+}

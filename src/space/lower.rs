@@ -1,0 +1,359 @@
+//! Lowering: from a declared space to a [`Network`] with every label, width, stride and size decided.
+
+use super::Space;
+use super::cell::Combine;
+use super::chain::Chains;
+use super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
+use super::hint::did_you_mean;
+use super::labels::{fill, join};
+use super::network::{AlphaTable, Auxiliary, Block, Candidate, Cell, CellOutput, Chain, Edge, FeatureMap, Network};
+use super::skeleton::{BlockName, Body, Count, LARGEST_SIZE, Skeleton, Transition};
+use super::step::Phase;
+
+/// What a network is built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Name of one of the space's skeletons.
+    pub skeleton: String,
+    /// Width of the first cell; the skeleton's own where `None`.
+    pub channels: Option<usize>,
+    /// Number of cells, in all or a segment as the skeleton counts them; the skeleton's own where `None`.
+    pub size: Option<usize>,
+    pub classes: usize,
+    /// One image.
+    pub input: FeatureMap,
+    /// With the auxiliary head; the skeleton must have one.
+    pub auxiliary: bool,
+}
+
+/// A network cannot be built. `place` is where, as a prefix of tensor names.
+#[derive(Debug, thiserror::Error)]
+pub enum SpaceError {
+    #[error("no skeleton `{skeleton}` in search space `{space}`")]
+    UnknownSkeleton { space: String, skeleton: String, hint: String },
+    #[error("skeleton `{skeleton}` has no auxiliary head")]
+    NoAuxiliary { skeleton: String },
+    #[error("a network needs at least one {what}")]
+    Nothing { what: &'static str },
+    #[error("a network can have {most} {what}s at most, found {found}")]
+    TooMany { what: &'static str, most: usize, found: usize },
+    #[error("`{place}`: width `{width}` is no usable number of channels where C is {channels}")]
+    Width { place: String, width: String, channels: usize },
+    #[error("`{place}`: {groups} groups do not divide {input} and {output} channels")]
+    Groups { place: String, groups: usize, input: usize, output: usize },
+    #[error("`{place}`: a window of {window:?} does not fit on a {height}x{width} map: the input is too small")]
+    TooSmall { place: String, window: [usize; 2], height: usize, width: usize },
+    #[error("`{place}`: `factorized_reduce` needs even sides, found {height}x{width}")]
+    OddSides { place: String, height: usize, width: usize },
+    #[error("`{place}`: branches give {first} and {other}")]
+    Branches { place: String, first: FeatureMap, other: FeatureMap },
+    #[error("`{place}`: gives {found}, needed is {needed}")]
+    Shape { place: String, found: FeatureMap, needed: FeatureMap },
+    #[error("`{place}`: the state has other sides than the newest and its input has no `larger`")]
+    NoAdapter { place: String },
+    #[error("operation `{operation}` has no chain for an edge of stride {stride}")]
+    NoStride { operation: String, stride: usize },
+    #[error("two tensors are called `{name}`: labels must tell them apart")]
+    DuplicateTensor { name: String },
+    #[error("the genotype does not fit search space `{space}`")]
+    Genotype {
+        space: String,
+        #[source]
+        source: GenotypeError,
+    },
+}
+
+impl SpaceError {
+    /// The way out, where there is one to tell.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownSkeleton { hint, .. } => Some(hint.clone()),
+            Self::Genotype { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// Bounds of what can be asked for; they keep products from overflowing.
+pub(super) const MOST_CHANNELS: usize = 1 << 14;
+const LARGEST_SIDE: usize = 1 << 14;
+const MOST_CLASSES: usize = 1 << 20;
+
+impl Space {
+    /// The network of all candidates.
+    pub fn supernet(&self, build: &Build) -> Result<Network, SpaceError> {
+        Lowering::new(self, None, build)?.network()
+    }
+
+    /// The network of one genotype.
+    pub fn discrete(&self, genotype: &Genotype, build: &Build) -> Result<Network, SpaceError> {
+        genotype.check(self).map_err(|source| SpaceError::Genotype { space: self.name.clone(), source })?;
+        Lowering::new(self, Some(genotype), build)?.network()
+    }
+}
+
+struct Lowering<'a> {
+    space: &'a Space,
+    skeleton: &'a Skeleton,
+    /// Absent in a supernet.
+    genotype: Option<&'a Genotype>,
+    build: &'a Build,
+    channels: usize,
+    size: usize,
+    chains: Chains,
+}
+
+/// A block of the body, before it is lowered.
+enum Planned<'a> {
+    Cell,
+    Transition(&'a Transition),
+}
+
+impl<'a> Lowering<'a> {
+    fn new(space: &'a Space, genotype: Option<&'a Genotype>, build: &'a Build) -> Result<Self, SpaceError> {
+        let skeleton = space.skeletons.get(&build.skeleton).ok_or_else(|| SpaceError::UnknownSkeleton {
+            space: space.name.clone(),
+            skeleton: build.skeleton.clone(),
+            hint: did_you_mean(&build.skeleton, space.skeleton_names(), "the skeletons are"),
+        })?;
+        if build.auxiliary && skeleton.auxiliary.is_none() {
+            return Err(SpaceError::NoAuxiliary { skeleton: build.skeleton.clone() });
+        }
+        let channels = build.channels.unwrap_or(skeleton.channels);
+        let size = build.size.unwrap_or(skeleton.size);
+        for (what, found, most) in [
+            ("channel", channels, MOST_CHANNELS),
+            ("cell", size, LARGEST_SIZE),
+            ("class", build.classes, MOST_CLASSES),
+            ("input channel", build.input.channels, MOST_CHANNELS),
+            ("pixel row", build.input.height, LARGEST_SIDE),
+            ("pixel column", build.input.width, LARGEST_SIDE),
+        ] {
+            match found {
+                0 => return Err(SpaceError::Nothing { what }),
+                _ if found > most => return Err(SpaceError::TooMany { what, most, found }),
+                _ => {}
+            }
+        }
+        let phase = if genotype.is_none() { Phase::Search } else { Phase::Final };
+        Ok(Self { space, skeleton, genotype, build, channels, size, chains: Chains { phase, classes: build.classes } })
+    }
+
+    fn network(&self) -> Result<Network, SpaceError> {
+        let mut states = Vec::new();
+        let mut newest = self.build.input;
+        let mut stems = Vec::new();
+        for stem in &self.skeleton.stems {
+            let (chain, output) = self.chains.lower(stem, "", self.channels, 1, newest)?;
+            stems.push(chain);
+            states.push(output);
+            newest = output;
+        }
+        let mut width = self.channels;
+        let mut blocks = Vec::new();
+        let mut last_transition = 0;
+        for (position, planned) in self.plan().into_iter().enumerate() {
+            let label = fill(&self.space.labels.cell, &[("cell", &position)]);
+            let block = match planned {
+                Planned::Cell => self.cell(&self.skeleton.body.cell, &label, width, &states)?,
+                Planned::Transition(transition) => {
+                    last_transition = position;
+                    width *= transition.widen;
+                    if width > MOST_CHANNELS {
+                        return Err(SpaceError::TooMany { what: "channel", most: MOST_CHANNELS, found: width });
+                    }
+                    match &transition.block {
+                        BlockName::Cell(kind) => self.cell(kind, &label, width, &states)?,
+                        BlockName::Fixed(name) => {
+                            let steps = &self.space.blocks[name];
+                            let (chain, output) = self.chains.lower(steps, &label, width, 1, newest)?;
+                            (Block::Fixed(chain), output)
+                        }
+                    }
+                }
+            };
+            newest = block.1;
+            blocks.push(block);
+            states.push(newest);
+        }
+        let scores = FeatureMap { channels: self.build.classes, height: 1, width: 1 };
+        let head = |steps, place: &str, input| {
+            let (chain, found) = self.chains.lower(steps, "", width, 1, input)?;
+            let place = place.to_owned();
+            if found == scores { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed: scores }) }
+        };
+        let auxiliary = match &self.skeleton.auxiliary {
+            Some(steps) if self.build.auxiliary => {
+                let input = blocks[last_transition].1;
+                Some(Auxiliary { after: last_transition, head: head(steps, "auxiliary", input)? })
+            }
+            _ => None,
+        };
+        let network = Network {
+            input: self.build.input,
+            classes: self.build.classes,
+            stems,
+            blocks: blocks.into_iter().map(|(block, _)| block).collect(),
+            head: head(&self.skeleton.head, "head", newest)?,
+            auxiliary,
+            alphas: self.alpha_tables(),
+        };
+        match network.duplicate_tensor() {
+            Some(name) => Err(SpaceError::DuplicateTensor { name }),
+            None => Ok(network),
+        }
+    }
+
+    fn plan(&self) -> Vec<Planned<'a>> {
+        let Body { count, segments, transition, .. } = &self.skeleton.body;
+        let transitions = (1..*segments).filter_map(|_| transition.as_ref());
+        let mut plan = Vec::new();
+        match count {
+            Count::Total => {
+                // Segments too small for a block of their own share a transition, as in the reference.
+                plan.extend((0..self.size).map(|_| Planned::Cell));
+                for (segment, transition) in transitions.enumerate() {
+                    plan[(segment + 1) * self.size / segments] = Planned::Transition(transition);
+                }
+            }
+            Count::PerSegment => {
+                plan.extend((0..self.size).map(|_| Planned::Cell));
+                for transition in transitions {
+                    plan.push(Planned::Transition(transition));
+                    plan.extend((0..self.size).map(|_| Planned::Cell));
+                }
+            }
+        }
+        plan
+    }
+
+    /// All kinds have a table, used by this network or not: a derivation needs each.
+    fn alpha_tables(&self) -> Vec<AlphaTable> {
+        if self.genotype.is_some() {
+            return Vec::new();
+        }
+        let table = |kind: &super::CellKind| AlphaTable {
+            label: kind.alphas.clone(),
+            kind: kind.name.clone(),
+            candidates: kind.candidates.clone(),
+        };
+        self.space.cell_kinds().iter().map(table).collect()
+    }
+
+    /// A cell of `kind` and width C `channels` behind `states`, and its output's map.
+    fn cell(
+        &self,
+        kind: &str,
+        label: &str,
+        channels: usize,
+        states: &[FeatureMap],
+    ) -> Result<(Block, FeatureMap), SpaceError> {
+        let position = self.space.cell_kinds().iter().position(|known| known.name == kind);
+        let position = position.expect("a skeleton names known kinds only");
+        let kind = &self.space.cell_kinds()[position];
+        let newest = *states.last().expect("a skeleton has a stem");
+        let inner = FeatureMap { channels, ..newest };
+        let inputs = self.inputs(label, inner, states)?;
+        let stride = kind.input_stride;
+        let size = FeatureMap { height: inner.height.div_ceil(stride), width: inner.width.div_ceil(stride), ..inner };
+        let site = CellSite { label, stride, inner, size, inputs: inputs.len() };
+        let (edges, nodes, output) = match self.genotype {
+            None => {
+                let edges = self.all_candidates(kind, &site)?;
+                (edges, self.space.nodes(), self.space.output_states(self.space.nodes()))
+            }
+            Some(genotype) => {
+                let cell = &genotype.cells[&kind.name];
+                (self.chosen(cell, &site)?, cell.nodes.len(), cell.output.clone())
+            }
+        };
+        let (output, width) = match self.space.shape.output.combine {
+            Combine::Concat => (CellOutput::Concat(output.clone()), channels * output.len()),
+            Combine::Sum => (CellOutput::Sum(output), channels),
+        };
+        let alphas = self.genotype.is_none().then_some(position);
+        let cell = Cell { kind: kind.name.clone(), inputs, edges, nodes, output, size, alphas };
+        Ok((Block::Cell(cell), FeatureMap { channels: width, ..size }))
+    }
+
+    /// The adapters of a cell's inputs, each of which gives a map like `inner`.
+    fn inputs(&self, label: &str, inner: FeatureMap, states: &[FeatureMap]) -> Result<Vec<Chain>, SpaceError> {
+        let adapters = &self.space.shape.inputs;
+        let mut chains = Vec::with_capacity(adapters.len());
+        for (position, adapter) in adapters.iter().enumerate() {
+            // The newest states, the oldest of all standing in for those before it.
+            let state = states[(states.len() + position).saturating_sub(adapters.len())];
+            let place = join(label, &adapter.label);
+            let same_sides = (state.height, state.width) == (inner.height, inner.width);
+            let steps = if same_sides { Some(&adapter.same) } else { adapter.larger.as_ref() };
+            let steps = steps.ok_or_else(|| SpaceError::NoAdapter { place: place.clone() })?;
+            let (chain, found) = self.chains.lower(steps, &place, inner.channels, 1, state)?;
+            if found != inner {
+                return Err(SpaceError::Shape { place, found, needed: inner });
+            }
+            chains.push(chain);
+        }
+        Ok(chains)
+    }
+
+    fn all_candidates(&self, kind: &super::CellKind, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
+        let labels = &self.space.labels;
+        let mut edges = Vec::with_capacity(kind.candidates.len());
+        for (row, (names, &(source, target))) in kind.candidates.iter().zip(self.space.edges()).enumerate() {
+            let edge = fill(&labels.edge, &[("edge", &row), ("source", &source), ("target", &target)]);
+            let edge = join(site.label, &edge);
+            let mut candidates = Vec::with_capacity(names.len());
+            for (column, operation) in names.iter().enumerate() {
+                let label = fill(&labels.candidate, &[("candidate", &column), ("operation", operation)]);
+                candidates.push(self.candidate(operation, join(&edge, &label), source, site)?);
+            }
+            edges.push(Edge { source, target, candidates });
+        }
+        Ok(edges)
+    }
+
+    fn chosen(&self, cell: &CellGenotype, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
+        let mut edges = Vec::new();
+        for (node, choices) in cell.nodes.iter().enumerate() {
+            let target = site.inputs + node;
+            for Choice { operation, source } in choices {
+                let values: [(&str, &dyn std::fmt::Display); 4] =
+                    [("choice", &edges.len()), ("source", source), ("target", &target), ("operation", operation)];
+                let label = join(site.label, &fill(&self.space.labels.choice, &values));
+                let candidate = self.candidate(operation, label, *source, site)?;
+                edges.push(Edge { source: *source, target, candidates: vec![candidate] });
+            }
+        }
+        Ok(edges)
+    }
+
+    fn candidate(
+        &self,
+        operation: &str,
+        label: String,
+        source: usize,
+        site: &CellSite<'_>,
+    ) -> Result<Candidate, SpaceError> {
+        let from_input = source < site.inputs;
+        let (stride, input) = if from_input { (site.stride, site.inner) } else { (1, site.size) };
+        let steps = self.space.operations.get(operation).and_then(|known| known.steps(stride));
+        let steps = steps.ok_or_else(|| SpaceError::NoStride { operation: operation.to_owned(), stride })?;
+        let (chain, found) = self.chains.lower(steps, &label, site.inner.channels, stride, input)?;
+        if found != site.size {
+            return Err(SpaceError::Shape { place: label, found, needed: site.size });
+        }
+        Ok(Candidate { operation: operation.to_owned(), chain })
+    }
+}
+
+/// A cell's place and sizes.
+struct CellSite<'a> {
+    label: &'a str,
+    /// Of the edges that leave inputs.
+    stride: usize,
+    /// The map of an adapted input.
+    inner: FeatureMap,
+    /// The map of a node.
+    size: FeatureMap,
+    inputs: usize,
+}
