@@ -62,6 +62,23 @@ pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, SpaceNotFound>
     Err(SpaceNotFound { wanted: name_or_path.to_owned(), looked, hint: Some(hint) })
 }
 
+/// The spaces that have a name seen from `beside`: all that [`find`] would find, nearest folder first, then by name.
+pub fn all(beside: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in upwards(beside).into_iter().chain(upwards(Path::new(""))) {
+        let folder = folder.join(FOLDER);
+        let mut names = names_in(&folder);
+        names.sort();
+        for name in names {
+            let path = folder.join(format!("{name}.{EXTENSION}"));
+            if !paths.iter().any(|known| known.file_name() == path.file_name()) {
+                paths.push(path);
+            }
+        }
+    }
+    paths
+}
+
 /// `folder` and all above it; relative as far as it is, so that messages stay short.
 fn upwards(folder: &Path) -> Vec<PathBuf> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

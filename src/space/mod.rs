@@ -27,6 +27,6 @@ pub use cell::CellKind;
 pub use cost::Cost;
 pub use declaration::{GenotypeText, Space, SpaceFileError};
 pub use derive::{Derivation, DeriveError, KeptEdges};
-pub use find::{SpaceNotFound, find};
+pub use find::{SpaceNotFound, all, find};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use lower::{Build, SpaceError};
