@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("train", &["model", "tasks", "store"]),
     // What a person sees.
     ("observe", &["run"]),
-    ("report", &[]),
+    ("report", &["observe"]), // how a number, a colour and a folded line look
     // Where it meets.
     ("interop", &["space", "kernels", "model", "train"]),
     ("stages", &["*", "observe", "cli"]),
@@ -77,35 +77,56 @@ impl Where {
 #[test]
 fn the_source_keeps_its_shape() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources: Vec<(String, String)> = ["src", "tests", "benches"]
+        .iter()
+        .flat_map(|folder| WalkDir::new(root.join(folder)).sort_by_file_name())
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"))
+        .map(|entry| {
+            let path =
+                entry.path().strip_prefix(root).expect("walked from the root").to_string_lossy().replace('\\', "/");
+            (path, fs::read_to_string(entry.path()).expect("a readable source file"))
+        })
+        .collect();
+    assert!(sources.len() > ARROWS.len(), "only {} source files were found", sources.len());
+
+    let of_tests: Vec<String> = sources.iter().flat_map(|(path, source)| test_files(path, source)).collect();
     let mut faults = Vec::new();
-    let mut files = 0;
-    for folder in ["src", "tests", "benches"] {
-        for entry in WalkDir::new(root.join(folder)).sort_by_file_name().into_iter().filter_map(Result::ok) {
-            if entry.path().extension().is_some_and(|extension| extension == "rs") {
-                let path =
-                    entry.path().strip_prefix(root).expect("walked from the root").to_str().expect("an UTF-8 name");
-                faults.extend(faults_of(path, &fs::read_to_string(entry.path()).expect("a readable source file")));
-                files += 1;
-            }
+    for (path, source) in &sources {
+        faults.extend(length_fault(path, source));
+        if !of_tests.contains(path) {
+            faults.extend(room_faults(path, source));
         }
     }
-    assert!(files > ARROWS.len(), "only {files} source files were found");
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-/// What is wrong with one file, a line each: place, then fault. `path` is relative to the package, with `/`.
-fn faults_of(path: &str, source: &str) -> Vec<String> {
-    let mut faults = Vec::new();
+fn length_fault(path: &str, source: &str) -> Option<String> {
     let lines = source.lines().count();
-    if lines > LONGEST_FILE_LINES {
-        faults.push(format!("{path}: {lines} lines, {LONGEST_FILE_LINES} at most: split it by noun"));
-    }
-    let Some((room, file)) = path.strip_prefix("src/").and_then(|inside| inside.split_once('/')) else {
+    (lines > LONGEST_FILE_LINES)
+        .then(|| format!("{path}: {lines} lines, {LONGEST_FILE_LINES} at most: split it by noun"))
+}
+
+/// The files that `#[cfg(test)] mod name;` in this file names.
+fn test_files(path: &str, source: &str) -> Vec<String> {
+    let folder = match path.rsplit_once('/') {
+        Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder,
+        _ => path.trim_end_matches(".rs"),
+    };
+    let trees: Vec<TokenTree> = TokenStream::from_str(source).into_iter().flatten().collect();
+    (0..trees.len())
+        .filter(|&at| is_test_module(&trees[at..]))
+        .flat_map(|at| [format!("{folder}/{}.rs", trees[at + 3]), format!("{folder}/{}/mod.rs", trees[at + 3])])
+        .collect()
+}
+
+/// The arrows and words of one file that its room may not have, a line each: place, then fault. `path` is relative to
+/// the package, with `/`.
+fn room_faults(path: &str, source: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let Some((room, _)) = path.strip_prefix("src/").and_then(|inside| inside.split_once('/')) else {
         return faults;
     };
-    if file == "tests.rs" || file.ends_with("/tests.rs") {
-        return faults;
-    }
     let Some(allowed) = arrows_of(room) else {
         faults.push(format!("{path}: the room `{room}` is not in the table of arrows of tests/architecture.rs"));
         return faults;
@@ -176,7 +197,7 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     }
 }
 
-/// Whether `#[cfg(test)] mod name { … }` stands here: five trees.
+/// Whether `#[cfg(test)] mod name { … }` or `#[cfg(test)] mod name;` stands here: five trees.
 fn is_test_module(trees: &[TokenTree]) -> bool {
     let [TokenTree::Punct(hash), TokenTree::Group(attribute), TokenTree::Ident(keyword), TokenTree::Ident(_), body, ..] =
         trees
@@ -186,7 +207,10 @@ fn is_test_module(trees: &[TokenTree]) -> bool {
     hash.as_char() == '#'
         && attribute.stream().to_string().replace(' ', "") == "cfg(test)"
         && *keyword == "mod"
-        && matches!(body, TokenTree::Group(body) if body.delimiter() == Delimiter::Brace)
+        && match body {
+            TokenTree::Group(body) => body.delimiter() == Delimiter::Brace,
+            end => end.to_string() == ";",
+        }
 }
 
 fn starts_with(tokens: &[Token], words: &[&str]) -> bool {
@@ -223,23 +247,23 @@ fn rooms_named(tokens: &[Token]) -> Vec<&Token> {
 #[test]
 fn a_forbidden_arrow_is_named_with_its_line() {
     let source = "use std::fs;\n\nfn f() -> crate::train::Loop { todo }";
-    assert_eq!(faults_of("src/model/cell.rs", source), ["src/model/cell.rs:3: `model` may not use `train`"]);
+    assert_eq!(room_faults("src/model/cell.rs", source), ["src/model/cell.rs:3: `model` may not use `train`"]);
 }
 
 #[test]
 fn every_branch_of_a_use_tree_is_followed() {
     let source = "use crate::{\n    space::{network::train, cost},\n    data::Split,\n    tasks,\n};";
     assert_eq!(
-        faults_of("src/model/cell.rs", source),
+        room_faults("src/model/cell.rs", source),
         ["src/model/cell.rs:3: `model` may not use `data`", "src/model/cell.rs:4: `model` may not use `tasks`"]
     );
 }
 
 #[test]
 fn allowed_arrows_and_the_own_room_pass() {
-    assert!(faults_of("src/model/cell.rs", "use crate::{model::edge, space::network};").is_empty());
-    assert!(faults_of("src/stages/search.rs", "use crate::train::Loop;").is_empty());
-    assert_eq!(faults_of("src/stages/search.rs", "use crate::cli::Args;").len(), 1);
+    assert!(room_faults("src/model/cell.rs", "use crate::{model::edge, space::network};").is_empty());
+    assert!(room_faults("src/stages/search.rs", "use crate::train::Loop;").is_empty());
+    assert_eq!(room_faults("src/stages/search.rs", "use crate::cli::Args;").len(), 1);
 }
 
 #[test]
@@ -256,14 +280,22 @@ fn comments_strings_and_test_modules_do_not_count() {
             use crate::train::Loop;
         }
     "##;
-    assert!(faults_of("src/space/cost.rs", source).is_empty());
+    assert!(room_faults("src/space/cost.rs", source).is_empty());
+}
+
+#[test]
+fn files_of_tests_are_known_from_their_mod_line() {
+    let found = test_files("src/space/mod.rs", "mod cost;\n#[cfg(test)]\nmod parity;\n#[cfg(test)] mod tests {}");
+    assert!(found.contains(&"src/space/parity.rs".to_owned()), "{found:?}");
+    assert!(!found.contains(&"src/space/cost.rs".to_owned()), "{found:?}");
+    assert!(test_files("src/space/cost.rs", "#[cfg(test)] mod tests;").contains(&"src/space/cost/tests.rs".to_owned()));
 }
 
 #[test]
 fn code_after_a_test_module_counts() {
     let source = "#[cfg(test)]\nmod tests { use crate::cli; }\nuse burn::Tensor;";
     assert_eq!(
-        faults_of("src/space/cost.rs", source),
+        room_faults("src/space/cost.rs", source),
         ["src/space/cost.rs:3: `burn` in `space`: this room knows nothing of tensors"]
     );
 }
@@ -271,19 +303,20 @@ fn code_after_a_test_module_counts() {
 #[test]
 fn only_three_rooms_write_to_the_terminal() {
     let source = "fn f() { println!(\"{}\", 1); std::io::stderr().flush(); }";
-    assert_eq!(faults_of("src/train/loop.rs", source).len(), 2);
-    assert!(faults_of("src/observe/plain.rs", source).is_empty());
+    assert_eq!(room_faults("src/train/loop.rs", source).len(), 2);
+    assert!(room_faults("src/observe/plain.rs", source).is_empty());
 }
 
 #[test]
 fn words_inside_macros_are_found() {
-    assert_eq!(faults_of("src/plan/key.rs", "fn f() { g!(burn::Tensor) }").len(), 1);
+    assert_eq!(room_faults("src/plan/key.rs", "fn f() { g!(burn::Tensor) }").len(), 1);
 }
 
 #[test]
 fn a_long_file_and_an_unknown_room_are_faults() {
-    assert_eq!(faults_of("src/lib.rs", &"\n".repeat(501)).len(), 1);
-    assert_eq!(faults_of("src/utils/misc.rs", "").len(), 1);
+    assert!(length_fault("src/lib.rs", &"\n".repeat(500)).is_none());
+    assert!(length_fault("src/lib.rs", &"\n".repeat(501)).is_some());
+    assert_eq!(room_faults("src/utils/misc.rs", "").len(), 1);
 }
 
 #[test]
