@@ -17,6 +17,10 @@ use std::ops::Range;
 
 use super::Window;
 
+/// Values of the widest vector (AVX-512). Grids are rounded up to it, and staged planes have as much room after their
+/// last row, so that loops over the grid need no tail.
+pub(super) const VECTOR: usize = 16;
+
 /// The layout of one plane for one kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stage {
@@ -66,14 +70,19 @@ impl Stage {
         &self.offsets
     }
 
-    /// Values of a plane, staged.
+    /// Values of a plane, staged, with the room after it.
     pub(super) fn len(&self) -> usize {
-        self.stride[0] * self.stride[1] * self.rows * self.pitch
+        self.stride[0] * self.stride[1] * self.rows * self.pitch + VECTOR
     }
 
     /// Positions from the first output to the last; no tap of any of them reads past the staged plane.
     pub(super) fn grid(&self) -> usize {
         (self.output[0] - 1) * self.pitch + self.output[1]
+    }
+
+    /// The grid rounded up to whole vectors; no tap of any of them reads past the room after the staged plane.
+    pub(super) fn padded_grid(&self) -> usize {
+        self.grid().next_multiple_of(VECTOR)
     }
 
     /// Whether a staged plane is the plane itself: an undilated, unpadded 1x1 kernel of stride 1.
@@ -89,23 +98,33 @@ impl Stage {
     /// Lays `plane` out in `staged`, `fill` standing for the padding.
     pub(super) fn stage(&self, plane: &[f32], fill: f32, staged: &mut [f32]) {
         staged.fill(fill);
-        self.each_row(|at, pixels, first, step| {
-            let source = plane[pixels].iter().skip(first).step_by(step);
-            staged[at].iter_mut().zip(source).for_each(|(to, from)| *to = *from);
+        self.each_row(|at, pixels, step| {
+            let (staged, pixels) = (&mut staged[at], &plane[pixels]);
+            if step == 1 {
+                staged.copy_from_slice(pixels);
+            } else {
+                staged.iter_mut().zip(pixels.iter().step_by(step)).for_each(|(to, from)| *to = *from);
+            }
         });
     }
 
     /// Takes a plane out of its staged layout; pixels that no tap reads are left as they are.
     pub(super) fn unstage(&self, staged: &[f32], plane: &mut [f32]) {
-        self.each_row(|at, pixels, first, step| {
-            let target = plane[pixels].iter_mut().skip(first).step_by(step);
-            target.zip(&staged[at]).for_each(|(to, from)| *to = *from);
+        self.each_row(|at, pixels, step| {
+            let (staged, pixels) = (&staged[at], &mut plane[pixels]);
+            if step == 1 {
+                pixels.copy_from_slice(staged);
+            } else {
+                pixels.iter_mut().step_by(step).zip(staged).for_each(|(to, from)| *to = *from);
+            }
         });
     }
 
-    /// Copies an output plane to the grid, zeros in the gaps.
+    /// Copies an output plane to the grid, zeros in the gaps and in what follows the grid.
     pub(super) fn spread(&self, plane: &[f32], grid: &mut [f32]) {
         let width = self.output[1];
+        let (grid, rest) = grid.split_at_mut(self.grid());
+        rest.fill(0.0);
         for (to, from) in grid.chunks_mut(self.pitch).zip(plane.chunks_exact(width)) {
             let (row, gap) = to.split_at_mut(width);
             row.copy_from_slice(from);
@@ -121,9 +140,9 @@ impl Stage {
         }
     }
 
-    /// Calls `visit` for every row of every phase that holds pixels of the input, with the row's range in the staged
-    /// plane, the range of the input's row in the plane, and the first column and the step of columns in it.
-    fn each_row(&self, mut visit: impl FnMut(Range<usize>, Range<usize>, usize, usize)) {
+    /// Calls `visit` for every row of every phase that holds pixels of the input, with their range in the staged plane,
+    /// the range from the first to the last of them in the plane, and their distance in it.
+    fn each_row(&self, mut visit: impl FnMut(Range<usize>, Range<usize>, usize)) {
         let [height, width] = self.input;
         for phase_y in 0..self.stride[0] {
             for phase_x in 0..self.stride[1] {
@@ -141,7 +160,8 @@ impl Stage {
                         break;
                     }
                     let at = (phase * self.rows + row) * self.pitch + skipped;
-                    visit(at..at + count, y * width..(y + 1) * width, first, self.stride[1]);
+                    let pixel = y * width + first;
+                    visit(at..at + count, pixel..pixel + (count - 1) * self.stride[1] + 1, self.stride[1]);
                 }
             }
         }
@@ -180,7 +200,7 @@ mod tests {
                     }
                 }
             }
-            assert!(stage.offsets().iter().max().unwrap() + stage.grid() <= stage.len());
+            assert!(stage.offsets().iter().max().unwrap() + stage.padded_grid() <= stage.len());
         }
     }
 

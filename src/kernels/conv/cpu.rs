@@ -157,20 +157,20 @@ impl Filters {
     }
 }
 
-/// Where every summand reads: the planes of a group staged one after another, the taps of each.
-fn summand_offsets(stage: &Stage, planes: usize) -> Vec<usize> {
-    (0..planes).flat_map(|plane| stage.offsets().iter().map(move |tap| plane * stage.len() + tap)).collect()
+/// Where every summand reads: the planes of a group, `distance` apart, the taps of each.
+fn summand_offsets(stage: &Stage, planes: usize, distance: usize) -> Vec<usize> {
+    (0..planes).flat_map(|plane| stage.offsets().iter().map(move |tap| plane * distance + tap)).collect()
 }
 
 /// Correlates every image with the filters: `[n, groups * inputs, h, w]` → `[n, groups * outputs, oh, ow]`.
 fn correlate_images(x: &[f32], widths: Widths, stage: &Stage, filters: &Filters) -> Vec<f32> {
     let Widths { images, groups, inputs, outputs, .. } = widths;
-    let offsets = summand_offsets(stage, inputs);
     let [height, width] = stage.output();
     let (out_plane, grid) = (height * width, stage.grid());
     let image_len = x.len() / images.max(1);
     let plane = image_len / (groups * inputs);
-    let staged_len = if stage.is_identity() { 0 } else { inputs * stage.len() };
+    let (staged_len, distance) = if stage.is_identity() { (0, plane) } else { (inputs * stage.len(), stage.len()) };
+    let offsets = summand_offsets(stage, inputs, distance);
     build(images, groups * outputs * out_plane, |image, out| {
         let x = &x[image * image_len..][..image_len];
         with_scratch(staged_len, ROWS * grid, |staged, sums| {
@@ -254,9 +254,9 @@ fn add_weight_gradient(
     sums: &mut [f32],
 ) {
     let Widths { groups, inputs, outputs, taps, .. } = widths;
-    let offsets = summand_offsets(stage, inputs);
+    let offsets = summand_offsets(stage, inputs, stage.len());
     let [height, width] = stage.output();
-    let (out_plane, grid) = (height * width, stage.grid());
+    let (out_plane, grid) = (height * width, stage.padded_grid());
     let plane = x.len() / (widths.images * groups * inputs);
     let together = DOT_LENGTH.div_ceil(grid).min(images.len());
     let (staged_len, spread_len) = (inputs * stage.len(), outputs * grid);

@@ -41,70 +41,64 @@ impl<const M: usize, const N: usize> WithSimd for Rows<'_, M, N> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let mut job = self.0;
-        let mut at = 0;
-        while at + N * S::F32_LANES <= job.grid {
-            job.tile::<S, M, N>(simd, at, N * S::F32_LANES);
-            at += N * S::F32_LANES;
+        let (mut job, lanes) = (self.0, S::F32_LANES);
+        let (grid, mut at) = (job.grid, 0);
+        if grid < lanes {
+            return job.partial_vector::<S, M>(simd);
         }
-        // What is left is less than a whole tile; its last vector may be partial.
-        let left = job.grid - at;
-        match left.div_ceil(S::F32_LANES) {
-            0 => {}
-            1 => job.tile::<S, M, 1>(simd, at, left),
-            2 => job.tile::<S, M, 2>(simd, at, left),
-            3 => job.tile::<S, M, 3>(simd, at, left),
-            _ => {
-                job.tile::<S, M, 3>(simd, at, 3 * S::F32_LANES);
-                let (at, left) = (at + 3 * S::F32_LANES, left - 3 * S::F32_LANES);
-                match left.div_ceil(S::F32_LANES) {
-                    1 => job.tile::<S, M, 1>(simd, at, left),
-                    2 => job.tile::<S, M, 2>(simd, at, left),
-                    _ => job.tile::<S, M, 3>(simd, at, left),
-                }
+        while at + N * lanes <= grid {
+            job.tile::<S, M, N>(simd, at);
+            at += N * lanes;
+        }
+        while at + lanes <= grid {
+            match (grid - at) / lanes {
+                1 => job.tile::<S, M, 1>(simd, at),
+                2 => job.tile::<S, M, 2>(simd, at),
+                _ => job.tile::<S, M, 3>(simd, at),
             }
+            at += ((grid - at) / lanes).min(3) * lanes;
+        }
+        if at < grid {
+            // The last vector overlaps the one before it: the same values are written again.
+            job.tile::<S, M, 1>(simd, grid - lanes);
         }
     }
 }
 
 impl Correlate<'_> {
-    /// Positions `at..at + width`, which are `N` vectors of which the last may be partial.
+    /// `N` vectors of positions from `at` on.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, at: usize, width: usize) {
+    fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, at: usize) {
+        let width = N * S::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
         let (weights, _) = self.weights.as_chunks::<M>();
-        if width == N * S::F32_LANES {
-            for (weights, offset) in weights.iter().zip(self.offsets) {
-                let (inputs, _) = S::as_simd_f32s(&self.input[offset + at..][..N * S::F32_LANES]);
-                for n in 0..N {
-                    for m in 0..M {
-                        sums[m][n] = simd.mul_add_e_f32s(simd.splat_f32s(weights[m]), inputs[n], sums[m][n]);
-                    }
+        for (weights, offset) in weights.iter().zip(self.offsets) {
+            let (inputs, _) = S::as_simd_f32s(&self.input[offset + at..][..width]);
+            for n in 0..N {
+                for m in 0..M {
+                    sums[m][n] = simd.mul_add_e_f32s(simd.splat_f32s(weights[m]), inputs[n], sums[m][n]);
                 }
             }
-            for (m, sums) in sums.iter().enumerate() {
-                let (out, _) = S::as_mut_simd_f32s(&mut self.out[m * self.grid + at..][..N * S::F32_LANES]);
-                out.copy_from_slice(sums);
+        }
+        for (m, sums) in sums.iter().enumerate() {
+            let (out, _) = S::as_mut_simd_f32s(&mut self.out[m * self.grid + at..][..width]);
+            out.copy_from_slice(sums);
+        }
+    }
+
+    /// The whole grid, where it is less than a vector.
+    #[inline(always)]
+    fn partial_vector<S: Simd, const M: usize>(&mut self, simd: S) {
+        let mut sums = [simd.splat_f32s(0.0); M];
+        let (weights, _) = self.weights.as_chunks::<M>();
+        for (weights, &offset) in weights.iter().zip(self.offsets) {
+            let input = simd.partial_load_f32s(&self.input[offset..][..self.grid]);
+            for m in 0..M {
+                sums[m] = simd.mul_add_e_f32s(simd.splat_f32s(weights[m]), input, sums[m]);
             }
-        } else {
-            let whole = (N - 1) * S::F32_LANES;
-            for (weights, offset) in weights.iter().zip(self.offsets) {
-                let input = &self.input[offset + at..][..width];
-                let (inputs, _) = S::as_simd_f32s(&input[..whole]);
-                let last = simd.partial_load_f32s(&input[whole..]);
-                for n in 0..N {
-                    let input = if n + 1 < N { inputs[n] } else { last };
-                    for m in 0..M {
-                        sums[m][n] = simd.mul_add_e_f32s(simd.splat_f32s(weights[m]), input, sums[m][n]);
-                    }
-                }
-            }
-            for (m, sums) in sums.iter().enumerate() {
-                let (out, rest) = self.out[m * self.grid + at..][..width].split_at_mut(whole);
-                let (out, _) = S::as_mut_simd_f32s(out);
-                out.copy_from_slice(&sums[..N - 1]);
-                simd.partial_store_f32s(rest, sums[N - 1]);
-            }
+        }
+        for (out, sums) in self.out.chunks_exact_mut(self.grid).zip(sums) {
+            simd.partial_store_f32s(out, sums);
         }
     }
 }
@@ -118,6 +112,7 @@ pub(super) struct Samples<'a> {
     pub inputs: &'a [f32],
     pub images: usize,
     pub rows: usize,
+    /// Whole vectors.
     pub grid: usize,
 }
 
@@ -174,28 +169,18 @@ impl Dots<'_> {
         let Samples { gradients, inputs, images, rows, grid } = self.samples;
         let offsets: [usize; K] = std::array::from_fn(|k| self.offsets[tap + k]);
         let mut sums = [[simd.splat_f32s(0.0); K]; M];
-        let (whole, input_len) = (grid / S::F32_LANES, inputs.len() / images);
+        let (vectors, input_len) = (grid / S::F32_LANES, inputs.len() / images);
         for image in 0..images {
             let gradients = &gradients[(image * rows + row) * grid..][..M * grid];
             let inputs = &inputs[image * input_len..][..input_len];
-            let gradients: [&[f32]; M] = std::array::from_fn(|m| &gradients[m * grid..][..grid]);
-            let inputs: [&[f32]; K] = std::array::from_fn(|k| &inputs[offsets[k]..][..grid]);
-            let gradient_vectors = gradients.map(|values| &S::as_simd_f32s(values).0[..whole]);
-            let input_vectors = inputs.map(|values| &S::as_simd_f32s(values).0[..whole]);
-            for i in 0..whole {
-                let inputs = input_vectors.map(|vectors| vectors[i]);
+            let gradients: [&[S::f32s]; M] =
+                std::array::from_fn(|m| &S::as_simd_f32s(&gradients[m * grid..][..grid]).0[..vectors]);
+            let inputs: [&[S::f32s]; K] =
+                std::array::from_fn(|k| &S::as_simd_f32s(&inputs[offsets[k]..][..grid]).0[..vectors]);
+            for i in 0..vectors {
                 for m in 0..M {
                     for k in 0..K {
-                        sums[m][k] = simd.mul_add_e_f32s(gradient_vectors[m][i], inputs[k], sums[m][k]);
-                    }
-                }
-            }
-            if whole * S::F32_LANES < grid {
-                let inputs = inputs.map(|values| simd.partial_load_f32s(&values[whole * S::F32_LANES..]));
-                for m in 0..M {
-                    let gradient = simd.partial_load_f32s(&gradients[m][whole * S::F32_LANES..]);
-                    for k in 0..K {
-                        sums[m][k] = simd.mul_add_e_f32s(gradient, inputs[k], sums[m][k]);
+                        sums[m][k] = simd.mul_add_e_f32s(gradients[m][i], inputs[k][i], sums[m][k]);
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! Pooling on the CPU: values and gradients, a plane at a time over its staged layout.
 
 use burn_flex::FlexTensor;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::kernels::Window;
 use crate::kernels::buffer::{build, tensor, values, with_scratch};
@@ -65,44 +65,61 @@ pub(super) fn max_gradient(x: &FlexTensor, gradient: &FlexTensor, pool: Pool) ->
     let (x, gradient) = (x.to_contiguous(), gradient.to_contiguous());
     let [_, _, height, width] = x.layout().shape().dims();
     let stage = stage_of([height, width], pool);
-    let (gradients, grid) = (values(&gradient), stage.grid());
+    let (gradients, grid) = (values(&gradient), stage.padded_grid());
     let out_plane = stage.output()[0] * stage.output()[1];
     each_plane(&x, [height, width], |index, plane, out| {
         let gradient = &gradients[index * out_plane..][..out_plane];
-        with_scratch(2 * stage.len(), 3 * grid, |staged, grids| {
+        with_scratch(2 * stage.len(), 2 * grid, |staged, grids| {
             let (staged, sums) = staged.split_at_mut(stage.len());
-            let (best, grids) = grids.split_at_mut(grid);
-            let (winner, spread) = grids.split_at_mut(grid);
+            let (winners, spread) = grids.split_at_mut(grid);
             stage.stage(plane, f32::NEG_INFINITY, staged);
             stage.spread(gradient, spread);
-            best.fill(f32::NEG_INFINITY);
-            winner.fill(0.0);
             sums.fill(0.0);
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    // The number of the winning tap is kept as `f32`: one width of vector in the whole loop.
-                    for (tap, &offset) in stage.offsets().iter().enumerate() {
-                        let tap = tap as f32;
-                        let places = best.iter_mut().zip(winner.iter_mut());
-                        for ((best, winner), &value) in places.zip(&staged[offset..]) {
-                            let exceeds = exceeds(value, *best);
-                            *best = if exceeds { value } else { *best };
-                            *winner = if exceeds { tap } else { *winner };
-                        }
-                    }
-                    for (tap, &offset) in stage.offsets().iter().enumerate() {
-                        let tap = tap as f32;
-                        let sums = &mut sums[offset..offset + grid];
-                        for ((sum, &winner), &gradient) in sums.iter_mut().zip(&*winner).zip(&*spread) {
-                            *sum += if winner == tap { gradient } else { 0.0 };
-                        }
-                    }
-                },
-            );
+            Arch::new().dispatch(SendToMaxima { offsets: stage.offsets(), staged, gradients: spread, winners, sums });
             stage.unstage(sums, out);
         });
     })
+}
+
+/// Adds the gradient of every window to its maximum's place in `sums`. Grids are whole vectors.
+struct SendToMaxima<'a> {
+    offsets: &'a [usize],
+    staged: &'a [f32],
+    gradients: &'a [f32],
+    /// Scratch: the number of the tap that holds each window's maximum, as `f32`: vectors of one width throughout.
+    winners: &'a mut [f32],
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for SendToMaxima<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { offsets, staged, gradients, winners, sums } = self;
+        let (winners, _) = S::as_mut_simd_f32s(winners);
+        let (gradients, _) = S::as_simd_f32s(gradients);
+        let zero = simd.splat_f32s(0.0);
+        for (at, winner) in winners.iter_mut().enumerate() {
+            let mut best = simd.splat_f32s(f32::NEG_INFINITY);
+            *winner = zero;
+            for (tap, offset) in offsets.iter().enumerate() {
+                let (value, _) = S::as_simd_f32s(&staged[offset + at * S::F32_LANES..][..S::F32_LANES]);
+                let (value, tap) = (value[0], simd.splat_f32s(tap as f32));
+                let (larger, number) = (simd.greater_than_f32s(value, best), simd.equal_f32s(value, value));
+                best = simd.select_f32s(number, simd.select_f32s(larger, value, best), value);
+                *winner = simd.select_f32s(number, simd.select_f32s(larger, tap, *winner), tap);
+            }
+        }
+        for (tap, offset) in offsets.iter().enumerate() {
+            let tap = simd.splat_f32s(tap as f32);
+            let (sums, _) = S::as_mut_simd_f32s(&mut sums[*offset..][..winners.len() * S::F32_LANES]);
+            for ((sum, winner), gradient) in sums.iter_mut().zip(&*winners).zip(gradients) {
+                let won = simd.equal_f32s(*winner, tap);
+                *sum = simd.add_f32s(*sum, simd.select_f32s(won, *gradient, zero));
+            }
+        }
+    }
 }
 
 /// One over the pixels of each window that lie in the map, on the grid.
