@@ -188,4 +188,36 @@ mod tests {
         let missing = space("nas_bench_201").derive(&BTreeMap::new()).unwrap_err();
         assert_eq!(missing.to_string(), "no mixing weights `arch_parameters` for cell kind `cell`");
     }
+
+    /// The softmax of a golden file's alphas, and the genotype that the reference derived from them.
+    fn golden(file: &str) -> (BTreeMap<String, Vec<Vec<f64>>>, serde_json::Value) {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+        let bytes = std::fs::read(path).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let genotype = serde_json::from_str(&header.metadata().as_ref().unwrap()["genotype"]).unwrap();
+        let softmax = |row: &[f32]| {
+            let exponentials: Vec<f64> = row.iter().map(|&alpha| f64::from(alpha).exp()).collect();
+            let sum: f64 = exponentials.iter().sum();
+            exponentials.into_iter().map(|value| value / sum).collect::<Vec<f64>>()
+        };
+        let mut weights = BTreeMap::new();
+        for (name, view) in tensors.tensors() {
+            let Some(label) = name.strip_prefix("alpha.") else { continue };
+            let (words, _) = view.data().as_chunks::<4>();
+            let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+            weights.insert(label.to_owned(), values.chunks(view.shape()[1]).map(softmax).collect());
+        }
+        (weights, genotype)
+    }
+
+    #[test]
+    fn the_reference_derives_the_same_cells() {
+        for (name, file) in [("darts", "darts_supernet.safetensors"), ("nas_bench_201", "nb201_supernet.safetensors")] {
+            let space = space(name);
+            let (weights, genotype) = golden(file);
+            let expected = Genotype::parse(&genotype.to_string(), &space).unwrap();
+            assert_eq!(space.derive(&weights).unwrap(), expected, "{name}");
+        }
+    }
 }
