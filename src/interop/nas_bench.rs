@@ -3,6 +3,7 @@
 //! A CSV, plain or gzip'd, with the columns of `search_spaces/tables/README.md`; others may stand between them. Accuracies
 //! are per cent.
 
+use crate::space::Cost;
 use flate2::read::GzDecoder;
 use std::{
     collections::HashMap,
@@ -50,7 +51,7 @@ pub enum NasBenchColumn {
     /// Per cent, after the short training of 12 epochs.
     ShortAccuracy(NasBenchData, NasBenchSplit),
     Parameters(NasBenchData),
-    /// In millions.
+    /// In millions, counted as [`benchmark_multiply_adds_millions`] does.
     MultiplyAdds(NasBenchData),
 }
 
@@ -247,6 +248,12 @@ impl NasBenchTable {
     }
 }
 
+/// Multiply-adds of a network as the table counts them, in millions: the benchmark's counter adds the classifier's biases, one
+/// for each class, which [`Cost::multiply_adds`] leaves out (as the counts published for DARTS do).
+pub fn benchmark_multiply_adds_millions(cost: Cost, classes: usize) -> f64 {
+    (cost.multiply_adds as f64 + classes as f64) / 1e6
+}
+
 fn read_error(path: &Path, line: u64, source: csv::Error) -> NasBenchError {
     let path = path.to_owned();
     match *source.kind() {
@@ -261,6 +268,7 @@ fn read_error(path: &Path, line: u64, source: csv::Error) -> NasBenchError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::Genotype;
     use std::io::Write as _;
 
     fn shipped() -> NasBenchTable {
@@ -351,5 +359,29 @@ mod tests {
         let error = NasBenchTable::open(file.path()).unwrap_err();
         assert!(matches!(error, NasBenchError::Read { line: 1000.., .. } | NasBenchError::Fields { .. }), "{error}");
         assert!(matches!(NasBenchTable::open(Path::new("/no/such")).unwrap_err(), NasBenchError::Open { .. }));
+    }
+
+    /// Cost of every cell: what this project counts is what the benchmark counted.
+    #[test]
+    fn every_cell_costs_what_the_table_says() {
+        let space = crate::space::shipped::space("nas_bench_201");
+        for (position, row) in shipped().rows().iter().enumerate() {
+            let genotype = Genotype::parse(&row.cell, &space).unwrap();
+            let cost = |side, classes| {
+                space.discrete(&genotype, &crate::space::shipped::build("final", side, classes)).unwrap().cost()
+            };
+            let check = |data, side, classes| {
+                let cost = cost(side, classes);
+                let mflops = format!("{:.6}", benchmark_multiply_adds_millions(cost, classes));
+                let expected = format!("{:.6}", row.get(MultiplyAdds(data)));
+                let found = (cost.parameters as f64, mflops);
+                assert_eq!(found, (row.get(Parameters(data)), expected), "{}", row.cell);
+            };
+            check(Cifar10, 32, 10);
+            if position % 50 == 0 {
+                check(Cifar100, 32, 100);
+                check(ImageNet16_120, 16, 120);
+            }
+        }
     }
 }

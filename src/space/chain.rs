@@ -162,7 +162,7 @@ impl Chains {
             Filters::Depthwise => (input.channels, input.channels),
             Filters::Groups { groups, out } => (groups, resolve(out, place.channels, || label.to_owned())?),
         };
-        if input.channels % groups != 0 || channels % groups != 0 {
+        if !input.channels.is_multiple_of(groups) || !channels.is_multiple_of(groups) {
             let (input, output) = (input.channels, channels);
             return Err(SpaceError::Groups { place: label.to_owned(), groups, input, output });
         }

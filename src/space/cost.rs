@@ -99,3 +99,59 @@ impl Sum for Cost {
         costs.fold(Self::default(), Add::add)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::space::shipped;
+
+    #[test]
+    fn supernets_cost_what_the_references_cost() {
+        let darts = shipped::space("darts").supernet(&shipped::build("search", 32, 10)).unwrap().cost();
+        assert_eq!((darts.parameters, darts.multiply_adds), (1_930_618, 300_255_744));
+        let bench = shipped::space("nas_bench_201").supernet(&shipped::build("search", 32, 10)).unwrap().cost();
+        assert_eq!(bench.parameters, 1_692_826);
+    }
+
+    #[test]
+    fn published_cells_cost_what_their_networks_cost() {
+        let space = shipped::space("darts");
+        let at = |cell: &str, skeleton: &str, side: usize, classes: usize| {
+            let network = space.discrete(&shipped::genotype(cell, &space), &shipped::build(skeleton, side, classes));
+            let cost = network.unwrap().cost();
+            (cost.parameters, cost.multiply_adds)
+        };
+        // Parameters and multiply-adds on CIFAR-10, parameters on CIFAR-100, both on ImageNet.
+        for (cell, cifar10, cifar100, imagenet) in [
+            ("darts_v1", (3_169_414, 500_987_520), 3_221_344, (4_510_432, 505_864_704)),
+            ("darts_v2", (3_349_342, 528_359_040), 3_401_272, (4_718_752, 529_911_552)),
+            ("pc_darts_cifar", (3_634_678, 556_670_592), 3_686_608, (5_270_560, 571_137_408)),
+            ("pc_darts_image", (3_721_510, 570_466_944), 3_773_440, (5_342_464, 581_627_328)),
+            ("ms_darts_c10_s5", (3_963_862, 609_229_440), 4_015_792, (5_578_624, 612_805_440)),
+        ] {
+            assert_eq!(at(cell, "cifar", 32, 10), cifar10, "{cell}");
+            assert_eq!(at(cell, "cifar", 32, 100).0, cifar100, "{cell}");
+            assert_eq!(at(cell, "imagenet", 224, 1000), imagenet, "{cell}");
+        }
+    }
+
+    #[test]
+    fn the_auxiliary_head_is_counted_apart() {
+        let space = shipped::space("darts");
+        let genotype = shipped::genotype("darts_v2", &space);
+        let build = super::super::Build { auxiliary: true, ..shipped::build("cifar", 32, 10) };
+        let network = space.discrete(&genotype, &build).unwrap();
+        assert_eq!(network.cost().parameters, 3_349_342);
+        assert_eq!(network.auxiliary_cost().parameters, 476_426);
+    }
+
+    #[test]
+    fn cells_of_other_shapes_than_the_space_searches_can_be_built() {
+        let space = shipped::space("darts");
+        for (cell, published_millions) in [("nasnet_a", 3.3), ("amoebanet_a", 3.2)] {
+            let genotype = shipped::genotype(cell, &space);
+            let network = space.discrete(&genotype, &shipped::build("cifar", 32, 10)).unwrap();
+            let millions = network.cost().parameters as f64 / 1e6;
+            assert!((millions - published_millions).abs() < 0.7, "{cell}: {millions}");
+        }
+    }
+}

@@ -111,7 +111,7 @@ impl Genotype {
     /// Whether `space` can build the cells: its kinds and no others, operations that it knows, edges that go forwards.
     /// Where the space keeps all edges, a cell must have each of them once.
     pub fn check(&self, space: &Space) -> Result<(), GenotypeError> {
-        for kind in self.cells.keys().filter(|kind| space.cell_kind(kind).is_none()) {
+        if let Some(kind) = self.cells.keys().find(|kind| space.cell_kind(kind).is_none()) {
             let kinds = space.cell_kinds().iter().map(|kind| kind.name.as_str());
             let hint = did_you_mean(kind, kinds, "the kinds are");
             return Err(GenotypeError::UnknownKind { kind: kind.clone(), hint });
@@ -189,5 +189,168 @@ impl CellGenotype {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shipped;
+    use super::*;
+    use proptest::prelude::*;
+
+    const FORMS: [GenotypeText; 3] = [GenotypeText::CellString, GenotypeText::NamedTuple, GenotypeText::Yaml];
+
+    /// Random DARTS cells: any number of nodes, two edges each, any output.
+    fn cell() -> impl Strategy<Value = CellGenotype> {
+        const OPERATIONS: [&str; 5] = ["max_pool_3x3", "skip_connect", "sep_conv_7x7", "conv_7x1_1x7", "none"];
+        let choice = |state: usize| {
+            let operation = proptest::sample::select(&OPERATIONS[..]);
+            (operation, 0..state).prop_map(|(operation, source)| Choice { operation: operation.to_owned(), source })
+        };
+        (1..7_usize).prop_flat_map(move |nodes| {
+            let nodes_of = (2..2 + nodes).map(|state| proptest::collection::vec(choice(state), 2)).collect::<Vec<_>>();
+            let output = proptest::sample::subsequence((2..2 + nodes).collect::<Vec<_>>(), 1..=nodes);
+            (nodes_of, output).prop_map(|(nodes, output)| CellGenotype { nodes, output })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_reads_back_what_it_wrote(normal in cell(), reduce in cell()) {
+            let space = shipped::space("darts");
+            let cells = [("normal".to_owned(), normal), ("reduce".to_owned(), reduce)].into_iter().collect();
+            let genotype = Genotype { cells };
+            for form in FORMS {
+                let text = genotype.to_text(form, &space).unwrap();
+                prop_assert_eq!(&Genotype::parse(&text, &space).unwrap(), &genotype, "{}", text);
+            }
+            let json = serde_json::to_string(&genotype).unwrap();
+            prop_assert_eq!(&Genotype::parse(&json, &space).unwrap(), &genotype);
+        }
+
+        #[test]
+        fn no_text_panics(text in "[a-z_|~+0-9(){}\\[\\],='\": \n#-]{0,60}") {
+            let _ = Genotype::parse(&text, &shipped::space("darts"));
+            let _ = Genotype::parse(&format!("Genotype({text}"), &shipped::space("nas_bench_201"));
+        }
+    }
+
+    #[test]
+    fn nas_bench_201_cells_read_and_write_in_every_form() {
+        let space = shipped::space("nas_bench_201");
+        let text = "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|";
+        let genotype = Genotype::parse(text, &space).unwrap();
+        assert_eq!(genotype.to_text(GenotypeText::CellString, &space).unwrap(), text);
+        for form in FORMS {
+            let text = genotype.to_text(form, &space).unwrap();
+            assert_eq!(Genotype::parse(&text, &space).unwrap(), genotype, "{text}");
+        }
+        // The order of a node's edges means nothing here, so that a cell has one text.
+        let turned = text.replace("|skip_connect~0|nor_conv_1x1~1|", "|nor_conv_1x1~1|skip_connect~0|");
+        assert_eq!(Genotype::parse(&turned, &space).unwrap(), genotype);
+        assert_eq!(Genotype::parse(&format!("{text:?}"), &space).unwrap(), genotype);
+    }
+
+    #[test]
+    fn the_darts_text_reads_as_it_is_printed_and_as_people_write_it() {
+        let space = shipped::space("darts");
+        let genotype = shipped::genotype("darts_v2", &space);
+        let text = genotype.to_text(GenotypeText::NamedTuple, &space).unwrap();
+        assert_eq!(
+            text,
+            "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+             ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
+             normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
+             ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
+             reduce_concat=range(2, 6))"
+        );
+        let loose =
+            format!("# a comment\nDARTS_V2 =\n  {}", text.replace('\'', "\"").replace("range(2, 6)", "[2,3, 4,5,]"));
+        assert_eq!(Genotype::parse(&loose.replace("), (", "),\n ("), &space).unwrap(), genotype);
+        let lines = genotype.to_text(GenotypeText::CellString, &space).unwrap();
+        assert!(lines.starts_with("normal: |sep_conv_3x3~0|sep_conv_3x3~1|+|sep_conv_3x3~0|"), "{lines}");
+        let nasnet = shipped::genotype("nasnet_a", &space);
+        assert_eq!(nasnet.cells["normal"].nodes.len(), 5);
+        assert_eq!(nasnet.cells["reduce"].output, [4, 5, 6]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_genotype_is_named() {
+        let darts = shipped::space("darts");
+        let bench = shipped::space("nas_bench_201");
+        let v2 = shipped::genotype("darts_v2", &darts).to_text(GenotypeText::NamedTuple, &darts).unwrap();
+        let cell = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
+        for (space, text, message, hint) in [
+            (
+                &darts,
+                v2.replacen("sep_conv_3x3", "sep_conv3x3", 1),
+                "unknown operation `sep_conv3x3` in cell kind `normal`",
+                "did you mean `sep_conv_3x3`?",
+            ),
+            (&darts, v2.replacen("reduce=", "reduc=", 1), "unknown field `reduc`", "did you mean `reduce`?"),
+            (
+                &darts,
+                v2.replacen("', 0)", "', 2)", 1),
+                "state 2 of cell kind `normal` reads state 2, which is not before it",
+                "",
+            ),
+            (
+                &darts,
+                v2.replacen("range(2, 6)", "range(2, 7)", 1),
+                "cell kind `normal` outputs state 6, its nodes are states 2 to 5",
+                "",
+            ),
+            (
+                &darts,
+                v2.replacen("('sep_conv_3x3', 0), ", "", 1),
+                "the 7 operations of cell kind `normal` do not divide into nodes of 2",
+                "",
+            ),
+            (&darts, v2.replacen(", normal_concat=range(2, 6)", "", 1), "cell kind `normal` has no output", ""),
+            (&darts, v2.replacen("range(2, 6)", "range(2, 9999999)", 1), "a range of more than 1024 states", ""),
+            (&darts, v2.replacen("', 0)", "', zero)", 1), "expected a state's number, found `zero), ('sep_con`", ""),
+            (&darts, format!("{v2} x"), "expected nothing after the genotype", ""),
+            (&darts, cell.to_owned(), "a line must begin with its cell kind", ""),
+            (&darts, format!("normal: {cell}"), "cell kind `reduce` is missing", ""),
+            (&darts, format!("normals: {cell}"), "unknown cell kind `normals`", "did you mean `normal`?"),
+            (
+                &bench,
+                cell.replace("none~2", "nne~2"),
+                "unknown operation `nne` in cell kind `cell`",
+                "did you mean `none`?",
+            ),
+            (&bench, cell.replace("none~2", "none2"), "expected `operation~state`, found `none2`", ""),
+            (
+                &bench,
+                cell.replace("|none~2", ""),
+                "state 3 of cell kind `cell` must have each edge of the space once",
+                "",
+            ),
+            (&bench, "|none~0|".to_owned(), "cell kind `cell` must have 3 nodes, found 1", ""),
+            (&bench, cell.replace("+|", "+"), "a node must stand between bars", ""),
+            (
+                &bench,
+                "cells: {cell: {nodes: 3, outptu: 1}}".to_owned(),
+                "`nodes` must be a list of nodes, found `3`",
+                "",
+            ),
+            (&bench, "# nothing\n".to_owned(), "no genotype in the text", ""),
+            (&bench, "{\"cel\": []}".to_owned(), "unknown field `cel`", "did you mean `cell`?"),
+        ] {
+            let error = Genotype::parse(&text, space).unwrap_err();
+            assert!(error.to_string().contains(message), "{text}: {error}");
+            assert_eq!(error.hint().unwrap_or_default(), hint, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cell_that_a_form_cannot_hold_is_refused_in_writing() {
+        let space = shipped::space("darts");
+        let mut genotype = shipped::genotype("darts_v2", &space);
+        genotype.cells["normal"].nodes[1].pop();
+        let error = genotype.to_text(GenotypeText::NamedTuple, &space).unwrap_err();
+        assert_eq!(error.to_string(), "cell kind `normal` has no such text: its nodes do not have 2 edges each");
+        let text = genotype.to_text(GenotypeText::CellString, &space).unwrap();
+        assert_eq!(Genotype::parse(&text, &space).unwrap(), genotype);
     }
 }

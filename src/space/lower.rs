@@ -357,3 +357,117 @@ struct CellSite<'a> {
     size: FeatureMap,
     inputs: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::network::LayerKind;
+    use super::super::shipped::{build, genotype, space};
+    use super::*;
+
+    fn cells(network: &Network) -> Vec<&Cell> {
+        fn cell(block: &Block) -> Option<&Cell> {
+            match block {
+                Block::Cell(cell) => Some(cell),
+                Block::Fixed(_) => None,
+            }
+        }
+        network.blocks.iter().filter_map(cell).collect()
+    }
+
+    #[test]
+    fn reductions_stand_at_thirds_and_double_the_width() {
+        let network = space("darts").supernet(&build("search", 32, 10)).unwrap();
+        let cells = cells(&network);
+        let kinds: Vec<(usize, usize, bool)> =
+            cells.iter().map(|cell| (cell.size.channels, cell.size.height, cell.kind == "reduce")).collect();
+        let (n, r) = (false, true);
+        let expected =
+            [(16, 32, n), (16, 32, n), (32, 16, r), (32, 16, n), (32, 16, n), (64, 8, r), (64, 8, n), (64, 8, n)];
+        assert_eq!(kinds, expected);
+        // Behind a reduction the older input is larger.
+        let reduces = |chain: &Chain| chain.layers.iter().any(|l| matches!(l.kind, LayerKind::FactorizedReduce { .. }));
+        let adapted: Vec<bool> = cells.iter().map(|cell| reduces(&cell.inputs[0])).collect();
+        assert_eq!(adapted, [n, n, n, r, n, n, r, n]);
+        assert!(cells.iter().all(|cell| !reduces(&cell.inputs[1])));
+        assert_eq!(cells[2].edges[2].candidates[3].chain.layers.len(), 3, "skip of stride 2 from input 0 to node 3");
+        assert_eq!(cells[2].alphas, Some(1));
+    }
+
+    #[test]
+    fn tiny_networks_put_reductions_where_the_reference_does() {
+        let kinds = |size| {
+            let network = space("darts").supernet(&Build { size: Some(size), ..build("search", 32, 10) }).unwrap();
+            cells(&network).iter().map(|cell| cell.kind.chars().next().unwrap()).collect::<String>()
+        };
+        assert_eq!([1, 2, 3, 4].map(kinds), ["r", "rr", "nrr", "nrrn"]);
+    }
+
+    #[test]
+    fn nas_bench_201_has_residual_blocks_between_segments() {
+        let network = space("nas_bench_201").supernet(&build("search", 32, 10)).unwrap();
+        let fixed: Vec<usize> =
+            (0..network.blocks.len()).filter(|&at| matches!(network.blocks[at], Block::Fixed(_))).collect();
+        assert_eq!((network.blocks.len(), fixed), (17, vec![5, 11]));
+        let last = cells(&network)[14];
+        assert_eq!(
+            (last.size, &last.output),
+            (FeatureMap { channels: 64, height: 8, width: 8 }, &CellOutput::Sum(vec![3]))
+        );
+        assert!(last.inputs[0].layers.is_empty());
+        let edge = &last.edges[0];
+        assert!(edge.candidates[0].is_zero() && edge.candidates[1].is_identity());
+    }
+
+    #[test]
+    fn the_imagenet_stem_makes_the_first_input_the_larger() {
+        let space = space("darts");
+        let network = space.discrete(&genotype("darts_v1", &space), &build("imagenet", 224, 1000)).unwrap();
+        let first = cells(&network)[0];
+        assert_eq!(first.inputs[0].layers[0].input.height, 56);
+        assert_eq!(first.inputs[1].layers[0].input.height, 28);
+        let choices: Vec<(usize, usize)> = first.edges.iter().take(4).map(|edge| (edge.source, edge.target)).collect();
+        assert_eq!(choices, [(1, 2), (0, 2), (0, 3), (1, 3)]);
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_an_error_with_its_place() {
+        let darts = space("darts");
+        let said = |build: &Build| darts.supernet(build).unwrap_err().to_string();
+        let unknown = darts.supernet(&build("serch", 32, 10)).unwrap_err();
+        assert_eq!(unknown.to_string(), "no skeleton `serch` in search space `darts`");
+        assert_eq!(unknown.hint().as_deref(), Some("did you mean `search`?"));
+        assert_eq!(
+            said(&build("search", 2, 10)),
+            "`cells.5._ops.0._ops.3`: `factorized_reduce` needs even sides, found 1x1"
+        );
+        assert_eq!(
+            said(&build("search", 30, 10)),
+            "`cells.5._ops.0._ops.3`: `factorized_reduce` needs even sides, found 15x15"
+        );
+        assert_eq!(said(&build("search", 0, 10)), "a network needs at least one pixel row");
+        assert_eq!(said(&build("search", 32, 0)), "a network needs at least one class");
+        assert_eq!(said(&Build { size: Some(0), ..build("search", 32, 10) }), "a network needs at least one cell");
+        assert_eq!(
+            said(&Build { auxiliary: true, ..build("search", 32, 10) }),
+            "skeleton `search` has no auxiliary head"
+        );
+        assert_eq!(
+            said(&Build { channels: Some(99_999), ..build("search", 32, 10) }),
+            "a network can have 16384 channels at most, found 99999"
+        );
+        assert_eq!(
+            said(&Build { channels: Some(3), ..build("imagenet", 224, 10) }),
+            "`stem0.0`: width `C/2` is no usable number of channels where C is 3"
+        );
+        let small = Build { auxiliary: true, ..build("cifar", 16, 10) };
+        assert_eq!(
+            darts.discrete(&genotype("darts_v2", &darts), &small).unwrap_err().to_string(),
+            "`auxiliary_head.features.1`: a window of [5, 5] does not fit on a 4x4 map: the input is too small"
+        );
+        let bench = space("nas_bench_201");
+        assert_eq!(
+            bench.supernet(&build("search", 2, 10)).unwrap_err().to_string(),
+            "`cells.11.downsample.0`: a window of [2, 2] does not fit on a 1x1 map: the input is too small"
+        );
+    }
+}

@@ -18,6 +18,8 @@ mod labels;
 mod lower;
 pub mod network;
 mod operation;
+#[cfg(test)]
+pub(crate) mod shipped;
 mod skeleton;
 mod step;
 mod tensors;

@@ -10,10 +10,18 @@ pub(super) enum Operation {
     Any(Steps),
     /// The chains for edges of stride 1 and 2.
     ByStride([Option<Steps>; 2]),
+    /// Complained about already: its name is known and nothing more is said of it.
+    Broken,
 }
 
 impl Operation {
     pub fn read(name: &str, node: &Node, problems: &mut Problems) -> Self {
+        let before = problems.len();
+        let operation = Self::read_chains(name, node, problems);
+        if problems.len() == before { operation } else { Self::Broken }
+    }
+
+    fn read_chains(name: &str, node: &Node, problems: &mut Problems) -> Self {
         let what = format!("operation `{name}`");
         let by_stride = |key: &str| node.as_map().is_some_and(|map| map.contains_key(key));
         if !by_stride("stride_1") && !by_stride("stride_2") {
@@ -32,6 +40,7 @@ impl Operation {
     pub fn steps(&self, stride: usize) -> Option<&Steps> {
         match self {
             Self::Any(steps) => Some(steps),
+            Self::Broken => None,
             Self::ByStride(chains) => chains.get(stride.checked_sub(1)?)?.as_ref(),
         }
     }
@@ -39,6 +48,9 @@ impl Operation {
     /// Why the operation cannot stand on an edge of `stride`, if so: it must keep the width `C` and divide the sides by
     /// the stride, in a supernet and in a discrete network.
     pub fn fault(&self, stride: usize) -> Option<String> {
+        if matches!(self, Self::Broken) {
+            return None;
+        }
         let Some(steps) = self.steps(stride) else {
             return Some(format!("has no `stride_{stride}`, which an edge of stride {stride} needs"));
         };
@@ -110,7 +122,11 @@ fn effect(steps: &Steps, edge: usize, start: Effect, phase: Phase) -> Result<Eff
                 match ends.split_first() {
                     Some((first, rest)) if rest.iter().all(|end| end.shrink == first.shrink) => {
                         let width = rest.iter().try_fold(first.width, |sum, end| sum.plus(end.width));
-                        Effect { width: width.ok_or("concatenates widths with and without `C`")?, ..*first }
+                        Effect {
+                            width: width
+                                .ok_or("concatenates widths that do not add up, some with and some without `C`")?,
+                            ..*first
+                        }
                     }
                     _ => return Err("concatenates chains of unequal stride".to_owned()),
                 }

@@ -131,7 +131,9 @@ impl Body {
         let count =
             fields.choice("count", Count::Total, &[("total", Count::Total), ("per_segment", Count::PerSegment)]);
         let expected = format!("a whole number from 1 to {MOST_SEGMENTS}");
-        let segments = fields.integer("segments", 1, 1..=MOST_SEGMENTS, &expected);
+        // A bad number reads as one that wants a transition, so that the transition is looked at too.
+        let default = if fields.node("segments").is_some() { 2 } else { 1 };
+        let segments = fields.integer("segments", default, 1..=MOST_SEGMENTS, &expected);
         let mut transition = None;
         if segments > 1 {
             let node = fields.required_node("transition");

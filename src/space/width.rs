@@ -39,11 +39,14 @@ impl Width {
         (1..=WIDEST).contains(&value).then_some(Self::Fixed(value))
     }
 
-    /// The sum of two widths, `None` where only one is in terms of `C`.
+    /// The sum of two widths, `None` where only one is in terms of `C`, or where it is absurdly large.
     pub fn plus(self, other: Self) -> Option<Self> {
         match (self, other) {
-            (Self::Fixed(a), Self::Fixed(b)) => Some(Self::Fixed(a + b)),
-            (Self::Times { by: a, over: b }, Self::Times { by: c, over: d }) => Some(Self::times(a * d + c * b, b * d)),
+            (Self::Fixed(a), Self::Fixed(b)) => Some(Self::Fixed(a.checked_add(b)?)),
+            (Self::Times { by: a, over: b }, Self::Times { by: c, over: d }) => {
+                let by = a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?;
+                Some(Self::times(by, b.checked_mul(d)?))
+            }
             _ => None,
         }
     }

@@ -15,7 +15,9 @@ pub(super) fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError>
     let mut lines = text.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
     let Some(first) = lines.next() else { return Err(GenotypeError::Empty) };
     let joined = text.join("\n");
-    if first.contains('|') && !first.starts_with(['{', '[']) {
+    if first.starts_with(['{', '[', '"', '\'']) {
+        yaml::read(&joined, space)
+    } else if first.contains('|') {
         cell_string::read(&joined, space)
     } else if first.contains("Genotype") || first.contains('(') {
         named_tuple::read(&joined, space)
