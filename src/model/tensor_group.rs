@@ -169,7 +169,7 @@ impl Views {
 
 /// A tensor's numbers, waiting for the device.
 pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().into_vec().expect("converted to f32")
+    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
 }
 
 #[cfg(test)]

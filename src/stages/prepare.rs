@@ -22,8 +22,12 @@ const FRACTION: &str = "a number above 0 and below 1";
 /// `prepare: {cifar10: {…}}`: the one key is the data set.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let names = ["cifar10", "cifar100", "digits", "synthetic"];
-    let chosen: Vec<(&str, Option<&Node>)> =
-        names.into_iter().filter(|name| fields.has(name)).map(|name| (name, fields.node(name))).collect();
+    let mut chosen: Vec<(&str, Option<&Node>)> = Vec::new();
+    for name in names {
+        if fields.has(name) {
+            chosen.push((name, fields.node(name)));
+        }
+    }
     let [(name, node)] = chosen.as_slice() else {
         let place = fields.origin().clone();
         let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits` and `synthetic`";

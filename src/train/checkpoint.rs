@@ -4,7 +4,7 @@ use super::{AdamState, Learner};
 use crate::store;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::{collections::HashMap, io::Write, path::Path};
+use std::{collections::HashMap, path::Path};
 
 /// Bumped when the meaning of the file changes; an older file is refused.
 const FORMAT: u32 = 1;

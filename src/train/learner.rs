@@ -117,6 +117,6 @@ impl Learner {
 
 fn rows(table: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, columns] = table.dims();
-    let numbers: Vec<f32> = table.into_data().convert::<f32>().into_vec().expect("converted to f32");
+    let numbers = crate::model::host(table);
     numbers.chunks(columns.max(1)).map(<[f32]>::to_vec).collect()
 }
