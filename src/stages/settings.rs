@@ -156,7 +156,7 @@ fn betas(keys: &mut Fields<'_>) -> (f64, f64) {
 
 /// A packed data set from the store.
 pub(super) fn dataset(path: &Path) -> Result<Dataset, StageError> {
-    Dataset::open(path).map_err(data_error)
+    Dataset::read(path).map_err(data_error)
 }
 
 /// The space that an earlier stage published.
