@@ -33,27 +33,45 @@ pub(super) fn build(count: usize, len: usize, compute: impl Fn(usize, &mut [f32]
 }
 
 /// Builds `[images, channels, plane]` channel by channel, in parallel. `compute` is handed a channel and its planes, one
-/// an image, all zero; what it returns is collected in the order of the channels.
+/// an image; what it returns is collected in the order of the channels. Planes that it does not take are zero.
 pub(super) fn build_channels<R: Send>(
     [images, channels, plane]: [usize; 3],
-    compute: impl Fn(usize, Vec<&mut [f32]>) -> R + Send + Sync,
+    compute: impl Fn(usize, &mut Planes<'_>) -> R + Send + Sync,
 ) -> (Vec<f32>, Vec<R>) {
     let total = images * channels * plane;
     let mut built = Vec::with_capacity(total);
-    let mut planes: Vec<Vec<&mut [MaybeUninit<f32>]>> = Vec::new();
-    planes.resize_with(channels, || Vec::with_capacity(images));
+    let mut pieces: Vec<Vec<&mut [MaybeUninit<f32>]>> = Vec::new();
+    pieces.resize_with(channels, || Vec::with_capacity(images));
     for (index, piece) in built.spare_capacity_mut()[..total].chunks_exact_mut(plane.max(1)).enumerate() {
-        planes[index % channels].push(piece);
+        pieces[index % channels].push(piece);
     }
-    let results = planes
+    let results = pieces
         .into_par_iter()
         .enumerate()
-        .map(|(channel, planes)| compute(channel, planes.into_iter().map(clear).collect()))
+        .map(|(channel, pieces)| {
+            let mut planes = Planes(pieces.into_iter());
+            let result = compute(channel, &mut planes);
+            planes.for_each(drop);
+            result
+        })
         .collect();
-    // SAFETY: the capacity is at least `total`, and the pieces, every one of which `clear` has initialised,
-    // cover exactly the first `total` values (`total` is a multiple of `plane`).
+    // SAFETY: the capacity is at least `total`, and the pieces cover exactly the first `total` values (`total` is a
+    // multiple of `plane`). Each piece has been initialised by `clear`: it is reached only through a `Planes`, which
+    // clears what it yields, and which has been run to its end here whatever `compute` took; `compute` cannot put
+    // another in its place, as no other outlives the call or can be made outside of this function.
     unsafe { built.set_len(total) };
     (built, results)
+}
+
+/// The planes of a channel that are to be written: each is cleared when its turn comes, while it fits the cache.
+pub(super) struct Planes<'a>(std::vec::IntoIter<&'a mut [MaybeUninit<f32>]>);
+
+impl<'a> Iterator for Planes<'a> {
+    type Item = &'a mut [f32];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(clear)
+    }
 }
 
 /// Writes zeros to `piece`.
