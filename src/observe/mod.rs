@@ -24,6 +24,7 @@ pub use fan::Fan;
 pub use jsonl::Jsonl;
 pub use lines::Lines;
 pub use look::Look;
+pub(crate) use look::{Tone, fold};
 pub use quantity::{duration, number, percent};
 
 use crate::run::Listener;
