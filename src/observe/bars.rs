@@ -20,6 +20,9 @@ const REDRAW: Duration = Duration::from_millis(125);
 pub struct Bars {
     look: Look,
     screen: MultiProgress,
+    /// Writes a permanent line while the bars are away. (indicatif's own `println` fills lines with spaces and ends
+    /// without a line break.)
+    write_line: Box<dyn Fn(&str) + Send + Sync>,
     state: Mutex<State>,
 }
 
@@ -39,11 +42,16 @@ struct Running {
 impl Bars {
     /// Bars on stderr; the width follows the terminal's.
     pub fn on_stderr(look: Look) -> Self {
-        Self::new(look, ProgressDrawTarget::term(Term::buffered_stderr(), 10))
+        let write_line = |text: &str| {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = Term::stderr().write_line(text);
+        };
+        Self::new(look, ProgressDrawTarget::term(Term::buffered_stderr(), 10), write_line)
     }
 
-    fn new(look: Look, target: ProgressDrawTarget) -> Self {
-        Self { look, screen: MultiProgress::with_draw_target(target), state: Mutex::default() }
+    fn new(look: Look, target: ProgressDrawTarget, write_line: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        let screen = MultiProgress::with_draw_target(target);
+        Self { look, screen, write_line: Box::new(write_line), state: Mutex::default() }
     }
 
     fn start(&self, stage: &str) -> Running {
@@ -96,8 +104,7 @@ impl Listener for Bars {
         }
         let look = Look { width: current_width(&self.look), ..self.look };
         if let Some(text) = state.transcript.tell(event, &look) {
-            // Nobody is left to tell when the terminal is gone.
-            let _ = self.screen.println(text);
+            self.screen.suspend(|| (self.write_line)(&text));
         }
         if let EventKind::StageStarted { stage, .. } = &event.kind {
             let running = self.start(stage);
@@ -159,10 +166,16 @@ mod tests {
         }
     }
 
+    fn bars_on(paper: &Paper) -> Bars {
+        let target = ProgressDrawTarget::term_like(Box::new(paper.clone()));
+        let below = paper.clone();
+        Bars::new(Look::PLAIN, target, move |text| below.0.lock().unwrap().0.push(text.to_owned()))
+    }
+
     #[test]
     fn every_finished_stage_and_warning_is_written_and_no_bar_is_left() {
         let paper = Paper::default();
-        let bars = Bars::new(Look::PLAIN, ProgressDrawTarget::term_like(Box::new(paper.clone())));
+        let bars = bars_on(&paper);
         for event in story() {
             bars.hear(&event);
         }
@@ -176,7 +189,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_steps_draw_next_to_nothing() {
         let paper = Paper::default();
-        let bars = Bars::new(Look::PLAIN, ProgressDrawTarget::term_like(Box::new(paper.clone())));
+        let bars = bars_on(&paper);
         let story = story();
         bars.hear(&story[2]);
         let begun = std::time::Instant::now();
@@ -190,7 +203,7 @@ mod tests {
 
     #[test]
     fn progress_of_a_stage_that_never_started_is_ignored() {
-        let bars = Bars::new(Look::PLAIN, ProgressDrawTarget::hidden());
+        let bars = Bars::new(Look::PLAIN, ProgressDrawTarget::hidden(), |_| {});
         bars.hear(&story()[3]);
     }
 }
