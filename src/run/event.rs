@@ -1,10 +1,12 @@
 //! What happens during a run, as data. The runner and the stages emit; listeners (`observe`, logs) show.
 
+use serde::Serialize as _;
 use std::time::Duration;
 
 /// One thing that happened, with the time since the run began.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Event {
+    #[serde(rename = "elapsed_seconds", serialize_with = "seconds")]
     pub elapsed: Duration,
     #[serde(flatten)]
     pub kind: EventKind,
@@ -75,6 +77,7 @@ pub enum Outcome {
     Cached,
     /// Worked `wall` long in this process; `resumed` names the place it went on from.
     Ran {
+        #[serde(rename = "wall_seconds", serialize_with = "seconds")]
         wall: Duration,
         resumed: Option<String>,
     },
@@ -103,7 +106,17 @@ pub struct Progress {
     pub loss: Option<f64>,
     pub accuracy_percent: Option<f64>,
     /// Estimated time to the end of the stage.
+    #[serde(rename = "remaining_seconds", serialize_with = "seconds_if_known")]
     pub remaining: Option<Duration>,
+}
+
+/// In JSON a time is a number of seconds.
+fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+fn seconds_if_known<S: serde::Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64()).serialize(serializer)
 }
 
 /// Something that hears events. Runs on the thread that emits: be quick.

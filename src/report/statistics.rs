@@ -1,0 +1,114 @@
+//! What several runs say together. The number of runs is always said with it.
+
+use super::{Cell, Column, document::decimal};
+
+/// A sample's size, mean, spread and ends.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Summary {
+    pub n: usize,
+    pub mean: f64,
+    /// Sample standard deviation (divisor n − 1); one run has none.
+    pub deviation: Option<f64>,
+    pub min: f64,
+    pub max: f64,
+}
+
+/// Which end of a metric is the good one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    Higher,
+    Lower,
+}
+
+impl Summary {
+    /// Nothing for no values. A value that is no number makes every figure none: it is not left out quietly.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len();
+        if n == 0 {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        let end = |pick: fn(f64, f64) -> f64| {
+            let poisoned = values.iter().any(|value| value.is_nan());
+            if poisoned { f64::NAN } else { values.iter().copied().fold(values[0], pick) }
+        };
+        Some(Self { n, mean, deviation, min: end(f64::min), max: end(f64::max) })
+    }
+
+    /// `93.28 ± 0.32 (n = 3)`; a single run is `93.28 (n = 1)`.
+    pub fn shown(&self, digits: usize) -> String {
+        let spread = self.deviation.map(|deviation| format!(" ± {}", decimal(deviation, digits))).unwrap_or_default();
+        format!("{}{spread} (n = {})", decimal(self.mean, digits), self.n)
+    }
+
+    /// `best of 3: 93.61, mean 93.28 ± 0.32`: a best never stands alone.
+    pub fn best(&self, better: Better, digits: usize) -> String {
+        let best = match better {
+            Better::Higher => self.max,
+            Better::Lower => self.min,
+        };
+        let spread = self.deviation.map(|deviation| format!(" ± {}", decimal(deviation, digits))).unwrap_or_default();
+        format!("best of {}: {}, mean {}{spread}", self.n, decimal(best, digits), decimal(self.mean, digits))
+    }
+
+    /// Columns for [`Summary::cells`].
+    pub fn columns(name: &str, unit: Option<&str>) -> [Column; 5] {
+        let column = |what: String| {
+            let column = Column::number(what);
+            if let Some(unit) = unit { column.unit(unit) } else { column }
+        };
+        [
+            Column::number("n"),
+            column(format!("{name}, mean")),
+            column("std".into()),
+            column("min".into()),
+            column("max".into()),
+        ]
+    }
+
+    /// n, mean, standard deviation, minimum, maximum.
+    pub fn cells(&self, digits: usize) -> [Cell; 5] {
+        [
+            Cell::count(self.n),
+            Cell::number(self.mean, digits),
+            Cell::known(self.deviation, digits),
+            Cell::number(self.min, digits),
+            Cell::number(self.max, digits),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deviation_is_the_samples() {
+        let summary = Summary::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
+        assert_eq!((summary.n, summary.mean, summary.min, summary.max), (8, 5.0, 2.0, 9.0));
+        assert!((summary.deviation.unwrap() - (32.0f64 / 7.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_run_has_no_deviation_and_none_has_no_summary() {
+        let one = Summary::of(&[93.0]).unwrap();
+        assert_eq!(one.deviation, None);
+        assert_eq!(one.shown(1), "93.0 (n = 1)");
+        assert_eq!(Summary::of(&[]), None);
+    }
+
+    #[test]
+    fn a_run_that_diverged_is_not_left_out() {
+        let summary = Summary::of(&[1.0, f64::NAN, 0.5]).unwrap();
+        assert!(summary.mean.is_nan() && summary.min.is_nan() && summary.max.is_nan());
+    }
+
+    #[test]
+    fn a_best_brings_its_n_and_the_mean() {
+        let summary = Summary::of(&[93.25, 93.61, 92.98]).unwrap();
+        assert_eq!(summary.best(Better::Higher, 2), "best of 3: 93.61, mean 93.28 ± 0.32");
+        assert_eq!(summary.best(Better::Lower, 2), "best of 3: 92.98, mean 93.28 ± 0.32");
+    }
+}
