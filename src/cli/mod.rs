@@ -35,7 +35,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: Option<run::RunArguments>,
+    run: run::RunArguments,
 }
 
 #[derive(Subcommand)]
@@ -68,11 +68,11 @@ pub fn main() -> ExitCode {
         }
     };
     start_logging();
-    let result = match (arguments.command, arguments.run) {
-        (Some(Command::Run(run)), _) | (None, Some(run)) => run::run(&run),
-        (Some(Command::Show(show)), _) => show::run(&show),
-        (Some(Command::Parity(parity)), _) => parity::run(&parity),
-        (None, None) => Err(Complaint::usage("no pipeline file was given")),
+    let result = match arguments.command {
+        None => run::run(&arguments.run),
+        Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Show(show)) => show::run(&show),
+        Some(Command::Parity(parity)) => parity::run(&parity),
     };
     match result {
         Ok(code) => ExitCode::from(code),

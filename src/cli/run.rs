@@ -15,7 +15,7 @@ use std::{io::Write, path::PathBuf, sync::Arc};
 pub(super) struct RunArguments {
     /// Pipeline to run
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// Set a key: `--set search.epochs=3`, `--set data.root=/data`, `--set matrix.seed=[1,2]`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -27,8 +27,10 @@ pub(super) struct RunArguments {
 }
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
+    // Optional for clap alone, which knows a command or a file, but not "one of the two".
+    let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
     let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let pipeline = config::load(&arguments.file, &arguments.settings, environment, &stages::slots()).map_err(|error| match error {
+    let pipeline = config::load(file, &arguments.settings, environment, &stages::slots()).map_err(|error| match error {
         ConfigError::Invalid(problems) => invalid(&problems),
         other => Complaint::caused(ExitClass::Input, &other),
     })?;
