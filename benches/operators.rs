@@ -2,6 +2,8 @@
 //!
 //! Batch 64. Each time is the median of interleaved runs of both, so that a busy minute of the machine meets both alike.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 use std::env;
 use std::time::Instant;
 

@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
     // Where it meets.
-    ("interop", &["space", "kernels", "model", "train"]),
+    ("interop", &["space", "kernels", "model", "tasks", "train"]),
     ("stages", &["*", "observe", "cli"]),
     ("cli", &["*"]),
 ];

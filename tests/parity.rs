@@ -7,7 +7,7 @@ use std::path::Path;
 fn replay(name: &str, kernels: Kernels) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = root.join("tests/golden").join(format!("{name}.safetensors"));
-    let parity = parity::replay(&file, root, kernels, &Device::flex()).unwrap();
+    let parity = parity::replay(&file, root, kernels, &Device::flex()).expect("the file replays");
     assert!(parity.groups.len() >= 7, "{:?}", parity.groups);
     for group in &parity.groups {
         assert!(group.is_within(), "{name}, {kernels}: {group:?}");

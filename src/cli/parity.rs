@@ -9,7 +9,10 @@ use crate::{
     report::{Block, Cell, Column, Document, Section, Table, terminal},
 };
 use clap::{Args, ValueEnum};
-use std::{io::Write, path::{Path, PathBuf}};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 #[derive(Args, Debug)]
 pub(super) struct ParityArguments {

@@ -4,12 +4,17 @@ use super::{Complaint, ExitClass, StoreArguments};
 use crate::{
     config::{self, ConfigError, Pipeline, Problems},
     observe::{self, Fan, Jsonl, Look},
-    run::{self, Listener, RunReport, Stop},
+    run::{self, Listener, Planned, RunReport, Stop},
     stages,
     store::Store,
 };
 use clap::Args;
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 #[derive(Args, Debug)]
 pub(super) struct RunArguments {
@@ -29,12 +34,7 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     // Optional for clap alone, which knows a command or a file, but not "one of the two".
     let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let pipeline = config::load(file, &arguments.settings, environment, &stages::slots()).map_err(|error| match error {
-        ConfigError::Invalid(problems) => invalid(&problems),
-        other => Complaint::caused(ExitClass::Input, &other),
-    })?;
-    let planned = stages::plan(&pipeline).map_err(|problems| invalid(&problems))?;
+    let (pipeline, planned) = plan(file, arguments)?;
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     threads(&pipeline)?;
@@ -43,8 +43,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     let listener: Arc<dyn Listener> = match &arguments.events {
         None => screen,
         Some(path) => {
-            let events = Jsonl::create(path, screen.clone())
-                .map_err(|error| Complaint::new(ExitClass::Usage, format!("failed to write `{}`: {error}", path.display())))?;
+            let events = Jsonl::create(path, screen.clone()).map_err(|error| {
+                Complaint::new(ExitClass::Usage, format!("failed to write `{}`: {error}", path.display()))
+            })?;
             Arc::new(Fan::new(vec![screen, Arc::new(events)]))
         }
     };
@@ -57,6 +58,32 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     Ok(u8::try_from(report.ending().exit_code()).unwrap_or(1))
 }
 
+/// The pipeline with its stages, or everything that is wrong with the file and with the keys of its stages.
+fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let environment = std::env::vars_os().filter_map(text);
+    match config::load(file, &arguments.settings, environment, &stages::slots()) {
+        Ok(pipeline) => match stages::plan(&pipeline) {
+            Ok(planned) => Ok((pipeline, planned)),
+            Err(problems) => Err(invalid(&problems)),
+        },
+        Err(ConfigError::Invalid { mut problems, understood }) => {
+            let stages = understood.map(|pipeline| stages::plan(&pipeline));
+            if let Some(Err(more)) = stages {
+                problems.extend(more);
+            }
+            Err(invalid(&problems))
+        }
+        Err(other) => {
+            let complaint = Complaint::caused(ExitClass::Input, &other);
+            Err(match other.hint() {
+                Some(hint) => complaint.hint(hint),
+                None => complaint,
+            })
+        }
+    }
+}
+
 pub(super) fn invalid(problems: &Problems) -> Complaint {
     let look = Look::of_stderr();
     Complaint::input(config::render(problems, look.colour, look.width))
@@ -64,7 +91,9 @@ pub(super) fn invalid(problems: &Problems) -> Complaint {
 
 /// Kernels use as many threads as the pipeline says, all cores otherwise. The result does not depend on it.
 fn threads(pipeline: &Pipeline) -> Result<(), Complaint> {
-    let Some(threads) = pipeline.members.iter().filter_map(|member| member.runtime.threads).max() else { return Ok(()) };
+    let Some(threads) = pipeline.members.iter().filter_map(|member| member.runtime.threads).max() else {
+        return Ok(());
+    };
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
@@ -73,7 +102,8 @@ fn threads(pipeline: &Pipeline) -> Result<(), Complaint> {
 
 /// Results on stdout: the text of every report, and where its files are.
 fn print_reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Result<(), Complaint> {
-    let failed = |error: std::io::Error| Complaint::new(ExitClass::Failed, format!("failed to print the report: {error}"));
+    let failed =
+        |error: std::io::Error| Complaint::new(ExitClass::Failed, format!("failed to print the report: {error}"));
     let mut stdout = std::io::stdout().lock();
     for member in &report.members {
         let Some(record) = &member.record else { continue };

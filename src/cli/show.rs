@@ -4,12 +4,15 @@ use super::{Complaint, ExitClass};
 use crate::{
     interop::nas_bench::{NasBenchColumn, NasBenchTable},
     observe::Look,
-    report::{Block, Cell, Column, Document, Figure, Section, Table, cell_drawing, terminal},
+    report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
     space::{self, Build, Genotype, GenotypeText, Space, network::FeatureMap},
     stages,
 };
 use clap::Args;
-use std::{io::{Read, Write}, path::Path};
+use std::{
+    io::{Read, Write},
+    path::Path,
+};
 
 #[derive(Args, Debug)]
 pub(super) struct ShowArguments {
@@ -87,9 +90,13 @@ fn understand(text: &str, name: Option<&str>) -> Result<(Space, Genotype), Compl
         }
     }
     match complaints.len() {
-        0 => Err(Complaint::input("found no search space").hint("run where `search_spaces/` is, or name one with `--space`")),
+        0 => {
+            Err(Complaint::input("found no search space")
+                .hint("run where `search_spaces/` is, or name one with `--space`"))
+        }
         _ => {
-            let said: Vec<String> = complaints.iter().map(|(space, said)| format!("\n  {space}: {}", said.message)).collect();
+            let said: Vec<String> =
+                complaints.iter().map(|(space, said)| format!("\n  {space}: {}", said.message)).collect();
             Err(Complaint::input(format!("no search space knows this genotype:{}", said.concat()))
                 .hint("name its space with `--space`"))
         }
@@ -115,14 +122,12 @@ fn cells(genotype: &Genotype, space: &Space) -> Result<Vec<Block>, Complaint> {
     let failed = |error: &dyn std::error::Error| Complaint::caused(ExitClass::Failed, error);
     let mut blocks = Vec::new();
     for cell in stages::drawn_cells(genotype, space) {
-        let drawing = cell_drawing::write(&cell).map_err(|error| failed(&error))?;
-        blocks.push(Block::Figure(Figure { name: cell.title, svg: String::new(), caption: String::new(), text: Some(drawing) }));
+        blocks.push(Block::Code(cell_drawing::write(&cell).map_err(|error| failed(&error))?));
     }
     for form in [GenotypeText::CellString, GenotypeText::NamedTuple, GenotypeText::Yaml] {
         // A form that cannot hold this genotype is left out: the others can.
         if let Ok(text) = genotype.to_text(form, space) {
-            let lines = text.trim_end().to_owned();
-            blocks.push(Block::Figure(Figure { name: "text".to_owned(), svg: String::new(), caption: String::new(), text: Some(lines) }));
+            blocks.push(Block::Code(text));
         }
     }
     Ok(blocks)
@@ -180,8 +185,17 @@ fn benchmark(genotype: &Genotype, space: &Space, path: &Path) -> Result<Option<S
     let Ok(cell) = genotype.to_text(GenotypeText::CellString, space) else { return Ok(None) };
     let Some(row) = table.by_cell(cell.trim()) else { return Ok(None) };
     let mut rows = Table::new(
-        format!("Cell {} of {}, trained alone for 200 epochs; mean over the benchmark's seeds.", row.index, table.rows().len()),
-        vec![Column::text("data"), Column::number("accuracy").unit("%"), Column::number("rank"), Column::number("best cell").unit("%")],
+        format!(
+            "Cell {} of {}, trained alone for 200 epochs; mean over the benchmark's seeds.",
+            row.index,
+            table.rows().len()
+        ),
+        vec![
+            Column::text("data"),
+            Column::number("accuracy").unit("%"),
+            Column::number("rank"),
+            Column::number("best cell").unit("%"),
+        ],
     );
     for column in NasBenchColumn::ALL.into_iter().filter(|column| matches!(column, NasBenchColumn::Accuracy(..))) {
         let rank = table.rank(row.index, column).map(|(rank, _)| rank as f64);

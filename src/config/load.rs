@@ -17,9 +17,10 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// The file was read and is wrong; [`render`](super::render) shows where.
+    /// The file was read and is wrong; [`render`](super::render) shows where. `understood` holds what can still be
+    /// checked: every stage whose own keys could be read, those with broken references without inputs.
     #[error("the pipeline is not valid")]
-    Invalid(Problems),
+    Invalid { problems: Problems, understood: Option<Pipeline> },
 }
 
 impl ConfigError {
@@ -27,14 +28,14 @@ impl ConfigError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Read { hint, .. } => hint.as_deref(),
-            Self::Invalid(_) => None,
+            Self::Invalid { .. } => None,
         }
     }
 }
 
 /// Reads a pipeline: built-in defaults, `file` with what it extends, `DARTS_RUN_…` variables, `--set` texts; later
 /// wins. `kinds` are the stage kinds there are. All that is wrong is said at once; stage kinds check their own
-/// [`params`](super::Member::params) afterwards.
+/// [`params`](super::Member::params) afterwards, those of a pipeline that was only understood in part too.
 pub fn load(
     file: &Path,
     settings: &[String],
@@ -42,9 +43,11 @@ pub fn load(
     kinds: &[KindSlots],
 ) -> Result<Pipeline, ConfigError> {
     let mut problems = Problems::new();
-    let Some(mut layers) = chain::read(file, &mut problems)? else { return Err(ConfigError::Invalid(problems)) };
+    let Some(mut layers) = chain::read(file, &mut problems)? else {
+        return Err(ConfigError::Invalid { problems, understood: None });
+    };
     let written = layer::merge(&layers);
     layers.extend(setting::layers(environment, settings, &written, &mut problems));
     let pipeline = resolve(&layer::merge(&layers), file, kinds, &mut problems);
-    pipeline.filter(|_| problems.is_empty()).ok_or(ConfigError::Invalid(problems))
+    if problems.is_empty() { Ok(pipeline) } else { Err(ConfigError::Invalid { problems, understood: Some(pipeline) }) }
 }

@@ -64,17 +64,6 @@ impl Problems {
         self.0.extend(other.0);
     }
 
-    /// Keeps each complaint once.
-    pub fn drop_repeated(&mut self) {
-        let mut kept: Vec<Problem> = Vec::with_capacity(self.0.len());
-        for problem in self.0.drain(..) {
-            if !kept.contains(&problem) {
-                kept.push(problem);
-            }
-        }
-        self.0 = kept;
-    }
-
     /// `Ok(value)` where nothing was wrong, all the complaints otherwise.
     pub fn into_result<T>(self, value: T) -> Result<T, Problems> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }

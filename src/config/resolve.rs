@@ -21,9 +21,9 @@ use std::{
 /// Where data sets lie unless told: a folder of the current directory.
 const DATA_ROOT: &str = "data";
 
-/// Resolves `root`; `None` after complaints.
-pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &mut Problems) -> Option<Pipeline> {
-    let already = problems.len();
+/// Resolves `root`. After complaints the pipeline is what could be understood: a stage with a fault in what it
+/// reads is there once, without inputs, so that its own keys can still be checked.
+pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &mut Problems) -> Pipeline {
     let mut top = Fields::open(root, "the pipeline", problems);
     let name = top.required_text("name");
     // Words for a person; only its type is of interest here.
@@ -56,7 +56,7 @@ pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &
         }
         None => Vec::new(),
     };
-    (problems.len() == already).then(|| Pipeline { name, path: path.to_owned(), data_root, members })
+    Pipeline { name, path: path.to_owned(), data_root, members }
 }
 
 fn data_root(node: Option<&Node>, problems: &mut Problems) -> PathBuf {
@@ -75,6 +75,8 @@ struct Stage<'a> {
     /// The stage of each link, in the links' order; `None` where there is none.
     targets: Vec<Option<usize>>,
     axes: BTreeSet<usize>,
+    /// Every `${…}` in it can be filled in.
+    fillable: bool,
     sound: bool,
     /// Its members: point and index in the pipeline.
     members: Vec<(Point, usize)>,
@@ -93,8 +95,9 @@ fn members(
             let declaration = Declaration::read(name, entry, kinds, runtime, problems);
             let before = problems.len();
             let axes = template::axes(declaration.as_ref().map_or(&entry.node, |stage| stage.params), matrix, problems);
-            let sound = declaration.as_ref().is_some_and(|stage| stage.complete) && problems.len() == before;
-            Stage { declaration, targets: Vec::new(), axes, sound, members: Vec::new() }
+            let fillable = problems.len() == before;
+            let sound = declaration.as_ref().is_some_and(|stage| stage.complete) && fillable;
+            Stage { declaration, targets: Vec::new(), axes, fillable, sound, members: Vec::new() }
         })
         .collect();
     for index in 0..stages.len() {
@@ -116,6 +119,10 @@ fn members(
     for index in ordered {
         multiply(index, &mut stages, matrix, &mut members, problems);
     }
+    members.extend(stages.iter().filter(|stage| !stage.sound && stage.fillable).filter_map(|stage| {
+        let point = matrix.points(&stage.axes).into_iter().next()?;
+        Some(member(stage.declaration.as_ref()?, matrix, &point, IndexMap::new()))
+    }));
     members
 }
 

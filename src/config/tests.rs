@@ -51,7 +51,7 @@ fn load_with(
     let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
     let root = format!("{}/", folder.path().display());
     load(&folder.path().join("p.yaml"), &settings, environment, KINDS).map_err(|error| match error {
-        ConfigError::Invalid(problems) => render(&problems, false, 80).replace(&root, ""),
+        ConfigError::Invalid { problems, .. } => render(&problems, false, 80).replace(&root, ""),
         other => panic!("{other}"),
     })
 }
@@ -73,7 +73,7 @@ fn said_briefly(text: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.yaml");
     fs::write(&path, text).unwrap();
-    let Err(ConfigError::Invalid(problems)) = load(&path, &[], std::iter::empty(), KINDS) else {
+    let Err(ConfigError::Invalid { problems, .. }) = load(&path, &[], std::iter::empty(), KINDS) else {
         panic!("the pipeline should be wrong")
     };
     let line = |p: &&Problem| {
@@ -477,10 +477,8 @@ proptest::proptest! {
             layers.extend(setting::layers(std::iter::empty(), &settings, &root, &mut problems));
         }
         let pipeline = resolve::resolve(&layer::merge(&layers), Path::new("p.yaml"), KINDS, &mut problems);
-        if let Some(pipeline) = pipeline {
-            for (index, member) in pipeline.members.iter().enumerate() {
-                proptest::prop_assert!(member.inputs.values().flatten().all(|&read| read < index));
-            }
+        for (index, member) in pipeline.members.iter().enumerate() {
+            proptest::prop_assert!(member.inputs.values().flatten().all(|&read| read < index));
         }
         render(&problems, false, 80);
     }

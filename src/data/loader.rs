@@ -263,24 +263,4 @@ pub(super) mod tests {
         broken.statistics.std[0] = f32::NAN;
         assert!(Loader::new(Arc::new(broken), Part::Train, vec![0], fine).is_err());
     }
-
-    #[test]
-    fn zz_time() {
-        let images = |n: usize| Images { pixels: (0..n * 3072).map(|i| i as u8).collect(), labels: vec![0; n] };
-        let dataset = Arc::new(Dataset { shape: [3, 32, 32], white: 255, train: images(5000), test: images(1),
-            statistics: Statistics { mean: vec![0.5; 3], std: vec![0.25; 3] }, ..(*numbered(3)).clone() });
-        let augment = Augment { crop_padding: 4, flip: true, cutout: Some(Cutout { length: 16, probability: 1.0 }) };
-        let options = LoaderOptions { batch: 64, order: Order::Shuffled, seed: 3, augment: Some(augment), drop_last: true };
-        let loader = Loader::new(Arc::clone(&dataset), Part::Train, dataset.all(Part::Train), options).unwrap();
-        for threads in [1, 2] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| {
-                for _ in 0..3 {
-                    let now = std::time::Instant::now();
-                    for step in 0..78 { std::hint::black_box(loader.batch(0, step)); }
-                    println!("{threads}: {:?} a batch", now.elapsed() / 78);
-                }
-            });
-        }
-    }
 }

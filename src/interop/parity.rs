@@ -97,7 +97,11 @@ pub fn replay(path: &Path, beside: &Path, kernels: Kernels, device: &Device) -> 
 
     // The steps begin where the file begins: the pass above left nothing behind.
     for step in 0..STEPS {
-        let here = if golden.find(&format!("batch{step}.x")).is_some() { batch(&golden, step, device)? } else { first.clone() };
+        let here = if golden.find(&format!("batch{step}.x")).is_some() {
+            batch(&golden, step, device)?
+        } else {
+            first.clone()
+        };
         let outcome = single_level::step(&mut learner, &here, RATES);
         judge.tensor("step", GRADIENT_TOLERANCE, &format!("step{step}.loss"), outcome.loss)?;
         judge.tensor("step", GRADIENT_TOLERANCE, &format!("step{step}.grad_norm"), outcome.gradient_norm)?;
@@ -195,8 +199,10 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
     learner.running = filled(golden, "state.", learner.running.layout(), device)?;
     learner.alphas = filled(golden, "alpha.", learner.alphas.layout(), device)?;
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong network.
-    let known: Vec<&str> =
-        [&learner.weights, &learner.running].into_iter().flat_map(|group| group.layout().iter().map(|(name, ..)| name)).collect();
+    let known: Vec<&str> = [&learner.weights, &learner.running]
+        .into_iter()
+        .flat_map(|group| group.layout().iter().map(|(name, ..)| name))
+        .collect();
     let ignored = |name: &&str| name.ends_with("num_batches_tracked") || known.contains(name);
     if let Some(name) = golden.names_below("state.").find(|name| !ignored(name)) {
         return Err(golden.content(format!("its tensor `state.{name}` has no place in the network")));
@@ -255,7 +261,13 @@ impl Judge<'_> {
 
     /// Compares the tensors of `found` that the file holds: a network's file leaves out the larger of its head.
     /// Nothing is compared where there are none, as the alphas of a discrete network.
-    fn group(&mut self, group: &'static str, tolerance: f64, prefix: &str, found: &TensorGroup) -> Result<(), GoldenError> {
+    fn group(
+        &mut self,
+        group: &'static str,
+        tolerance: f64,
+        prefix: &str,
+        found: &TensorGroup,
+    ) -> Result<(), GoldenError> {
         if found.layout().is_empty() {
             return Ok(());
         }

@@ -16,7 +16,9 @@ pub enum DeviceError {
     Unknown(String),
     #[error("this build has no CUDA: build with `cargo build --release --features cuda`, or use `device: cpu`")]
     NotBuilt,
-    #[error("no CUDA device `{index}` found ({found} present): is an NVIDIA driver installed, and does `nvidia-smi` list the GPU?")]
+    #[error(
+        "no CUDA device `{index}` found ({found} present): is an NVIDIA driver installed, and does `nvidia-smi` list the GPU?"
+    )]
     NoGpu { index: usize, found: usize },
 }
 

@@ -72,11 +72,9 @@ impl<'a> Forward<'a> {
                 let scores = module::linear(x.reshape([batch, features]), weight.transpose(), Some(bias));
                 scores.reshape([batch, classes, 1, 1])
             }
-            LayerKind::Sum(chains) => chains
-                .iter()
-                .map(|chain| self.chain(chain, x.clone()))
-                .reduce(|sum, term| sum + term)
-                .unwrap_or(x),
+            LayerKind::Sum(chains) => {
+                chains.iter().map(|chain| self.chain(chain, x.clone())).reduce(|sum, term| sum + term).unwrap_or(x)
+            }
             LayerKind::Concat(chains) => {
                 Tensor::cat(chains.iter().map(|chain| self.chain(chain, x.clone())).collect(), 1)
             }

@@ -108,12 +108,7 @@ impl Model {
 
 /// The mixed operation of an edge, `Σ_k p_k · o_k(x)`; the plain operation where there is nothing to mix. `None`
 /// where no candidate contributes.
-fn mixed(
-    forward: &Forward<'_>,
-    edge: &Edge,
-    weights: Option<&Vec<Tensor<4>>>,
-    x: &Tensor<4>,
-) -> Option<Tensor<4>> {
+fn mixed(forward: &Forward<'_>, edge: &Edge, weights: Option<&Vec<Tensor<4>>>, x: &Tensor<4>) -> Option<Tensor<4>> {
     edge.candidates
         .iter()
         .enumerate()

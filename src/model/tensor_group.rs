@@ -107,12 +107,8 @@ impl TensorGroup {
     }
 
     fn split(&self, finish: impl Fn(Tensor<1>) -> Tensor<1>) -> Views {
-        let tensors = self
-            .layout
-            .entries
-            .iter()
-            .map(|entry| finish(self.values.clone().slice([entry.range.clone()])))
-            .collect();
+        let tensors =
+            self.layout.entries.iter().map(|entry| finish(self.values.clone().slice([entry.range.clone()]))).collect();
         Views { layout: self.layout.clone(), tensors }
     }
 
@@ -151,7 +147,7 @@ impl Views {
     /// # Panics
     /// If the group lacks it: a network and its tensors come from the same lowering.
     pub fn get<const D: usize>(&self, name: &str) -> Tensor<D> {
-        self.find(name).unwrap_or_else(|| panic!("the network's tensor `{name}` is in its group"))
+        self.find(name).expect("a network's tensors are in its group")
     }
 
     pub(super) fn position(&self, name: &str) -> Option<usize> {
@@ -180,8 +176,7 @@ mod tests {
     fn views_have_shapes_and_gradients_come_back_in_order_with_zeros_for_the_unused() {
         let device = Device::flex();
         let layout = Layout::new([("a".into(), vec![2, 2]), ("unused".into(), vec![1]), ("b".into(), vec![2])]);
-        let group =
-            TensorGroup::from_host(Arc::new(layout), vec![1., 2., 3., 4., 9., 5., 6.], &device);
+        let group = TensorGroup::from_host(Arc::new(layout), vec![1., 2., 3., 4., 9., 5., 6.], &device);
         let leaves = group.leaves();
         let loss = leaves.get::<2>("a").square().sum() + leaves.get::<1>("b").sum();
         let gradient = group.gradient(&leaves, &loss.backward());

@@ -22,6 +22,8 @@ pub struct Section {
 pub enum Block {
     /// Paragraphs, an empty line between them; backticks mark code. No other markup.
     Text(String),
+    /// Lines that are kept as they are.
+    Code(String),
     Table(Table),
     Figure(Figure),
     Expectations(Vec<super::Verdict>),

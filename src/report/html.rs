@@ -11,7 +11,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
 code { font: 0.9em ui-monospace, monospace }
-.scroll { overflow-x: auto }
+.scroll, pre { overflow-x: auto } pre { font: 0.9em/1.4 ui-monospace, monospace }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: 0.3rem 0.8rem; text-align: left; border-bottom: 1px solid var(--line) }
 th { border-bottom-width: 2px; vertical-align: bottom } .right { text-align: right } .missing { color: var(--soft) }
@@ -36,6 +36,7 @@ pub fn render(document: &Document) -> String {
                         out.push_str(&format!("<p>{}</p>\n", inline(paragraph)));
                     }
                 }
+                Block::Code(text) => out.push_str(&format!("<pre>{}</pre>\n", escaped(text.trim_end()))),
                 Block::Table(table) => out.push_str(&rows(table)),
                 Block::Figure(figure) => out.push_str(&format!(
                     "<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n",

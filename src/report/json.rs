@@ -40,6 +40,7 @@ struct SectionView<'a> {
 #[serde(tag = "block", rename_all = "snake_case")]
 enum BlockView<'a> {
     Text { text: &'a str },
+    Code { text: &'a str },
     Table { caption: &'a str, columns: Vec<ColumnView<'a>>, rows: Vec<Vec<Value<'a>>> },
     Figure { name: &'a str, file: String, caption: &'a str },
     Expectations { expectations: Vec<VerdictView<'a>> },
@@ -72,6 +73,7 @@ impl<'a> BlockView<'a> {
     fn of(block: &'a Block, files: &mut impl Iterator<Item = String>) -> Self {
         match block {
             Block::Text(text) => Self::Text { text },
+            Block::Code(text) => Self::Code { text },
             Block::Table(table) => Self::Table {
                 caption: &table.caption,
                 columns: table

@@ -12,6 +12,7 @@ pub fn render(document: &Document, figures: &str) -> String {
             out.push('\n');
             match block {
                 Block::Text(text) => out.push_str(&format!("{}\n", prose(text.trim()))),
+                Block::Code(text) => out.push_str(&format!("```\n{}\n```\n", text.trim_end())),
                 Block::Table(table) => out.push_str(&pipes(table)),
                 Block::Figure(figure) => {
                     let file = files.next().map(|(file, _)| file).unwrap_or_default();

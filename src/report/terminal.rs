@@ -14,6 +14,7 @@ pub fn render(document: &Document, look: &Look) -> String {
         for block in &section.blocks {
             let text = match block {
                 Block::Text(text) => prose(text, look),
+                Block::Code(text) => lines(text, look) + "\n",
                 Block::Table(table) => framed(table, look),
                 Block::Figure(figure) => {
                     let caption = caption(&figure.caption, look);
@@ -28,6 +29,11 @@ pub fn render(document: &Document, look: &Look) -> String {
         }
     }
     out
+}
+
+/// The text for a file: 80 columns, no colour.
+pub fn plain(document: &Document) -> String {
+    render(document, &Look::PLAIN)
 }
 
 fn prose(text: &str, look: &Look) -> String {

@@ -66,7 +66,8 @@ impl Stage for Benchmark {
         let space = settings::space_in(derived.output("space")?)?;
         let genotype = settings::genotype_in(derived)?;
         let cell = settings::text_of(&genotype, GenotypeText::CellString, &space)?;
-        let table = NasBenchTable::open(&self.table).map_err(|error| StageError::input(settings::with_causes(&error)))?;
+        let table =
+            NasBenchTable::open(&self.table).map_err(|error| StageError::input(settings::with_causes(&error)))?;
         let cell = cell.trim();
         let row = table
             .by_cell(cell)
@@ -79,14 +80,21 @@ impl Stage for Benchmark {
             let name = column.name().trim_end_matches("_acc");
             let (percent, best) = (row.get(column), table.best(column).get(column));
             let (rank, of) = table.rank(row.index, column).expect("the row is of this table");
-            accuracies.insert(name.to_owned(), json!({"percent": percent, "rank": rank, "of": of, "best_percent": best}));
+            accuracies
+                .insert(name.to_owned(), json!({"percent": percent, "rank": rank, "of": of, "best_percent": best}));
             context.metric(format!("{name}_percent"), percent);
             context.metric(format!("{name}_rank"), rank as f64);
         }
         let result = json!({"cell": cell, "index": row.index, "cells": table.rows().len(), "accuracies": accuracies});
         context.publish_bytes("benchmark", &settings::json_bytes(&result))?;
         let test = NasBenchColumn::ALL[1];
-        context.summary(format!("cell {} of {}, {} {:.2} %", row.index, table.rows().len(), test.name(), row.get(test)));
+        context.summary(format!(
+            "cell {} of {}, {} {:.2} %",
+            row.index,
+            table.rows().len(),
+            test.name(),
+            row.get(test)
+        ));
         Ok(())
     }
 }

@@ -46,7 +46,8 @@ impl Stage for Derive {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let search = context.input("search")?;
-        let (space_file, history) = (search.output("space")?.to_owned(), settings::json_in::<AlphaHistory>(search.output("alphas")?)?);
+        let (space_file, history) =
+            (search.output("space")?.to_owned(), settings::json_in::<AlphaHistory>(search.output("alphas")?)?);
         let space = settings::space_in(&space_file)?;
         let chosen = match self.epoch {
             None => history.epochs.last(),

@@ -124,12 +124,12 @@ fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
             }));
         }
         for (name, form) in [
-            ("As a cell string", GenotypeText::CellString),
-            ("As the DARTS code writes it", GenotypeText::NamedTuple),
-            ("As YAML", GenotypeText::Yaml),
+            ("As a cell string:", GenotypeText::CellString),
+            ("As the DARTS code writes it:", GenotypeText::NamedTuple),
+            ("As YAML:", GenotypeText::Yaml),
         ] {
-            let text = settings::text_of(&genotype, form, &space)?;
-            blocks.push(Block::Text(format!("{name}:\n\n`{}`", text.trim().replace('\n', "`\n\n`"))));
+            blocks.push(Block::Text(name.to_owned()));
+            blocks.push(Block::Code(settings::text_of(&genotype, form, &space)?));
         }
     }
     Ok(Section::new("Genotype", blocks))
@@ -166,7 +166,13 @@ fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
     for member in members {
         let found: Json = settings::json_in(member.output("benchmark")?)?;
         let mut table = Table::new(
-            format!("`{}`: cell {} of {}, `{}`", member.member, found["index"], found["cells"], found["cell"].as_str().unwrap_or("")),
+            format!(
+                "`{}`: cell {} of {}, `{}`",
+                member.member,
+                found["index"],
+                found["cells"],
+                found["cell"].as_str().unwrap_or("")
+            ),
             vec![
                 Column::text("trained alone"),
                 Column::number("accuracy").unit("%"),

@@ -66,10 +66,7 @@ pub const KINDS: &[StageKind] = &[
         read: benchmark::read,
     },
     StageKind {
-        slots: KindSlots {
-            kind: "report",
-            slots: &[Slot { key: "of", accepts: &[], many: true, required: true }],
-        },
+        slots: KindSlots { kind: "report", slots: &[Slot { key: "of", accepts: &[], many: true, required: true }] },
         version: 1,
         about: "tables, curves and drawings of what stages found; checks what was expected",
         read: report::read,
@@ -101,7 +98,5 @@ pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
         fields.close();
         planned.extend(stage.map(|stage| Planned { version: kind.version, stage }));
     }
-    // Members of a matrix share their keys: what is wrong with one is wrong with all, and is said once.
-    problems.drop_repeated();
     problems.into_result(planned)
 }

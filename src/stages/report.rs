@@ -3,7 +3,6 @@
 use super::{Site, findings, settings};
 use crate::{
     config::{Fields, Node, Value},
-    observe::Look,
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
     run::{Context, Stage, StageError},
 };
@@ -35,12 +34,15 @@ fn expectation(item: &Node, fields: &mut Fields<'_>) -> Option<Expectation> {
     let metric = keys.required_text("value");
     let tolerance = keys.number("tolerance", 0.0, 0.0.., "a number from 0");
     let over = keys.choice("over", Over::Mean, &[("mean", Over::Mean), ("min", Over::Min), ("max", Over::Max)]);
-    let kinds: [(&'static str, fn(f64) -> Bound); 3] =
-        [("equals", Bound::Equals), ("at_least", Bound::AtLeast), ("at_most", Bound::AtMost)];
     let mut bounds = Vec::new();
-    for (key, make) in kinds {
+    for key in ["equals", "at_least", "at_most"] {
         if keys.has(key) {
-            bounds.push(make(keys.number(key, 0.0, f64::MIN..=f64::MAX, "a number")));
+            let value = keys.number(key, 0.0, f64::MIN..=f64::MAX, "a number");
+            bounds.push(match key {
+                "equals" => Bound::Equals(value),
+                "at_least" => Bound::AtLeast(value),
+                _ => Bound::AtMost(value),
+            });
         }
     }
     if bounds.len() != 1 {
@@ -78,7 +80,7 @@ impl Stage for Report {
             document.sections.push(Section::new("Expectations", vec![Block::Expectations(verdicts.clone())]));
         }
 
-        context.publish_bytes("report.txt", terminal::render(&document, &Look::PLAIN).as_bytes())?;
+        context.publish_bytes("report.txt", terminal::plain(&document).as_bytes())?;
         context.publish_bytes("report.md", markdown::render(&document, ".").as_bytes())?;
         context.publish_bytes("report.html", html::render(&document).as_bytes())?;
         context.publish_bytes("report.json", json::render(&document).as_bytes())?;

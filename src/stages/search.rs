@@ -168,11 +168,8 @@ impl Search {
         };
         let (batch, seed, augment) = (*batch, *seed, Some(*augment));
         let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment, drop_last: false };
-        let watched = if held_out.is_empty() {
-            None
-        } else {
-            Some(loader(held_out, LoaderOptions::evaluation(batch))?)
-        };
+        let watched =
+            if held_out.is_empty() { None } else { Some(loader(held_out, LoaderOptions::evaluation(batch))?) };
         Ok(Classification::new(loader(fit, options)?, watched, device))
     }
 
@@ -211,7 +208,10 @@ impl Search {
         context.publish_bytes("space", self.space_text.as_bytes())?;
         context.publish_bytes("alphas", &settings::json_bytes(&alphas))?;
         context.publish_bytes("metrics", &settings::json_bytes(&Json::from(metrics)))?;
-        context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]))?;
+        context.publish_bytes(
+            "weights",
+            &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]),
+        )?;
 
         let last = records.last().ok_or_else(|| StageError::failed("the search has no epoch"))?;
         let cost = learner.model.network.cost();

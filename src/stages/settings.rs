@@ -162,7 +162,8 @@ pub(super) fn dataset(path: &Path) -> Result<Dataset, StageError> {
 /// The space that an earlier stage published.
 pub(super) fn space_in(path: &Path) -> Result<Space, StageError> {
     let text = read_text(path)?;
-    Space::parse(path, text).map_err(|_| StageError::input(format!("`{}` is no search space of this version", path.display())))
+    Space::parse(path, text)
+        .map_err(|_| StageError::input(format!("`{}` is no search space of this version", path.display())))
 }
 
 /// The genotype that a `derive` stage published.
@@ -189,7 +190,8 @@ pub(super) fn text_of(genotype: &Genotype, form: GenotypeText, space: &Space) ->
 }
 
 fn read_text(path: &Path) -> Result<String, StageError> {
-    std::fs::read_to_string(path).map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", path.display())))
+    std::fs::read_to_string(path)
+        .map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", path.display())))
 }
 
 pub(super) fn data_error(error: crate::data::DataError) -> StageError {

@@ -86,7 +86,12 @@ impl Classification {
     }
 
     /// The rest of an epoch, prepared ahead of whoever takes it.
-    fn stream(&self, loader: &Arc<Loader>, epoch: usize, step: usize) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
+    fn stream(
+        &self,
+        loader: &Arc<Loader>,
+        epoch: usize,
+        step: usize,
+    ) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
         let rest = loader.steps_per_epoch().saturating_sub(step);
         // A loader goes on into the next epoch; asked for nothing it need not start.
         let batches = if rest > 0 { Some(loader.from(epoch, step)?) } else { None };

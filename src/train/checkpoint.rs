@@ -61,7 +61,11 @@ impl Checkpoint {
     }
 
     /// Puts a saved state back into a learner of the same make and returns its `progress`; `None` without a file.
-    pub fn load(path: &Path, learner: &mut Learner, device: &Device) -> Result<Option<serde_json::Value>, CheckpointError> {
+    pub fn load(
+        path: &Path,
+        learner: &mut Learner,
+        device: &Device,
+    ) -> Result<Option<serde_json::Value>, CheckpointError> {
         let shown = path.display().to_string();
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,

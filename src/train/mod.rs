@@ -14,5 +14,5 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::{clip_norm, norm};
 pub use learner::{Learner, LearnerConfig, Pass};
 pub use schedule::{By, Schedule};
-pub use search::{EpochRecord, Ended, Observer, Search, SearchConfig, SearchError, TableRecord};
+pub use search::{Ended, EpochRecord, Observer, Search, SearchConfig, SearchError, TableRecord};
 pub use sgd::{Sgd, SgdConfig};

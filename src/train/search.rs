@@ -97,12 +97,14 @@ impl<'a> Search<'a> {
     /// Goes on from the checkpoint at `path`, if there is one; says where: `epoch 3, step 17`.
     pub fn resume(&mut self, path: &Path, device: &Device) -> Result<Option<String>, CheckpointError> {
         let Some(saved) = Checkpoint::load(path, &mut self.learner, device)? else { return Ok(None) };
-        self.progress = serde_json::from_value(saved).map_err(|error| CheckpointError::Unfit {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        self.progress = serde_json::from_value(saved)
+            .map_err(|error| CheckpointError::Unfit { path: path.display().to_string(), reason: error.to_string() })?;
         let Progress { epoch, step, .. } = self.progress;
-        Ok(Some(if step == 0 { format!("epoch {}", epoch + 1) } else { format!("epoch {}, step {}", epoch + 1, step + 1) }))
+        Ok(Some(if step == 0 {
+            format!("epoch {}", epoch + 1)
+        } else {
+            format!("epoch {}, step {}", epoch + 1, step + 1)
+        }))
     }
 
     pub fn records(&self) -> &[EpochRecord] {
@@ -184,9 +186,7 @@ impl<'a> Search<'a> {
             train_accuracy_percent: self.progress.score.accuracy_percent().unwrap_or(f64::NAN),
             held_out_loss: held_out.and_then(|score| score.loss()),
             held_out_accuracy_percent: held_out.and_then(|score| score.accuracy_percent()),
-            tables: tables
-                .map(|((label, alphas), (_, weights))| TableRecord { label, alphas, weights })
-                .collect(),
+            tables: tables.map(|((label, alphas), (_, weights))| TableRecord { label, alphas, weights }).collect(),
         }))
     }
 

@@ -1,8 +1,6 @@
 //! A pipeline typed twice: what runs again, what does not, and why.
 
-mod scratch;
-
-use scratch::Scratch;
+use crate::scratch::Scratch;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 #[test]
@@ -29,9 +27,14 @@ fn a_second_run_answers_from_the_store_and_a_changed_key_reruns_what_depends_on_
 fn what_runs_the_result_but_not_what_it_is_changes_no_key() {
     let scratch = Scratch::new();
     scratch.run(&["tiny.yaml"]).exits(0);
-    let other = scratch.run(&["tiny.yaml", "--set", "runtime.threads=1", "--set", "runtime.checkpoint.every_seconds=5"]);
+    let other =
+        scratch.run(&["tiny.yaml", "--set", "runtime.threads=1", "--set", "runtime.checkpoint.every_seconds=5"]);
     other.exits(0).line(&["search", "cached"]);
-    scratch.run(&["tiny.yaml", "--set", "search.mixing=sigmoid"]).exits(0).line(&["search", "params.mixing", "sigmoid"]);
+    scratch.run(&["tiny.yaml", "--set", "search.mixing=sigmoid"]).exits(0).line(&[
+        "search",
+        "params.mixing",
+        "sigmoid",
+    ]);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Searches that are stopped in every way and still come to the same bits.
 
-mod scratch;
-
+use crate::scratch::{Ended, Scratch};
 use rand::{RngExt, SeedableRng};
-use scratch::{Ended, Scratch};
 use std::{thread::sleep, time::Duration};
 
 /// Longer than it takes to kill the program a few times.

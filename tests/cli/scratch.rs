@@ -1,4 +1,5 @@
 //! A folder of its own for a test, with a small pipeline in it, and the real program run there.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 use serde_json::Value as Json;
 use std::{

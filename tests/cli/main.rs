@@ -1,0 +1,6 @@
+//! The program as a person types it: one binary of tests, a folder of its own for each.
+
+mod cache;
+mod complaints;
+mod resume;
+mod scratch;
