@@ -1,1 +1,36 @@
-//! (room) data
+//! Images and labels: official layouts in, plain `f32` batches out.
+//!
+//! 1. A [`Source`] says which data set. [`Source::locate`] finds its files, [`Located::read`] checks and reads them.
+//! 2. [`Raw::finish`] adds channel statistics ([`Normalise`]) and the search's [`Split`]: a [`Dataset`], one packed file on disk.
+//! 3. A [`Loader`] cuts it into shuffled, augmented [`Batch`]es by epoch and step; [`Prefetch`] prepares them ahead.
+//!
+//! Everything random is a pure function of a seed and of the place it is used at (`random`), never of the thread that draws it:
+//! a resumed run sees what an uninterrupted one would have seen.
+
+mod augment;
+mod batch;
+mod cifar;
+mod dataset;
+mod digits;
+mod error;
+mod loader;
+mod locate;
+mod normalise;
+mod packed;
+mod prefetch;
+mod random;
+mod source;
+mod split;
+mod synthetic;
+
+pub use augment::{Augment, Cutout};
+pub use batch::Batch;
+pub use cifar::Cifar100Labels;
+pub use dataset::{Dataset, Images, Part, Raw};
+pub use error::DataError;
+pub use loader::{Loader, LoaderOptions, Order};
+pub use normalise::{Normalise, Statistics};
+pub use prefetch::Prefetch;
+pub use source::{Located, Source};
+pub use split::{Split, SplitRule};
+pub use synthetic::Synthetic;

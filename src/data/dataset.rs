@@ -1,0 +1,118 @@
+//! A data set in memory: pixels as they were published, labels, what is needed to normalise and to search.
+
+use super::{DataError, Normalise, Split, SplitRule, Statistics};
+
+/// A data set that is ready to be loaded from; one packed file on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// `cifar10`
+    pub name: String,
+    /// Channels, height, width.
+    pub shape: [usize; 3],
+    /// The pixel value that stands for 1.0: 255, or 16 for the digits.
+    pub white: u8,
+    /// In label order.
+    pub classes: Vec<String>,
+    pub train: Images,
+    pub test: Images,
+    pub statistics: Statistics,
+    /// Which of the training images a search fits and which it holds out.
+    pub split: Split,
+    /// Where the images come from, in words; no paths, so that equal images make equal files.
+    pub provenance: String,
+}
+
+/// Images of one shape with their labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Images {
+    /// `[n, channels, height, width]`
+    pub pixels: Vec<u8>,
+    /// `[n]`
+    pub labels: Vec<u16>,
+}
+
+/// Which images of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Train,
+    Test,
+}
+
+/// A data set as read, before it is known how to normalise and split it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Raw {
+    pub name: &'static str,
+    pub shape: [usize; 3],
+    pub white: u8,
+    pub classes: Vec<String>,
+    pub train: Images,
+    pub test: Images,
+    pub provenance: String,
+}
+
+impl Raw {
+    /// Adds channel statistics and the split.
+    ///
+    /// # Errors
+    /// Where the statistics do not fit the channels, or the split leaves nothing to fit.
+    pub fn finish(self, normalise: &Normalise, rule: &SplitRule) -> Result<Dataset, DataError> {
+        let statistics = normalise.resolve(&self)?;
+        let split = rule.apply(&self.train.labels, self.classes.len())?;
+        let Self { name, shape, white, classes, train, test, provenance } = self;
+        Ok(Dataset { name: name.to_owned(), shape, white, classes, train, test, statistics, split, provenance })
+    }
+}
+
+impl Dataset {
+    pub fn part(&self, part: Part) -> &Images {
+        match part {
+            Part::Train => &self.train,
+            Part::Test => &self.test,
+        }
+    }
+
+    /// The indices of all images of a part.
+    pub fn all(&self, part: Part) -> Vec<u32> {
+        (0..self.part(part).labels.len() as u32).collect()
+    }
+
+    /// Says what contradicts itself: what was expected and what was found.
+    pub(super) fn check(&self) -> Result<(), (String, String)> {
+        let ensure = |holds: bool, expected: &str, found: String| {
+            if holds { Ok(()) } else { Err((expected.to_owned(), found)) }
+        };
+        let image = self.shape.iter().product::<usize>();
+        ensure(image > 0, "images of at least one pixel", format!("the shape {:?}", self.shape))?;
+        ensure(self.white > 0, "a white above 0", "0".to_owned())?;
+        for (images, name) in [(&self.train, "training"), (&self.test, "test")] {
+            let (pixels, labels) = (images.pixels.len(), images.labels.len());
+            ensure(pixels == labels * image, "as many images as labels", format!("{pixels} pixels, {labels} labels"))?;
+            let wrong = images.labels.iter().find(|&&label| usize::from(label) >= self.classes.len());
+            let expected = format!("{name} labels below {}", self.classes.len());
+            ensure(wrong.is_none(), &expected, format!("{wrong:?}"))?;
+        }
+        self.statistics.check(self.shape[0])?;
+        self.split.check(self.train.labels.len())
+    }
+}
+
+impl Images {
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The images at `indices`, in that order; `image` is the number of pixels of one.
+    pub(super) fn select(&self, indices: &[u32], image: usize) -> Self {
+        let mut chosen = Self::default();
+        for &index in indices {
+            let index = index as usize;
+            chosen.pixels.extend_from_slice(&self.pixels[index * image..(index + 1) * image]);
+            chosen.labels.push(self.labels[index]);
+        }
+        chosen
+    }
+}
