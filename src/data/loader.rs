@@ -83,10 +83,8 @@ impl Loader {
 
     /// Images an epoch shows.
     pub fn images_per_epoch(&self) -> usize {
-        match self.options.drop_last {
-            true => self.indices.len() / self.options.batch * self.options.batch,
-            false => self.indices.len(),
-        }
+        let images = self.indices.len();
+        if self.options.drop_last { images - images % self.options.batch } else { images }
     }
 
     pub fn steps_per_epoch(&self) -> usize {
