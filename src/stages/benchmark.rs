@@ -73,15 +73,14 @@ impl Stage for Benchmark {
             .by_cell(cell)
             .ok_or_else(|| StageError::input(format!("`{}` has no cell `{cell}`", self.table.display())))?;
 
-        let mut accuracies = serde_json::Map::new();
+        let mut accuracies = Vec::new();
         context.metric("index", row.index as f64);
         for column in NasBenchColumn::ALL {
             let NasBenchColumn::Accuracy(..) = column else { continue };
             let name = column.name().trim_end_matches("_acc");
             let (percent, best) = (row.get(column), table.best(column).get(column));
             let (rank, of) = table.rank(row.index, column).expect("the row is of this table");
-            accuracies
-                .insert(name.to_owned(), json!({"percent": percent, "rank": rank, "of": of, "best_percent": best}));
+            accuracies.push(json!({"name": name, "percent": percent, "rank": rank, "of": of, "best_percent": best}));
             context.metric(format!("{name}_percent"), percent);
             context.metric(format!("{name}_rank"), rank as f64);
         }

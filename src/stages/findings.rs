@@ -180,8 +180,8 @@ fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
                 Column::number("best cell").unit("%"),
             ],
         );
-        for (column, entry) in found["accuracies"].as_object().into_iter().flatten() {
-            let name = column.replace('_', " ");
+        for entry in found["accuracies"].as_array().into_iter().flatten() {
+            let name = entry["name"].as_str().unwrap_or_default().replace('_', " ");
             let percent = entry["percent"].as_f64();
             table.push([
                 Cell::Text(name.clone()),
