@@ -1,6 +1,6 @@
 //! What a report says of each kind of stage.
 
-use super::settings;
+use super::artifacts;
 use crate::{
     report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
     run::{Input, StageError},
@@ -71,7 +71,7 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
             Cell::known(metric("supernet_held_out_accuracy_percent"), 2),
             Cell::number(member.wall_seconds, 1),
         ]);
-        let epochs: Vec<Json> = settings::json_in(member.output("metrics")?)?;
+        let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
         let series = |name: &str, key: &str| Series {
             name: format!("{}{name}", member.member),
             points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[key].as_f64()?))).collect(),
@@ -110,8 +110,8 @@ fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
 fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
     let mut blocks = Vec::new();
     for member in members {
-        let space = settings::space_in(member.output("space")?)?;
-        let genotype = settings::genotype_in(member)?;
+        let space = artifacts::space(member)?;
+        let genotype = artifacts::genotype(member, &space)?;
         let many = members.len() > 1;
         for drawn in drawn_cells(&genotype, &space) {
             let name = if many { format!("{} {}", member.member, drawn.title) } else { drawn.title.clone() };
@@ -128,8 +128,11 @@ fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
             ("As the DARTS code writes it:", GenotypeText::NamedTuple),
             ("As YAML:", GenotypeText::Yaml),
         ] {
-            blocks.push(Block::Text(name.to_owned()));
-            blocks.push(Block::Code(settings::text_of(&genotype, form, &space)?));
+            // A form that cannot hold this genotype is left out: the others can.
+            if let Ok(text) = genotype.to_text(form, &space) {
+                blocks.push(Block::Text(name.to_owned()));
+                blocks.push(Block::Code(text));
+            }
         }
     }
     Ok(Section::new("Genotype", blocks))
@@ -164,7 +167,7 @@ fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
     let mut blocks = Vec::new();
     let mut all: Vec<(String, Vec<f64>)> = Vec::new();
     for member in members {
-        let found: Json = settings::json_in(member.output("benchmark")?)?;
+        let found: Json = artifacts::json(member, "benchmark")?;
         let mut table = Table::new(
             format!(
                 "`{}`: cell {} of {}, `{}`",
