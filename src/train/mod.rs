@@ -8,6 +8,8 @@ mod schedule;
 mod search;
 mod sgd;
 pub mod strategy;
+#[cfg(test)]
+mod tiny;
 
 pub use adam::{Adam, AdamConfig, AdamState};
 pub use checkpoint::{Checkpoint, CheckpointError};

@@ -4,3 +4,4 @@ mod cache;
 mod complaints;
 mod resume;
 mod scratch;
+mod search;

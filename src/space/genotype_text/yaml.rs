@@ -7,7 +7,7 @@
 //!       - [sep_conv_3x3~0, sep_conv_3x3~1]
 //!     output: [2]
 //! ```
-//! A choice can also be `[sep_conv_3x3, 0]` or `{operation: sep_conv_3x3, source: 0}`. The object of DARTS fields is
+//! Read with places, so that errors can name them; written by `serde_yaml`, which knows what must be quoted. A choice can also be `[sep_conv_3x3, 0]` or `{operation: sep_conv_3x3, source: 0}`. The object of DARTS fields is
 //! `{"normal": [["sep_conv_3x3", 0], …], "normal_concat": [2, 3, 4, 5], …}`.
 
 use super::super::Space;
@@ -33,18 +33,24 @@ pub(in super::super) fn read(text: &str, space: &Space) -> Result<Genotype, Geno
     problems.into_result(flat).map_err(first_problem)?.nest(space)
 }
 
+/// A genotype as it is written.
+#[derive(serde::Serialize)]
+struct Written<'a> {
+    cells: IndexMap<&'a str, WrittenCell<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct WrittenCell<'a> {
+    nodes: Vec<Vec<String>>,
+    output: &'a [usize],
+}
+
 pub(in super::super) fn write(genotype: &Genotype) -> String {
-    let mut text = String::from("cells:\n");
-    for (kind, cell) in &genotype.cells {
-        text.push_str(&format!("  {kind}:\n    nodes:\n"));
-        for choices in &cell.nodes {
-            let words: Vec<String> =
-                choices.iter().map(|Choice { operation, source }| format!("{operation}~{source}")).collect();
-            text.push_str(&format!("      - [{}]\n", words.join(", ")));
-        }
-        text.push_str(&format!("    output: {:?}\n", cell.output));
-    }
-    text
+    let word = |Choice { operation, source }: &Choice| format!("{operation}~{source}");
+    let nodes = |cell: &CellGenotype| cell.nodes.iter().map(|node| node.iter().map(word).collect()).collect();
+    let cell = |cell| WrittenCell { nodes: nodes(cell), output: &cell.output };
+    let cells = genotype.cells.iter().map(|(kind, genotype)| (kind.as_str(), cell(genotype))).collect();
+    serde_yaml::to_string(&Written { cells }).expect("plain data serialises")
 }
 
 fn first_problem(problems: Problems) -> GenotypeError {
@@ -162,4 +168,29 @@ fn read_states(node: &Node, problems: &mut Problems) -> Vec<usize> {
         problems.add(&node.origin, "expected a list of states");
         Vec::new()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_yaml_and_names_that_yaml_would_take_for_something_else_are_quoted() {
+        let choice = |operation: &str, source| Choice { operation: operation.to_owned(), source };
+        let nodes = vec![vec![choice("skip", 0), choice("conv: 3", 1)], vec![choice("skip", 2)]];
+        let cell = CellGenotype { nodes, output: vec![2, 3] };
+        let text = write(&Genotype { cells: [("null".to_owned(), cell)].into_iter().collect() });
+        let expected = "\
+cells:
+  'null':
+    nodes:
+    - - skip~0
+      - 'conv: 3~1'
+    - - skip~2
+    output:
+    - 2
+    - 3
+";
+        assert_eq!(text, expected);
+    }
 }

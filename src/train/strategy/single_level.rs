@@ -26,3 +26,68 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
 
     StepOutcome { loss: pass.loss, logits: pass.logits, gradient_norm }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Mixing, host},
+        train::tiny,
+    };
+
+    const RATES: Rates = Rates { weights: 0.1, alphas: 0.01 };
+
+    fn wide(numbers: Vec<f32>) -> Vec<f64> {
+        numbers.into_iter().map(f64::from).collect()
+    }
+
+    fn length(numbers: &[f64]) -> f64 {
+        numbers.iter().map(|x| x * x).sum::<f64>().sqrt()
+    }
+
+    #[track_caller]
+    fn near(found: Vec<f32>, expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((f64::from(found) - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+    }
+
+    /// SGD with momentum and Adam written out in f64 beside the real steps. Each takes both gradients at the point
+    /// where the step began: moving the weights first would show in the alphas' gradient, and the other way round.
+    #[test]
+    fn three_steps_are_sgd_and_adam_on_the_gradients_of_one_pass() {
+        for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
+            // So short a norm that every gradient is clipped.
+            let config = crate::train::LearnerConfig { clip_norm: 0.05, ..tiny::config(mixing) };
+            let mut learner = tiny::learner(tiny::SPACE, &config);
+            let (mut w, mut a) = (wide(learner.weights.to_host()), wide(learner.alphas.to_host()));
+            let (mut v, mut m, mut s) = (vec![0.0; w.len()], vec![0.0; a.len()], vec![0.0; a.len()]);
+            for (t, batch) in tiny::task().batches(0, 0).unwrap().enumerate() {
+                let pass = learner.pass(&batch);
+                let (gw, ga) = (wide(host(pass.weight_gradient)), wide(host(pass.alpha_gradient)));
+                let (norm_w, norm_a) = (length(&gw), length(&ga));
+                assert!(norm_w > 0.05 && norm_a > 1e-4, "both learn: {norm_w}, {norm_a}");
+                for (i, g) in gw.into_iter().enumerate() {
+                    v[i] = 0.9 * v[i] + g * 0.05 / (norm_w + 1e-6) + 3e-4 * w[i];
+                    w[i] -= 0.1 * v[i];
+                }
+                for (i, g) in ga.into_iter().enumerate() {
+                    let g = g + 1e-3 * a[i];
+                    m[i] = 0.5 * m[i] + 0.5 * g;
+                    s[i] = 0.999 * s[i] + 0.001 * g * g;
+                    let t = t as i32 + 1;
+                    let (m, s) = (m[i] / (1.0 - 0.5_f64.powi(t)), s[i] / (1.0 - 0.999_f64.powi(t)));
+                    a[i] -= 0.01 * m / (s.sqrt() + 1e-8);
+                }
+                let outcome = step(&mut learner, &batch, RATES);
+                let norm = f64::from(outcome.gradient_norm.into_scalar::<f32>());
+                assert!((norm - norm_w).abs() < 1e-5 * norm_w, "the norm is of the weights alone: {norm}, {norm_w}");
+                near(learner.weights.to_host(), &w);
+                near(learner.alphas.to_host(), &a);
+                // Adam's step hides a scale of its gradient; its moment shows that nothing was clipped.
+                near(host(learner.adam.state().unwrap().first.clone()), &m);
+            }
+        }
+    }
+}

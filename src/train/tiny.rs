@@ -1,0 +1,69 @@
+//! A supernet and images that are searched in a blink, for tests.
+
+use super::{AdamConfig, Learner, LearnerConfig, SgdConfig};
+use crate::{
+    data::{Augment, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
+    kernels::Kernels,
+    model::{Mixing, Model},
+    space::{Build, Space, network::FeatureMap},
+    tasks::Classification,
+};
+use burn::tensor::Device;
+use std::{path::Path, sync::Arc};
+
+/// Each edge has candidates of its own, and not equally many.
+pub(super) const SPACE: &str = "
+name: ragged
+operations:
+  none: [zero]
+  skip: [identity]
+  conv: {label: op, steps: [relu, {conv: {kernel: 3, bias: search}}, {batch_norm: {affine: final}}]}
+cells:
+  cell: {alphas: a, candidates: [[none, skip, conv], [skip], [conv, none]]}
+cell: {inputs: [{same: []}], nodes: 2, edges: all, output: last}
+derive: {edges: all}
+labels: {cell: 'cells.{cell}', edge: '{source}-{target}', candidate: '{operation}', choice: '{choice}'}
+skeletons:
+  search:
+    channels: 2
+    size: 1
+    stems: [{label: stem, steps: [{conv: {kernel: 3}}, batch_norm]}]
+    body: {cell: cell, count: per_segment, segments: 1}
+    head: [global_avg_pool, {linear: {label: head}}]
+";
+
+pub(super) fn space(text: &str) -> Space {
+    Space::parse(Path::new("ragged.yaml"), text).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+pub(super) fn config(mixing: Mixing) -> LearnerConfig {
+    LearnerConfig {
+        mixing,
+        sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },
+        adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
+        clip_norm: 5.0,
+        auxiliary_weight: 0.0,
+        alpha_deviation: 1e-3,
+    }
+}
+
+/// A learner of the space `text` before its first step.
+pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
+    let input = FeatureMap { channels: 1, height: 4, width: 4 };
+    let build =
+        Build { skeleton: "search".to_owned(), channels: None, size: None, classes: 3, input, auxiliary: false };
+    let network = space(text).supernet(&build).unwrap();
+    Learner::new(Model { network, kernels: Kernels::Native }, config, 5, &Device::flex())
+}
+
+/// Ten images to fit and ten held out, three steps an epoch, the last of two images.
+pub(super) fn task() -> Classification {
+    let source = Source::Synthetic(Synthetic { train: 20, test: 2, classes: 3, size: 4, ..Synthetic::default() });
+    let raw = source.locate(Path::new(""), None).unwrap().read().unwrap();
+    let dataset = Arc::new(raw.finish(&source.default_normalise(), &SplitRule::Halves).unwrap());
+    let augment = Some(Augment { crop_padding: 1, flip: true, cutout: None });
+    let fit = LoaderOptions { batch: 4, order: Order::Shuffled, seed: 1, augment, drop_last: false };
+    let loader = |indices: &Vec<u32>, options| Loader::new(dataset.clone(), Part::Train, indices.clone(), options);
+    let held_out = loader(&dataset.split.held_out, LoaderOptions::evaluation(4)).unwrap();
+    Classification::new(loader(&dataset.split.fit, fit).unwrap(), Some(held_out), Device::flex())
+}

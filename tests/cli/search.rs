@@ -1,0 +1,90 @@
+//! What the keys of a search stage do, from the pipeline file to the cell.
+
+use crate::scratch::Scratch;
+use serde_json::Value as Json;
+use std::fs;
+
+/// Edges of 1, 2 and 3 candidates; a cell of one input whose nodes keep one edge.
+const RAGGED: &str = "
+name: ragged
+operations:
+  none: [zero]
+  skip: [identity]
+  conv: {label: op, steps: [relu, {conv: {kernel: 3, bias: search}}, {batch_norm: {affine: final}}]}
+cells:
+  cell: {alphas: a, candidates: [[skip], [none, conv], [conv, none, skip]]}
+cell: {inputs: [{same: []}], nodes: 2, edges: all, output: last}
+derive: {edges: 2, exclude: [none]}
+labels: {cell: 'cells.{cell}', edge: '{source}-{target}', candidate: '{operation}', choice: '{choice}'}
+skeletons:
+  search:
+    channels: 4
+    size: 1
+    stems: [{label: stem, steps: [{conv: {kernel: 3}}, batch_norm]}]
+    body: {cell: cell, count: per_segment, segments: 1}
+    head: [global_avg_pool, {linear: {label: head}}]
+";
+
+/// Steps an epoch of the search, as its events tell.
+fn steps(scratch: &Scratch) -> u64 {
+    let events = fs::read_to_string(scratch.path("events.jsonl")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let steps =
+        events.filter(|event| event["event"] == "progress").map(|event| event["progress"]["steps"].as_u64().unwrap());
+    steps.max().unwrap()
+}
+
+#[test]
+fn all_images_can_be_fitted_and_then_none_is_held_out() {
+    let scratch = Scratch::new();
+    let metrics = |images: &str| {
+        let setting = format!("search.images={images}");
+        scratch.run(&["tiny.yaml", "--store", images, "--set", &setting, "--events", "events.jsonl"]).exits(0);
+        let digest = scratch.outputs(images, "search")["metrics"].clone();
+        let object = scratch.path(images).join("objects-v1").join(&digest[..2]).join(&digest[2..]);
+        serde_json::from_slice::<Json>(&fs::read(object).unwrap()).unwrap()
+    };
+    // 96 images in batches of 16, half of them held out or not.
+    let half = metrics("fit");
+    assert_eq!(steps(&scratch), 3);
+    assert!(half[2]["held_out_accuracy_percent"].is_f64(), "{half}");
+    let all = metrics("all");
+    assert_eq!(steps(&scratch), 6);
+    assert!(all[2]["held_out_accuracy_percent"].is_null() && all[2]["train_loss"].is_f64(), "{all}");
+}
+
+#[test]
+fn a_space_with_candidates_of_each_edge_is_searched_with_either_relaxation_to_a_cell() {
+    let scratch = Scratch::new();
+    scratch.write("ragged.yaml", RAGGED);
+    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    let ragged = text
+        .replace("space: nas_bench_201", "space: ragged.yaml")
+        .replace("  table:\n    benchmark: {genotype: cell, table: nas_bench_201}\n", "")
+        .replace("cell, table]", "cell]");
+    scratch.write("tiny.yaml", &ragged);
+    for mixing in ["softmax", "sigmoid"] {
+        let ended = scratch.run(&["tiny.yaml", "--set", &format!("search.mixing={mixing}")]).exits(0);
+        // Excluded and single candidates leave one cell but for the last edge.
+        let cell = ended.line(&["cell", "skip~0"]);
+        assert!(cell.contains("conv~0") && (cell.contains("conv~1") || cell.contains("skip~1")), "{cell}");
+        // Its first node has one edge only: the Python text of two edges a node cannot say so.
+        assert!(ended.stdout.contains("As YAML") && !ended.stdout.contains("Genotype("), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_width_that_is_the_skeletons_own_is_the_same_search_as_none() {
+    let scratch = Scratch::new();
+    scratch.write("ragged.yaml", RAGGED);
+    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    let search = &text[..text.find("  cell:").unwrap()];
+    let search = search.replace("space: nas_bench_201", "space: ragged.yaml");
+    scratch.write("tiny.yaml", &search.replace("      channels: 4\n      size: 1\n", ""));
+    scratch.run(&["tiny.yaml"]).exits(0);
+    scratch
+        .run(&["tiny.yaml", "--set", "search.channels=4", "--set", "search.size=1"])
+        .exits(0)
+        .line(&["search", "cached"]);
+    scratch.run(&["tiny.yaml", "--set", "search.channels=6"]).exits(0).line(&["search", "params.channels 4 → 6"]);
+}
