@@ -15,18 +15,21 @@ pub struct GoldenFile {
     tensors: BTreeMap<String, GoldenTensor>,
 }
 
+/// A tensor of a golden file, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoldenTensor {
     pub shape: Vec<usize>,
     pub numbers: Numbers,
 }
 
+/// What a tensor holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Numbers {
     Float(Vec<f32>),
     Integer(Vec<i64>),
 }
 
+/// A golden file cannot be read, or lacks something.
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
     #[error("failed to read `{path}`")]
@@ -42,6 +45,8 @@ pub enum GoldenError {
 }
 
 impl GoldenFile {
+    /// # Errors
+    /// Where the file cannot be read, is no safetensors file, or has tensors of other types than F32 and I64.
     pub fn open(path: &Path) -> Result<Self, GoldenError> {
         let format = |reason: String| GoldenError::Format { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(|source| GoldenError::Read { path: path.to_owned(), source })?;
@@ -64,6 +69,7 @@ impl GoldenFile {
         Ok(Self { path: path.to_owned(), metadata: metadata.collect(), tensors })
     }
 
+    /// A text in the metadata.
     pub fn text(&self, key: &str) -> Result<&str, GoldenError> {
         let value = self.metadata.get(key).and_then(Json::as_str);
         value.ok_or_else(|| self.content(format!("its metadata lack the text `{key}`")))
@@ -80,10 +86,12 @@ impl GoldenFile {
         digits.ok_or_else(|| self.content(format!("its metadata lack the number `{key}`")))
     }
 
+    /// The tensor `name`, if the file has it.
     pub fn find(&self, name: &str) -> Option<&GoldenTensor> {
         self.tensors.get(name)
     }
 
+    /// Shape and numbers of the F32 tensor `name`.
     pub fn float(&self, name: &str) -> Result<(&[usize], &[f32]), GoldenError> {
         match self.tensors.get(name) {
             Some(GoldenTensor { shape, numbers: Numbers::Float(numbers) }) => Ok((shape, numbers)),
@@ -91,6 +99,7 @@ impl GoldenFile {
         }
     }
 
+    /// The numbers of the I64 tensor `name`.
     pub fn integer(&self, name: &str) -> Result<&[i64], GoldenError> {
         match self.tensors.get(name) {
             Some(GoldenTensor { numbers: Numbers::Integer(numbers), .. }) => Ok(numbers),
@@ -103,6 +112,7 @@ impl GoldenFile {
         self.tensors.keys().filter_map(move |name| name.strip_prefix(prefix))
     }
 
+    /// What is wrong with this file's content, as an error that names the file.
     pub fn content(&self, reason: impl Into<String>) -> GoldenError {
         GoldenError::Content { path: self.path.clone(), reason: reason.into() }
     }

@@ -38,8 +38,9 @@ const STEPS: usize = 3;
 #[derive(Debug, Serialize)]
 pub struct Parity {
     pub file: PathBuf,
-    /// `supernet darts, 4 cells, 4 channels, 16x16`
+    /// `supernet of 4 blocks, 4 channels, 10 classes, input 3x16x16`
     pub what: String,
+    /// In the order in which they were compared.
     pub groups: Vec<Group>,
 }
 
@@ -63,11 +64,13 @@ impl Group {
 }
 
 impl Parity {
+    /// Whether every group is within its tolerance.
     pub fn is_within(&self) -> bool {
         self.groups.iter().all(Group::is_within)
     }
 }
 
+/// A golden file cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ParityError {
     #[error(transparent)]
@@ -77,6 +80,9 @@ pub enum ParityError {
 }
 
 /// Computes everything that the file holds, with the space it names looked up from `beside`.
+///
+/// # Errors
+/// Where the file is none, or describes a network that no space here builds from its tensors.
 pub fn replay(path: &Path, beside: &Path, kernels: Kernels, device: &Device) -> Result<Parity, ParityError> {
     let golden = GoldenFile::open(path)?;
     let network = network(&golden, beside)?;
