@@ -1,6 +1,6 @@
 //! `darts-run FILE`: runs a pipeline.
 
-use super::{Complaint, ExitClass, StoreArguments};
+use super::{Complaint, ExitClass, StoreArguments, resolved};
 use crate::{
     config::{self, ConfigError, Pipeline, Problems},
     observe::{self, Fan, Jsonl, Look},
@@ -24,6 +24,9 @@ pub(super) struct RunArguments {
     /// Set a key: `--set search.epochs=3`, `--set data.root=/data`, `--set matrix.seed=[1,2]`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    /// Print the pipeline with every default filled in, and run nothing
+    #[arg(long)]
+    resolve: bool,
     #[command(flatten)]
     store: StoreArguments,
     /// Write every event as a line of JSON
@@ -35,6 +38,11 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     // Optional for clap alone, which knows a command or a file, but not "one of the two".
     let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
     let (pipeline, planned) = plan(file, arguments)?;
+    if arguments.resolve {
+        // A reader that went away has seen enough.
+        let _ = std::io::stdout().lock().write_all(resolved::yaml(&pipeline, &planned)?.as_bytes());
+        return Ok(0);
+    }
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     threads(&pipeline)?;
