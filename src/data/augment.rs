@@ -47,7 +47,7 @@ impl Augment {
         if let Some(Cutout { length, probability }) = self.cutout {
             if !(1..=side).contains(&length) {
                 return Err(DataError::setting(
-                    "cutout.length",
+                    "cutout",
                     format!("from 1 to {side}, the side of the images"),
                     length,
                 ));
