@@ -227,7 +227,7 @@ impl Search {
             context.metric("supernet_held_out_loss", loss);
         }
         context.summary(match watched {
-            Some(accuracy) => format!("supernet {accuracy:.2} % on the held-out images after {} epochs", records.len()),
+            Some(accuracy) => format!("supernet {accuracy:.2} % on the held-out images"),
             None => format!("supernet {:.2} % on the images it fits", last.train_accuracy_percent),
         });
         Ok(())
