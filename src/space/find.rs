@@ -60,7 +60,8 @@ pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, SpaceNotFound>
     };
     if looked.is_empty() {
         // A pipeline named without a folder lies here.
-        looked = [beside, here].map(|folder| if folder == here { PathBuf::from(".") } else { folder.to_owned() }).into();
+        looked =
+            [beside, here].map(|folder| if folder == here { PathBuf::from(".") } else { folder.to_owned() }).into();
         looked.dedup();
     }
     Err(SpaceNotFound { wanted: name_or_path.to_owned(), looked, hint: Some(hint) })
