@@ -3,6 +3,7 @@
 use super::{Complaint, ExitClass, StoreArguments, resolved};
 use crate::{
     config::{self, ConfigError, Pipeline, Problems},
+    model::DeviceName,
     observe::{self, Fan, Jsonl, Look},
     run::{self, Listener, Planned, RunReport, Stop},
     stages,
@@ -10,6 +11,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
@@ -43,6 +45,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
         let _ = std::io::stdout().lock().write_all(resolved::yaml(&pipeline, &planned)?.as_bytes());
         return Ok(0);
     }
+    devices(&pipeline)?;
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     threads(&pipeline)?;
@@ -95,6 +98,16 @@ fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>
 pub(super) fn invalid(problems: &Problems) -> Complaint {
     let look = Look::of_stderr();
     Complaint::input(config::render(problems, look.colour, look.width))
+}
+
+/// Every device can be opened: a run that would end at its first search does not start.
+fn devices(pipeline: &Pipeline) -> Result<(), Complaint> {
+    let names: BTreeSet<&str> = pipeline.members.iter().map(|member| member.runtime.device.as_str()).collect();
+    for name in names {
+        let device = name.parse().and_then(DeviceName::open);
+        device.map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+    }
+    Ok(())
 }
 
 /// Kernels use as many threads as the pipeline says, all cores otherwise. The result does not depend on it.

@@ -76,7 +76,10 @@ fn text(argument: &str) -> Result<String, Complaint> {
 fn understand(text: &str, name: Option<&str>) -> Result<(Space, Genotype), Complaint> {
     let here = Path::new("");
     if let Some(name) = name {
-        let path = space::find(name, here).map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+        let path = space::find(name, here).map_err(|error| {
+            let complaint = Complaint::caused(ExitClass::Input, &error);
+            if let Some(hint) = &error.hint { complaint.hint(hint) } else { complaint }
+        })?;
         let space = Space::read(&path).map_err(|error| invalid_space(&error))?;
         let genotype = Genotype::parse(text, &space).map_err(|error| unreadable(&error))?;
         return Ok((space, genotype));
