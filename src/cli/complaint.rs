@@ -1,5 +1,6 @@
 //! What a command says when it cannot do what was asked, and the exit code that goes with it.
 
+use crate::run;
 use std::{error::Error, io::Write};
 
 /// Kinds of failure that callers tell apart by exit code.
@@ -48,13 +49,7 @@ impl Complaint {
 
     /// An error with its causes, joined by colons.
     pub fn caused(class: ExitClass, error: &dyn Error) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        Self::new(class, message)
+        Self::new(class, run::sentence(error))
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -115,14 +115,15 @@ impl<'a> Forward<'a> {
         self.observed.borrow_mut()[at] = Some(value);
     }
 
-    /// The running statistics after this pass: `0.9 · old + 0.1 · batch` where a batch norm ran, as they were elsewhere.
+    /// The running statistics after this pass: `old + 0.1 · (batch − old)` where a batch norm ran, as they were elsewhere.
     pub fn running_after(self, running: &TensorGroup) -> Tensor<1> {
         let observed = self.observed.into_inner();
         if observed.iter().all(Option::is_none) {
             return running.values();
         }
         let kept = observed.iter().enumerate().map(|(at, value)| value.clone().unwrap_or(self.running.flat(at)));
-        let batch = Tensor::cat(kept.collect(), 0);
-        running.values().mul_scalar(1.0 - MOMENTUM) + batch.mul_scalar(MOMENTUM)
+        let (old, batch) = (running.values(), Tensor::cat(kept.collect(), 0));
+        // In this form a statistic that was kept stays the same to the bit.
+        old.clone() + (batch - old).mul_scalar(MOMENTUM)
     }
 }

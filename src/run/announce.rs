@@ -25,7 +25,7 @@ impl<'a> Announcer<'a> {
 }
 
 /// An error and its causes in one line: `failed to write `x`: not a directory`.
-pub(super) fn sentence(error: &dyn std::error::Error) -> String {
+pub fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

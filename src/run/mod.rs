@@ -14,6 +14,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use announce::sentence;
 pub use context::Context;
 pub use event::{Event, EventKind, Listener, Outcome, Progress};
 pub use input::Input;

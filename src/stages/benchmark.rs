@@ -1,10 +1,10 @@
 //! `benchmark`: looks a genotype up in a table of cells that were trained.
 
-use super::{Site, settings};
+use super::{Site, artifacts};
 use crate::{
     config::Fields,
-    interop::nas_bench::{NasBenchColumn, NasBenchTable},
-    run::{Context, Resource, Stage, StageError},
+    interop::nas_bench::{NasBenchColumn, NasBenchData, NasBenchSplit, NasBenchTable},
+    run::{Context, Resource, Stage, StageError, sentence},
     space::{self, GenotypeText, Space},
 };
 use serde_json::{Value as Json, json};
@@ -63,11 +63,10 @@ impl Stage for Benchmark {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let derived = context.input("genotype")?;
-        let space = settings::space_in(derived.output("space")?)?;
-        let genotype = settings::genotype_in(derived)?;
-        let cell = settings::text_of(&genotype, GenotypeText::CellString, &space)?;
-        let table =
-            NasBenchTable::open(&self.table).map_err(|error| StageError::input(settings::with_causes(&error)))?;
+        let space = artifacts::space(derived)?;
+        let genotype = artifacts::genotype(derived, &space)?;
+        let cell = artifacts::genotype_text(&genotype, GenotypeText::CellString, &space)?;
+        let table = NasBenchTable::open(&self.table).map_err(|error| StageError::input(sentence(&error)))?;
         let cell = cell.trim();
         let row = table
             .by_cell(cell)
@@ -85,8 +84,8 @@ impl Stage for Benchmark {
             context.metric(format!("{name}_rank"), rank as f64);
         }
         let result = json!({"cell": cell, "index": row.index, "cells": table.rows().len(), "accuracies": accuracies});
-        context.publish_bytes("benchmark", &settings::json_bytes(&result))?;
-        let test = NasBenchColumn::ALL[1];
+        context.publish_bytes("benchmark", &artifacts::json_bytes(&result))?;
+        let test = NasBenchColumn::Accuracy(NasBenchData::Cifar10, NasBenchSplit::Test);
         context.summary(format!(
             "cell {} of {}, {} {:.2} %",
             row.index,

@@ -1,6 +1,6 @@
 //! `derive`: chooses a genotype from a search's alphas, by the rule of its space.
 
-use super::{Site, settings};
+use super::{Site, artifacts, hyperparameters::optional_count};
 use crate::{
     config::Fields,
     run::{Context, Stage, StageError},
@@ -18,25 +18,26 @@ struct Derive {
 /// The `alphas` output of a search.
 #[derive(serde::Deserialize)]
 struct AlphaHistory {
-    pub epochs: Vec<EpochAlphas>,
+    epochs: Vec<EpochAlphas>,
 }
 
 #[derive(serde::Deserialize)]
 struct EpochAlphas {
-    pub epoch: usize,
-    pub tables: Vec<TableRecord>,
+    /// From 1.
+    epoch: usize,
+    tables: Vec<TableRecord>,
 }
 
 impl EpochAlphas {
     /// Mixing weights by table, as the derivation rule reads them.
-    pub fn weights(&self) -> BTreeMap<String, Vec<Vec<f64>>> {
+    fn weights(&self) -> BTreeMap<String, Vec<Vec<f64>>> {
         let wide = |rows: &Vec<Vec<f32>>| rows.iter().map(|row| row.iter().copied().map(f64::from).collect()).collect();
         self.tables.iter().map(|table| (table.label.clone(), wide(&table.weights))).collect()
     }
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, _site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    Some(Box::new(Derive { epoch: settings::optional_count(fields, "epoch") }))
+    Some(Box::new(Derive { epoch: optional_count(fields, "epoch") }))
 }
 
 impl Stage for Derive {
@@ -46,9 +47,9 @@ impl Stage for Derive {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let search = context.input("search")?;
-        let (space_file, history) =
-            (search.output("space")?.to_owned(), settings::json_in::<AlphaHistory>(search.output("alphas")?)?);
-        let space = settings::space_in(&space_file)?;
+        let space = artifacts::space(search)?;
+        let space_text = artifacts::text(search.output("space")?)?;
+        let history: AlphaHistory = artifacts::json(search, "alphas")?;
         let chosen = match self.epoch {
             None => history.epochs.last(),
             Some(epoch) => history.epochs.iter().find(|alphas| alphas.epoch == epoch),
@@ -61,15 +62,16 @@ impl Stage for Derive {
 
         // Nothing but the genotype and its space: two searches that agree make the same bytes, and what reads
         // them is done once.
-        let yaml = settings::text_of(&genotype, GenotypeText::Yaml, &space)?;
+        let yaml = artifacts::genotype_text(&genotype, GenotypeText::Yaml, &space)?;
         context.publish_bytes("genotype", yaml.as_bytes())?;
-        let space_text = std::fs::read(&space_file)
-            .map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", space_file.display())))?;
-        context.publish_bytes("space", &space_text)?;
+        context.publish_bytes("space", space_text.as_bytes())?;
         for (operation, count) in operation_counts(&genotype) {
             context.metric(format!("count_{operation}"), count as f64);
         }
-        context.summary(settings::text_of(&genotype, space.genotype_text, &space)?.trim().replace('\n', " "));
+        // A cell string holds every genotype, the customary form perhaps not this one.
+        let text = genotype.to_text(space.genotype_text, &space);
+        let text = text.or_else(|_| artifacts::genotype_text(&genotype, GenotypeText::CellString, &space))?;
+        context.summary(text.trim().replace('\n', " "));
         Ok(())
     }
 }

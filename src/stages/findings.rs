@@ -1,6 +1,6 @@
 //! What a report says of each kind of stage.
 
-use super::settings;
+use super::artifacts;
 use crate::{
     report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
     run::{Input, StageError},
@@ -71,7 +71,7 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
             Cell::known(metric("supernet_held_out_accuracy_percent"), 2),
             Cell::number(member.wall_seconds, 1),
         ]);
-        let epochs: Vec<Json> = settings::json_in(member.output("metrics")?)?;
+        let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
         let series = |name: &str, key: &str| Series {
             name: format!("{}{name}", member.member),
             points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[key].as_f64()?))).collect(),
@@ -110,8 +110,8 @@ fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
 fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
     let mut blocks = Vec::new();
     for member in members {
-        let space = settings::space_in(member.output("space")?)?;
-        let genotype = settings::genotype_in(member)?;
+        let space = artifacts::space(member)?;
+        let genotype = artifacts::genotype(member, &space)?;
         for drawn in drawn_cells(&genotype, &space) {
             let failed = |error: crate::report::ReportError| StageError::failed(error.to_string());
             blocks.push(Block::Figure(Figure {
@@ -125,28 +125,28 @@ fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
                 caption: format!("{}, found by `{}`", drawn.title, member.member),
             }));
         }
-        blocks.extend(texts(&genotype, &space, members.len() == 1)?);
+        blocks.extend(texts(&genotype, &space, members.len() == 1));
     }
     Ok(Section::new("Genotype", blocks))
 }
 
 /// A genotype in all its text forms; among many, in the one that is customary for its space.
-fn texts(genotype: &Genotype, space: &Space, all: bool) -> Result<Vec<Block>, StageError> {
+fn texts(genotype: &Genotype, space: &Space, all: bool) -> Vec<Block> {
     let forms = [
         ("As a cell string:", GenotypeText::CellString),
         ("As the DARTS code writes it:", GenotypeText::NamedTuple),
         ("As YAML:", GenotypeText::Yaml),
     ];
     let mut blocks = Vec::new();
-    for (name, form) in forms {
+    for (name, form) in forms.into_iter().filter(|(_, form)| all || *form == space.genotype_text) {
+        // A form that cannot hold this genotype is left out: the others can.
+        let Ok(text) = genotype.to_text(form, space) else { continue };
         if all {
             blocks.push(Block::Text(name.to_owned()));
         }
-        if all || form == space.genotype_text {
-            blocks.push(Block::Code(settings::text_of(genotype, form, space)?));
-        }
+        blocks.push(Block::Code(text));
     }
-    Ok(blocks)
+    blocks
 }
 
 /// The cells of a genotype, ready to be drawn.
@@ -199,7 +199,7 @@ impl Accuracy {
 }
 
 fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
-    let read = |member: &&Input| Ok((member.member.clone(), settings::json_in(member.output("benchmark")?)?));
+    let read = |member: &&Input| Ok((member.member.clone(), artifacts::json(member, "benchmark")?));
     let found: Vec<(String, Found)> = members.iter().map(read).collect::<Result<_, StageError>>()?;
     let tables = match found.as_slice() {
         [(_, only)] => vec![one_cell(only)],

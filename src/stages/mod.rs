@@ -1,17 +1,20 @@
 //! The kinds of stages a pipeline is made of, one file each: read inputs, call the domain, publish.
 
+mod artifacts;
 mod benchmark;
 mod derive;
 mod export;
 mod findings;
+mod hyperparameters;
 mod prepare;
 mod report;
 mod search;
-mod settings;
+mod site;
 mod watch;
 
 pub use export::export_report;
 pub(crate) use findings::drawn_cells;
+pub use site::Site;
 
 use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},
@@ -24,51 +27,31 @@ pub struct StageKind {
     pub slots: KindSlots,
     /// Bumped by hand when the meaning of a result changes: then older results no longer answer.
     pub version: u32,
-    /// One line for `--help`.
-    pub about: &'static str,
     read: fn(&mut Fields<'_>, &Site<'_>) -> Option<Box<dyn Stage>>,
-}
-
-/// Where a stage stands: what its keys may be relative to.
-pub struct Site<'a> {
-    /// The folder of the pipeline file.
-    pub folder: &'a Path,
-    /// Where data sets lie.
-    pub data_root: &'a Path,
-    /// `cpu`, `cuda`, or `cuda:1`.
-    pub device: &'a str,
 }
 
 /// All kinds, in the order of a pipeline.
 pub const KINDS: &[StageKind] = &[
-    StageKind {
-        slots: KindSlots { kind: "prepare", slots: &[] },
-        version: 1,
-        about: "read and check a data set, pack it, split it",
-        read: prepare::read,
-    },
+    // Read and check a data set, pack it, split it.
+    StageKind { slots: KindSlots { kind: "prepare", slots: &[] }, version: 1, read: prepare::read },
     StageKind {
         slots: KindSlots { kind: "search", slots: &[one("data", &["prepare"])] },
         version: 1,
-        about: "train a supernet of a search space: weights and alphas",
         read: search::read,
     },
     StageKind {
         slots: KindSlots { kind: "derive", slots: &[one("search", &["search"])] },
         version: 1,
-        about: "choose a genotype from a search's alphas",
         read: derive::read,
     },
     StageKind {
         slots: KindSlots { kind: "benchmark", slots: &[one("genotype", &["derive"])] },
         version: 1,
-        about: "look a genotype up in a table of trained cells",
         read: benchmark::read,
     },
     StageKind {
         slots: KindSlots { kind: "report", slots: &[Slot { key: "of", accepts: &[], many: true, required: true }] },
         version: 1,
-        about: "tables, curves and drawings of what stages found; checks what was expected",
         read: report::read,
     },
 ];

@@ -1,10 +1,10 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
-use super::{Site, settings};
+use super::Site;
 use crate::{
     config::{Fields, Node, Value},
     data::{Cifar100Labels, Located, Normalise, Source, SplitRule, Synthetic},
-    run::{Context, Resource, Stage, StageError},
+    run::{Context, Resource, Stage, StageError, sentence},
 };
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     match source.locate(site.data_root, beside.or(path).as_deref()) {
         Ok(located) => Some(Box::new(Prepare { source, located, normalise, split })),
         Err(error) => {
-            let text = settings::with_causes(&error);
+            let text = sentence(&error);
             match error.hint() {
                 Some(hint) => fields.problems().add_with_hint(&place, text, hint),
                 None => fields.problems().add(&place, text),
@@ -145,8 +145,8 @@ impl Stage for Prepare {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let raw = self.located.read().map_err(settings::data_error)?;
-        let dataset = raw.finish(&self.normalise, &self.split).map_err(settings::data_error)?;
+        let raw = self.located.read()?;
+        let dataset = raw.finish(&self.normalise, &self.split)?;
         context.publish("dataset", |writer| dataset.write(writer))?;
         let [channels, height, width] = dataset.shape;
         let counts = [

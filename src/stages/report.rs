@@ -1,6 +1,6 @@
 //! `report`: tables, curves and drawings of what stages found, in four forms; checks what was expected.
 
-use super::{Site, findings, settings};
+use super::{Site, findings};
 use crate::{
     config::{Fields, Node, Value},
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
@@ -91,7 +91,7 @@ impl Stage for Report {
         for verdict in &missed {
             context.expect_missed(format!("{}: {}", verdict.word(), verdict.sentence()));
         }
-        context.note("verdicts", settings::json_of(&verdicts));
+        context.note("verdicts", serde_json::to_value(&verdicts).expect("verdicts are plain data"));
         context.summary(match (verdicts.len(), missed.len()) {
             (0, _) => "written".to_owned(),
             (all, 0) => format!("written; {all} of {all} expectations met"),

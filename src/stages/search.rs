@@ -1,15 +1,15 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
-use super::{Site, settings, watch::Watch};
+use super::{Site, artifacts, hyperparameters, watch::Watch};
 use crate::{
     config::Fields,
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     kernels::Kernels,
-    model::{DeviceName, Mixing, Model},
-    run::{Context, Resource, Stage, StageError},
+    model::{DeviceName, Model},
+    run::{Context, Resource, Stage, StageError, sentence},
     space::{Build, Space, network::FeatureMap},
     tasks::Classification,
-    train::{self, Ended, Learner, LearnerConfig, Schedule, SearchConfig, SearchError},
+    train::{self, CheckpointError, Ended, Learner, LearnerConfig, Schedule, SearchConfig, SearchError},
 };
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -26,8 +26,8 @@ struct Search {
 /// What decides the result.
 struct Settings {
     skeleton: String,
-    channels: Option<usize>,
-    size: Option<usize>,
+    channels: usize,
+    size: usize,
     batch: usize,
     /// Which images are fitted: `fit` (the split's) or `all`.
     images: Images,
@@ -47,35 +47,29 @@ enum Images {
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     // The one strategy of this version; named in files so that they stay true when there are more.
     fields.choice("strategy", (), &[("single_level", ())]);
-    let space = settings::space(fields, site);
-    let device = settings::device(fields, site);
-    let settings = Settings {
-        skeleton: fields.text("skeleton").unwrap_or_else(|| "search".to_owned()),
-        channels: settings::optional_count(fields, "channels"),
-        size: settings::optional_count(fields, "size"),
-        batch: fields.integer("batch", 64, 1.., "a whole number from 1"),
-        images: fields.choice("images", Images::Fit, &[("fit", Images::Fit), ("all", Images::All)]),
-        seed: fields.integer("seed", 0, 0.., "a whole number from 0"),
-        augment: settings::augment(fields),
-        learner: LearnerConfig {
-            mixing: fields.choice(
-                "mixing",
-                Mixing::Softmax,
-                &[("softmax", Mixing::Softmax), ("sigmoid", Mixing::Sigmoid)],
-            ),
-            ..settings::learner(fields)
-        },
-        search: settings::search(fields),
-    };
+    let space = site.space(fields);
+    let device = site.device(fields);
+    let skeleton = fields.text("skeleton").unwrap_or_else(|| "search".to_owned());
+    let (channels, size) =
+        (hyperparameters::optional_count(fields, "channels"), hyperparameters::optional_count(fields, "size"));
+    let batch = hyperparameters::batch(fields);
+    let images = fields.choice("images", Images::Fit, &[("fit", Images::Fit), ("all", Images::All)]);
+    let seed = hyperparameters::seed(fields);
+    let augment = hyperparameters::augment(fields);
+    let (learner, search) = hyperparameters::search(fields);
     let kernels =
         fields.choice("kernels", Kernels::Native, &[("native", Kernels::Native), ("reference", Kernels::Reference)]);
+
     let (space, space_text) = space?;
-    if space.skeleton_defaults(&settings.skeleton).is_none() {
+    let Some(defaults) = space.skeleton_defaults(&skeleton) else {
         let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let place = fields.origin_of("skeleton").clone();
-        let message = format!("space `{}` has no skeleton `{}`", space.name, settings.skeleton);
+        let message = format!("space `{}` has no skeleton `{skeleton}`", space.name);
         fields.problems().add_with_hint(&place, message, format!("it has {known}"));
-    }
+        return None;
+    };
+    let (channels, size) = (channels.unwrap_or(defaults.channels), size.unwrap_or(defaults.size));
+    let settings = Settings { skeleton, channels, size, batch, images, seed, augment, learner, search };
     Some(Box::new(Search { space, space_text, device: device?, kernels, settings }))
 }
 
@@ -128,7 +122,7 @@ impl Stage for Search {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let dataset = Arc::new(settings::dataset(context.input("data")?.output("dataset")?)?);
+        let dataset = Arc::new(artifacts::dataset(context.input("data")?)?);
         let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
         let task = self.task(&dataset, device.clone())?;
         let model = Model { network: self.network(&dataset)?, kernels: self.kernels };
@@ -139,13 +133,13 @@ impl Stage for Search {
         match search.resume(&checkpoint, &device) {
             Ok(Some(at)) => context.resumed(at),
             Ok(None) => {}
-            // A checkpoint that does not fit is of another program: the search is done anew, nothing is lost but time.
-            Err(error) => context.warn(format!("{error}; the search starts again")),
+            // Damaged, or of another version of the program: the search is done anew, nothing is lost but time.
+            Err(error) => context.warn(format!("{}; the search starts again", sentence(&error))),
         }
         let mut watch = Watch::new(context, self.settings.search.epochs);
         let ended = search.run(&checkpoint, &mut watch).map_err(|error| match error {
-            SearchError::Checkpoint(error) => settings::checkpoint_error(error),
-            other => StageError::failed(settings::with_causes(&other)),
+            SearchError::Checkpoint(CheckpointError::Store(error)) => StageError::Store(error),
+            other => StageError::failed(sentence(&other)),
         })?;
         match ended {
             Ended::Stopped => Err(StageError::Interrupted),
@@ -163,9 +157,8 @@ impl Search {
         };
         // What is fitted is not watched.
         let held_out = if *images == Images::Fit { dataset.split.held_out.clone() } else { Vec::new() };
-        let loader = |indices: Vec<u32>, options: LoaderOptions| {
-            Loader::new(dataset.clone(), Part::Train, indices, options).map_err(settings::data_error)
-        };
+        let loader =
+            |indices: Vec<u32>, options: LoaderOptions| Loader::new(dataset.clone(), Part::Train, indices, options);
         let (batch, seed, augment) = (*batch, *seed, Some(*augment));
         let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment, drop_last: false };
         let watched =
@@ -177,13 +170,13 @@ impl Search {
         let [channels, height, width] = dataset.shape;
         let build = Build {
             skeleton: self.settings.skeleton.clone(),
-            channels: self.settings.channels,
-            size: self.settings.size,
+            channels: Some(self.settings.channels),
+            size: Some(self.settings.size),
             classes: dataset.classes.len(),
             input: FeatureMap { channels, height, width },
             auxiliary: false,
         };
-        self.space.supernet(&build).map_err(|error| StageError::input(error.to_string()))
+        self.space.supernet(&build).map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })
     }
 
     /// The space as it was searched, the alphas of every epoch, the weights under PyTorch's names, the metrics.
@@ -206,8 +199,8 @@ impl Search {
             })
             .collect();
         context.publish_bytes("space", self.space_text.as_bytes())?;
-        context.publish_bytes("alphas", &settings::json_bytes(&alphas))?;
-        context.publish_bytes("metrics", &settings::json_bytes(&Json::from(metrics)))?;
+        context.publish_bytes("alphas", &artifacts::json_bytes(&alphas))?;
+        context.publish_bytes("metrics", &artifacts::json_bytes(&Json::from(metrics)))?;
         context.publish_bytes(
             "weights",
             &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]),

@@ -48,7 +48,7 @@ impl Observer for Watch<'_, '_> {
         self.context.epoch_finished(record.epoch, self.epochs, metrics);
     }
 
-    fn checkpoint_due(&mut self) -> bool {
+    fn checkpoint_due(&self) -> bool {
         let runtime = self.context.runtime();
         let by_steps = runtime.checkpoint_steps.is_some_and(|steps| self.since_saved >= steps);
         by_steps || self.saved.elapsed().as_secs_f64() >= runtime.checkpoint_seconds

@@ -1,9 +1,16 @@
 //! A search stopped between two steps, as a file: everything that the next step depends on.
+//!
+//! Which search it is of is said by where it lies, in a folder of the key. The file itself says how its tensors are
+//! laid out, so that another version of the program, with the same numbers in another order, refuses it.
 
 use super::{AdamState, Learner};
-use crate::store::{self, Digest};
+use crate::{
+    model::Layout,
+    store::{self, Digest},
+};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,6 +26,7 @@ const SEAL: &str = "digest";
 /// A learner's tensors and `progress`: whatever else its loop must remember, as JSON.
 pub struct Checkpoint;
 
+/// A checkpoint cannot be written, read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error("failed to read the checkpoint `{path}`")]
@@ -35,7 +43,10 @@ pub enum CheckpointError {
 
 impl Checkpoint {
     /// Writes the checkpoint whole or not at all.
-    pub fn save(path: &Path, learner: &Learner, progress: &serde_json::Value) -> Result<(), CheckpointError> {
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn save(path: &Path, learner: &Learner, progress: &impl Serialize) -> Result<(), CheckpointError> {
         let adam = learner.adam.state();
         let mut tensors = vec![
             ("weights", learner.weights.values()),
@@ -56,7 +67,8 @@ impl Checkpoint {
         let entries = BTreeMap::from([
             ("format".to_owned(), FORMAT.to_string()),
             ("adam.steps".to_owned(), adam.map_or(0, |state| state.steps).to_string()),
-            ("progress".to_owned(), progress.to_string()),
+            ("layout".to_owned(), layout(learner)),
+            ("progress".to_owned(), serde_json::to_string(progress).expect("progress is plain data")),
         ]);
         let file = sealed(entries, &bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect());
         store::write_atomically(path, |writer| writer.write_all(&file))?;
@@ -64,11 +76,14 @@ impl Checkpoint {
     }
 
     /// Puts a saved state back into a learner of the same make and returns its `progress`; `None` without a file.
-    pub fn load(
+    ///
+    /// # Errors
+    /// Where the file cannot be read or is of something else. The learner is then as it was.
+    pub fn load<P: DeserializeOwned>(
         path: &Path,
         learner: &mut Learner,
         device: &Device,
-    ) -> Result<Option<serde_json::Value>, CheckpointError> {
+    ) -> Result<Option<P>, CheckpointError> {
         let shown = path.display().to_string();
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
@@ -78,6 +93,9 @@ impl Checkpoint {
         let unfit = |reason: String| CheckpointError::Unfit { path: shown.clone(), reason };
         let (entries, file) = opened(&bytes).map_err(unfit)?;
         let entry = |key: &str| entries.get(key).cloned().ok_or_else(|| unfit(format!("it lacks `{key}`")));
+        if entry("layout")? != layout(learner) {
+            return Err(unfit("its tensors are laid out for another network".into()));
+        }
         let steps: u32 = entry("adam.steps")?.parse().map_err(|_| unfit("`adam.steps` is no number".into()))?;
         let progress = serde_json::from_str(&entry("progress")?).map_err(|error| unfit(error.to_string()))?;
 
@@ -109,6 +127,14 @@ impl Checkpoint {
         learner.adam.restore(adam);
         Ok(Some(progress))
     }
+}
+
+/// A digest of the names and shapes of all tensors, in their order.
+fn layout(learner: &Learner) -> String {
+    let describe = |layout: &Layout| layout.iter().map(|(name, shape, _)| format!("{name} {shape:?}\n")).collect();
+    let groups: Vec<String> =
+        [&learner.weights, &learner.alphas, &learner.running].map(|group| describe(group.layout())).into();
+    Digest::of(groups.join("\n").as_bytes()).to_string()
 }
 
 /// A file of these entries and tensors that [`opened`] can tell from a damaged one.

@@ -13,8 +13,10 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchConfig {
     pub epochs: usize,
+    /// Learning rate of the weights at the first step.
     pub weight_rate: f64,
     pub weight_schedule: Schedule,
+    /// Learning rate of the alphas, the same at every step.
     pub alpha_rate: f64,
 }
 
@@ -23,7 +25,9 @@ pub struct SearchConfig {
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
+    /// Of the weights, at the epoch's first step.
     pub learning_rate: f64,
+    /// Mean over the epoch's images, each as the supernet was when it met them.
     pub train_loss: f64,
     pub train_accuracy_percent: f64,
     /// Of the supernet on the images that were not fitted; absent where all were.
@@ -36,8 +40,9 @@ pub struct EpochRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableRecord {
     pub label: String,
+    /// `[edges, candidates]`
     pub alphas: Vec<Vec<f32>>,
-    /// After the relaxation.
+    /// The mixing weights: the alphas after the relaxation, `[edges, candidates]`.
     pub weights: Vec<Vec<f32>>,
 }
 
@@ -45,9 +50,13 @@ pub struct TableRecord {
 pub trait Observer {
     /// After each step of `epoch` (from 0): steps done in it, and the epoch's score so far.
     fn step(&mut self, epoch: usize, step: usize, steps: usize, score: &Score);
+    /// After each epoch and its evaluation.
     fn epoch(&mut self, record: &EpochRecord);
-    fn checkpoint_due(&mut self) -> bool;
+    /// Asked after each step: whether to save a checkpoint now.
+    fn checkpoint_due(&self) -> bool;
+    /// A checkpoint was saved after `step` steps in all.
     fn checkpoint_saved(&mut self, step: u64);
+    /// Asked after each step and before each batch of an evaluation: whether to save a checkpoint and stop.
     fn stop_requested(&self) -> bool;
 }
 
@@ -59,10 +68,15 @@ pub enum Ended {
     Stopped,
 }
 
+/// A search cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
     #[error("the loss became {loss} in epoch {epoch}, step {step}: lower the learning rate or the clipping norm")]
     Diverged { loss: f64, epoch: usize, step: usize },
+    #[error(
+        "the loss on the held-out images became {loss} after epoch {epoch}: lower the learning rate or the clipping norm"
+    )]
+    HeldOutDiverged { loss: f64, epoch: usize },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
@@ -71,11 +85,15 @@ pub enum SearchError {
 
 /// A search under way.
 pub struct Search<'a> {
+    /// What learns; after [`run`](Self::run), what was learned.
     pub learner: Learner,
     task: &'a Classification,
     config: &'a SearchConfig,
     progress: Progress,
 }
+
+/// What the loop rests on when it speaks of an epoch's mean.
+const SEEN: &str = "an epoch has a step and a step has an image";
 
 /// Where a search is: what a checkpoint holds besides tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -95,18 +113,22 @@ impl<'a> Search<'a> {
     }
 
     /// Goes on from the checkpoint at `path`, if there is one; says where: `epoch 3, step 17`.
+    ///
+    /// # Errors
+    /// Where the checkpoint cannot be used. The search then begins at its beginning.
     pub fn resume(&mut self, path: &Path, device: &Device) -> Result<Option<String>, CheckpointError> {
-        let Some(saved) = Checkpoint::load(path, &mut self.learner, device)? else { return Ok(None) };
-        self.progress = serde_json::from_value(saved)
-            .map_err(|error| CheckpointError::Unfit { path: path.display().to_string(), reason: error.to_string() })?;
-        let Progress { epoch, step, .. } = self.progress;
-        Ok(Some(if step == 0 {
-            format!("epoch {}", epoch + 1)
+        let Some(progress) = Checkpoint::load(path, &mut self.learner, device)? else { return Ok(None) };
+        self.progress = progress;
+        let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
+        // The last step may be taken and the evaluation behind it not.
+        Ok(Some(if step > self.task.steps() {
+            format!("the end of epoch {epoch}")
         } else {
-            format!("epoch {}, step {}", epoch + 1, step + 1)
+            format!("epoch {epoch}, step {step}")
         }))
     }
 
+    /// The finished epochs, in order.
     pub fn records(&self) -> &[EpochRecord] {
         &self.progress.records
     }
@@ -162,7 +184,7 @@ impl<'a> Search<'a> {
     }
 
     /// The record of the epoch just fitted; `None` where a request to stop came first.
-    fn evaluate(&self, observer: &dyn Observer) -> Result<Option<EpochRecord>, TaskError> {
+    fn evaluate(&self, observer: &dyn Observer) -> Result<Option<EpochRecord>, SearchError> {
         let held_out = match self.task.held_out()? {
             None => None,
             Some(batches) => {
@@ -178,12 +200,16 @@ impl<'a> Search<'a> {
                 Some(score)
             }
         };
+        if let Some(loss) = held_out.and_then(|score| score.loss()).filter(|loss| !loss.is_finite()) {
+            return Err(SearchError::HeldOutDiverged { loss, epoch: self.progress.epoch + 1 });
+        }
         let tables = self.learner.alpha_tables().into_iter().zip(self.learner.mixing_weights());
+        let score = &self.progress.score;
         Ok(Some(EpochRecord {
             epoch: self.progress.epoch + 1,
             learning_rate: self.rate(0),
-            train_loss: self.progress.score.loss().unwrap_or(f64::NAN),
-            train_accuracy_percent: self.progress.score.accuracy_percent().unwrap_or(f64::NAN),
+            train_loss: score.loss().expect(SEEN),
+            train_accuracy_percent: score.accuracy_percent().expect(SEEN),
             held_out_loss: held_out.and_then(|score| score.loss()),
             held_out_accuracy_percent: held_out.and_then(|score| score.accuracy_percent()),
             tables: tables.map(|((label, alphas), (_, weights))| TableRecord { label, alphas, weights }).collect(),
@@ -196,8 +222,7 @@ impl<'a> Search<'a> {
     }
 
     fn save(&self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
-        let progress = serde_json::to_value(&self.progress).expect("progress is plain data");
-        Checkpoint::save(path, &self.learner, &progress)?;
+        Checkpoint::save(path, &self.learner, &self.progress)?;
         observer.checkpoint_saved(self.progress.taken);
         Ok(())
     }
