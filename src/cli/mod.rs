@@ -2,6 +2,7 @@
 
 mod complaint;
 mod parity;
+mod resolved;
 mod run;
 mod show;
 

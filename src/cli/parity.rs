@@ -73,16 +73,22 @@ fn document(parity: &Parity) -> Document {
         ],
     );
     for group in &parity.groups {
-        let verdict = if group.is_within() { "ok".to_owned() } else { format!("out of tolerance: {}", group.worst) };
+        let verdict = if group.is_within() { "ok" } else { "out of tolerance" };
         table.push([
             Cell::Text(group.name.to_owned()),
             Cell::count(group.tensors),
             Cell::Text(format!("{:.1e}", group.error)),
             Cell::Text(format!("{:.0e}", group.tolerance)),
-            Cell::Text(verdict),
+            Cell::from(verdict),
         ]);
     }
     let mut document = Document::new(parity.file.display().to_string());
-    document.sections.push(Section::new(parity.what.clone(), vec![Block::Table(table)]));
+    let mut blocks = vec![Block::Table(table)];
+    let missed: Vec<String> =
+        parity.groups.iter().filter(|group| !group.is_within()).map(|group| format!("`{}`", group.worst)).collect();
+    if !missed.is_empty() {
+        blocks.push(Block::Text(format!("Out of tolerance, the worst tensor of each group: {}", missed.join(", "))));
+    }
+    document.sections.push(Section::new(parity.what.clone(), blocks));
     document
 }

@@ -1,8 +1,9 @@
 //! `darts-run FILE`: runs a pipeline.
 
-use super::{Complaint, ExitClass, StoreArguments};
+use super::{Complaint, ExitClass, StoreArguments, resolved};
 use crate::{
     config::{self, ConfigError, Pipeline, Problems},
+    model::DeviceName,
     observe::{self, Fan, Jsonl, Look},
     run::{self, Listener, Planned, RunReport, Stop},
     stages,
@@ -10,6 +11,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
@@ -24,6 +26,9 @@ pub(super) struct RunArguments {
     /// Set a key: `--set search.epochs=3`, `--set data.root=/data`, `--set matrix.seed=[1,2]`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    /// Print the pipeline with every default filled in, and run nothing
+    #[arg(long)]
+    resolve: bool,
     #[command(flatten)]
     store: StoreArguments,
     /// Write every event as a line of JSON
@@ -35,6 +40,12 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     // Optional for clap alone, which knows a command or a file, but not "one of the two".
     let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
     let (pipeline, planned) = plan(file, arguments)?;
+    if arguments.resolve {
+        // A reader that went away has seen enough.
+        let _ = std::io::stdout().lock().write_all(resolved::yaml(&pipeline, &planned)?.as_bytes());
+        return Ok(0);
+    }
+    devices(&pipeline)?;
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     threads(&pipeline)?;
@@ -87,6 +98,16 @@ fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>
 pub(super) fn invalid(problems: &Problems) -> Complaint {
     let look = Look::of_stderr();
     Complaint::input(config::render(problems, look.colour, look.width))
+}
+
+/// Every device can be opened: a run that would end at its first search does not start.
+fn devices(pipeline: &Pipeline) -> Result<(), Complaint> {
+    let names: BTreeSet<&str> = pipeline.members.iter().map(|member| member.runtime.device.as_str()).collect();
+    for name in names {
+        let device = name.parse().and_then(DeviceName::open);
+        device.map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+    }
+    Ok(())
 }
 
 /// Kernels use as many threads as the pipeline says, all cores otherwise. The result does not depend on it.

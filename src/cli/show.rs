@@ -5,7 +5,7 @@ use crate::{
     interop::nas_bench::{NasBenchColumn, NasBenchTable},
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
-    space::{self, Build, Genotype, GenotypeText, Space, network::FeatureMap},
+    space::{self, Build, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
     stages,
 };
 use clap::Args;
@@ -31,10 +31,10 @@ pub(super) struct ShowArguments {
     /// Number of cells (of cells a segment, where the skeleton counts so)
     #[arg(long, value_name = "N")]
     size: Option<usize>,
-    /// Classes of the head
-    #[arg(long, default_value_t = 10)]
-    classes: usize,
-    /// Height and width of the input images
+    /// Classes of the head; by default the skeleton's customary number
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// Height and width of the input images; by default the skeleton's customary side
     #[arg(long, value_name = "PIXELS")]
     input: Option<usize>,
 }
@@ -76,7 +76,10 @@ fn text(argument: &str) -> Result<String, Complaint> {
 fn understand(text: &str, name: Option<&str>) -> Result<(Space, Genotype), Complaint> {
     let here = Path::new("");
     if let Some(name) = name {
-        let path = space::find(name, here).map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+        let path = space::find(name, here).map_err(|error| {
+            let complaint = Complaint::caused(ExitClass::Input, &error);
+            if let Some(hint) = &error.hint { complaint.hint(hint) } else { complaint }
+        })?;
         let space = Space::read(&path).map_err(|error| invalid_space(&error))?;
         let genotype = Genotype::parse(text, &space).map_err(|error| unreadable(&error))?;
         return Ok((space, genotype));
@@ -152,12 +155,18 @@ fn costs(genotype: &Genotype, space: &Space, arguments: &ShowArguments) -> Resul
         None => space.skeleton_names().filter(|name| *name != "search").collect(),
     };
     for name in names {
-        let side = arguments.input.unwrap_or_else(|| if name.contains("imagenet") { 224 } else { 32 });
+        let Some(SkeletonDefaults { channels, size, classes, input }) = space.skeleton_defaults(name) else {
+            let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            return Err(Complaint::input(format!("space `{}` has no skeleton `{name}`", space.name))
+                .hint(format!("it has {known}")));
+        };
+        let (channels, size) = (arguments.channels.unwrap_or(channels), arguments.size.unwrap_or(size));
+        let (classes, side) = (arguments.classes.unwrap_or(classes), arguments.input.unwrap_or(input));
         let build = Build {
             skeleton: name.to_owned(),
-            channels: arguments.channels,
-            size: arguments.size,
-            classes: arguments.classes,
+            channels: Some(channels),
+            size: Some(size),
+            classes,
             input: FeatureMap { channels: 3, height: side, width: side },
             auxiliary: false,
         };
@@ -165,13 +174,12 @@ fn costs(genotype: &Genotype, space: &Space, arguments: &ShowArguments) -> Resul
             let complaint = Complaint::caused(ExitClass::Input, &error);
             if let Some(hint) = error.hint() { complaint.hint(hint) } else { complaint }
         })?;
-        let (channels, size) = space.skeleton_defaults(name).unwrap_or_default();
         let cost = network.cost();
         table.push([
             Cell::Text(name.to_owned()),
-            Cell::count(arguments.channels.unwrap_or(channels)),
-            Cell::count(arguments.size.unwrap_or(size)),
-            Cell::count(arguments.classes),
+            Cell::count(channels),
+            Cell::count(size),
+            Cell::count(classes),
             Cell::Text(format!("{side}x{side}")),
             Cell::number(cost.parameters as f64, 0),
             Cell::number(cost.multiply_adds as f64, 0),

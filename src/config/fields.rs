@@ -47,6 +47,12 @@ impl<'a> Fields<'a> {
         self.map.contains_key(key)
     }
 
+    /// The raw node of `key` where it is written, nothing as its value included: a number that someone forgot to write.
+    fn written(&mut self, key: &'static str) -> Option<&'a Node> {
+        self.asked.insert(key);
+        self.map.get(key).map(|entry| &entry.node)
+    }
+
     /// As [`node`](Self::node); absence is a problem.
     pub fn required_node(&mut self, key: &'static str) -> Option<&'a Node> {
         let node = self.node(key);
@@ -61,7 +67,7 @@ impl<'a> Fields<'a> {
     where
         T: TryFrom<i64> + PartialOrd + Display,
     {
-        let Some(node) = self.node(key) else { return default };
+        let Some(node) = self.written(key) else { return default };
         if let Value::Integer(value) = node.value
             && let Ok(value) = T::try_from(value)
             && range.contains(&value)
@@ -74,7 +80,7 @@ impl<'a> Fields<'a> {
 
     /// A finite number inside `range`; a whole number counts.
     pub fn number(&mut self, key: &'static str, default: f64, range: impl RangeBounds<f64>, expected: &str) -> f64 {
-        let Some(node) = self.node(key) else { return default };
+        let Some(node) = self.written(key) else { return default };
         let value = match node.value {
             Value::Float(value) => value,
             Value::Integer(value) => value as f64,
@@ -88,7 +94,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
-        let Some(node) = self.node(key) else { return default };
+        let Some(node) = self.written(key) else { return default };
         if let Value::Bool(value) = node.value {
             return value;
         }
@@ -115,7 +121,7 @@ impl<'a> Fields<'a> {
 
     /// One of `choices`, each a word and what it stands for.
     pub fn choice<T: Clone>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
-        let Some(node) = self.node(key) else { return default };
+        let Some(node) = self.written(key) else { return default };
         let word = match &node.value {
             Value::Text(word) => word.clone(),
             Value::Bool(word) => word.to_string(),
@@ -208,12 +214,13 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_said_at_once_with_its_place() {
-        let node = Node::parse("p.yaml", "epochs: -1\nrate: .nan\nbath: 3\nmixing: softmx\n").unwrap();
+        let node = Node::parse("p.yaml", "epochs: -1\nrate: .nan\nbath: 3\nmixing: softmx\nseed:\n").unwrap();
         let mut problems = Problems::new();
         let mut fields = Fields::open(&node, "stage `search`", &mut problems);
         assert_eq!(fields.integer("epochs", 50_usize, 1.., "a whole number from 1"), 50);
         assert_eq!(fields.number("rate", 0.025, 0.0.., "a number from 0"), 0.025);
         assert_eq!(fields.integer("batch", 64_usize, 1.., "a whole number from 1"), 64);
+        assert_eq!(fields.integer("seed", 0_u64, 0.., "a whole number from 0"), 0);
         assert_eq!(fields.choice("mixing", 0, &[("softmax", 0), ("sigmoid", 1)]), 0);
         fields.close();
         let said: Vec<String> = problems.iter().map(|p| format!("{} {} {:?}", p.origin, p.message, p.hint)).collect();
@@ -222,6 +229,7 @@ mod tests {
             [
                 "p.yaml:1:9 `epochs` must be a whole number from 1, found `-1` None",
                 "p.yaml:2:7 `rate` must be a number from 0, found `NaN` None",
+                "p.yaml:5:1 `seed` must be a whole number from 0, found nothing None",
                 "p.yaml:4:9 `mixing` must be one of `softmax`, `sigmoid`, found `softmx` Some(\"did you mean `softmax`?\")",
                 "p.yaml:3:1 unknown key `bath` in stage `search` Some(\"did you mean `batch`?\")",
             ]

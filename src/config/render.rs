@@ -7,6 +7,9 @@ use miette::{
 };
 use std::{error::Error, fmt, ops::Range};
 
+/// More than anyone mends at once: a file with thousands of problems has one cause.
+const SHOWN_AT_MOST: usize = 50;
+
 /// All problems by place, then how many they are, for a terminal of `width` columns. Without `colour` there are no
 /// terminal codes at all.
 pub fn render(problems: &Problems, colour: bool, width: usize) -> String {
@@ -20,13 +23,16 @@ pub fn render(problems: &Problems, colour: bool, width: usize) -> String {
         .without_primary_span_start();
     let sorted = problems.sorted();
     let mut text = String::new();
-    for problem in &sorted {
+    for problem in sorted.iter().take(SHOWN_AT_MOST) {
         if handler.render_report(&mut text, &Shown::new(problem, width)).is_err() {
             text.push_str(&format!("{}: {}\n", problem.origin, problem.message));
         }
         text.push('\n');
     }
     let count = sorted.len();
+    if count > SHOWN_AT_MOST {
+        text.push_str(&format!("… and {} more\n\n", count - SHOWN_AT_MOST));
+    }
     text.push_str(&format!("{count} problem{}; nothing was started\n", if count == 1 { "" } else { "s" }));
     text
 }

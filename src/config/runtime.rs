@@ -3,6 +3,9 @@
 use super::{Fields, Node, Problems, nearest};
 use std::ops::Bound;
 
+/// Far above any machine; each thread is started and takes memory for its stack.
+const MOST_THREADS: usize = 1024;
+
 /// How to run, as against what: changes here never change a result's key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Runtime {
@@ -48,7 +51,7 @@ impl Runtime {
             }
         }
         if fields.node("threads").is_some() {
-            runtime.threads = Some(fields.integer("threads", 1, 1.., "a whole number from 1"));
+            runtime.threads = Some(fields.integer("threads", 1, 1..=MOST_THREADS, "a whole number from 1 to 1024"));
         }
         if let Some(checkpoint) = fields.node("checkpoint") {
             let mut fields = Fields::open(checkpoint, "`checkpoint`", fields.problems());
@@ -96,7 +99,7 @@ mod tests {
             read(text).1,
             [
                 "p.yaml:1:9 `device` must be `cpu`, `cuda` or `cuda:INDEX`, found `cdua` Some(\"did you mean `cuda`?\")",
-                "p.yaml:2:10 `threads` must be a whole number from 1, found `0` None",
+                "p.yaml:2:10 `threads` must be a whole number from 1 to 1024, found `0` None",
                 "p.yaml:4:46 `every_seconds` must be a number above 0, found `0` None",
                 "p.yaml:4:14 unknown key `every_second` in `checkpoint` Some(\"did you mean `every_seconds`?\")",
                 "p.yaml:3:1 unknown key `thread` in `runtime` Some(\"did you mean `threads`?\")",

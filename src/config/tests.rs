@@ -310,7 +310,7 @@ fn problems_from_outside_the_file_show_what_was_said() {
       ╰─▶ --set serch.epochs=3
       help: did you mean `search.epochs`?
 
-      × `threads` must be a whole number from 1, found `0`
+      × `threads` must be a whole number from 1 to 1024, found `0`
       ╰─▶ --set runtime.threads=0
 
     3 problems; nothing was started

@@ -46,11 +46,7 @@ impl Augment {
         }
         if let Some(Cutout { length, probability }) = self.cutout {
             if !(1..=side).contains(&length) {
-                return Err(DataError::setting(
-                    "cutout.length",
-                    format!("from 1 to {side}, the side of the images"),
-                    length,
-                ));
+                return Err(DataError::setting("cutout", format!("from 1 to {side}, the side of the images"), length));
             }
             if !(0.0..=1.0).contains(&probability) {
                 return Err(DataError::setting("cutout.probability", "from 0 to 1", probability));

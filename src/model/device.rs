@@ -12,14 +12,18 @@ pub enum DeviceName {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    #[error("`{0}` is not a device; devices are `cpu`, `cuda` and `cuda:INDEX`")]
+    #[error("`{0}` is no device; devices are `cpu`, `cuda` and `cuda:INDEX`")]
     Unknown(String),
-    #[error("this build has no CUDA: build with `cargo build --release --features cuda`, or use `device: cpu`")]
+    #[error("this build has no CUDA: build with `cargo build --release --features cuda`, or use the device `cpu`")]
     NotBuilt,
+    #[error("no NVIDIA GPU or no driver (`libcuda`) on this machine: does `nvidia-smi` list one?")]
+    NoGpu,
+    #[error("there is no GPU `{index}`, {found} found")]
+    NoSuchGpu { index: usize, found: usize },
     #[error(
-        "no CUDA device `{index}` found ({found} present): is an NVIDIA driver installed, and does `nvidia-smi` list the GPU?"
+        "the CUDA headers were not found: `CUDA_PATH` is not set, and neither `/usr/local/cuda` nor `/opt/cuda` exists"
     )]
-    NoGpu { index: usize, found: usize },
+    NoHeaders,
 }
 
 impl FromStr for DeviceName {
@@ -67,11 +71,21 @@ impl DeviceName {
     }
 }
 
+/// Asks before opening: on a machine without a driver burn panics when it opens a device, and without headers at the
+/// first kernel.
 #[cfg(feature = "cuda")]
 fn open_cuda(index: usize) -> Result<Device, DeviceError> {
-    // Asking first: opening a device on a machine without a driver panics inside burn.
     let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
-    if index < found { Ok(Device::cuda(index)) } else { Err(DeviceError::NoGpu { index, found }) }
+    if found == 0 {
+        return Err(DeviceError::NoGpu);
+    }
+    if index >= found {
+        return Err(DeviceError::NoSuchGpu { index, found });
+    }
+    if cubecl_cuda::install::cuda_path().is_none() {
+        return Err(DeviceError::NoHeaders);
+    }
+    Ok(Device::cuda(index))
 }
 
 #[cfg(not(feature = "cuda"))]

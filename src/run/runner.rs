@@ -160,6 +160,8 @@ impl Run<'_> {
 
     fn cached(&self, member: &Member, key: Key, record: Record) -> End {
         self.remember(member, key);
+        // A run killed just after it published leaves its checkpoints. Where they cannot be removed they only take space.
+        let _ = self.store.remove_work(key);
         End { outcome: Outcome::Cached, record: Some(record), error: None }
     }
 

@@ -231,6 +231,15 @@ fn first_all_run_and_then_all_are_cached_without_a_write() {
 }
 
 #[test]
+fn checkpoints_that_a_kill_after_publishing_left_are_removed_by_the_next_run() {
+    let (_folder, store) = scratch();
+    let key = Story::fork().tell(&store).report.members[0].key.unwrap();
+    std::fs::write(store.make_work(key).unwrap().join("checkpoint"), "x").unwrap();
+    assert_eq!(Story::fork().tell(&store).worked, "");
+    assert!(!store.work_path(key).exists());
+}
+
+#[test]
 fn a_changed_parameter_reruns_what_depends_on_it_each_with_its_reason() {
     let (_folder, store) = scratch();
     let story = Story::fork().doing("b", |context| {

@@ -5,7 +5,7 @@ use super::derive::Derivation;
 use super::hint::did_you_mean;
 use super::labels::Labels;
 use super::operation::Operation;
-use super::skeleton::{Known, Skeleton};
+use super::skeleton::{Known, Skeleton, SkeletonDefaults};
 use super::step::{Site, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use crate::store::Digest;
@@ -186,9 +186,9 @@ impl Space {
         self.skeletons.keys().map(String::as_str)
     }
 
-    /// Width and size that a skeleton has unless told; `None` where there is no such skeleton.
-    pub fn skeleton_defaults(&self, skeleton: &str) -> Option<(usize, usize)> {
-        self.skeletons.get(skeleton).map(|skeleton| (skeleton.channels, skeleton.size))
+    /// What a network of `skeleton` is like unless told; `None` where there is no such skeleton.
+    pub fn skeleton_defaults(&self, skeleton: &str) -> Option<SkeletonDefaults> {
+        self.skeletons.get(skeleton).map(|skeleton| skeleton.defaults)
     }
 }
 

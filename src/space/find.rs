@@ -58,7 +58,12 @@ pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, SpaceNotFound>
         true => format!("there is no folder `{FOLDER}` beside the pipeline, here or above"),
         false => did_you_mean(name_or_path, names.iter().map(String::as_str), "there are"),
     };
-    let looked = if looked.is_empty() { vec![beside.to_owned(), PathBuf::from(".")] } else { looked };
+    if looked.is_empty() {
+        // A pipeline named without a folder lies here.
+        looked =
+            [beside, here].map(|folder| if folder == here { PathBuf::from(".") } else { folder.to_owned() }).into();
+        looked.dedup();
+    }
     Err(SpaceNotFound { wanted: name_or_path.to_owned(), looked, hint: Some(hint) })
 }
 

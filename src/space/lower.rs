@@ -7,7 +7,7 @@ use super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 use super::hint::did_you_mean;
 use super::labels::{fill, join};
 use super::network::{AlphaTable, Auxiliary, Block, Candidate, Cell, CellOutput, Chain, Edge, FeatureMap, Network};
-use super::skeleton::{BlockName, Body, Count, LARGEST_SIZE, Skeleton, Transition};
+use super::skeleton::{BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_CLASSES, Skeleton, Transition};
 use super::step::Phase;
 
 /// What a network is built for.
@@ -76,8 +76,6 @@ impl SpaceError {
 
 /// Bounds of what can be asked for; they keep products from overflowing.
 pub(super) const MOST_CHANNELS: usize = 1 << 14;
-const LARGEST_SIDE: usize = 1 << 14;
-const MOST_CLASSES: usize = 1 << 20;
 
 impl Space {
     /// The network of all candidates.
@@ -119,8 +117,8 @@ impl<'a> Lowering<'a> {
         if build.auxiliary && skeleton.auxiliary.is_none() {
             return Err(SpaceError::NoAuxiliary { skeleton: build.skeleton.clone() });
         }
-        let channels = build.channels.unwrap_or(skeleton.channels);
-        let size = build.size.unwrap_or(skeleton.size);
+        let channels = build.channels.unwrap_or(skeleton.defaults.channels);
+        let size = build.size.unwrap_or(skeleton.defaults.size);
         for (what, found, most) in [
             ("channel", channels, MOST_CHANNELS),
             ("cell", size, LARGEST_SIZE),

@@ -32,3 +32,4 @@ pub use derive::{Derivation, DeriveError, KeptEdges};
 pub use find::{SpaceNotFound, all, find};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use lower::{Build, SpaceError};
+pub use skeleton::SkeletonDefaults;

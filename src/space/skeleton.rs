@@ -5,13 +5,23 @@ use super::step::{Site, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use indexmap::IndexMap;
 
+/// What a network of a skeleton is like unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkeletonDefaults {
+    /// Width of the first cell.
+    pub channels: usize,
+    /// Cells, in all or a segment.
+    pub size: usize,
+    /// Classes and side of the images that the network is customarily counted for. A data set's own decide when it is
+    /// built for one.
+    pub classes: usize,
+    pub input: usize,
+}
+
 /// Stems, body, head.
 #[derive(Debug, Clone)]
 pub(super) struct Skeleton {
-    /// Width of the first cell unless told.
-    pub channels: usize,
-    /// Cells, in all or a segment, unless told.
-    pub size: usize,
+    pub defaults: SkeletonDefaults,
     pub stems: Vec<Steps>,
     pub body: Body,
     pub head: Steps,
@@ -54,11 +64,18 @@ pub(super) enum BlockName {
 const WIDEST: usize = 1 << 14;
 pub(super) const LARGEST_SIZE: usize = 1 << 10;
 const MOST_SEGMENTS: usize = 8;
+pub(super) const MOST_CLASSES: usize = 1 << 20;
+pub(super) const LARGEST_SIDE: usize = 1 << 14;
 
 /// Names that a skeleton may use.
 pub(super) struct Known<'a> {
     pub kinds: &'a [&'a str],
     pub blocks: &'a [&'a str],
+}
+
+impl SkeletonDefaults {
+    /// Where nothing is said: ten classes of 32x32 pixels.
+    const CIFAR10: Self = Self { channels: 16, size: 1, classes: 10, input: 32 };
 }
 
 impl Skeleton {
@@ -87,10 +104,16 @@ impl Skeleton {
                 fields.required_node(key);
             }
         }
-        let channels = base.map_or(16, |base| base.channels);
-        let channels = fields.integer("channels", channels, 1..=WIDEST, &format!("a whole number from 1 to {WIDEST}"));
-        let size = base.map_or(1, |base| base.size);
-        let size = fields.integer("size", size, 1..=LARGEST_SIZE, &format!("a whole number from 1 to {LARGEST_SIZE}"));
+        let inherited = base.map_or(SkeletonDefaults::CIFAR10, |base| base.defaults);
+        let mut count = |key, inherited, most: usize| {
+            fields.integer(key, inherited, 1..=most, &format!("a whole number from 1 to {most}"))
+        };
+        let defaults = SkeletonDefaults {
+            channels: count("channels", inherited.channels, WIDEST),
+            size: count("size", inherited.size, LARGEST_SIZE),
+            classes: count("classes", inherited.classes, MOST_CLASSES),
+            input: count("input", inherited.input, LARGEST_SIDE),
+        };
         let stems = match fields.node("stems") {
             Some(Node { value: Value::List(items), .. }) if !items.is_empty() => {
                 Some(items.iter().map(|item| Steps::read(item, "a stem", Site::Body, fields.problems())).collect())
@@ -117,7 +140,7 @@ impl Skeleton {
             None => base.and_then(|base| base.auxiliary.clone()),
         };
         fields.close();
-        Some(Self { channels, size, stems: stems?, body: body?, head: head?, auxiliary })
+        Some(Self { defaults, stems: stems?, body: body?, head: head?, auxiliary })
     }
 }
 

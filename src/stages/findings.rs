@@ -85,7 +85,7 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
     let values: Vec<f64> =
         members.iter().filter_map(|member| member.metrics.get("supernet_held_out_accuracy_percent").copied()).collect();
     if let Some(summary) = Summary::of(&values).filter(|summary| summary.n > 1) {
-        blocks.push(Block::Text(format!("Supernet on held-out images: {} %.", summary.shown(2))));
+        blocks.push(Block::Text(format!("Supernet on held-out images, %: {}.", summary.shown(2))));
     }
     blocks.extend(chart("supernet accuracy", "accuracy (%)", accuracy));
     blocks.extend(chart("supernet loss", "cross-entropy", loss));
@@ -112,30 +112,41 @@ fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
     for member in members {
         let space = artifacts::space(member)?;
         let genotype = artifacts::genotype(member, &space)?;
-        let many = members.len() > 1;
         for drawn in drawn_cells(&genotype, &space) {
-            let name = if many { format!("{} {}", member.member, drawn.title) } else { drawn.title.clone() };
             let failed = |error: crate::report::ReportError| StageError::failed(error.to_string());
             blocks.push(Block::Figure(Figure {
+                name: if members.len() > 1 {
+                    format!("{} {}", member.member, drawn.title)
+                } else {
+                    drawn.title.clone()
+                },
                 svg: cell_drawing::draw(&drawn).map_err(failed)?,
                 text: Some(cell_drawing::write(&drawn).map_err(failed)?),
-                caption: format!("{name}, found by `{}`", member.member),
-                name,
+                caption: format!("{}, found by `{}`", drawn.title, member.member),
             }));
         }
-        for (name, form) in [
-            ("As a cell string:", GenotypeText::CellString),
-            ("As the DARTS code writes it:", GenotypeText::NamedTuple),
-            ("As YAML:", GenotypeText::Yaml),
-        ] {
-            // A form that cannot hold this genotype is left out: the others can.
-            if let Ok(text) = genotype.to_text(form, &space) {
-                blocks.push(Block::Text(name.to_owned()));
-                blocks.push(Block::Code(text));
-            }
-        }
+        blocks.extend(texts(&genotype, &space, members.len() == 1));
     }
     Ok(Section::new("Genotype", blocks))
+}
+
+/// A genotype in all its text forms; among many, in the one that is customary for its space.
+fn texts(genotype: &Genotype, space: &Space, all: bool) -> Vec<Block> {
+    let forms = [
+        ("As a cell string:", GenotypeText::CellString),
+        ("As the DARTS code writes it:", GenotypeText::NamedTuple),
+        ("As YAML:", GenotypeText::Yaml),
+    ];
+    let mut blocks = Vec::new();
+    for (name, form) in forms.into_iter().filter(|(_, form)| all || *form == space.genotype_text) {
+        // A form that cannot hold this genotype is left out: the others can.
+        let Ok(text) = genotype.to_text(form, space) else { continue };
+        if all {
+            blocks.push(Block::Text(name.to_owned()));
+        }
+        blocks.push(Block::Code(text));
+    }
+    blocks
 }
 
 /// The cells of a genotype, ready to be drawn.
@@ -163,53 +174,84 @@ pub(crate) fn drawn_cells(genotype: &Genotype, space: &Space) -> Vec<DrawnCell> 
         .collect()
 }
 
+/// The `benchmark` output of a stage.
+#[derive(serde::Deserialize)]
+struct Found {
+    cell: String,
+    index: usize,
+    cells: usize,
+    accuracies: Vec<Accuracy>,
+}
+
+#[derive(serde::Deserialize)]
+struct Accuracy {
+    name: String,
+    percent: f64,
+    rank: usize,
+    best_percent: f64,
+}
+
+impl Accuracy {
+    /// `cifar10 test`
+    fn words(&self) -> String {
+        self.name.replace('_', " ")
+    }
+}
+
 fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
-    let mut blocks = Vec::new();
-    let mut all: Vec<(String, Vec<f64>)> = Vec::new();
-    for member in members {
-        let found: Json = artifacts::json(member, "benchmark")?;
-        let mut table = Table::new(
-            format!(
-                "`{}`: cell {} of {}, `{}`",
-                member.member,
-                found["index"],
-                found["cells"],
-                found["cell"].as_str().unwrap_or("")
-            ),
-            vec![
-                Column::text("trained alone"),
-                Column::number("accuracy").unit("%"),
-                Column::number("rank"),
-                Column::number("best cell").unit("%"),
-            ],
-        );
-        for entry in found["accuracies"].as_array().into_iter().flatten() {
-            let name = entry["name"].as_str().unwrap_or_default().replace('_', " ");
-            let percent = entry["percent"].as_f64();
-            table.push([
-                Cell::Text(name.clone()),
-                Cell::known(percent, 2),
-                Cell::known(entry["rank"].as_f64(), 0),
-                Cell::known(entry["best_percent"].as_f64(), 2),
-            ]);
-            if let Some(percent) = percent {
-                match all.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, values)) => values.push(percent),
-                    None => all.push((name, vec![percent])),
-                }
-            }
-        }
-        blocks.push(Block::Table(table));
+    let read = |member: &&Input| Ok((member.member.clone(), artifacts::json(member, "benchmark")?));
+    let found: Vec<(String, Found)> = members.iter().map(read).collect::<Result<_, StageError>>()?;
+    let tables = match found.as_slice() {
+        [(_, only)] => vec![one_cell(only)],
+        several => vec![several_cells(several), over_all(several)],
+    };
+    Ok(Section::new("Benchmark", tables.into_iter().map(Block::Table).collect()))
+}
+
+fn one_cell(found: &Found) -> Table {
+    let mut table = Table::new(
+        format!("Cell {} of {}, trained alone: `{}`", found.index, found.cells, found.cell),
+        vec![
+            Column::text("data"),
+            Column::number("accuracy").unit("%"),
+            Column::number("rank"),
+            Column::number("best cell").unit("%"),
+        ],
+    );
+    for accuracy in &found.accuracies {
+        table.push([
+            Cell::Text(accuracy.words()),
+            Cell::number(accuracy.percent, 2),
+            Cell::count(accuracy.rank),
+            Cell::number(accuracy.best_percent, 2),
+        ]);
     }
-    if members.len() > 1 {
-        let mut columns = vec![Column::text("trained alone")];
-        columns.extend(Summary::columns("accuracy", Some("%")));
-        let mut table = Table::new("Over all searches", columns);
-        for (name, values) in all {
-            let cells = Summary::of(&values).map(|summary| summary.cells(2)).into_iter().flatten();
-            table.push(std::iter::once(Cell::Text(name)).chain(cells));
-        }
-        blocks.push(Block::Table(table));
+    table
+}
+
+/// A row a search, a column a data set.
+fn several_cells(found: &[(String, Found)]) -> Table {
+    let mut columns = vec![Column::text("stage"), Column::number("cell")];
+    columns.extend(
+        found.iter().take(1).flat_map(|(_, first)| &first.accuracies).map(|accuracy| Column::number(accuracy.words())),
+    );
+    let mut table = Table::new("Accuracy in %, each cell trained alone", columns);
+    for (member, found) in found {
+        let percents = found.accuracies.iter().map(|accuracy| Cell::number(accuracy.percent, 2));
+        table.push([Cell::Text(member.clone()), Cell::Text(found.index.to_string())].into_iter().chain(percents));
     }
-    Ok(Section::new("Benchmark", blocks))
+    table
+}
+
+/// Mean and spread over all searches: no cell of several stands for them alone.
+fn over_all(found: &[(String, Found)]) -> Table {
+    let mut columns = vec![Column::text("data")];
+    columns.extend(Summary::columns("accuracy", Some("%")));
+    let mut table = Table::new("Over all searches", columns);
+    for (at, accuracy) in found.iter().take(1).flat_map(|(_, first)| first.accuracies.iter().enumerate()) {
+        let values: Vec<f64> = found.iter().filter_map(|(_, found)| Some(found.accuracies.get(at)?.percent)).collect();
+        let cells = Summary::of(&values).map(|summary| summary.cells(2)).into_iter().flatten();
+        table.push(std::iter::once(Cell::Text(accuracy.words())).chain(cells));
+    }
+    table
 }

@@ -61,14 +61,14 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         fields.choice("kernels", Kernels::Native, &[("native", Kernels::Native), ("reference", Kernels::Reference)]);
 
     let (space, space_text) = space?;
-    let Some((own_channels, own_size)) = space.skeleton_defaults(&skeleton) else {
+    let Some(defaults) = space.skeleton_defaults(&skeleton) else {
         let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let place = fields.origin_of("skeleton").clone();
         let message = format!("space `{}` has no skeleton `{skeleton}`", space.name);
         fields.problems().add_with_hint(&place, message, format!("it has {known}"));
         return None;
     };
-    let (channels, size) = (channels.unwrap_or(own_channels), size.unwrap_or(own_size));
+    let (channels, size) = (channels.unwrap_or(defaults.channels), size.unwrap_or(defaults.size));
     let settings = Settings { skeleton, channels, size, batch, images, seed, augment, learner, search };
     Some(Box::new(Search { space, space_text, device: device?, kernels, settings }))
 }
@@ -220,7 +220,7 @@ impl Search {
             context.metric("supernet_held_out_loss", loss);
         }
         context.summary(match watched {
-            Some(accuracy) => format!("supernet {accuracy:.2} % on the held-out images after {} epochs", records.len()),
+            Some(accuracy) => format!("supernet {accuracy:.2} % on the held-out images"),
             None => format!("supernet {:.2} % on the images it fits", last.train_accuracy_percent),
         });
         Ok(())

@@ -11,36 +11,31 @@ use std::time::{Duration, Instant};
 pub(super) struct Watch<'a, 'c> {
     context: &'a Context<'c>,
     epochs: usize,
-    /// When the first step of this process ended, and the steps done by then: it warms up buffers and measures nothing.
-    begun: Option<(Instant, f64)>,
+    pace: Pace,
     saved: Instant,
     since_saved: u64,
 }
 
 impl<'a, 'c> Watch<'a, 'c> {
     pub fn new(context: &'a Context<'c>, epochs: usize) -> Self {
-        let now = Instant::now();
-        Self { context, epochs, begun: None, saved: now, since_saved: 0 }
+        Self { context, epochs, pace: Pace::default(), saved: Instant::now(), since_saved: 0 }
     }
 }
 
 impl Observer for Watch<'_, '_> {
     fn step(&mut self, epoch: usize, step: usize, steps: usize, score: &Score) {
         self.since_saved += 1;
-        let done = epoch as f64 * steps as f64 + step as f64;
-        let (since, before) = *self.begun.get_or_insert_with(|| (Instant::now(), done));
-        let per_step = (done > before).then(|| since.elapsed().as_secs_f64() / (done - before));
+        self.pace.step(Instant::now(), epoch);
         let batch = score.seen as f64 / step as f64;
-        let remaining = per_step.map(|seconds| seconds * (self.epochs as f64 * steps as f64 - done));
         self.context.progress(Progress {
             epoch,
             epochs: self.epochs,
             step,
             steps,
-            images_per_second: per_step.map(|seconds| batch / seconds),
+            images_per_second: self.pace.step_seconds().map(|seconds| batch / seconds),
             loss: score.loss(),
             accuracy_percent: score.accuracy_percent(),
-            remaining: remaining.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            remaining: self.pace.remaining(self.epochs - epoch - 1, steps, steps - step),
         });
     }
 
@@ -66,5 +61,71 @@ impl Observer for Watch<'_, '_> {
 
     fn stop_requested(&self) -> bool {
         self.context.stop_requested()
+    }
+}
+
+/// How long steps take, and what lies between two epochs (evaluation), each by itself.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<(Instant, usize)>,
+    stepping: Mean,
+    between: Mean,
+}
+
+#[derive(Debug, Default)]
+struct Mean {
+    seconds: f64,
+    count: u32,
+}
+
+impl Mean {
+    fn add(&mut self, time: Duration) {
+        self.seconds += time.as_secs_f64();
+        self.count += 1;
+    }
+
+    fn value(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.seconds / f64::from(self.count))
+    }
+}
+
+impl Pace {
+    /// A step of `epoch` ended `now`. The first of a process warms up buffers and measures nothing.
+    fn step(&mut self, now: Instant, epoch: usize) {
+        if let Some((before, last_epoch)) = self.last.replace((now, epoch)) {
+            let time = now.duration_since(before);
+            if last_epoch == epoch { self.stepping.add(time) } else { self.between.add(time) }
+        }
+    }
+
+    fn step_seconds(&self) -> Option<f64> {
+        self.stepping.value()
+    }
+
+    /// Time to the end: `left` steps of this epoch, then `epochs` of `steps`, and what follows each epoch.
+    fn remaining(&self, epochs: usize, steps: usize, left: usize) -> Option<Duration> {
+        let step = self.step_seconds()?;
+        // What lies between holds one step too; before an evaluation was seen it is taken to be that alone.
+        let between = self.between.value().unwrap_or(step);
+        let stepping = step * (left + epochs * steps.saturating_sub(1)) as f64;
+        Duration::try_from_secs_f64(stepping + between * (epochs + 1) as f64).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evaluation_is_no_part_of_a_steps_time_but_of_what_remains() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut pace = Pace::default();
+        // Two epochs of three steps of a second, an evaluation of ten seconds after the first.
+        for (at, epoch) in [(1, 0), (2, 0), (3, 0), (14, 1)] {
+            pace.step(start + second * at, epoch);
+        }
+        assert_eq!(pace.step_seconds(), Some(1.0));
+        // Two steps and an evaluation are left; what lies between is counted with the step that ends it.
+        assert_eq!(pace.remaining(0, 3, 2), Some(second * 13));
     }
 }

@@ -11,10 +11,17 @@ use crate::{
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::HashMap, path::Path};
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 /// Bumped when the meaning of the file changes; an older file is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The entry that holds the digest of all other entries and all tensors: a flipped bit in a weight is still a number.
+const SEAL: &str = "digest";
 
 /// A learner's tensors and `progress`: whatever else its loop must remember, as JSON.
 pub struct Checkpoint;
@@ -57,17 +64,13 @@ impl Checkpoint {
                 (name, numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
             })
             .collect();
-        let views = bytes.iter().map(|(name, bytes)| {
-            let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).expect("four bytes a number");
-            (*name, view)
-        });
-        let header = HashMap::from([
+        let entries = BTreeMap::from([
             ("format".to_owned(), FORMAT.to_string()),
             ("adam.steps".to_owned(), adam.map_or(0, |state| state.steps).to_string()),
             ("layout".to_owned(), layout(learner)),
             ("progress".to_owned(), serde_json::to_string(progress).expect("progress is plain data")),
         ]);
-        let file = safetensors::serialize(views, Some(header)).expect("valid views serialise");
+        let file = sealed(entries, &bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect());
         store::write_atomically(path, |writer| writer.write_all(&file))?;
         Ok(())
     }
@@ -88,15 +91,8 @@ impl Checkpoint {
             Err(source) => return Err(CheckpointError::Read { path: shown, source }),
         };
         let unfit = |reason: String| CheckpointError::Unfit { path: shown.clone(), reason };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| unfit(error.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| unfit(error.to_string()))?;
-        let entry = |key: &str| {
-            let found = header.metadata().as_ref().and_then(|entries| entries.get(key));
-            found.cloned().ok_or_else(|| unfit(format!("it lacks `{key}`")))
-        };
-        if entry("format")? != FORMAT.to_string() {
-            return Err(unfit(format!("it has format {}, this program writes {FORMAT}", entry("format")?)));
-        }
+        let (entries, file) = opened(&bytes).map_err(unfit)?;
+        let entry = |key: &str| entries.get(key).cloned().ok_or_else(|| unfit(format!("it lacks `{key}`")));
         if entry("layout")? != layout(learner) {
             return Err(unfit("its tensors are laid out for another network".into()));
         }
@@ -139,4 +135,77 @@ fn layout(learner: &Learner) -> String {
     let groups: Vec<String> =
         [&learner.weights, &learner.alphas, &learner.running].map(|group| describe(group.layout())).into();
     Digest::of(groups.join("\n").as_bytes()).to_string()
+}
+
+/// A file of these entries and tensors that [`opened`] can tell from a damaged one.
+fn sealed(mut entries: BTreeMap<String, String>, tensors: &BTreeMap<&str, &[u8]>) -> Vec<u8> {
+    entries.insert(SEAL.to_owned(), digest(&entries, tensors).to_string());
+    let views = tensors.iter().map(|(name, bytes)| {
+        let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).expect("four bytes a number");
+        (*name, view)
+    });
+    safetensors::serialize(views, Some(HashMap::from_iter(entries))).expect("valid views serialise")
+}
+
+/// The entries and tensors of a file as they were sealed, or why it cannot be used.
+fn opened(bytes: &[u8]) -> Result<(BTreeMap<String, String>, SafeTensors<'_>), String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let mut entries: BTreeMap<String, String> =
+        header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    // Said before the seal is asked for: a file of another format is no damaged one.
+    if let Some(format) = entries.get("format").filter(|format| **format != FORMAT.to_string()) {
+        return Err(format!("it has format {format}, this program writes {FORMAT}"));
+    }
+    let seal = entries.remove(SEAL).ok_or_else(|| format!("it lacks `{SEAL}`"))?;
+    let tensors = file.iter().map(|(name, view)| (name, view.data())).collect();
+    if digest(&entries, &tensors).to_string() != seal {
+        return Err("it is damaged: its bytes do not have the digest in its header".to_owned());
+    }
+    Ok((entries, file))
+}
+
+/// Of everything, each part after its length, so that no two files look alike.
+fn digest(entries: &BTreeMap<String, String>, tensors: &BTreeMap<&str, &[u8]>) -> Digest {
+    let mut sha = Sha256::new();
+    let entries = entries.iter().map(|(name, text)| (name.as_str(), text.as_bytes()));
+    for (name, bytes) in entries.chain(tensors.iter().map(|(name, bytes)| (*name, *bytes))) {
+        for part in [name.as_bytes(), bytes] {
+            sha.update((part.len() as u64).to_le_bytes());
+            sha.update(part);
+        }
+    }
+    Digest::from_bytes(sha.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_flipped_bit_and_no_missing_byte_goes_unseen() {
+        let entries =
+            BTreeMap::from([("format".to_owned(), FORMAT.to_string()), ("adam.steps".to_owned(), "7".to_owned())]);
+        let numbers: Vec<u8> = [0.5f32, -1.0, 3.25].iter().flat_map(|number| number.to_le_bytes()).collect();
+        let tensors = BTreeMap::from([("alphas", &numbers[..8]), ("weights", &numbers[..])]);
+        let file = sealed(entries.clone(), &tensors);
+
+        let (read, views) = opened(&file).unwrap();
+        assert_eq!(read, entries);
+        assert_eq!(views.tensor("weights").unwrap().data(), numbers);
+        for at in 0..file.len() {
+            assert!(opened(&file[..at]).is_err(), "cut at {at}");
+            for bit in 0..8 {
+                let mut damaged = file.clone();
+                damaged[at] ^= 1 << bit;
+                // Spaces pad the header, and JSON means the same with other white space there.
+                let same = opened(&damaged).is_ok_and(|(read, views)| {
+                    read == entries && views.tensor("weights").is_ok_and(|view| view.data() == numbers)
+                });
+                assert!(same || opened(&damaged).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+        let older = sealed(BTreeMap::from([("format".to_owned(), "1".to_owned())]), &tensors);
+        assert_eq!(opened(&older).unwrap_err(), format!("it has format 1, this program writes {FORMAT}"));
+    }
 }

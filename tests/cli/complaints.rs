@@ -45,10 +45,21 @@ fn a_missing_file_and_a_wrong_word_have_codes_of_their_own() {
     let scratch = Scratch::new();
     let missing = scratch.run(&["tyni.yaml"]).exits(3);
     assert!(missing.stderr.contains("tyni.yaml") && missing.stderr.contains("tiny.yaml"), "{}", missing.stderr);
+    let space = scratch.run(&["show", "|none~0|", "--space", "nas_bench_21"]).exits(3);
+    assert!(space.stderr.contains("did you mean `nas_bench_201`?"), "{}", space.stderr);
     scratch.run(&["--colour"]).exits(2);
     scratch.run(&["tiny.yaml", "--set", "epochs"]).exits(3);
     let help = scratch.run(&["--help"]).exits(0);
     assert!(help.stdout.contains("Exit codes"), "{}", help.stdout);
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_device_that_this_build_lacks_starts_nothing() {
+    let scratch = Scratch::new();
+    let ended = scratch.run(&["tiny.yaml", "--set", "runtime.device=cuda"]).exits(3);
+    assert!(ended.stderr.contains("this build has no CUDA"), "{}", ended.stderr);
+    assert!(!scratch.path("artifacts").exists(), "no store is made for a run that cannot start");
 }
 
 #[test]
@@ -94,4 +105,15 @@ fn a_search_that_diverges_says_where() {
     let ended = ended.exits(1);
     ended.line(&["search", "failed", "the loss became", "epoch 1"]);
     ended.line(&["cell", "skipped"]);
+}
+
+#[test]
+fn the_resolved_pipeline_shows_every_default_and_runs_nothing() {
+    let scratch = Scratch::new();
+    let ended = scratch.run(&["tiny.yaml", "--resolve", "--set", "search.mixing=sigmoid"]).exits(0);
+    for line in ["mixing: sigmoid", "weight_decay: 0.0003", "betas:", "name: search", "kind: benchmark"] {
+        assert!(ended.stdout.contains(line), "`{line}` is there:\n{}", ended.stdout);
+    }
+    assert_eq!(ended.stderr, "");
+    assert!(!scratch.path("artifacts").exists());
 }

@@ -1,0 +1,90 @@
+//! Every file that ships is read: pipelines are planned, spaces lowered, genotypes built.
+
+use darts_run::{
+    config,
+    space::{Build, Genotype, Space, network::FeatureMap},
+    stages,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files of a folder with an extension; there are some.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).expect("the folder ships");
+    let paths = entries.map(|entry| entry.expect("an entry can be read").path());
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{folder} has files that end in {extension}");
+    paths
+}
+
+/// A folder in which the files of CIFAR-10 stand, one record each.
+fn images() -> tempfile::TempDir {
+    let data = tempfile::tempdir().expect("a scratch folder");
+    let folder = data.path().join("cifar10-small");
+    fs::create_dir(&folder).expect("a folder");
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        fs::write(folder.join(format!("{name}.bin")), [0; 3073]).expect("a file");
+    }
+    let names = "airplane automobile bird cat deer dog frog horse ship truck".replace(' ', "\n");
+    fs::write(folder.join("batches.meta.txt"), names).expect("a file");
+    data
+}
+
+#[test]
+fn every_pipeline_can_be_planned() {
+    let data = images();
+    let variable = ("DARTS_RUN_DATA".to_owned(), data.path().display().to_string());
+    for file in files("pipelines", "yaml") {
+        let said = |problems: &config::Problems| config::render(problems, false, 100);
+        let pipeline = config::load(&file, &[], [variable.clone()].into_iter(), &stages::slots());
+        let pipeline = pipeline.unwrap_or_else(|error| match error {
+            config::ConfigError::Invalid { problems, .. } => unreadable(&file, &said(&problems)),
+            other => unreadable(&file, &other.to_string()),
+        });
+        let planned = stages::plan(&pipeline).unwrap_or_else(|problems| unreadable(&file, &said(&problems)));
+        assert_eq!(planned.len(), pipeline.members.len(), "{}", file.display());
+        assert!(pipeline.members.iter().any(|member| member.kind == "report"), "{} ends in a report", file.display());
+    }
+}
+
+#[test]
+fn every_space_has_a_supernet_and_every_genotype_its_networks() {
+    let input = FeatureMap { channels: 3, height: 32, width: 32 };
+    let build = |skeleton: &str, input| Build {
+        skeleton: skeleton.to_owned(),
+        channels: None,
+        size: None,
+        classes: 10,
+        input,
+        auxiliary: true,
+    };
+    for file in files("search_spaces", "yaml") {
+        let space = Space::read(&file).unwrap_or_else(|error| unreadable(&file, &error.to_string()));
+        let supernet = space.supernet(&Build { auxiliary: false, ..build("search", input) });
+        let supernet = supernet.unwrap_or_else(|error| unreadable(&file, &error.to_string()));
+        assert!(!supernet.alphas.is_empty() && supernet.cost().parameters > 1_000_000, "{}", file.display());
+    }
+    let space = Space::read(&root().join("search_spaces/darts.yaml")).expect("the space ships");
+    for file in files("search_spaces/genotypes", "txt") {
+        let genotype = Genotype::read(&file, &space).unwrap_or_else(|error| unreadable(&file, &error.to_string()));
+        for skeleton in space.skeleton_names().filter(|name| *name != "search") {
+            let side = space.skeleton_defaults(skeleton).expect("the skeleton is there").input;
+            let network =
+                space.discrete(&genotype, &build(skeleton, FeatureMap { height: side, width: side, ..input }));
+            let network = network.unwrap_or_else(|error| unreadable(&file, &error.to_string()));
+            assert!(network.alphas.is_empty() && network.auxiliary.is_some(), "{}", file.display());
+        }
+    }
+}
+
+#[expect(clippy::panic, reason = "what fails here fails the test")]
+fn unreadable(file: &Path, reason: &str) -> ! {
+    panic!("`{}`: {reason}", file.display())
+}
