@@ -32,13 +32,6 @@ pub(super) struct Augmentation {
 /// Images a thread takes at a time: fewer would cost more to hand out than to paint.
 const IMAGES_A_TASK: usize = 8;
 
-impl Dataset {
-    /// The images at `indices`, which all exist, normalised and otherwise unchanged.
-    pub fn batch(&self, part: Part, indices: Vec<u32>) -> Batch {
-        Batch::assemble(self, part, indices, None, &self.statistics.tables(self.white))
-    }
-}
-
 impl Batch {
     pub(super) fn assemble(
         dataset: &Dataset,

@@ -3,7 +3,6 @@
 //! A CSV, plain or gzip'd, with the columns of `search_spaces/tables/README.md`; others may stand between them. Accuracies
 //! are per cent.
 
-use crate::space::Cost;
 use flate2::read::GzDecoder;
 use std::{
     collections::HashMap,
@@ -30,6 +29,7 @@ pub struct NasBenchRow {
     values: [f64; NasBenchColumn::ALL.len()],
 }
 
+/// The data set that cells were trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NasBenchData {
     Cifar10,
@@ -37,6 +37,7 @@ pub enum NasBenchData {
     ImageNet16_120,
 }
 
+/// The images that accuracy was measured on: which ones, `search_spaces/tables/README.md` says for each data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NasBenchSplit {
     Valid,
@@ -51,7 +52,8 @@ pub enum NasBenchColumn {
     /// Per cent, after the short training of 12 epochs.
     ShortAccuracy(NasBenchData, NasBenchSplit),
     Parameters(NasBenchData),
-    /// In millions, counted as [`benchmark_multiply_adds_millions`] does.
+    /// In millions. The benchmark's counter adds the classifier's biases, one for each class, which
+    /// [`Cost::multiply_adds`](crate::space::Cost::multiply_adds) leaves out (as the counts published for DARTS do).
     MultiplyAdds(NasBenchData),
 }
 
@@ -89,6 +91,7 @@ use NasBenchData::{Cifar10, Cifar100, ImageNet16_120};
 use NasBenchSplit::{Test, Valid};
 
 impl NasBenchColumn {
+    /// Every column, accuracies after full training first.
     pub const ALL: [Self; 18] = [
         Accuracy(Cifar10, Valid),
         Accuracy(Cifar10, Test),
@@ -134,7 +137,7 @@ impl NasBenchColumn {
         }
     }
 
-    /// Accuracies; of costs less is better.
+    /// True of accuracies; of costs less is better.
     pub fn higher_is_better(self) -> bool {
         matches!(self, Accuracy(..) | ShortAccuracy(..))
     }
@@ -150,6 +153,7 @@ impl NasBenchColumn {
 }
 
 impl NasBenchRow {
+    /// In the column's own unit.
     pub fn get(&self, column: NasBenchColumn) -> f64 {
         self.values[column.position()]
     }
@@ -230,6 +234,7 @@ impl NasBenchTable {
         self.by_cell.get(cell).map(|&position| &self.rows[position])
     }
 
+    /// The row of the benchmark's cell number.
     pub fn by_index(&self, index: usize) -> Option<&NasBenchRow> {
         self.by_index.get(&index).map(|&position| &self.rows[position])
     }
@@ -246,12 +251,6 @@ impl NasBenchTable {
         let (first, rest) = self.rows.split_first().expect("a table without rows is refused");
         rest.iter().fold(first, |best, row| if column.better(row.get(column), best.get(column)) { row } else { best })
     }
-}
-
-/// Multiply-adds of a network as the table counts them, in millions: the benchmark's counter adds the classifier's biases, one
-/// for each class, which [`Cost::multiply_adds`] leaves out (as the counts published for DARTS do).
-pub fn benchmark_multiply_adds_millions(cost: Cost, classes: usize) -> f64 {
-    (cost.multiply_adds as f64 + classes as f64) / 1e6
 }
 
 fn read_error(path: &Path, line: u64, source: csv::Error) -> NasBenchError {
@@ -372,7 +371,7 @@ mod tests {
             };
             let check = |data, side, classes| {
                 let cost = cost(side, classes);
-                let mflops = format!("{:.6}", benchmark_multiply_adds_millions(cost, classes));
+                let mflops = format!("{:.6}", (cost.multiply_adds as f64 + classes as f64) / 1e6);
                 let expected = format!("{:.6}", row.get(MultiplyAdds(data)));
                 let found = (cost.parameters as f64, mflops);
                 assert_eq!(found, (row.get(Parameters(data)), expected), "{}", row.cell);

@@ -10,6 +10,7 @@ pub enum DeviceName {
     Cuda { index: usize },
 }
 
+/// A device cannot be named or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     #[error("`{0}` is no device; devices are `cpu`, `cuda` and `cuda:INDEX`")]

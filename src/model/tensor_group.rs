@@ -19,7 +19,10 @@ struct Entry {
 }
 
 impl Layout {
-    /// Lays tensors out in the order given. Names must differ.
+    /// Lays tensors out in the order given.
+    ///
+    /// # Panics
+    /// If two have one name: lowering a space refuses that.
     pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
         let (mut entries, mut by_name, mut length) = (Vec::new(), HashMap::new(), 0);
         for (name, shape) in tensors {
@@ -72,6 +75,7 @@ impl TensorGroup {
         Self { values: Tensor::from_data(TensorData::new(numbers, shape), device), layout }
     }
 
+    /// Which stretch of the vector is which tensor.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
@@ -81,7 +85,7 @@ impl TensorGroup {
         self.values.clone()
     }
 
-    /// Replaces the vector.
+    /// Replaces the vector: `[layout.len()]`, untracked.
     pub fn set(&mut self, values: Tensor<1>) {
         debug_assert_eq!(values.dims(), [self.layout.len()]);
         self.values = values;
@@ -92,6 +96,7 @@ impl TensorGroup {
         Self { layout: self.layout.clone(), values }
     }
 
+    /// The vector's numbers, waiting for the device.
     pub fn to_host(&self) -> Vec<f32> {
         host(self.values.clone())
     }

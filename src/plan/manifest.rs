@@ -69,17 +69,6 @@ impl Manifest {
     }
 }
 
-impl Key {
-    pub fn digest(&self) -> Digest {
-        self.0
-    }
-
-    /// The first twelve digits: enough for a person.
-    pub fn short(&self) -> String {
-        self.0.short()
-    }
-}
-
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -13,13 +13,6 @@ pub struct Summary {
     pub max: f64,
 }
 
-/// Which end of a metric is the good one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    Higher,
-    Lower,
-}
-
 impl Summary {
     /// Nothing for no values. A value that is no number makes every figure none: it is not left out quietly.
     pub fn of(values: &[f64]) -> Option<Self> {
@@ -41,16 +34,6 @@ impl Summary {
     pub fn shown(&self, digits: usize) -> String {
         let spread = self.deviation.map(|deviation| format!(" ± {}", decimal(deviation, digits))).unwrap_or_default();
         format!("{}{spread} (n = {})", decimal(self.mean, digits), self.n)
-    }
-
-    /// `best of 3: 93.61, mean 93.28 ± 0.32`: a best never stands alone.
-    pub fn best(&self, better: Better, digits: usize) -> String {
-        let best = match better {
-            Better::Higher => self.max,
-            Better::Lower => self.min,
-        };
-        let spread = self.deviation.map(|deviation| format!(" ± {}", decimal(deviation, digits))).unwrap_or_default();
-        format!("best of {}: {}, mean {}{spread}", self.n, decimal(best, digits), decimal(self.mean, digits))
     }
 
     /// Columns for [`Summary::cells`].
@@ -103,12 +86,5 @@ mod tests {
     fn a_run_that_diverged_is_not_left_out() {
         let summary = Summary::of(&[1.0, f64::NAN, 0.5]).unwrap();
         assert!(summary.mean.is_nan() && summary.min.is_nan() && summary.max.is_nan());
-    }
-
-    #[test]
-    fn a_best_brings_its_n_and_the_mean() {
-        let summary = Summary::of(&[93.25, 93.61, 92.98]).unwrap();
-        assert_eq!(summary.best(Better::Higher, 2), "best of 3: 93.61, mean 93.28 ± 0.32");
-        assert_eq!(summary.best(Better::Lower, 2), "best of 3: 92.98, mean 93.28 ± 0.32");
     }
 }

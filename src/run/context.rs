@@ -21,7 +21,6 @@ pub(super) const EXPECT_MISSED: &str = "expect_missed";
 pub struct Context<'a> {
     member: &'a Member,
     pipeline: &'a str,
-    position: usize,
     key: Key,
     inputs: IndexMap<String, Vec<Input>>,
     store: &'a Store,
@@ -45,7 +44,6 @@ pub(super) struct Made {
 pub(super) struct Situation<'a> {
     pub member: &'a Member,
     pub pipeline: &'a str,
-    pub position: usize,
     pub key: Key,
     pub inputs: IndexMap<String, Vec<Input>>,
     pub store: &'a Store,
@@ -55,8 +53,8 @@ pub(super) struct Situation<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(situation: Situation<'a>) -> Self {
-        let Situation { member, pipeline, position, key, inputs, store, stop, announcer } = situation;
-        Self { member, pipeline, position, key, inputs, store, stop, announcer, work: None, made: Made::default() }
+        let Situation { member, pipeline, key, inputs, store, stop, announcer } = situation;
+        Self { member, pipeline, key, inputs, store, stop, announcer, work: None, made: Made::default() }
     }
 
     pub(super) fn into_made(self) -> Made {
@@ -68,15 +66,12 @@ impl<'a> Context<'a> {
         &self.member.name
     }
 
+    /// The name that the pipeline has in its file.
     pub fn pipeline_name(&self) -> &str {
         self.pipeline
     }
 
-    /// Place in the pipeline, from 1.
-    pub fn position(&self) -> usize {
-        self.position
-    }
-
+    /// What the result will be kept under.
     pub fn key(&self) -> Key {
         self.key
     }
@@ -169,6 +164,7 @@ impl<'a> Context<'a> {
         self.made.resumed = Some(at);
     }
 
+    /// Shows that a checkpoint was saved after `step` steps in all.
     pub fn checkpoint_saved(&self, step: u64) {
         self.say(EventKind::CheckpointSaved { stage: self.stage(), step });
     }

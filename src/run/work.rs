@@ -78,7 +78,6 @@ impl Run<'_> {
         let mut context = Context::new(Situation {
             member,
             pipeline: &self.pipeline.name,
-            position: at + 1,
             key: *key,
             inputs: self.checked_inputs(member)?,
             store: self.store,

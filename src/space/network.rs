@@ -124,11 +124,6 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Whether the candidate hands its input on unchanged (drop path leaves such edges alone).
-    pub fn is_identity(&self) -> bool {
-        self.chain.layers.iter().all(|layer| layer.kind == LayerKind::Identity)
-    }
-
     /// Whether the candidate contributes nothing.
     pub fn is_zero(&self) -> bool {
         self.chain.layers.iter().any(|layer| matches!(layer.kind, LayerKind::Zero { .. }))

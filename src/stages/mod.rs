@@ -20,7 +20,6 @@ use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},
     run::{Planned, Stage},
 };
-use std::path::Path;
 
 /// A kind of stage: what it reads, and how its keys become work.
 pub struct StageKind {
@@ -71,11 +70,10 @@ pub fn slots() -> Vec<KindSlots> {
 /// All that is wrong with any of them, each with its place.
 pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
-    let folder = pipeline.path.parent().unwrap_or(Path::new(""));
     let mut planned = Vec::with_capacity(pipeline.members.len());
     for member in &pipeline.members {
         let kind = KINDS.iter().find(|kind| kind.slots.kind == member.kind).expect("the configuration knows the kinds");
-        let site = Site { folder, data_root: &pipeline.data_root, device: &member.runtime.device };
+        let site = Site { folder: pipeline.folder(), data_root: &pipeline.data_root, device: &member.runtime.device };
         let mut fields = Fields::open(&member.params, format!("stage `{}`", member.stage), &mut problems);
         let stage = (kind.read)(&mut fields, &site);
         fields.close();

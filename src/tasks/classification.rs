@@ -14,6 +14,7 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Images in the batch.
     pub fn size(&self) -> usize {
         self.images.dims()[0]
     }
@@ -34,13 +35,15 @@ pub struct TaskError(#[from] DataError);
 /// How well logits match their labels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Score {
-    /// Sum over images of the loss of their batch.
+    /// Over images, the sum of the mean loss of their batch.
     pub loss_sum: f64,
+    /// Images whose largest logit is their class's.
     pub correct: usize,
     pub seen: usize,
 }
 
 impl Score {
+    /// Adds the score of further images.
     pub fn add(&mut self, other: Score) {
         self.loss_sum += other.loss_sum;
         self.correct += other.correct;
@@ -52,12 +55,14 @@ impl Score {
         (self.seen > 0).then(|| self.loss_sum / self.seen as f64)
     }
 
+    /// Share of correct images; `None` before the first image.
     pub fn accuracy_percent(&self) -> Option<f64> {
         (self.seen > 0).then(|| 100.0 * self.correct as f64 / self.seen as f64)
     }
 }
 
 impl Classification {
+    /// `fit` gives the batches of steps, `held_out` those that are only watched.
     pub fn new(fit: Loader, held_out: Option<Loader>, device: Device) -> Self {
         Self { fit: Arc::new(fit), held_out: held_out.map(Arc::new), device }
     }
@@ -77,12 +82,16 @@ impl Classification {
         self.held_out.as_ref().map(|loader| self.stream(loader, 0, 0)).transpose()
     }
 
-    /// Scores logits, waiting for the device.
+    /// Scores a batch's untracked logits, `[batch, classes]`, and mean loss. Waits for the device.
     pub fn score(&self, logits: Tensor<2>, loss: f64, batch: &Batch) -> Score {
         let size = batch.size();
-        let best = logits.inner().argmax(1).reshape([size]);
+        let best = logits.argmax(1).reshape([size]);
         let correct = best.equal(batch.labels.clone()).int().sum().into_scalar::<i64>();
-        Score { loss_sum: loss * size as f64, correct: usize::try_from(correct).unwrap_or(0), seen: size }
+        Score {
+            loss_sum: loss * size as f64,
+            correct: usize::try_from(correct).expect("a sum of zeros and ones"),
+            seen: size,
+        }
     }
 
     /// The rest of an epoch, prepared ahead of whoever takes it.

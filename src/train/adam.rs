@@ -12,17 +12,21 @@ pub struct AdamConfig {
     pub weight_decay: f64,
 }
 
+/// PyTorch's Adam, with its state.
 #[derive(Debug, Clone)]
 pub struct Adam {
     config: AdamConfig,
     state: Option<AdamState>,
 }
 
-/// Moments and step count, for checkpoints.
+/// What the next step depends on. Both moments are as long as the alphas.
 #[derive(Debug, Clone)]
 pub struct AdamState {
+    /// Moving mean of the gradients, not yet corrected for its bias towards 0.
     pub first: Tensor<1>,
+    /// Moving mean of their squares, likewise.
     pub second: Tensor<1>,
+    /// Steps taken.
     pub steps: u32,
 }
 
@@ -31,6 +35,7 @@ impl Adam {
         Self { config, state: None }
     }
 
+    /// `None` before the first step.
     pub fn state(&self) -> Option<&AdamState> {
         self.state.as_ref()
     }
@@ -40,7 +45,7 @@ impl Adam {
         self.state = state;
     }
 
-    /// `α − η m̂ / (√v̂ + ε)` with both moments corrected for their bias.
+    /// `α − η m̂ / (√v̂ + ε)` with both moments corrected for their bias (algorithm 1).
     pub fn step(&mut self, alphas: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
         let AdamConfig { beta_1, beta_2, epsilon, weight_decay } = self.config;
         let gradient = gradient + alphas.clone().mul_scalar(weight_decay);

@@ -19,8 +19,8 @@ pub struct Learner {
     pub running: TensorGroup,
     pub sgd: Sgd,
     pub adam: Adam,
-    /// Longest norm of the weights' gradient.
-    pub clip: f64,
+    /// Longest norm of the weights' gradient: a longer one is scaled down to it.
+    pub clip_norm: f64,
     /// What the auxiliary head's loss counts, where the network has one.
     pub auxiliary_weight: f64,
 }
@@ -31,6 +31,7 @@ pub struct LearnerConfig {
     pub mixing: Mixing,
     pub sgd: SgdConfig,
     pub adam: AdamConfig,
+    /// Longest norm of the weights' gradient.
     pub clip_norm: f64,
     /// Weight of the auxiliary head's loss; no matter where there is no such head.
     pub auxiliary_weight: f64,
@@ -46,9 +47,9 @@ pub struct Pass {
     pub logits: Tensor<2>,
     /// The auxiliary head's scores, where the network has one: `[batch, classes]`.
     pub auxiliary: Option<Tensor<2>>,
-    /// ∇_w, before clipping.
+    /// ∇_w, before clipping, as long as the weights.
     pub weight_gradient: Tensor<1>,
-    /// ∇_α
+    /// ∇_α, as long as the alphas.
     pub alpha_gradient: Tensor<1>,
     /// The running statistics after the pass.
     pub running: Tensor<1>,
@@ -67,7 +68,7 @@ impl Learner {
             mixing: config.mixing,
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
-            clip: config.clip_norm,
+            clip_norm: config.clip_norm,
             auxiliary_weight: config.auxiliary_weight,
             model,
         }

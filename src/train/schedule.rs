@@ -3,13 +3,11 @@
 /// How a learning rate falls from its first to its last value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
+    /// The first value throughout.
     Constant,
     /// `min + (max − min) · (1 + cos(π t)) / 2` (SGDR, arXiv 1608.03983, without restarts).
     /// `t` grows each epoch (DARTS), or each step (NAS-Bench-201's baselines).
-    Cosine {
-        minimum: f64,
-        by: By,
-    },
+    Cosine { minimum: f64, by: By },
 }
 
 /// When a schedule moves.

@@ -1,4 +1,4 @@
-//! Stochastic gradient descent with momentum, on one vector.
+//! Stochastic gradient descent with momentum (Sutskever et al., ICML 2013, for Nesterov's), on one vector.
 
 use burn::tensor::Tensor;
 
@@ -24,6 +24,7 @@ impl Sgd {
         Self { config, velocity: None }
     }
 
+    /// `None` before the first step.
     pub fn velocity(&self) -> Option<&Tensor<1>> {
         self.velocity.as_ref()
     }

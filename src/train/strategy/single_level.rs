@@ -16,7 +16,7 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     let pass = learner.pass(batch);
 
     // Only the weights' gradient is clipped: DARTS' clip covers the network's weights, and α is no part of them.
-    let (weight_gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip);
+    let (weight_gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
 
     let weights = learner.sgd.step(learner.weights.values(), weight_gradient, rates.weights);
     let alphas = learner.adam.step(learner.alphas.values(), pass.alpha_gradient, rates.alphas);
