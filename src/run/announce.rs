@@ -50,5 +50,7 @@ mod tests {
     fn a_sentence_holds_every_cause_once() {
         let error = StageError::from(StoreError::io("write", "x")(io::Error::other("cable cut")));
         assert_eq!(sentence(&error), "failed to write `x`: cable cut");
+        let error = StageError::Input { message: "no file `x`".to_owned(), hint: Some("fetch it".to_owned()) };
+        assert_eq!(sentence(&error), "no file `x`; fetch it");
     }
 }

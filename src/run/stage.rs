@@ -41,8 +41,8 @@ pub enum Resource {
 /// Why a stage did not finish. The kind decides the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The input is wrong or missing: exit code 3.
-    #[error("{message}")]
+    /// The input is wrong or missing: exit code 3. The hint, a way out, is said with it.
+    #[error("{message}{}", .hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}")))]
     Input { message: String, hint: Option<String> },
     /// The work itself failed: exit code 1.
     #[error("{message}")]
