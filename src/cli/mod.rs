@@ -1,7 +1,9 @@
 //! The command line: one file a command, one place where errors become exit codes.
 
 mod complaint;
+mod network;
 mod parity;
+mod predict;
 mod resolved;
 mod run;
 mod show;
@@ -47,6 +49,8 @@ enum Command {
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
     Parity(parity::ParityArguments),
+    /// Class scores of a trained network, from weights that this or another program saved
+    Predict(predict::PredictArguments),
 }
 
 /// Where results are kept.
@@ -74,6 +78,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),
+        Some(Command::Predict(predict)) => predict::run(&predict),
     };
     match result {
         Ok(code) => ExitCode::from(code),
