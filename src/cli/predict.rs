@@ -92,10 +92,7 @@ struct Images {
 fn images(arguments: &PredictArguments) -> Result<Images, Complaint> {
     let file = open(&arguments.input)?;
     let shown = arguments.input.display();
-    let (name, stored) = find(&file, arguments.tensor.as_deref()).map_err(|complaint| {
-        let known: Vec<String> = file.iter().take(8).map(|(name, _)| format!("`{name}`")).collect();
-        complaint.hint(format!("it has {}; name one with `--tensor`", known.join(", ")))
-    })?;
+    let (name, stored) = find(&file, arguments.tensor.as_deref())?;
     let Ok(shape @ [count, ..]) = <[usize; 4]>::try_from(stored.shape.as_slice()) else {
         let message = format!("tensor `{name}` of `{shown}` has shape {:?}", stored.shape);
         return Err(Complaint::input(message).hint("images are [N, channels, height, width]"));
@@ -113,7 +110,15 @@ fn images(arguments: &PredictArguments) -> Result<Images, Complaint> {
 fn find<'a>(file: &'a TensorFile, name: Option<&'a str>) -> Result<(&'a str, &'a StoredTensor), Complaint> {
     let names = name.map_or(vec!["x", "batch0.x"], |name| vec![name]);
     let found = names.iter().find_map(|name| Some((*name, file.find(name)?)));
-    found.ok_or_else(|| Complaint::input(format!("`{}` has no tensor `{}`", file.path.display(), names[0])))
+    found.ok_or_else(|| {
+        let four_sides = file.iter().filter(|(_, stored)| stored.shape.len() == 4);
+        let known: Vec<String> = four_sides.take(5).map(|(name, _)| format!("`{name}`")).collect();
+        let complaint = Complaint::input(format!("`{}` has no tensor `{}`", file.path.display(), names[0]));
+        match known.as_slice() {
+            [] => complaint.hint("images are one tensor [N, channels, height, width]"),
+            known => complaint.hint(format!("it has {}; name one with `--tensor`", known.join(", "))),
+        }
+    })
 }
 
 /// Class scores, image by image.

@@ -235,7 +235,7 @@ impl Description {
     }
 
     /// The skeletons of `space` that may be meant.
-    fn skeletons(&self, space: &Space) -> Vec<String> {
+    pub(super) fn skeletons(&self, space: &Space) -> Vec<String> {
         let all = || space.skeleton_names().map(str::to_owned);
         let chosen: Vec<String> = match &self.skeleton {
             Some(named) => return all().filter(|name| name == named).collect(),

@@ -14,15 +14,16 @@ const MOST_CELLS: usize = 40;
 /// ``the tensors fit with `--channels 4 --layers 5` ``, or nothing where no network near by fits.
 pub(super) fn suggestion(
     description: &Description,
-    candidates: &[Candidate],
     chosen: &Candidate,
     state: &State<'_>,
 ) -> Option<String> {
-    let others = candidates.iter().filter(|candidate| candidate.skeleton != chosen.skeleton);
-    for candidate in std::iter::once(chosen).chain(others) {
-        let Some(size) = fitting_size(description, candidate, state) else { continue };
+    let open = Description { skeleton: None, ..description.clone() };
+    let others = open.skeletons(&chosen.space).into_iter().filter(|name| *name != chosen.skeleton);
+    let others = others.map(|skeleton| Candidate { skeleton, ..chosen.clone() });
+    for candidate in std::iter::once(chosen.clone()).chain(others) {
+        let Some(size) = fitting_size(description, &candidate, state) else { continue };
         let sized = Description { size: Some(size), ..description.clone() };
-        let Some(fitting) = fitting_widths(&sized, candidate, state) else { continue };
+        let Some(fitting) = fitting_widths(&sized, &candidate, state) else { continue };
         let mut flags = Vec::new();
         if candidate.skeleton != chosen.skeleton {
             flags.push(format!("--skeleton {}", candidate.skeleton));

@@ -4,6 +4,7 @@ pub mod description;
 mod fit;
 pub mod golden;
 pub mod nas_bench;
+pub mod onnx;
 pub mod parity;
 pub mod state;
 pub mod tensor_file;

@@ -96,7 +96,7 @@ impl TrainedNetwork {
         let network = description.lower(candidate, classes, input, false).map_err(DescriptionError::from)?;
 
         let unfit = |error| {
-            let hint = fit::suggestion(&description, &candidates, candidate, &state);
+            let hint = fit::suggestion(&description, candidate, &state).or_else(|| elsewhere(&error));
             TrainedError::State { error, hint }
         };
         let learned = state::layout(&network, TensorRole::is_learned);
@@ -131,6 +131,12 @@ impl TrainedNetwork {
         let mixing = self.mixing.weights(&self.network.alphas, &self.alphas.views());
         model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
     }
+}
+
+/// Where to look when no network near by fits.
+fn elsewhere(error: &StateError) -> Option<String> {
+    let names = matches!(error, StateError::Missing { .. } | StateError::Stranger { .. });
+    names.then(|| "is it another genotype, or a network of another space?".to_owned())
 }
 
 /// The first candidate whose tensors the file has, each with a sketch of its network: widths and classes may be others.

@@ -12,6 +12,7 @@ mod supernet;
 mod tensor_group;
 
 pub use device::{DeviceError, DeviceName};
+pub(crate) use forward::EPSILON;
 pub use forward::{Forward, Mode};
 pub use initialise::{initial_alphas, initial_running, initial_weights};
 pub use mixing::Mixing;
