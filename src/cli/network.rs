@@ -20,8 +20,8 @@ pub(super) struct NetworkArguments {
     /// Search space by name or path; by default the first that reads the genotype
     #[arg(long, value_name = "SPACE")]
     space: Option<String>,
-    /// The cell: a genotype in any of its text forms, or a file that holds one
-    #[arg(long, value_name = "FILE|TEXT", conflicts_with = "supernet")]
+    /// The cell: a genotype in any of its text forms, a file that holds one, or the name of a published one
+    #[arg(long, value_name = "FILE|TEXT|NAME", conflicts_with = "supernet")]
     genotype: Option<String>,
     /// One of the space's networks; by default the first for trained cells whose tensor names the weights have
     #[arg(long, value_name = "NAME")]

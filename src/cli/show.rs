@@ -8,19 +8,19 @@ use crate::{
     },
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
-    space::{Build, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
+    space::{self, Build, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
     stages,
 };
 use clap::Args;
 use std::{
     io::{Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 #[derive(Args, Debug)]
 pub(super) struct ShowArguments {
-    /// A genotype in any of its text forms, a file that holds one, or `-` for standard input
+    /// A genotype in any of its text forms, a file that holds one, the name of a published one, or `-` for standard input
     #[arg(value_name = "GENOTYPE")]
     genotype: String,
     /// Search space by name or path; by default the first that knows the operations
@@ -71,9 +71,16 @@ pub(super) fn text(argument: &str) -> Result<String, Complaint> {
     if argument.contains(['|', '(', '{', '\n']) {
         return Ok(argument.to_owned());
     }
-    std::fs::read_to_string(argument).map_err(|error| {
-        Complaint::input(format!("failed to read `{argument}`: {error}"))
-            .hint("a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), or as a file that holds it")
+    // A published cell is known by its name too.
+    let path = match space::find_genotype(argument, Path::new("")) {
+        Ok(path) if !Path::new(argument).is_file() => path,
+        _ => PathBuf::from(argument),
+    };
+    std::fs::read_to_string(path).map_err(|error| {
+        Complaint::input(format!("failed to read `{argument}`: {error}")).hint(
+            "a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), as a file that holds it, or as the name of a \
+             published one (`darts_v2`)",
+        )
     })
 }
 

@@ -105,6 +105,13 @@ impl Images {
         self.labels.is_empty()
     }
 
+    /// Keeps the first `images`, all where there are fewer.
+    pub fn truncate(&mut self, images: usize) {
+        let image = self.pixels.len() / self.len().max(1);
+        self.labels.truncate(images);
+        self.pixels.truncate(image * self.labels.len());
+    }
+
     /// The images at `indices`, in that order; `image` is the number of pixels of one.
     pub(super) fn select(&self, indices: &[u32], image: usize) -> Self {
         let mut chosen = Self::default();

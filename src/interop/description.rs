@@ -4,7 +4,7 @@ use super::golden;
 use crate::{
     model::Mixing,
     space::{
-        self, Build, Genotype, GenotypeError, Space, SpaceError, SpaceFileError, SpaceNotFound,
+        self, Build, Genotype, GenotypeError, NotFound, Space, SpaceError, SpaceFileError,
         network::{FeatureMap, Network},
     },
 };
@@ -71,7 +71,7 @@ pub struct Candidate {
 #[derive(Debug, thiserror::Error)]
 pub enum DescriptionError {
     #[error(transparent)]
-    SpaceNotFound(#[from] SpaceNotFound),
+    NotFound(#[from] NotFound),
     #[error(transparent)]
     Space(#[from] SpaceFileError),
     #[error("found no search space")]
@@ -101,7 +101,7 @@ impl DescriptionError {
     /// The way out, where there is one to tell.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::SpaceNotFound(error) => error.hint.clone(),
+            Self::NotFound(error) => error.hint.clone(),
             Self::NoSpace => Some("run where `search_spaces/` is, or name a space with `--space`".to_owned()),
             Self::NoGenotype => Some(
                 "give the cell with `--genotype`, or `--supernet` for the network of all candidates".to_owned(),

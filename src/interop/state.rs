@@ -3,7 +3,7 @@
 use super::tensor_file::{Numbers, StoredTensor, TensorFile};
 use crate::{
     model::{Layout, TensorGroup},
-    space::network::{Network, TensorRole, TensorSpec},
+    space::network::{Network, TensorSpec},
 };
 use burn::tensor::Device;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -111,6 +111,19 @@ impl<'a> State<'a> {
         Ok(TensorGroup::from_host(layout.clone(), numbers, device))
     }
 
+    /// The network's weights and running statistics.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn groups(&self, network: &Network, device: &Device) -> Result<(TensorGroup, TensorGroup), StateError> {
+        let group = |learned: bool| {
+            let specs = network.tensors().into_iter().filter(|spec| spec.role.is_learned() == learned);
+            let layout = Layout::new(specs.map(|spec| (spec.name, spec.shape)));
+            self.fill(&Arc::new(layout), device)
+        };
+        Ok((group(true)?, group(false)?))
+    }
+
     /// Refuses tensors that none of `networks` has: they tell of another network than was built.
     ///
     /// With `Strangers::OfTheNetwork` only names count that begin as the network's do (`cells.`, `stem.`): what else lies
@@ -151,13 +164,7 @@ pub enum Strangers {
     OfTheNetwork,
 }
 
-/// The layout of the network's tensors of some roles.
-pub fn layout(network: &Network, belongs: fn(TensorRole) -> bool) -> Arc<Layout> {
-    let specs = network.tensors().into_iter().filter(|spec| belongs(spec.role));
-    Arc::new(Layout::new(specs.map(|spec| (spec.name, spec.shape))))
-}
-
-/// The layout of its alpha tables.
+/// The layout of a network's alpha tables.
 pub fn alpha_layout(network: &Network) -> Arc<Layout> {
     let tables = network.alphas.iter().map(|table| (table.label.clone(), vec![table.rows(), table.columns()]));
     Arc::new(Layout::new(tables))

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     kernels::Kernels,
     model::{Mixing, Mode, Model, TensorGroup},
-    space::network::{Chain, FeatureMap, LayerKind, Network, TensorRole},
+    space::network::{Chain, FeatureMap, LayerKind, Network},
 };
 use burn::tensor::{Device, Tensor};
 use std::path::{Path, PathBuf};
@@ -99,16 +99,14 @@ impl TrainedNetwork {
             let hint = fit::suggestion(&description, candidate, &state).or_else(|| elsewhere(&error));
             TrainedError::State { error, hint }
         };
-        let learned = state::layout(&network, TensorRole::is_learned);
-        let observed = state::layout(&network, |role| !role.is_learned());
         let groups = || {
-            let (weights, running) = (state.fill(&learned, device)?, state.fill(&observed, device)?);
+            let groups = state.groups(&network, device)?;
             // A second head is for training alone. Where it cannot be built for these images its names are not known,
             // and are those of another part of the network than any that is checked.
             let auxiliary = description.lower(candidate, classes, input, true).ok();
             let networks: Vec<&Network> = [Some(&network), auxiliary.as_ref()].into_iter().flatten().collect();
             state.check_strangers(&networks, Strangers::OfTheNetwork)?;
-            Ok((weights, running))
+            Ok(groups)
         };
         let (weights_group, running) = groups().map_err(unfit)?;
         let layout = state::alpha_layout(&network);

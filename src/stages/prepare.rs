@@ -1,6 +1,6 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
-use super::Site;
+use super::{Site, hyperparameters::optional_count};
 use crate::{
     config::{Fields, Node, Value},
     data::{Cifar100Labels, Located, Normalise, Source, SplitRule, Synthetic},
@@ -14,6 +14,14 @@ struct Prepare {
     located: Located,
     normalise: Normalise,
     split: SplitRule,
+    /// Only the first so many images of each part.
+    limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+struct Limits {
+    train_images: Option<usize>,
+    test_images: Option<usize>,
 }
 
 const SEED: &str = "a whole number from 0";
@@ -52,12 +60,16 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(PathBuf::from) };
     let normalise = normalise(&mut keys, &source);
     let split = split(&mut keys);
+    let limits = Limits {
+        train_images: optional_count(&mut keys, "train_images"),
+        test_images: optional_count(&mut keys, "test_images"),
+    };
     keys.close();
     // A path may also be beside the pipeline, as the digits that ship are.
     let beside = path.as_ref().and_then(|path| std::path::absolute(site.folder.join(path)).ok());
     let beside = beside.filter(|path| path.exists());
     match source.locate(site.data_root, beside.or(path).as_deref()) {
-        Ok(located) => Some(Box::new(Prepare { source, located, normalise, split })),
+        Ok(located) => Some(Box::new(Prepare { source, located, normalise, split, limits })),
         Err(error) => {
             let text = sentence(&error);
             match error.hint() {
@@ -136,7 +148,7 @@ fn numbers(keys: &mut Fields<'_>, key: &'static str) -> Vec<f32> {
 
 impl Stage for Prepare {
     fn params(&self) -> Json {
-        json!({"source": self.source, "normalise": self.normalise, "split": self.split})
+        json!({"source": self.source, "normalise": self.normalise, "split": self.split, "limits": self.limits})
     }
 
     fn resources(&self) -> Vec<(String, Resource)> {
@@ -145,7 +157,10 @@ impl Stage for Prepare {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let raw = self.located.read()?;
+        let mut raw = self.located.read()?;
+        for (images, limit) in [(&mut raw.train, self.limits.train_images), (&mut raw.test, self.limits.test_images)] {
+            images.truncate(limit.unwrap_or(images.len()));
+        }
         let dataset = raw.finish(&self.normalise, &self.split)?;
         context.publish("dataset", |writer| dataset.write(writer))?;
         let [channels, height, width] = dataset.shape;

@@ -1,5 +1,8 @@
 //! What a report says of each kind of stage.
 
+mod evaluation;
+mod trained;
+
 use super::artifacts;
 use crate::{
     report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
@@ -23,7 +26,9 @@ pub(super) fn sections(inputs: &[Input]) -> Result<Vec<Section>, StageError> {
             match kind {
                 "prepare" => Ok(data(&members)),
                 "search" => search(&members),
-                "derive" => genotypes(&members),
+                "derive" | "genotype" => genotypes(&members),
+                "retrain" | "transfer" => trained::section(kind, &members),
+                "evaluate" => evaluation::section(&members),
                 "benchmark" => benchmark(&members),
                 other => Ok(figures(other, &members)),
             }
@@ -122,12 +127,13 @@ fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
                 },
                 svg: cell_drawing::draw(&drawn).map_err(failed)?,
                 text: Some(cell_drawing::write(&drawn).map_err(failed)?),
-                caption: format!("{}, found by `{}`", drawn.title, member.member),
+                caption: format!("{} of `{}`", drawn.title, member.member),
             }));
         }
         blocks.extend(texts(&genotype, &space, members.len() == 1));
     }
-    Ok(Section::new("Genotype", blocks))
+    let found = if members.iter().all(|member| member.kind == "derive") { "Genotype" } else { "Published genotype" };
+    Ok(Section::new(found, blocks))
 }
 
 /// A genotype in all its text forms; among many, in the one that is customary for its space.

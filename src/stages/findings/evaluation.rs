@@ -1,0 +1,141 @@
+//! Trained networks on their test set.
+
+use crate::{
+    report::{Block, Cell, Column, Proportion, Section, Summary, Table},
+    run::{Input, StageError},
+    stages::artifacts,
+};
+
+/// With more classes than this only those that go worst are listed.
+const LISTED_CLASSES: usize = 20;
+
+/// The `evaluation` output of a stage.
+#[derive(serde::Deserialize)]
+struct Evaluation {
+    images: usize,
+    correct: usize,
+    top5_percent: Option<f64>,
+    classes: Vec<ClassScore>,
+    parameters: u64,
+    multiply_adds: u64,
+}
+
+#[derive(serde::Deserialize)]
+struct ClassScore {
+    class: String,
+    images: usize,
+    correct: usize,
+}
+
+pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
+    let read =
+        |member: &&Input| Ok((member.stage.clone(), member.member.clone(), artifacts::json(member, "evaluation")?));
+    let all: Vec<(String, String, Evaluation)> = members.iter().map(read).collect::<Result<_, StageError>>()?;
+    let mut blocks = vec![Block::Table(accuracies(&all))];
+    let mut stages: Vec<&str> = all.iter().map(|(stage, ..)| stage.as_str()).collect();
+    stages.dedup();
+    for stage in stages {
+        let of_stage: Vec<&(String, String, Evaluation)> = all.iter().filter(|(of, ..)| of == stage).collect();
+        blocks.extend(together(stage, &of_stage).map(Block::Text));
+        blocks.extend(by_class(stage, &of_stage).map(Block::Table));
+    }
+    Ok(Section::new("Evaluation", blocks))
+}
+
+/// A row a network.
+fn accuracies(all: &[(String, String, Evaluation)]) -> Table {
+    let has_top5 = all.iter().any(|(.., evaluation)| evaluation.top5_percent.is_some());
+    let mut columns = vec![
+        Column::text("network"),
+        Column::number("test images"),
+        Column::number("top-1").unit("%"),
+        Column::text("95 % interval"),
+        Column::number("error").unit("%"),
+    ];
+    if has_top5 {
+        columns.push(Column::number("top-5").unit("%"));
+    }
+    columns.push(Column::number("parameters").unit("M"));
+    columns.push(Column::number("multiply-adds").unit("M"));
+    let mut table = Table::new(
+        "Trained networks on the full test set. The interval is Wilson's and is about the number of test images alone: another seed \
+         may land outside. Parameters and multiply-adds are without the auxiliary head; multiply-adds are of convolutions and the \
+         classifier.",
+        columns,
+    );
+    for (_, member, evaluation) in all {
+        let share = Proportion::new(evaluation.correct, evaluation.images);
+        let (low, high) = share.interval();
+        let mut row = vec![
+            Cell::Text(member.clone()),
+            Cell::count(evaluation.images),
+            Cell::number(share.percent(), 2),
+            Cell::Text(format!("{low:.2} to {high:.2}")),
+            Cell::number(100.0 - share.percent(), 2),
+        ];
+        if has_top5 {
+            row.push(Cell::known(evaluation.top5_percent, 2));
+        }
+        row.push(Cell::number(evaluation.parameters as f64 / 1e6, 3));
+        row.push(Cell::number(evaluation.multiply_adds as f64 / 1e6, 1));
+        table.push(row);
+    }
+    table
+}
+
+/// What several networks of one stage say together: mean and spread, and the best apart from them.
+fn together(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<String> {
+    let percent = |evaluation: &Evaluation| Proportion::new(evaluation.correct, evaluation.images).percent();
+    let values: Vec<f64> = of.iter().map(|(.., evaluation)| percent(evaluation)).collect();
+    let summary = Summary::of(&values).filter(|summary| summary.n > 1)?;
+    let (_, best, evaluation) = of.iter().max_by(|a, b| percent(&a.2).total_cmp(&percent(&b.2)))?;
+    Some(format!(
+        "`{stage}` over {} trainings: top-1 {} %. The best of them, chosen by the test set itself and so no estimate: {:.2} % (`{best}`).",
+        summary.n,
+        summary.shown(2),
+        percent(evaluation)
+    ))
+}
+
+/// Accuracy by class, the images of all trainings of a stage together.
+fn by_class(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<Table> {
+    let (_, _, first) = of.first()?;
+    let mut classes: Vec<(&str, Proportion)> = first
+        .classes
+        .iter()
+        .enumerate()
+        .map(|(at, class)| {
+            let same = of.iter().filter_map(|(.., evaluation)| evaluation.classes.get(at));
+            let (correct, images) =
+                same.fold((0, 0), |(correct, images), class| (correct + class.correct, images + class.images));
+            (class.class.as_str(), Proportion::new(correct, images))
+        })
+        .collect();
+    let few = classes.len() <= LISTED_CLASSES;
+    if !few {
+        classes.sort_by(|(_, a), (_, b)| a.percent().total_cmp(&b.percent()));
+        classes.truncate(LISTED_CLASSES);
+    }
+    let title = match (few, of.len()) {
+        (true, 1) => format!("`{stage}` by class"),
+        (true, trainings) => format!("`{stage}` by class, the predictions of {trainings} trainings together"),
+        (false, _) => format!("`{stage}`: the {LISTED_CLASSES} of {} classes that go worst", first.classes.len()),
+    };
+    let columns = vec![
+        Column::text("class"),
+        Column::number("images"),
+        Column::number("accuracy").unit("%"),
+        Column::text("95 % interval"),
+    ];
+    let mut table = Table::new(title, columns);
+    for (name, share) in classes {
+        let (low, high) = share.interval();
+        table.push([
+            Cell::Text(name.to_owned()),
+            Cell::count(share.of),
+            Cell::number(share.percent(), 1),
+            Cell::Text(format!("{low:.1} to {high:.1}")),
+        ]);
+    }
+    Some(table)
+}

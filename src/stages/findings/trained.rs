@@ -1,0 +1,57 @@
+//! Discrete networks while they trained.
+
+use super::chart;
+use crate::{
+    report::{Block, Cell, Column, Section, Series, Table},
+    run::{Input, StageError},
+    stages::artifacts,
+};
+use serde_json::Value as Json;
+
+/// The sets that a training may watch, with what a report calls them.
+const WATCHED: [(&str, &str); 2] = [("test", "test"), ("held_out", "held out")];
+
+pub(super) fn section(kind: &str, members: &[&Input]) -> Result<Section, StageError> {
+    let mut table = Table::new(
+        "After the last epoch, which is the result: no epoch is chosen by what it scores.",
+        vec![
+            Column::text("training"),
+            Column::number("epochs"),
+            Column::number("steps"),
+            Column::number("train loss"),
+            Column::number("train").unit("%"),
+            Column::number("watched").unit("%"),
+            Column::number("time").unit("s"),
+        ],
+    );
+    let (mut accuracy, mut loss) = (Vec::new(), Vec::new());
+    for member in members {
+        let metric = |name: &str| member.metrics.get(name).copied();
+        let watched = WATCHED.iter().find_map(|(key, _)| metric(&format!("{key}_accuracy_percent")));
+        table.push([
+            Cell::Text(member.member.clone()),
+            Cell::known(metric("epochs"), 0),
+            Cell::known(metric("steps"), 0),
+            Cell::known(metric("train_loss"), 3),
+            Cell::known(metric("train_accuracy_percent"), 2),
+            Cell::known(watched, 2),
+            Cell::number(member.wall_seconds, 1),
+        ]);
+        let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
+        let series = |name: &str, key: String| Series {
+            name: format!("{}, {name}", member.member),
+            points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[&key].as_f64()?))).collect(),
+        };
+        accuracy.push(series("fitted", "train_accuracy_percent".to_owned()));
+        loss.push(series("fitted", "train_loss".to_owned()));
+        for (key, name) in WATCHED {
+            accuracy.push(series(name, format!("{key}_accuracy_percent")));
+            loss.push(series(name, format!("{key}_loss")));
+        }
+    }
+    let title = if kind == "transfer" { "Transfer" } else { "Retraining" };
+    let mut blocks = vec![Block::Table(table)];
+    blocks.extend(chart(&format!("{kind} accuracy"), "accuracy (%)", accuracy));
+    blocks.extend(chart(&format!("{kind} loss"), "loss", loss));
+    Ok(Section::new(title, blocks))
+}
