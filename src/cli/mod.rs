@@ -1,12 +1,14 @@
 //! The command line: one file a command, one place where errors become exit codes.
 
 mod complaint;
+mod export;
 mod network;
 mod parity;
 mod predict;
 mod resolved;
 mod run;
 mod show;
+mod stage_result;
 
 pub use complaint::{Complaint, ExitClass};
 
@@ -51,6 +53,8 @@ enum Command {
     Parity(parity::ParityArguments),
     /// Class scores of a trained network, from weights that this or another program saved
     Predict(predict::PredictArguments),
+    /// Write a cell or a trained network as a file for other programs
+    Export(export::ExportArguments),
 }
 
 /// Where results are kept.
@@ -79,6 +83,7 @@ pub fn main() -> ExitCode {
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),
         Some(Command::Predict(predict)) => predict::run(&predict),
+        Some(Command::Export(export)) => export::run(&export),
     };
     match result {
         Ok(code) => ExitCode::from(code),

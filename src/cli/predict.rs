@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let images = images(arguments)?;
     let [_, input @ ..] = images.shape;
     let of_file = Description::of_metadata(&file.metadata);
-    let network = arguments.network.assemble(of_file, &file, Some(input), &device)?;
+    let network = arguments.network.assemble(of_file, &file, None, Some(input), &device)?;
 
     let logits = evaluate(&network, &images, usize::from(arguments.batch), arguments.kernels.into(), &device);
     let shape = [images.shape[0], network.network.classes];
