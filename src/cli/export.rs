@@ -3,6 +3,7 @@
 use super::{
     Complaint, ExitClass, StoreArguments,
     network::{NetworkArguments, open, undescribed},
+    output,
     stage_result::StageResult,
 };
 use crate::{
@@ -14,10 +15,9 @@ use crate::{
         weights,
     },
     space::GenotypeText,
-    store::write_atomically,
 };
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -38,7 +38,7 @@ An ONNX file holds the network in evaluation mode without its auxiliary head: in
 output `logits` [N, classes], operator set 17.";
 
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group(ArgGroup::new("subject").required(true).args(["result", "weights"])))]
 pub(super) struct ExportArguments {
     /// A stage's newest result as PIPELINE/STAGE, or the first digits of a result's key
     #[arg(value_name = "PIPELINE/STAGE|KEY")]
@@ -61,7 +61,7 @@ pub(super) struct ExportArguments {
     #[command(flatten)]
     store: StoreArguments,
     /// Weights to export instead of a result's: safetensors, or what PyTorch saved (`.pt`, `.pth`)
-    #[arg(long, value_name = "FILE", conflicts_with = "result", required_unless_present = "result")]
+    #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkArguments,
@@ -105,28 +105,30 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<u8, Complaint> {
         Format::Safetensors => (weights::described(&trained(&subject, arguments)?), "safetensors"),
         Format::Onnx => (onnx(&subject, arguments)?, "onnx"),
     };
-    let output = match &arguments.output {
-        Some(output) if output.as_os_str() == "-" => {
-            return match std::io::stdout().lock().write_all(&bytes) {
-                // A reader that went away has seen enough.
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Err(Complaint::new(ExitClass::Failed, format!("failed to write to standard output: {error}")))
-                }
-                _ => Ok(0),
-            };
-        }
-        Some(output) => output.clone(),
+    let path = match &arguments.output {
+        Some(path) if path.as_os_str() == "-" => return print(&bytes),
+        Some(path) => path.clone(),
         None => PathBuf::from(format!("{}.{extension}", file_name(&subject.name))),
     };
-    if !arguments.force && output.exists() {
-        return Err(Complaint::input(format!("`{}` is there already", output.display()))
+    output::check(&path)?;
+    if !arguments.force && path.exists() {
+        return Err(Complaint::input(format!("`{}` is there already", path.display()))
             .hint("replace it with `--force`, or name another file with `--output`"));
     }
-    write_atomically(&output, |writer| writer.write_all(&bytes))
-        .map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
+    output::write(&path, &bytes)?;
     // A reader that went away has seen enough.
-    let _ = writeln!(std::io::stdout().lock(), "{}", output.display());
+    let _ = writeln!(std::io::stdout().lock(), "{}", path.display());
     Ok(0)
+}
+
+fn print(bytes: &[u8]) -> Result<u8, Complaint> {
+    match std::io::stdout().lock().write_all(bytes) {
+        // A reader that went away has seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Complaint::new(ExitClass::Failed, format!("failed to write to standard output: {error}")))
+        }
+        _ => Ok(0),
+    }
 }
 
 /// The result that is named, or the file of weights as if a stage had made it.
@@ -200,8 +202,12 @@ fn shown(subject: &StageResult) -> String {
     }
 }
 
-/// A name as a file's: what could leave the folder or trouble a shell becomes `_`.
+/// A name as a file's, `cifar10/network` as `cifar10-network`; what could trouble a shell becomes `_`.
 fn file_name(name: &str) -> String {
-    let fit = |c: char| if c.is_alphanumeric() || "-_.=[],".contains(c) { c } else { '_' };
+    let fit = |c: char| match c {
+        '/' => '-',
+        c if c.is_alphanumeric() || "-_.=,".contains(c) => c,
+        _ => '_',
+    };
     name.chars().map(fit).collect::<String>().trim_start_matches('.').to_owned()
 }

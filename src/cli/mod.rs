@@ -3,6 +3,7 @@
 mod complaint;
 mod export;
 mod network;
+mod output;
 mod parity;
 mod predict;
 mod resolved;

@@ -17,7 +17,7 @@ const FEW: usize = 8;
 
 /// What a stage published, read back.
 pub(super) struct StageResult {
-    /// A name for files: `cifar10-network`, or the first digits of the key.
+    /// As it was named.
     pub name: String,
     /// `retrain`
     pub kind: String,
@@ -88,7 +88,7 @@ impl StageResult {
         };
         let weights = path("weights")?.map(|path| open(&path)).transpose()?;
         Ok(Self {
-            name: word.replace('/', "-"),
+            name: word.to_owned(),
             kind: record.manifest["kind"].as_str().unwrap_or_default().to_owned(),
             description: published.or(network),
             weights,
@@ -129,12 +129,21 @@ fn by_digits(store: &Store, digits: &str) -> Result<Option<String>, Complaint> {
 fn unknown(store: &Store, word: &str) -> Complaint {
     let complaint = Complaint::input(format!("the store `{}` has no result `{word}`", store.root().display()));
     let known = store.remembered().unwrap_or_default();
-    match nearest(word, known.iter().map(String::as_str)) {
-        Some(near) => complaint.hint(format!("did you mean `{near}`?")),
-        None if known.is_empty() => complaint.hint("it holds no finished stage yet"),
+    if known.is_empty() {
+        return complaint.hint("it holds no finished stage yet");
+    }
+    // Stages of that pipeline, where there are any: what is common to all names must not count as likeness.
+    let pipeline = word.split_once('/').map_or(String::new(), |(pipeline, _)| format!("{pipeline}/"));
+    let stages: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(&pipeline)).collect();
+    let (prefix, names) = match stages.as_slice() {
+        [] => ("", known.iter().map(String::as_str).collect()),
+        _ => (pipeline.as_str(), stages),
+    };
+    match nearest(word.strip_prefix(prefix).unwrap_or(word), names.iter().copied()) {
+        Some(near) => complaint.hint(format!("did you mean `{prefix}{near}`?")),
         None => {
-            let few: Vec<String> = known.iter().take(FEW).map(|name| format!("`{name}`")).collect();
-            let more = if known.len() > FEW { ", …" } else { "" };
+            let few: Vec<String> = names.iter().take(FEW).map(|name| format!("`{prefix}{name}`")).collect();
+            let more = if names.len() > FEW { ", …" } else { "" };
             complaint.hint(format!("name a result as PIPELINE/STAGE: there are {}{more}", few.join(", ")))
         }
     }
