@@ -3,5 +3,6 @@
 mod cache;
 mod complaints;
 mod resume;
+mod retrain;
 mod scratch;
 mod search;
