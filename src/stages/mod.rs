@@ -6,6 +6,7 @@ mod derive;
 mod export;
 mod findings;
 mod hyperparameters;
+mod image_folder;
 mod prepare;
 mod report;
 mod search;

@@ -12,7 +12,7 @@ use crate::{
     train::{self, CheckpointError, Ended, Learner, LearnerConfig, Schedule, SearchConfig, SearchError},
 };
 use serde_json::{Value as Json, json};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 struct Search {
     space: Space,
@@ -20,6 +20,7 @@ struct Search {
     space_text: String,
     device: DeviceName,
     kernels: Kernels,
+    data_roots: Vec<PathBuf>,
     settings: Settings,
 }
 
@@ -70,7 +71,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     };
     let (channels, size) = (channels.unwrap_or(defaults.channels), size.unwrap_or(defaults.size));
     let settings = Settings { skeleton, channels, size, batch, images, seed, augment, learner, search };
-    Some(Box::new(Search { space, space_text, device: device?, kernels, settings }))
+    Some(Box::new(Search { space, space_text, device: device?, kernels, data_roots: site.data_roots(), settings }))
 }
 
 impl Stage for Search {
@@ -122,7 +123,7 @@ impl Stage for Search {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let dataset = Arc::new(artifacts::dataset(context.input("data")?)?);
+        let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
         let task = self.task(&dataset, device.clone())?;
         let model = Model { network: self.network(&dataset)?, kernels: self.kernels };

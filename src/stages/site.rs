@@ -5,7 +5,7 @@ use crate::{
     model::DeviceName,
     space::{self, Space},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a stage kind knows besides the stage's keys.
 pub struct Site<'a> {
@@ -18,6 +18,12 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// Where a path to data may lie: beside the pipeline, as what ships does, then where data sets lie.
+    pub(super) fn data_roots(&self) -> Vec<PathBuf> {
+        let beside = std::path::absolute(self.folder).unwrap_or_else(|_| self.folder.to_owned());
+        vec![beside, self.data_root.to_owned()]
+    }
+
     /// The space that the key `space` names, read and checked, with its text.
     pub(super) fn space(&self, fields: &mut Fields<'_>) -> Option<(Space, String)> {
         let name = fields.required_text("space");

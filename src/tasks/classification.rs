@@ -72,13 +72,17 @@ impl Classification {
         self.fit.steps_per_epoch()
     }
 
-    /// The batches of `epoch` from `step` on.
-    pub fn batches(&self, epoch: usize, step: usize) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
+    /// The batches of `epoch` from `step` on; after an error, nothing more.
+    pub fn batches(
+        &self,
+        epoch: usize,
+        step: usize,
+    ) -> Result<impl Iterator<Item = Result<Batch, TaskError>> + '_, TaskError> {
         self.stream(&self.fit, epoch, step)
     }
 
     /// The images that are watched but not fitted, in order, without augmentation.
-    pub fn held_out(&self) -> Result<Option<impl Iterator<Item = Batch> + '_>, TaskError> {
+    pub fn held_out(&self) -> Result<Option<impl Iterator<Item = Result<Batch, TaskError>> + '_>, TaskError> {
         self.held_out.as_ref().map(|loader| self.stream(loader, 0, 0)).transpose()
     }
 
@@ -100,11 +104,11 @@ impl Classification {
         loader: &Arc<Loader>,
         epoch: usize,
         step: usize,
-    ) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
+    ) -> Result<impl Iterator<Item = Result<Batch, TaskError>> + '_, TaskError> {
         let rest = loader.steps_per_epoch().saturating_sub(step);
         // A loader goes on into the next epoch; asked for nothing it need not start.
         let batches = if rest > 0 { Some(loader.from(epoch, step)?) } else { None };
-        Ok(batches.into_iter().flatten().take(rest).map(|batch| self.upload(batch)))
+        Ok(batches.into_iter().flatten().take(rest).map(|batch| Ok(self.upload(batch?))))
     }
 
     fn upload(&self, batch: data::Batch) -> Batch {

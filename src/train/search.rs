@@ -159,6 +159,7 @@ impl<'a> Search<'a> {
     fn fit(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, SearchError> {
         let (epoch, steps, task) = (self.progress.epoch, self.task.steps(), self.task);
         for batch in task.batches(epoch, self.progress.step)? {
+            let batch = batch?;
             let step = self.progress.step;
             let rates = Rates { weights: self.rate(step), alphas: self.config.alpha_rate };
             let StepOutcome { loss, logits, .. } = single_level::step(&mut self.learner, &batch, rates);
@@ -190,6 +191,7 @@ impl<'a> Search<'a> {
             Some(batches) => {
                 let mut score = Score::default();
                 for batch in batches {
+                    let batch = batch?;
                     if observer.stop_requested() {
                         return Ok(None);
                     }
@@ -339,7 +341,7 @@ mod tests {
                 for (step, batch) in tiny::task().batches(epoch, 0).unwrap().enumerate() {
                     let progress = (epoch as f64 + step as f64 * within) / 2.0;
                     let weights = 0.01 + 0.5 * 0.19 * (1.0 + (std::f64::consts::PI * progress).cos());
-                    single_level::step(&mut learner, &batch, Rates { weights, alphas: 0.05 });
+                    single_level::step(&mut learner, &batch.unwrap(), Rates { weights, alphas: 0.05 });
                 }
             }
             let near = |a: &u32, b: &u32| (f32::from_bits(*a) - f32::from_bits(*b)).abs() < 1e-6;
