@@ -30,6 +30,20 @@ pub enum DataError {
     Line { path: PathBuf, line: u64, expected: &'static str, found: String },
     #[error("`{}` holds no images", path.display())]
     Empty { path: PathBuf },
+    #[error("found no folder `{}`: there is none of {}", folder.display(), quoted_paths(looked))]
+    NoFolder { folder: PathBuf, looked: Vec<PathBuf> },
+    #[error("`{}` holds no folder with a JPEG or PNG in it", folder.display())]
+    NoClasses { folder: PathBuf },
+    #[error("class folder `{}` holds no JPEG or PNG{}", folder.display(), if *broken > 0 { " that can be decoded" } else { "" })]
+    EmptyClass { folder: PathBuf, broken: usize },
+    #[error("`{}` has no class folder `{class}`, though `{}` has", has_not.display(), has.display())]
+    StrangeClass { class: String, has: PathBuf, has_not: PathBuf },
+    #[error("the name `{}` is not UTF-8", path.display())]
+    Name { path: PathBuf },
+    #[error("`{}` cannot be decoded: {why}", path.display())]
+    Picture { path: PathBuf, why: String },
+    #[error("`{}` no longer has the {listed} bytes that it had when it was listed", path.display())]
+    Changed { path: PathBuf, listed: u64 },
     #[error("`{}` is no packed data set", path.display())]
     NotPacked { path: PathBuf },
     #[error("`{}` is a packed data set of format version {found}, this program reads version {known}", path.display())]
@@ -54,6 +68,12 @@ impl DataError {
                 Some("the file may be cut short or of another layout: unpack the official archive again")
             }
             Self::Version { .. } | Self::Damaged { .. } => Some("prepare the data again"),
+            Self::NoFolder { .. } => Some("`--set data.root=FOLDER` or DARTS_RUN_DATA names the folder around it"),
+            Self::NoClasses { .. } | Self::EmptyClass { .. } => {
+                Some("the images of each class lie in a folder of its own")
+            }
+            Self::Name { .. } => Some("rename the file"),
+            Self::Changed { .. } => Some("touch its folder, so that the folder is listed again, and run again"),
             _ => None,
         }
     }

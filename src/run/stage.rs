@@ -34,6 +34,9 @@ pub trait Stage: Send + Sync {
 pub enum Resource {
     /// A file, or a folder (all files below it): hashed once, then remembered by path, size, mtime and inode.
     Path(PathBuf),
+    /// A folder, by the names and sizes of the files below it, for what is too large to hash: a change that keeps a file's
+    /// size is not noticed. Looked at again where a folder below it was changed (an entry added, removed or renamed).
+    Listing(PathBuf),
     /// Content that is already in memory, by its digest.
     Content(Digest),
 }

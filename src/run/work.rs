@@ -34,6 +34,9 @@ impl Run<'_> {
                 Resource::Path(path) => {
                     self.store.digest_path(&path).map_err(|error| StageError::input(sentence(&error)))?
                 }
+                Resource::Listing(path) => {
+                    self.store.digest_listing(&path).map_err(|error| StageError::input(sentence(&error)))?
+                }
             };
             resources.insert(name, digest);
         }

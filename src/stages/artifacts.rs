@@ -10,11 +10,15 @@ use crate::{
     },
 };
 use serde_json::Value as Json;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-/// The packed data set of a `prepare` stage.
-pub(super) fn dataset(prepared: &Input) -> Result<Dataset, StageError> {
-    Ok(Dataset::read(prepared.output("dataset")?)?)
+/// The packed data set of a `prepare` stage; `roots` are the reading stage's [`Site::data_roots`](super::Site), in one of
+/// which picture files lie.
+pub(super) fn dataset(prepared: &Input, roots: &[PathBuf]) -> Result<Dataset, StageError> {
+    Ok(Dataset::read(prepared.output("dataset")?)?.rooted(roots)?)
 }
 
 /// The space that a stage searched or derived from.

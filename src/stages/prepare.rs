@@ -1,9 +1,9 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
-use super::{Site, hyperparameters::optional_count};
+use super::{Site, hyperparameters::optional_count, image_folder};
 use crate::{
     config::{Fields, Node, Value},
-    data::{Cifar100Labels, Located, Normalise, Source, SplitRule, Synthetic},
+    data::{Cifar100Labels, Dataset, Located, Normalise, Source, SplitRule, Synthetic},
     run::{Context, Resource, Stage, StageError, sentence},
 };
 use serde_json::{Value as Json, json};
@@ -24,12 +24,12 @@ struct Limits {
     test_images: Option<usize>,
 }
 
-const SEED: &str = "a whole number from 0";
-const FRACTION: &str = "a number above 0 and below 1";
+pub(super) const SEED: &str = "a whole number from 0";
+pub(super) const FRACTION: &str = "a number above 0 and below 1";
 
 /// `prepare: {cifar10: {…}}`: the one key is the data set.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let names = ["cifar10", "cifar100", "digits", "synthetic"];
+    let names = ["cifar10", "cifar100", "digits", "image_folder", "synthetic"];
     let mut chosen: Vec<(&str, Option<&Node>)> = Vec::new();
     for name in names {
         if fields.has(name) {
@@ -38,11 +38,14 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     }
     let [(name, node)] = chosen.as_slice() else {
         let place = fields.origin().clone();
-        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits` and `synthetic`";
+        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits`, `image_folder` and `synthetic`";
         fields.problems().add_with_hint(&place, "a `prepare` stage names one data set", hint);
         return None;
     };
     let nothing = Node::empty_map();
+    if *name == "image_folder" {
+        return image_folder::read(node.unwrap_or(&nothing), fields, site);
+    }
     let place = fields.origin_of(name).clone();
     let mut keys = Fields::open(node.unwrap_or(&nothing), format!("data set `{name}`"), fields.problems());
     let source = match *name {
@@ -58,8 +61,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         _ => Source::Synthetic(synthetic(&mut keys)),
     };
     let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(PathBuf::from) };
-    let normalise = normalise(&mut keys, &source);
-    let split = split(&mut keys);
+    let normalise = normalise(&mut keys, source.default_normalise());
+    let split = split(&mut keys, SplitRule::Halves);
     let limits = Limits {
         train_images: optional_count(&mut keys, "train_images"),
         test_images: optional_count(&mut keys, "test_images"),
@@ -96,10 +99,10 @@ fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
 }
 
 /// `split: halves | all | {fraction: 0.5} | {shuffled: {fraction: 0.5, seed: 0}}`; DARTS halves.
-fn split(keys: &mut Fields<'_>) -> SplitRule {
-    let Some(node) = keys.node("split") else { return SplitRule::Halves };
+pub(super) fn split(keys: &mut Fields<'_>, default: SplitRule) -> SplitRule {
+    let Some(node) = keys.node("split") else { return default };
     if matches!(node.value, Value::Text(_)) {
-        return keys.choice("split", SplitRule::Halves, &[("halves", SplitRule::Halves), ("all", SplitRule::All)]);
+        return keys.choice("split", default, &[("halves", SplitRule::Halves), ("all", SplitRule::All)]);
     }
     let mut rule = Fields::open(node, "`split`", keys.problems());
     let split = match rule.node("shuffled") {
@@ -117,8 +120,7 @@ fn split(keys: &mut Fields<'_>) -> SplitRule {
 }
 
 /// `normalise: measured | cifar10_darts | … | {mean: […], std: […]}`; the default is the data set's published one.
-fn normalise(keys: &mut Fields<'_>, source: &Source) -> Normalise {
-    let default = source.default_normalise();
+pub(super) fn normalise(keys: &mut Fields<'_>, default: Normalise) -> Normalise {
     let Some(node) = keys.node("normalise") else { return default };
     if let Value::Map(_) = node.value {
         let mut given = Fields::open(node, "`normalise`", keys.problems());
@@ -162,27 +164,32 @@ impl Stage for Prepare {
             images.truncate(limit.unwrap_or(images.len()));
         }
         let dataset = raw.finish(&self.normalise, &self.split)?;
-        context.publish("dataset", |writer| dataset.write(writer))?;
-        let [channels, height, width] = dataset.shape;
-        let counts = [
-            ("train_images", dataset.train.len()),
-            ("test_images", dataset.test.len()),
-            ("classes", dataset.classes.len()),
-            ("fit_images", dataset.split.fit.len()),
-            ("held_out_images", dataset.split.held_out.len()),
-        ];
-        for (name, count) in counts {
-            context.metric(name, count as f64);
-        }
-        context.summary(format!(
-            "{}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
-            dataset.name,
-            dataset.train.len(),
-            dataset.split.fit.len(),
-            dataset.split.held_out.len(),
-            dataset.test.len(),
-            dataset.classes.len(),
-        ));
-        Ok(())
+        publish(&dataset, context)
     }
+}
+
+/// The data set as the stage's output, its figures, and its summary.
+pub(super) fn publish(dataset: &Dataset, context: &mut Context<'_>) -> Result<(), StageError> {
+    context.publish("dataset", |writer| dataset.write(writer))?;
+    let [channels, height, width] = dataset.shape;
+    let counts = [
+        ("train_images", dataset.train.len()),
+        ("test_images", dataset.test.len()),
+        ("classes", dataset.classes.len()),
+        ("fit_images", dataset.split.fit.len()),
+        ("held_out_images", dataset.split.held_out.len()),
+    ];
+    for (name, count) in counts {
+        context.metric(name, count as f64);
+    }
+    context.summary(format!(
+        "{}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
+        dataset.name,
+        dataset.train.len(),
+        dataset.split.fit.len(),
+        dataset.split.held_out.len(),
+        dataset.test.len(),
+        dataset.classes.len(),
+    ));
+    Ok(())
 }
