@@ -1,6 +1,7 @@
 //! Images and labels: official layouts in, plain `f32` batches out.
 //!
-//! 1. A [`Source`] says which data set. [`Source::locate`] finds its files, [`Located::read`] checks and reads them.
+//! 1. A [`Source`] says which data set. [`Source::locate`] finds its files, [`Source::fetch`] gets them where they are published,
+//!    [`Located::read`] checks and reads them.
 //! 2. [`Raw::finish`] adds channel statistics ([`Normalise`]) and the search's [`Split`]: a [`Dataset`], one packed file on disk.
 //! 3. A [`Loader`] cuts it into shuffled, augmented [`Batch`]es by epoch and step; [`Prefetch`] prepares them ahead.
 //!
@@ -12,6 +13,7 @@ mod batch;
 mod cifar;
 mod dataset;
 mod digits;
+mod download;
 mod error;
 mod loader;
 mod locate;
@@ -27,7 +29,8 @@ pub use augment::{Augment, Cutout};
 pub use batch::Batch;
 pub use cifar::Cifar100Labels;
 pub use dataset::{Dataset, Images, Part, Raw};
-pub use error::DataError;
+pub use download::{Archive, DownloadNews, Watcher};
+pub use error::{DataError, DownloadFault};
 pub use loader::{Loader, LoaderOptions, Order};
 pub use normalise::{Normalise, Statistics};
 pub use prefetch::Prefetch;
