@@ -105,7 +105,8 @@ mod tests {
         }
         // Means of 20,000 draws of torchvision's `RandomResizedCrop.get_params`: large parts seldom fit, so that the area is
         // below 0.54. Ours of 4,000 lie within four of their standard errors.
-        for (sum, (torchvision, within)) in sums.iter().zip([(0.435, 0.014), (1.046, 0.01), (108.5, 5.6), (51.9, 3.8)]) {
+        for (sum, (torchvision, within)) in sums.iter().zip([(0.435, 0.014), (1.046, 0.01), (108.5, 5.6), (51.9, 3.8)])
+        {
             let mean = sum / 4000.0;
             assert!((mean - torchvision).abs() < within, "{mean} is not {torchvision}");
         }

@@ -129,7 +129,11 @@ pub(super) fn text(path: &Path) -> Result<String, StageError> {
 
 impl From<DataError> for StageError {
     fn from(error: DataError) -> Self {
-        let hint = error.hint().map(str::to_owned);
-        Self::Input { message: sentence(&error), hint }
+        match error {
+            DataError::Stopped => Self::Interrupted,
+            // No fault of the input.
+            DataError::DiskFull { .. } | DataError::Write { .. } => Self::failed(sentence(&error)),
+            error => Self::Input { message: sentence(&error), hint: error.hint() },
+        }
     }
 }

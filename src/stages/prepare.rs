@@ -3,15 +3,20 @@
 use super::{Site, hyperparameters::optional_count, image_folder};
 use crate::{
     config::{Fields, Node, Value},
-    data::{Cifar100Labels, Dataset, Located, Normalise, Source, SplitRule, Synthetic},
-    run::{Context, Resource, Stage, StageError, sentence},
+    data::{
+        Archive, Cifar100Labels, DataError, Dataset, DownloadNews, Located, Normalise, Source, SplitRule, Synthetic,
+        Watcher,
+    },
+    run::{Context, Fetch, Resource, Stage, StageError, Transfer, sentence},
 };
 use serde_json::{Value as Json, json};
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
 struct Prepare {
     source: Source,
-    located: Located,
+    /// Empty while nothing is there: then it is to be fetched.
+    located: OnceLock<Located>,
+    absent: Option<Absent>,
     normalise: Normalise,
     split: SplitRule,
     /// Only the first so many images of each part.
@@ -22,6 +27,13 @@ struct Prepare {
 struct Limits {
     train_images: Option<usize>,
     test_images: Option<usize>,
+}
+
+/// Where files are looked for, and what to get where there are none.
+struct Absent {
+    archive: Archive,
+    root: PathBuf,
+    path: Option<PathBuf>,
 }
 
 pub(super) const SEED: &str = "a whole number from 0";
@@ -61,6 +73,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         _ => Source::Synthetic(synthetic(&mut keys)),
     };
     let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(PathBuf::from) };
+    let download = source.archive().and_then(|archive| download(&mut keys, archive));
     let normalise = normalise(&mut keys, source.default_normalise());
     let split = split(&mut keys, SplitRule::Halves);
     let limits = Limits {
@@ -71,9 +84,16 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     // A path may also be beside the pipeline, as the digits that ship are.
     let beside = path.as_ref().and_then(|path| std::path::absolute(site.folder.join(path)).ok());
     let beside = beside.filter(|path| path.exists());
-    match source.locate(site.data_root, beside.or(path).as_deref()) {
-        Ok(located) => Some(Box::new(Prepare { source, located, normalise, split, limits })),
-        Err(error) => {
+    let path = beside.or(path);
+    let prepare = |located: OnceLock<Located>, absent| {
+        Some(Box::new(Prepare { source, located, absent, normalise, split, limits }) as Box<dyn Stage>)
+    };
+    match (source.locate(site.data_root, path.as_deref()), download) {
+        (Ok(located), _) => prepare(located.into(), None),
+        (Err(DataError::NotFound { .. }), Some(archive)) => {
+            prepare(OnceLock::new(), Some(Absent { archive, root: site.data_root.to_owned(), path }))
+        }
+        (Err(error), _) => {
             let text = sentence(&error);
             match error.hint() {
                 Some(hint) => fields.problems().add_with_hint(&place, text, hint),
@@ -96,6 +116,30 @@ fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
         noise: keys.number("noise", default.noise, 0.0..=1.0, "a number from 0 to 1"),
         seed: keys.integer("seed", default.seed, 0.., SEED),
     }
+}
+
+/// `download: true | false | {url: …, sha256: …}`: the published archive, the same one from a mirror, or another with the same files.
+fn download(keys: &mut Fields<'_>, mut archive: Archive) -> Option<Archive> {
+    const SHA256: &str = "the SHA-256 of the archive, 64 hexadecimal digits";
+    let node = keys.node("download")?;
+    if !matches!(node.value, Value::Map(_)) {
+        return keys.boolean("download", false).then_some(archive);
+    }
+    let mut mirror = Fields::open(node, "`download`", keys.problems());
+    if let (Some(url), Some(node)) = (mirror.text("url"), mirror.node("url")) {
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            mirror.wrong("url", node, "an address that begins with `https://` or `http://`");
+        }
+        archive = archive.at(url);
+    }
+    if let (Some(sha256), Some(node)) = (mirror.text("sha256"), mirror.node("sha256")) {
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            mirror.wrong("sha256", node, SHA256);
+        }
+        archive = archive.with_sha256(&sha256);
+    }
+    mirror.close();
+    Some(archive)
 }
 
 /// `split: halves | all | {fraction: 0.5} | {shuffled: {fraction: 0.5, seed: 0}}`; DARTS halves.
@@ -148,18 +192,47 @@ fn numbers(keys: &mut Fields<'_>, key: &'static str) -> Vec<f32> {
     numbers
 }
 
+impl Prepare {
+    fn located(&self) -> &Located {
+        self.located.get().expect("a stage is fetched before it is asked for its files")
+    }
+}
+
+/// What a download tells, as the run's own events.
+fn tell(fetch: &Fetch<'_>, news: DownloadNews<'_>) {
+    match news {
+        DownloadNews::Waiting => fetch.waiting(),
+        DownloadNews::Started { url, into, kept } => fetch.started(url, &into.display().to_string(), kept),
+        DownloadNews::Progress { bytes, in_all, per_second, remaining } => {
+            fetch.progress(Transfer { bytes, bytes_in_all: in_all, bytes_per_second: per_second, remaining });
+        }
+        DownloadNews::Again { why } => fetch.warn(why),
+        DownloadNews::Finished { bytes, wall } => fetch.finished(bytes, wall),
+    }
+}
+
 impl Stage for Prepare {
     fn params(&self) -> Json {
         json!({"source": self.source, "normalise": self.normalise, "split": self.split, "limits": self.limits})
     }
 
+    fn fetch(&self, fetch: &Fetch<'_>) -> Result<(), StageError> {
+        let (Some(Absent { archive, root, path }), None) = (&self.absent, self.located.get()) else { return Ok(()) };
+        let hear = |news: DownloadNews<'_>| tell(fetch, news);
+        let watcher = Watcher { hear: &hear, stop: &|| fetch.stop_requested() };
+        let located = self.source.fetch(root, path.as_deref(), archive, &watcher)?;
+        // Already set where two threads were here; both found the same.
+        let _ = self.located.set(located);
+        Ok(())
+    }
+
     fn resources(&self) -> Vec<(String, Resource)> {
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.located.files().iter().map(|path| (name(path), Resource::Path(path.clone()))).collect()
+        self.located().files().iter().map(|path| (name(path), Resource::Path(path.clone()))).collect()
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let mut raw = self.located.read()?;
+        let mut raw = self.located().read()?;
         for (images, limit) in [(&mut raw.train, self.limits.train_images), (&mut raw.test, self.limits.test_images)] {
             images.truncate(limit.unwrap_or(images.len()));
         }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod complaints;
+mod download;
 mod resume;
 mod retrain;
 mod scratch;
