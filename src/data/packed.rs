@@ -332,7 +332,7 @@ mod tests {
         let mut newer = packed(&dataset());
         newer[8] = 3;
         let error = read(&newer).unwrap_err();
-        assert!(error.to_string().ends_with("is a packed data set of format version 2, this program reads version 2"));
+        assert!(error.to_string().ends_with("is a packed data set of format version 3, this program reads version 2"));
         assert!(matches!(Dataset::read(Path::new("/nowhere/data")), Err(DataError::Read { .. })));
     }
 
