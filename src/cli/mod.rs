@@ -1,5 +1,6 @@
 //! The command line: one file a command, one place where errors become exit codes.
 
+mod bench;
 mod complaint;
 mod parity;
 mod resolved;
@@ -47,6 +48,8 @@ enum Command {
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
     Parity(parity::ParityArguments),
+    /// Measure how fast this machine does a kind of work
+    Bench(bench::BenchArguments),
 }
 
 /// Where results are kept.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),
+        Some(Command::Bench(bench)) => bench::run(&bench),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -122,3 +122,132 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::DataError;
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    fn golden(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures").join(name)
+    }
+
+    fn open(name: &str) -> Picture {
+        Picture::open(&golden(name)).unwrap()
+    }
+
+    /// The greatest difference of a byte from what `make.py` beside the pictures says that Pillow makes of them.
+    fn difference(name: &str, expected: &str) -> u8 {
+        let (found, expected) = (open(name), open(expected));
+        assert_eq!((found.width, found.height), (expected.width, expected.height), "{name}");
+        found.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+    }
+
+    /// Two decoders may round the inverse transform and the colours differently by one each.
+    const ROUNDING: u8 = 3;
+
+    #[test]
+    fn jpegs_of_all_colours_are_pillows() {
+        for name in ["baseline", "progressive", "grey", "cmyk", "ycck"] {
+            let difference = difference(&format!("{name}.jpg"), &format!("{name}.png"));
+            assert!(difference <= ROUNDING, "{name}: {difference}");
+        }
+    }
+
+    #[test]
+    fn a_picture_is_turned_as_its_camera_noted() {
+        for orientation in 1..=8 {
+            let difference = difference(&format!("turned_{orientation}.jpg"), &format!("turned_{orientation}.png"));
+            assert!(difference <= ROUNDING, "{orientation}: {difference}");
+        }
+        assert_eq!((open("turned_6.jpg").width, open("turned_6.jpg").height), (24, 32));
+    }
+
+    #[test]
+    fn pngs_lose_their_alpha_their_palette_and_their_second_byte() {
+        assert_eq!(open("of_alpha.png"), open("picture.png"));
+        assert_eq!(open("of_palette.png"), open("palette.png"));
+        let picture = open("picture.png");
+        let red: Vec<u8> = picture.pixels.chunks(3).flat_map(|pixel| [pixel[0]; 3]).collect();
+        assert_eq!(open("of_grey.png").pixels, red);
+        assert_eq!(open("of_grey_16.png").pixels, red);
+    }
+
+    #[test]
+    fn what_a_file_is_called_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n02105855_2933.JPEG");
+        fs::copy(golden("picture.png"), &path).unwrap();
+        assert_eq!(Picture::open(&path).unwrap(), open("picture.png"));
+    }
+
+    fn why(bytes: &[u8]) -> String {
+        decode(bytes, &mut Picture::default()).unwrap_err()
+    }
+
+    #[test]
+    fn a_file_cut_short_anywhere_is_refused() {
+        let names =
+            ["baseline.jpg", "progressive.jpg", "cmyk.jpg", "grey.jpg", "turned_6.jpg", "wide.png", "of_palette.png"];
+        for name in names {
+            let bytes = fs::read(golden(name)).unwrap();
+            assert!(decode(&bytes, &mut Picture::default()).is_ok());
+            // Pillow too takes a PNG without the whole of its last, empty chunk.
+            let enough = if name.ends_with("png") { bytes.len() - 12 } else { bytes.len() };
+            for length in 0..enough {
+                assert!(!why(&bytes[..length]).is_empty(), "{name} of {length} bytes");
+            }
+        }
+        assert_eq!(why(b""), "it is empty");
+        assert_eq!(why(b"GIF89a"), "it is neither JPEG nor PNG");
+        let bytes = fs::read(golden("turned_6.jpg")).unwrap();
+        assert_eq!(why(&bytes[..bytes.len() - 2]), "it is cut short: a JPEG without its end");
+    }
+
+    #[test]
+    fn damage_is_refused_or_shows_and_never_ends_the_program() {
+        for name in ["baseline.jpg", "progressive.jpg", "cmyk.jpg", "turned_6.jpg", "of_palette.png", "of_grey_16.png"]
+        {
+            let bytes = fs::read(golden(name)).unwrap();
+            let mut picture = Picture::default();
+            for at in 0..bytes.len() {
+                for value in [0, 1, 0x7f, 0xff, bytes[at] ^ 0x10] {
+                    let mut changed = bytes.clone();
+                    changed[at] = value;
+                    if decode(&changed, &mut picture).is_ok() {
+                        assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_claims_to_be_huge_is_refused_before_it_takes_memory() {
+        let mut jpeg = fs::read(golden("baseline.jpg")).unwrap();
+        let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        jpeg[frame + 5..frame + 9].fill(0xff);
+        assert_eq!(why(&jpeg), "it claims to be 65535x65535; 89478485 pixels are the limit");
+
+        let mut png = fs::read(golden("picture.png")).unwrap();
+        png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        assert!(why(&png).contains("65535x65535"), "{}", why(&png));
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_opened_is_named_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        assert!(matches!(Picture::open(&path).unwrap_err(), DataError::Read { .. }));
+        fs::write(&path, "text").unwrap();
+        let said = Picture::open(&path).unwrap_err().to_string();
+        assert_eq!(said, format!("`{}` cannot be decoded: it is neither JPEG nor PNG", path.display()));
+    }
+}

@@ -345,3 +345,6 @@ fn unreadable(folder: &Path) -> impl Fn(walkdir::Error) -> DataError {
         DataError::Read { path, source: error.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

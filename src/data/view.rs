@@ -106,3 +106,95 @@ impl Resampler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Statistics, decode};
+    use std::path::Path;
+
+    fn golden(name: &str) -> Picture {
+        Picture::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures").join(name)).unwrap()
+    }
+
+    /// Both round to bytes twice, from weights of different precision.
+    const ROUNDING: u8 = 1;
+
+    fn near(found: &[u8], expected: &str) {
+        let expected = golden(expected).pixels;
+        assert_eq!(found.len(), expected.len());
+        let difference = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(difference <= ROUNDING, "{difference}");
+    }
+
+    #[test]
+    fn the_middle_is_torchvisions() {
+        let mut resampler = Resampler::default();
+        View { size: 33, resize: 40 }.middle(&golden("wide.png"), &mut resampler);
+        near(&resampler.pixels, "middle.png");
+    }
+
+    #[test]
+    fn parts_are_torchvisions_shrunk_and_grown() {
+        let (wide, mut resampler) = (golden("wide.png"), Resampler::default());
+        let view = |size| View { size, resize: size };
+        view(16).region(&wide, &Region { left: 5, top: 3, width: 50, height: 40 }, &mut resampler);
+        near(&resampler.pixels, "part_shrunk.png");
+        view(24).region(&wide, &Region { left: 40, top: 30, width: 12, height: 10 }, &mut resampler);
+        near(&resampler.pixels, "part_grown.png");
+    }
+
+    #[test]
+    fn an_evaluation_is_the_middle_normalised_channel_by_channel() {
+        let statistics = Statistics { mean: vec![0.0, 0.5, 0.25], std: vec![1.0, 0.5, 0.25] };
+        // The shorter side stays as it is: nothing is resampled, and the middle 2x2 of 4x2 is seen.
+        let pixels = (0..8).flat_map(|at| [at, 255 - at, 64]).collect();
+        let picture = Picture { width: 4, height: 2, pixels };
+        let found = picture.evaluation(2, 2, &statistics).unwrap();
+        let red = |value: u8| f32::from(value) / 255.0;
+        let green = |value: u8| (f32::from(255 - value) / 255.0 - 0.5) / 0.5;
+        let blue = (64.0 / 255.0 - 0.25) / 0.25;
+        let expected = [[1, 2, 5, 6].map(red), [1, 2, 5, 6].map(green), [blue; 4]];
+        assert_eq!(found, expected.concat());
+        assert!(picture.evaluation(3, 2, &statistics).is_err());
+        assert!(picture.evaluation(0, 2, &statistics).is_err());
+        let grey = Statistics { mean: vec![0.0], std: vec![1.0] };
+        assert!(picture.evaluation(2, 2, &grey).is_err());
+    }
+
+    #[test]
+    fn a_mirrored_view_is_the_same_from_right_to_left() {
+        let tables = Statistics { mean: vec![0.0; 3], std: vec![1.0 / 255.0; 3] }.tables(255);
+        let resampler = Resampler { pixels: (0..12).collect(), size: 2, ..Resampler::default() };
+        let mut out = [0.0; 12];
+        resampler.paint(true, &tables, &mut out);
+        let rounded = out.map(|value| value.round() as u8);
+        assert_eq!(rounded, [3, 0, 9, 6, 4, 1, 10, 7, 5, 2, 11, 8]);
+    }
+
+    /// The corner and the scale are products of rounded numbers, and none may reach past the picture.
+    #[test]
+    fn pictures_of_any_shape_have_a_middle() {
+        let mut resampler = Resampler::default();
+        for (width, height) in [(1, 1), (1, 500), (500, 1), (7, 3), (333, 500), (31, 32), (2000, 3)] {
+            let picture = Picture { width, height, pixels: vec![77; 3 * width * height] };
+            for (size, resize) in [(224, 256), (7, 7), (32, 33), (1, 1)] {
+                View { size, resize }.middle(&picture, &mut resampler);
+                assert!(resampler.pixels.iter().all(|&pixel| pixel == 77), "{width}x{height} at {size} of {resize}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_that_is_used_again_leaves_nothing_behind() {
+        let (mut used, mut fresh) = (Picture::default(), Picture::default());
+        let bytes = |name: &str| {
+            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures").join(name)).unwrap()
+        };
+        for name in ["wide.png", "baseline.jpg", "turned_5.jpg", "grey.jpg"] {
+            decode::decode(&bytes(name), &mut used).unwrap();
+        }
+        decode::decode(&bytes("grey.jpg"), &mut fresh).unwrap();
+        assert_eq!(used, fresh);
+    }
+}
