@@ -254,6 +254,8 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
         auxiliary_weight: auxiliary_weight.unwrap_or(0.0),
+        label_smoothing: 0.0,
+        average: None,
         alpha_deviation: 0.0,
     };
     let mut learner = Learner::new(Model { network, kernels }, &config, 0, device);

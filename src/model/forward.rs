@@ -1,6 +1,6 @@
 //! One pass through layers: which primitive is which operator.
 
-use super::{TensorGroup, Views};
+use super::{DropPath, TensorGroup, Views};
 use crate::{
     kernels::Kernels,
     space::network::{Chain, Layer, LayerKind},
@@ -13,10 +13,12 @@ use std::cell::RefCell;
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
-/// Whether batch norm looks at the batch or at the running statistics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a pass is for.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mode {
-    Train,
+    /// Batch norm looks at the batch, the auxiliary head is asked, paths of a discrete network are dropped.
+    Train { drop_path: Option<DropPath> },
+    /// Batch norm looks at the running statistics.
     Evaluate,
 }
 

@@ -5,6 +5,7 @@
 //! each, so that an optimiser, a checkpoint or a finite difference is a line of arithmetic.
 
 mod device;
+mod drop_path;
 mod forward;
 mod initialise;
 mod mixing;
@@ -12,6 +13,7 @@ mod supernet;
 mod tensor_group;
 
 pub use device::{DeviceError, DeviceName};
+pub use drop_path::DropPath;
 pub use forward::{Forward, Mode};
 pub use initialise::{initial_alphas, initial_running, initial_weights};
 pub use mixing::Mixing;

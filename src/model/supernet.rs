@@ -1,6 +1,6 @@
 //! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
 
-use super::{Forward, TensorGroup, Views};
+use super::{DropPath, Forward, Mode, TensorGroup, Views};
 use crate::{
     kernels::Kernels,
     space::network::{Block, Cell, CellOutput, Edge, Network},
@@ -34,13 +34,17 @@ impl Model {
     /// `x`: `[batch, channels, height, width]`
     pub fn forward(
         &self,
-        mode: super::Mode,
+        mode: Mode,
         weights: &Views,
         running: &TensorGroup,
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Output {
         let views = running.views();
+        let (training, drop_path) = match mode {
+            Mode::Train { drop_path } => (true, drop_path),
+            Mode::Evaluate => (false, None),
+        };
         let forward = Forward::new(self.kernels, mode, weights, &views);
         let mixing: Vec<Scalars> = mixing.iter().map(scalars).collect();
         let network = &self.network;
@@ -56,12 +60,14 @@ impl Model {
         let mut auxiliary = None;
         for (at, block) in network.blocks.iter().enumerate() {
             let next = match block {
-                Block::Cell(cell) => self.cell(&forward, cell, &mixing, [older, newest.clone()]),
+                Block::Cell(cell) => {
+                    let dropping = drop_path.map(|drop_path| (drop_path, at));
+                    self.cell(&forward, cell, &mixing, dropping, [older, newest.clone()])
+                }
                 Block::Fixed(chain) => forward.chain(chain, newest.clone()),
             };
             (older, newest) = (newest, next);
-            if let Some(head) = network.auxiliary.as_ref().filter(|head| head.after == at && mode == super::Mode::Train)
-            {
+            if let Some(head) = network.auxiliary.as_ref().filter(|head| head.after == at && training) {
                 auxiliary = Some(scores(forward.chain(&head.head, newest.clone())));
             }
         }
@@ -69,11 +75,13 @@ impl Model {
         Output { logits, auxiliary, running: forward.running_after(running) }
     }
 
+    /// `dropping` has the number of the block beside what is dropped.
     fn cell(
         &self,
         forward: &Forward<'_>,
         cell: &Cell,
         mixing: &[Scalars],
+        dropping: Option<(DropPath, usize)>,
         [older, newest]: [Tensor<4>; 2],
     ) -> Tensor<4> {
         let batch = newest.dims()[0];
@@ -87,8 +95,13 @@ impl Model {
             let incoming = cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target);
             let sum = incoming
                 .filter_map(|(row, edge)| {
-                    let weights = cell.alphas.map(|table| &mixing[table][row]);
-                    mixed(forward, edge, weights, &states[edge.source])
+                    let source = &states[edge.source];
+                    match cell.alphas {
+                        Some(table) => mixed(forward, edge, &mixing[table][row], source),
+                        None => {
+                            chosen(forward, edge, dropping.map(|(drop_path, block)| (drop_path, block, row)), source)
+                        }
+                    }
                 })
                 .reduce(|sum, term| sum + term);
             // Nothing arrives where every edge chose `none`.
@@ -106,21 +119,33 @@ impl Model {
     }
 }
 
-/// The mixed operation of an edge, `Σ_k p_k · o_k(x)`; the plain operation where there is nothing to mix. `None`
-/// where no candidate contributes.
-fn mixed(forward: &Forward<'_>, edge: &Edge, weights: Option<&Vec<Tensor<4>>>, x: &Tensor<4>) -> Option<Tensor<4>> {
+/// The mixed operation of an edge, `Σ_k p_k · o_k(x)`. `None` where no candidate contributes.
+fn mixed(forward: &Forward<'_>, edge: &Edge, weights: &[Tensor<4>], x: &Tensor<4>) -> Option<Tensor<4>> {
     edge.candidates
         .iter()
-        .enumerate()
-        .filter(|(_, candidate)| !candidate.is_zero())
-        .map(|(at, candidate)| {
-            let output = forward.chain(&candidate.chain, x.clone());
-            match weights {
-                Some(weights) => output * weights[at].clone(),
-                None => output,
-            }
-        })
+        .zip(weights)
+        .filter(|(candidate, _)| !candidate.is_zero())
+        .map(|(candidate, weight)| forward.chain(&candidate.chain, x.clone()) * weight.clone())
         .reduce(|sum, term| sum + term)
+}
+
+/// The operation of an edge of a discrete network; `None` where it contributes nothing. `dropping` has the edge's place,
+/// block and row, beside what is dropped.
+fn chosen(
+    forward: &Forward<'_>,
+    edge: &Edge,
+    dropping: Option<(DropPath, usize, usize)>,
+    x: &Tensor<4>,
+) -> Option<Tensor<4>> {
+    let candidate = edge.candidates.first().filter(|candidate| !candidate.is_zero())?;
+    let output = forward.chain(&candidate.chain, x.clone());
+    Some(match dropping {
+        Some((drop_path, block, row)) if !candidate.is_identity() => {
+            let mask = drop_path.mask(block, row, output.dims()[0], &output.device());
+            output * mask
+        }
+        _ => output,
+    })
 }
 
 /// Each mixing weight as a `[1, 1, 1, 1]` tensor, by edge and candidate.

@@ -19,7 +19,7 @@ pub use cell_drawing::DrawnCell;
 pub use curves::{Chart, Series};
 pub use document::{Align, Block, Cell, Column, Document, Figure, Section, Table};
 pub use expectation::{Bound, Expectation, Over, Verdict};
-pub use statistics::Summary;
+pub use statistics::{Proportion, Summary};
 
 /// Why a document could not be made.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

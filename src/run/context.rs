@@ -66,6 +66,11 @@ impl<'a> Context<'a> {
         &self.member.name
     }
 
+    /// `search`
+    pub fn kind(&self) -> &str {
+        &self.member.kind
+    }
+
     /// The name that the pipeline has in its file.
     pub fn pipeline_name(&self) -> &str {
         self.pipeline

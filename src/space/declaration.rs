@@ -187,6 +187,11 @@ impl Space {
     }
 
     /// What a network of `skeleton` is like unless told; `None` where there is no such skeleton.
+    /// Whether the networks of a skeleton can have an auxiliary head.
+    pub fn has_auxiliary(&self, skeleton: &str) -> bool {
+        self.skeletons.get(skeleton).is_some_and(|skeleton| skeleton.auxiliary.is_some())
+    }
+
     pub fn skeleton_defaults(&self, skeleton: &str) -> Option<SkeletonDefaults> {
         self.skeletons.get(skeleton).map(|skeleton| skeleton.defaults)
     }

@@ -1,4 +1,4 @@
-//! Where a space named in a pipeline is.
+//! Where a space or a genotype named in a pipeline is.
 
 use super::hint::did_you_mean;
 use std::{
@@ -7,14 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The folder that holds spaces, here or in any folder above.
-const FOLDER: &str = "search_spaces";
-const EXTENSION: &str = "yaml";
+/// Files of one kind that are known by name.
+struct Shelf {
+    what: &'static str,
+    /// Here or in any folder above.
+    folder: &'static str,
+    extension: &'static str,
+}
 
-/// No space of that name or path.
+const SPACES: Shelf = Shelf { what: "search space", folder: "search_spaces", extension: "yaml" };
+const GENOTYPES: Shelf = Shelf { what: "genotype", folder: "search_spaces/genotypes", extension: "txt" };
+
+/// No space or genotype of that name or path.
 #[derive(Debug, thiserror::Error)]
-#[error("no search space `{wanted}`, looked in {}", list(.looked))]
-pub struct SpaceNotFound {
+#[error("no {what} `{wanted}`, looked in {}", list(.looked))]
+pub struct NotFound {
+    pub what: &'static str,
     pub wanted: String,
     /// Folders or files looked at, in order.
     pub looked: Vec<PathBuf>,
@@ -25,57 +33,72 @@ pub struct SpaceNotFound {
 /// The file of a space. What contains `/` or ends in `.yaml` is a path, relative to the folder `beside` (a pipeline's) or
 /// else to the current folder; anything else is a name, `search_spaces/NAME.yaml` in `beside`, in a folder above it,
 /// in the current folder or above that.
-pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, SpaceNotFound> {
-    let here = Path::new("");
-    let is_path = name_or_path.contains('/') || name_or_path.ends_with(&format!(".{EXTENSION}"));
-    let mut looked = Vec::new();
-    if is_path {
-        for folder in [beside, here] {
-            let path = folder.join(name_or_path);
+pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
+    SPACES.find(name_or_path, beside)
+}
+
+/// The file of a published genotype, found as a space is: `search_spaces/genotypes/NAME.txt`, or a path that contains `/` or ends
+/// in `.txt` or `.yaml`.
+pub fn find_genotype(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
+    GENOTYPES.find(name_or_path, beside)
+}
+
+impl Shelf {
+    fn find(&self, name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
+        let Self { what, folder, extension } = *self;
+        let here = Path::new("");
+        let has_ending = |ending: &&str| name_or_path.ends_with(&format!(".{ending}"));
+        let is_path = name_or_path.contains('/') || [extension, "yaml"].iter().any(has_ending);
+        let wanted = name_or_path.to_owned();
+        let mut looked = Vec::new();
+        if is_path {
+            for folder in [beside, here] {
+                let path = folder.join(name_or_path);
+                if path.is_file() {
+                    return Ok(path);
+                }
+                if !looked.contains(&path) {
+                    looked.push(path);
+                }
+            }
+            return Err(NotFound { what, wanted, looked, hint: None });
+        }
+        let mut names = BTreeSet::new();
+        for above in upwards(beside).into_iter().chain(upwards(here)) {
+            let folder = above.join(folder);
+            if looked.contains(&folder) || !folder.is_dir() {
+                continue;
+            }
+            let path = folder.join(format!("{name_or_path}.{extension}"));
             if path.is_file() {
                 return Ok(path);
             }
-            if !looked.contains(&path) {
-                looked.push(path);
-            }
+            names.extend(names_in(&folder, extension));
+            looked.push(folder);
         }
-        return Err(SpaceNotFound { wanted: name_or_path.to_owned(), looked, hint: None });
-    }
-    let mut names = BTreeSet::new();
-    for folder in upwards(beside).into_iter().chain(upwards(here)) {
-        let folder = folder.join(FOLDER);
-        if looked.contains(&folder) || !folder.is_dir() {
-            continue;
+        let hint = match looked.is_empty() {
+            true => format!("there is no folder `{folder}` beside the pipeline, here or above"),
+            false => did_you_mean(name_or_path, names.iter().map(String::as_str), "there are"),
+        };
+        if looked.is_empty() {
+            // A pipeline named without a folder lies here.
+            looked =
+                [beside, here].map(|folder| if folder == here { PathBuf::from(".") } else { folder.to_owned() }).into();
+            looked.dedup();
         }
-        let path = folder.join(format!("{name_or_path}.{EXTENSION}"));
-        if path.is_file() {
-            return Ok(path);
-        }
-        names.extend(names_in(&folder));
-        looked.push(folder);
+        Err(NotFound { what, wanted, looked, hint: Some(hint) })
     }
-    let hint = match looked.is_empty() {
-        true => format!("there is no folder `{FOLDER}` beside the pipeline, here or above"),
-        false => did_you_mean(name_or_path, names.iter().map(String::as_str), "there are"),
-    };
-    if looked.is_empty() {
-        // A pipeline named without a folder lies here.
-        looked =
-            [beside, here].map(|folder| if folder == here { PathBuf::from(".") } else { folder.to_owned() }).into();
-        looked.dedup();
-    }
-    Err(SpaceNotFound { wanted: name_or_path.to_owned(), looked, hint: Some(hint) })
 }
 
 /// The spaces that have a name seen from `beside`: all that [`find`] would find, nearest folder first, then by name.
 pub fn all(beside: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for folder in upwards(beside).into_iter().chain(upwards(Path::new(""))) {
-        let folder = folder.join(FOLDER);
-        let mut names = names_in(&folder);
+        let folder = folder.join(SPACES.folder);
+        let mut names = names_in(&folder, SPACES.extension);
         names.sort();
         for name in names {
-            let path = folder.join(format!("{name}.{EXTENSION}"));
+            let path = folder.join(format!("{name}.{}", SPACES.extension));
             if !paths.iter().any(|known| known.file_name() == path.file_name()) {
                 paths.push(path);
             }
@@ -93,10 +116,10 @@ fn upwards(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
-fn names_in(folder: &Path) -> Vec<String> {
+fn names_in(folder: &Path, extension: &str) -> Vec<String> {
     // A folder that cannot be listed has no names to guess from.
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == EXTENSION));
+    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == extension));
     paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
 }
 
@@ -113,7 +136,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let pipelines = root.path().join("pipelines/paper");
         fs::create_dir_all(&pipelines).unwrap();
-        fs::create_dir_all(root.path().join(FOLDER)).unwrap();
+        fs::create_dir_all(root.path().join(SPACES.folder)).unwrap();
         fs::write(root.path().join("search_spaces/mine_own.yaml"), "").unwrap();
         fs::write(pipelines.join("local.yaml"), "").unwrap();
         let found = find("mine_own", &pipelines).unwrap();

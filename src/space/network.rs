@@ -124,6 +124,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Whether the candidate gives its input back.
+    pub fn is_identity(&self) -> bool {
+        self.chain.layers.iter().all(|layer| matches!(layer.kind, LayerKind::Identity))
+    }
+
     /// Whether the candidate contributes nothing.
     pub fn is_zero(&self) -> bool {
         self.chain.layers.iter().any(|layer| matches!(layer.kind, LayerKind::Zero { .. }))

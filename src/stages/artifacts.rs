@@ -1,12 +1,16 @@
 //! What stages publish for each other to read.
 
+use super::site::Size;
 use crate::{
-    data::{DataError, Dataset},
-    run::{Input, StageError, sentence},
-    space::{Genotype, GenotypeText, Space},
+    data::{DataError, Dataset, Statistics},
+    run::{Context, Input, StageError, sentence},
+    space::{
+        Build, Genotype, GenotypeText, Space,
+        network::{FeatureMap, Network},
+    },
 };
 use serde_json::Value as Json;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// The packed data set of a `prepare` stage.
 pub(super) fn dataset(prepared: &Input) -> Result<Dataset, StageError> {
@@ -24,6 +28,75 @@ pub(super) fn space(of: &Input) -> Result<Space, StageError> {
 pub(super) fn genotype(derived: &Input, space: &Space) -> Result<Genotype, StageError> {
     let text = text(derived.output("genotype")?)?;
     Genotype::parse(&text, space).map_err(|error| StageError::input(sentence(&error)))
+}
+
+/// Publishes a genotype and its space, and says what it is.
+///
+/// Nothing else: two searches that agree make the same bytes, and what reads them is done once.
+pub(super) fn publish_genotype(
+    context: &mut Context<'_>,
+    genotype: &Genotype,
+    space: &Space,
+    space_text: &str,
+) -> Result<(), StageError> {
+    let yaml = genotype_text(genotype, GenotypeText::Yaml, space)?;
+    context.publish_bytes("genotype", yaml.as_bytes())?;
+    context.publish_bytes("space", space_text.as_bytes())?;
+    for (operation, count) in operation_counts(genotype) {
+        context.metric(format!("count_{operation}"), count as f64);
+    }
+    // A cell string holds every genotype, the customary form perhaps not this one.
+    let text = genotype.to_text(space.genotype_text, space);
+    let text = text.or_else(|_| genotype_text(genotype, GenotypeText::CellString, space))?;
+    context.summary(text.trim().replace('\n', " "));
+    Ok(())
+}
+
+/// How often each operation was chosen, over all kinds of cell.
+fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for cell in genotype.cells.values() {
+        for choice in cell.nodes.iter().flatten() {
+            *counts.entry(choice.operation.as_str()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+/// What a stage that trains a discrete network says of it, beside its `space`, `genotype` and `weights`: enough to build it again.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(super) struct NetworkCard {
+    #[serde(flatten)]
+    pub size: Size,
+    pub classes: usize,
+    /// Channels, height, width of an image.
+    pub input: [usize; 3],
+    /// Whether it was trained with its auxiliary head, whose weights are then among the others.
+    pub auxiliary: bool,
+    pub class_names: Vec<String>,
+    /// What the images were normalised with, by channel, white being 1.
+    pub normalise: Statistics,
+}
+
+impl NetworkCard {
+    pub fn build(&self) -> Build {
+        let [channels, height, width] = self.input;
+        Build {
+            skeleton: self.size.skeleton.clone(),
+            channels: Some(self.size.channels),
+            size: Some(self.size.size),
+            classes: self.classes,
+            input: FeatureMap { channels, height, width },
+            auxiliary: self.auxiliary,
+        }
+    }
+
+    /// The network of `genotype`.
+    pub fn network(&self, space: &Space, genotype: &Genotype) -> Result<Network, StageError> {
+        space
+            .discrete(genotype, &self.build())
+            .map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })
+    }
 }
 
 /// A genotype as text.

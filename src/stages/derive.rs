@@ -4,7 +4,6 @@ use super::{Site, artifacts, hyperparameters::optional_count};
 use crate::{
     config::Fields,
     run::{Context, Stage, StageError},
-    space::{Genotype, GenotypeText},
     train::TableRecord,
 };
 use serde_json::{Value as Json, json};
@@ -60,29 +59,6 @@ impl Stage for Derive {
         })?;
         let genotype = space.derive(&chosen.weights()).map_err(|error| StageError::failed(error.to_string()))?;
 
-        // Nothing but the genotype and its space: two searches that agree make the same bytes, and what reads
-        // them is done once.
-        let yaml = artifacts::genotype_text(&genotype, GenotypeText::Yaml, &space)?;
-        context.publish_bytes("genotype", yaml.as_bytes())?;
-        context.publish_bytes("space", space_text.as_bytes())?;
-        for (operation, count) in operation_counts(&genotype) {
-            context.metric(format!("count_{operation}"), count as f64);
-        }
-        // A cell string holds every genotype, the customary form perhaps not this one.
-        let text = genotype.to_text(space.genotype_text, &space);
-        let text = text.or_else(|_| artifacts::genotype_text(&genotype, GenotypeText::CellString, &space))?;
-        context.summary(text.trim().replace('\n', " "));
-        Ok(())
+        artifacts::publish_genotype(context, &genotype, &space, &space_text)
     }
-}
-
-/// How often each operation was chosen, over all kinds of cell.
-fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
-    let mut counts = BTreeMap::new();
-    for cell in genotype.cells.values() {
-        for choice in cell.nodes.iter().flatten() {
-            *counts.entry(choice.operation.as_str()).or_insert(0) += 1;
-        }
-    }
-    counts
 }

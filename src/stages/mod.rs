@@ -3,23 +3,28 @@
 mod artifacts;
 mod benchmark;
 mod derive;
+mod evaluate;
 mod export;
 mod findings;
+mod genotype;
 mod hyperparameters;
 mod prepare;
 mod report;
+mod retrain;
 mod search;
 mod site;
+mod training;
 mod watch;
 
 pub use export::export_report;
 pub(crate) use findings::drawn_cells;
-pub use site::Site;
+pub use site::{Site, SpaceFile};
 
 use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},
     run::{Planned, Stage},
 };
+use std::{cell::OnceCell, sync::Arc};
 
 /// A kind of stage: what it reads, and how its keys become work.
 pub struct StageKind {
@@ -43,10 +48,24 @@ pub const KINDS: &[StageKind] = &[
         version: 1,
         read: derive::read,
     },
+    // A cell that someone published, in a derived one's place.
+    StageKind { slots: KindSlots { kind: "genotype", slots: &[] }, version: 1, read: genotype::read },
     StageKind {
-        slots: KindSlots { kind: "benchmark", slots: &[one("genotype", &["derive"])] },
+        slots: KindSlots { kind: "benchmark", slots: &[one("genotype", GENOTYPES)] },
         version: 1,
         read: benchmark::read,
+    },
+    // The network of a genotype, trained from its first weights.
+    StageKind { slots: KindSlots { kind: "retrain", slots: TRAINS }, version: 1, read: retrain::read },
+    // The same on another data set with another skeleton: what differs are the defaults.
+    StageKind { slots: KindSlots { kind: "transfer", slots: TRAINS }, version: 1, read: retrain::read_transfer },
+    StageKind {
+        slots: KindSlots {
+            kind: "evaluate",
+            slots: &[one("network", &["retrain", "transfer"]), one("data", &["prepare"])],
+        },
+        version: 1,
+        read: evaluate::read,
     },
     StageKind {
         slots: KindSlots { kind: "report", slots: &[Slot { key: "of", accepts: &[], many: true, required: true }] },
@@ -54,6 +73,9 @@ pub const KINDS: &[StageKind] = &[
         read: report::read,
     },
 ];
+
+const GENOTYPES: &[&str] = &["derive", "genotype"];
+const TRAINS: &[Slot] = &[one("genotype", GENOTYPES), one("data", &["prepare"])];
 
 const fn one(key: &'static str, accepts: &'static [&'static str]) -> Slot {
     Slot { key, accepts, many: false, required: true }
@@ -71,12 +93,21 @@ pub fn slots() -> Vec<KindSlots> {
 pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
     let mut planned = Vec::with_capacity(pipeline.members.len());
+    // By member: what is read comes before what reads it.
+    let mut spaces: Vec<Option<Arc<SpaceFile>>> = Vec::with_capacity(pipeline.members.len());
     for member in &pipeline.members {
         let kind = KINDS.iter().find(|kind| kind.slots.kind == member.kind).expect("the configuration knows the kinds");
-        let site = Site { folder: pipeline.folder(), data_root: &pipeline.data_root, device: &member.runtime.device };
+        let site = Site {
+            folder: pipeline.folder(),
+            data_root: &pipeline.data_root,
+            device: &member.runtime.device,
+            inherited: member.inputs.values().flatten().find_map(|&input| spaces[input].clone()),
+            named: OnceCell::new(),
+        };
         let mut fields = Fields::open(&member.params, format!("stage `{}`", member.stage), &mut problems);
         let stage = (kind.read)(&mut fields, &site);
         fields.close();
+        spaces.push(site.space_to_inherit());
         planned.extend(stage.map(|stage| Planned { version: kind.version, stage }));
     }
     problems.into_result(planned)

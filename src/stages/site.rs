@@ -1,11 +1,12 @@
 //! Where a stage stands: what its keys may be relative to.
 
+use super::hyperparameters::optional_count;
 use crate::{
     config::Fields,
     model::DeviceName,
     space::{self, Space},
 };
-use std::path::Path;
+use std::{cell::OnceCell, path::Path, sync::Arc};
 
 /// What a stage kind knows besides the stage's keys.
 pub struct Site<'a> {
@@ -15,11 +16,35 @@ pub struct Site<'a> {
     pub data_root: &'a Path,
     /// `cpu`, `cuda`, or `cuda:1`.
     pub device: &'a str,
+    /// The space that the stage's inputs work in.
+    pub inherited: Option<Arc<SpaceFile>>,
+    /// The space that the stage names itself, once it was read.
+    pub named: OnceCell<Arc<SpaceFile>>,
+}
+
+/// A search space with the text of its file, which is published beside what was made with it.
+#[derive(Debug)]
+pub struct SpaceFile {
+    pub space: Space,
+    pub text: String,
+}
+
+/// Whole networks of one skeleton, of a width and a number of cells.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Size {
+    pub skeleton: String,
+    pub channels: usize,
+    pub size: usize,
 }
 
 impl Site<'_> {
-    /// The space that the key `space` names, read and checked, with its text.
-    pub(super) fn space(&self, fields: &mut Fields<'_>) -> Option<(Space, String)> {
+    /// The space that this stage hands on to those that read it.
+    pub(super) fn space_to_inherit(&self) -> Option<Arc<SpaceFile>> {
+        self.named.get().or(self.inherited.as_ref()).cloned()
+    }
+
+    /// The space that the key `space` names, read and checked.
+    pub(super) fn space(&self, fields: &mut Fields<'_>) -> Option<Arc<SpaceFile>> {
         let name = fields.required_text("space");
         if name.is_empty() {
             return None;
@@ -44,12 +69,32 @@ impl Site<'_> {
             }
         };
         match Space::parse(&path, text.clone()) {
-            Ok(space) => Some((space, text)),
+            Ok(space) => Some(self.named.get_or_init(|| Arc::new(SpaceFile { space, text })).clone()),
             Err(problems) => {
                 fields.problems().extend(problems);
                 None
             }
         }
+    }
+
+    /// `skeleton`, `channels` and `size`: the skeleton must be one of the space's, whose own width and length hold where none are
+    /// given.
+    pub(super) fn size(
+        &self,
+        fields: &mut Fields<'_>,
+        skeleton: Option<String>,
+        file: Option<&SpaceFile>,
+    ) -> Option<Size> {
+        let (channels, size) = (optional_count(fields, "channels"), optional_count(fields, "size"));
+        let (skeleton, space) = (skeleton?, &file?.space);
+        let Some(defaults) = space.skeleton_defaults(&skeleton) else {
+            let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let place = fields.origin_of("skeleton").clone();
+            let message = format!("space `{}` has no skeleton `{skeleton}`", space.name);
+            fields.problems().add_with_hint(&place, message, format!("it has {known}"));
+            return None;
+        };
+        Some(Size { skeleton, channels: channels.unwrap_or(defaults.channels), size: size.unwrap_or(defaults.size) })
     }
 
     /// The stage's device, which need not be present on this machine yet.

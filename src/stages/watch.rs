@@ -1,4 +1,4 @@
-//! Between a search and its run: progress to show, checkpoints when they are due, requests to stop.
+//! Between a training and its run: progress to show, checkpoints when they are due, requests to stop.
 
 use crate::{
     run::{Context, Progress},
@@ -7,18 +7,20 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// Listens to a search for a stage.
+/// Listens to a training for a stage.
 pub(super) struct Watch<'a, 'c> {
     context: &'a Context<'c>,
     epochs: usize,
+    /// What the watched images are called: `held_out`, `test`.
+    watched: &'static str,
     pace: Pace,
     saved: Instant,
     since_saved: u64,
 }
 
 impl<'a, 'c> Watch<'a, 'c> {
-    pub fn new(context: &'a Context<'c>, epochs: usize) -> Self {
-        Self { context, epochs, pace: Pace::default(), saved: Instant::now(), since_saved: 0 }
+    pub fn new(context: &'a Context<'c>, epochs: usize, watched: &'static str) -> Self {
+        Self { context, epochs, watched, pace: Pace::default(), saved: Instant::now(), since_saved: 0 }
     }
 }
 
@@ -44,7 +46,8 @@ impl Observer for Watch<'_, '_> {
             ("train_loss".to_owned(), record.train_loss),
             ("train_accuracy_percent".to_owned(), record.train_accuracy_percent),
         ];
-        metrics.extend(record.held_out_accuracy_percent.map(|value| ("held_out_accuracy_percent".to_owned(), value)));
+        metrics
+            .extend(record.watched_accuracy_percent.map(|value| (format!("{}_accuracy_percent", self.watched), value)));
         self.context.epoch_finished(record.epoch, self.epochs, metrics);
     }
 

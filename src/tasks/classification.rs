@@ -1,6 +1,10 @@
 //! Telling classes of images apart.
 
-use crate::data::{self, DataError, Loader};
+use super::{Score, ranks};
+use crate::{
+    data::{self, DataError, Loader},
+    model::host,
+};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use std::sync::Arc;
 
@@ -20,10 +24,10 @@ impl Batch {
     }
 }
 
-/// The images to fit, the images to watch, and the loss.
+/// The images to fit, and those to watch.
 pub struct Classification {
     fit: Arc<Loader>,
-    held_out: Option<Arc<Loader>>,
+    watched: Option<Arc<Loader>>,
     device: Device,
 }
 
@@ -32,102 +36,78 @@ pub struct Classification {
 #[error(transparent)]
 pub struct TaskError(#[from] DataError);
 
-/// How well logits match their labels.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Score {
-    /// Over images, the sum of the mean loss of their batch.
-    pub loss_sum: f64,
-    /// Images whose largest logit is their class's.
-    pub correct: usize,
-    pub seen: usize,
-}
-
-impl Score {
-    /// Adds the score of further images.
-    pub fn add(&mut self, other: Score) {
-        self.loss_sum += other.loss_sum;
-        self.correct += other.correct;
-        self.seen += other.seen;
-    }
-
-    /// Mean loss an image; `None` before the first image.
-    pub fn loss(&self) -> Option<f64> {
-        (self.seen > 0).then(|| self.loss_sum / self.seen as f64)
-    }
-
-    /// Share of correct images; `None` before the first image.
-    pub fn accuracy_percent(&self) -> Option<f64> {
-        (self.seen > 0).then(|| 100.0 * self.correct as f64 / self.seen as f64)
-    }
-}
-
 impl Classification {
-    /// `fit` gives the batches of steps, `held_out` those that are only watched.
-    pub fn new(fit: Loader, held_out: Option<Loader>, device: Device) -> Self {
-        Self { fit: Arc::new(fit), held_out: held_out.map(Arc::new), device }
+    /// `fit` gives the batches that are fitted, `watched` those that are only looked at.
+    pub fn new(fit: Loader, watched: Option<Loader>, device: Device) -> Self {
+        Self { fit: Arc::new(fit), watched: watched.map(Arc::new), device }
     }
 
-    /// Steps in an epoch.
-    pub fn steps(&self) -> usize {
+    /// Batches in an epoch.
+    pub fn batches_per_epoch(&self) -> usize {
         self.fit.steps_per_epoch()
     }
 
-    /// The batches of `epoch` from `step` on.
-    pub fn batches(&self, epoch: usize, step: usize) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
-        self.stream(&self.fit, epoch, step)
+    /// The batches of `epoch` from the one numbered `first` on.
+    pub fn batches(&self, epoch: usize, first: usize) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
+        stream(&self.fit, epoch, first, &self.device)
     }
 
     /// The images that are watched but not fitted, in order, without augmentation.
-    pub fn held_out(&self) -> Result<Option<impl Iterator<Item = Batch> + '_>, TaskError> {
-        self.held_out.as_ref().map(|loader| self.stream(loader, 0, 0)).transpose()
-    }
-
-    /// Scores a batch's untracked logits, `[batch, classes]`, and mean loss. Waits for the device.
-    pub fn score(&self, logits: Tensor<2>, loss: f64, batch: &Batch) -> Score {
-        let size = batch.size();
-        let best = logits.argmax(1).reshape([size]);
-        let correct = best.equal(batch.labels.clone()).int().sum().into_scalar::<i64>();
-        Score {
-            loss_sum: loss * size as f64,
-            correct: usize::try_from(correct).expect("a sum of zeros and ones"),
-            seen: size,
-        }
-    }
-
-    /// The rest of an epoch, prepared ahead of whoever takes it.
-    fn stream(
-        &self,
-        loader: &Arc<Loader>,
-        epoch: usize,
-        step: usize,
-    ) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
-        let rest = loader.steps_per_epoch().saturating_sub(step);
-        // A loader goes on into the next epoch; asked for nothing it need not start.
-        let batches = if rest > 0 { Some(loader.from(epoch, step)?) } else { None };
-        Ok(batches.into_iter().flatten().take(rest).map(|batch| self.upload(batch)))
-    }
-
-    fn upload(&self, batch: data::Batch) -> Batch {
-        let [channels, height, width] = batch.shape;
-        let size = batch.labels.len();
-        let labels = TensorData::new(batch.labels, [size]);
-        Batch {
-            images: Tensor::from_data(TensorData::new(batch.images, [size, channels, height, width]), &self.device),
-            labels: Tensor::from_data(labels, &self.device),
-        }
+    pub fn watched(&self) -> Result<Option<impl Iterator<Item = Batch> + '_>, TaskError> {
+        self.watched.as_ref().map(|loader| stream(loader, 0, 0, &self.device)).transpose()
     }
 }
 
-/// Mean over the batch of `−log softmax(logits)[label]`.
+/// The rest of an epoch from the batch numbered `first` on, prepared ahead of whoever takes it.
+pub fn stream<'a>(
+    loader: &Arc<Loader>,
+    epoch: usize,
+    first: usize,
+    device: &'a Device,
+) -> Result<impl Iterator<Item = Batch> + use<'a>, TaskError> {
+    let rest = loader.steps_per_epoch().saturating_sub(first);
+    // A loader goes on into the next epoch; asked for nothing it need not start.
+    let batches = if rest > 0 { Some(loader.from(epoch, first)?) } else { None };
+    Ok(batches.into_iter().flatten().take(rest).map(|batch| upload(batch, device)))
+}
+
+fn upload(batch: data::Batch, device: &Device) -> Batch {
+    let [channels, height, width] = batch.shape;
+    let size = batch.labels.len();
+    let labels = TensorData::new(batch.labels, [size]);
+    Batch {
+        images: Tensor::from_data(TensorData::new(batch.images, [size, channels, height, width]), device),
+        labels: Tensor::from_data(labels, device),
+    }
+}
+
+/// Scores untracked logits, `[batch, classes]`, of images of these classes, `[batch]`, with their mean loss. Waits for the
+/// device.
+pub fn score(logits: Tensor<2>, labels: Tensor<1, Int>, loss: f64) -> Score {
+    Score::of(&ranks(&host(logits), &host_labels(labels)), loss)
+}
+
+/// Labels as numbers, waiting for the device.
+pub fn host_labels(labels: Tensor<1, Int>) -> Vec<i64> {
+    labels.into_data().convert::<i64>().try_into_vec().expect("converted to i64")
+}
+
+/// Mean over the batch of `−Σ_k t_k log softmax(logits)_k`. The target `t` is 1 at the label; with a label smoothing of `ε` it is
+/// `(1 − ε) + ε / classes` there and `ε / classes` elsewhere (Szegedy et al., arXiv 1512.00567).
 ///
 /// # Shapes
 /// `[batch, classes]`, `[batch]` → `[1]`
-pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
     let [batch, _] = logits.dims();
     let labels = labels.reshape([batch, 1]);
     // Labels that meet a tracked tensor must live where it lives.
     let labels = if logits.is_autodiff() { labels.autodiff() } else { labels };
-    activation::log_softmax(logits, 1).gather(1, labels).mean().neg()
+    let log = activation::log_softmax(logits, 1);
+    let of_label = log.clone().gather(1, labels).mean().neg();
+    if smoothing == 0.0 {
+        return of_label;
+    }
+    of_label.mul_scalar(1.0 - smoothing) + log.mean().neg().mul_scalar(smoothing)
 }
 
 #[cfg(test)]
@@ -139,7 +119,17 @@ mod tests {
         let device = Device::flex();
         let logits = Tensor::<2>::zeros([3, 10], &device);
         let labels = Tensor::<1, Int>::from_ints([0, 4, 9], &device);
-        let loss = cross_entropy(logits, labels).into_scalar::<f32>();
+        let loss = cross_entropy(logits, labels, 0.0).into_scalar::<f32>();
         assert!((loss - 10_f32.ln()).abs() < 1e-6);
+    }
+
+    /// By hand: log softmax of (0, ln 3) is (−ln 4, ln 3 − ln 4).
+    #[test]
+    fn a_smoothed_label_shares_with_all_classes() {
+        let logits = Tensor::<2>::from_floats([[0.0, 3_f32.ln()]], &Device::flex());
+        let label = Tensor::<1, Int>::from_ints([1], &Device::flex());
+        let loss = cross_entropy(logits, label, 0.1).into_scalar::<f32>();
+        let (first, second) = (4_f32.ln(), 4_f32.ln() - 3_f32.ln());
+        assert!((loss - (0.05 * first + 0.95 * second)).abs() < 1e-6, "{loss}");
     }
 }

@@ -3,5 +3,7 @@
 //! Image classification is here; super-resolution, speech recognition and policy learning have the same shape.
 
 mod classification;
+mod score;
 
-pub use classification::{Batch, Classification, Score, TaskError, cross_entropy};
+pub use classification::{Batch, Classification, TaskError, cross_entropy, host_labels, score, stream};
+pub use score::{Score, ranks};

@@ -1,9 +1,9 @@
-//! A search stopped between two steps, as a file: everything that the next step depends on.
+//! A training stopped between two steps, as a file: everything that the next step depends on.
 //!
-//! Which search it is of is said by where it lies, in a folder of the key. The file itself says how its tensors are
+//! Which training it is of is said by where it lies, in a folder of the key. The file itself says how its tensors are
 //! laid out, so that another version of the program, with the same numbers in another order, refuses it.
 
-use super::{AdamState, Learner};
+use super::{AdamState, Average, Learner};
 use crate::{
     model::Layout,
     store::{self, Digest},
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Bumped when the meaning of the file changes; an older file is refused.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The entry that holds the digest of all other entries and all tensors: a flipped bit in a weight is still a number.
 const SEAL: &str = "digest";
@@ -35,7 +35,7 @@ pub enum CheckpointError {
         #[source]
         source: std::io::Error,
     },
-    #[error("the checkpoint `{path}` does not fit this search: {reason}")]
+    #[error("the checkpoint `{path}` does not fit this training: {reason}")]
     Unfit { path: String, reason: String },
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -56,6 +56,9 @@ impl Checkpoint {
         tensors.extend(learner.sgd.velocity().map(|velocity| ("sgd.velocity", velocity.clone())));
         tensors.extend(adam.map(|state| ("adam.first", state.first.clone())));
         tensors.extend(adam.map(|state| ("adam.second", state.second.clone())));
+        let average = learner.average.as_ref();
+        tensors.extend(average.map(|average| ("average.weights", average.weights().clone())));
+        tensors.extend(average.map(|average| ("average.running", average.running().clone())));
 
         let bytes: Vec<(&str, Vec<u8>)> = tensors
             .into_iter()
@@ -67,6 +70,7 @@ impl Checkpoint {
         let entries = BTreeMap::from([
             ("format".to_owned(), FORMAT.to_string()),
             ("adam.steps".to_owned(), adam.map_or(0, |state| state.steps).to_string()),
+            ("average.steps".to_owned(), average.map_or(0, Average::steps).to_string()),
             ("layout".to_owned(), layout(learner)),
             ("progress".to_owned(), serde_json::to_string(progress).expect("progress is plain data")),
         ]);
@@ -97,12 +101,14 @@ impl Checkpoint {
             return Err(unfit("its tensors are laid out for another network".into()));
         }
         let steps: u32 = entry("adam.steps")?.parse().map_err(|_| unfit("`adam.steps` is no number".into()))?;
+        let averaged: u64 =
+            entry("average.steps")?.parse().map_err(|_| unfit("`average.steps` is no number".into()))?;
         let progress = serde_json::from_str(&entry("progress")?).map_err(|error| unfit(error.to_string()))?;
 
         let vector = |name: &str, length: usize| -> Result<Tensor<1>, CheckpointError> {
             let view = file.tensor(name).map_err(|_| unfit(format!("it lacks the tensor `{name}`")))?;
             if view.dtype() != Dtype::F32 || view.shape() != [length] {
-                return Err(unfit(format!("`{name}` has {:?} numbers, the search {length}", view.shape())));
+                return Err(unfit(format!("`{name}` has {:?} numbers, the network {length}", view.shape())));
             }
             let numbers: Vec<f32> = view
                 .data()
@@ -118,13 +124,21 @@ impl Checkpoint {
         } else {
             Some(AdamState { first: vector("adam.first", alphas)?, second: vector("adam.second", alphas)?, steps })
         };
-        let running = vector("running", learner.running.layout().len())?;
+        let statistics = learner.running.layout().len();
+        let average = match learner.average {
+            None => None,
+            Some(_) => Some((vector("average.weights", weights)?, vector("average.running", statistics)?)),
+        };
+        let running = vector("running", statistics)?;
         let (weights, alphas) = (vector("weights", weights)?, vector("alphas", alphas)?);
         learner.weights.set(weights);
         learner.alphas.set(alphas);
         learner.running.set(running);
         learner.sgd.restore(velocity);
         learner.adam.restore(adam);
+        if let (Some(kept), Some((weights, running))) = (&mut learner.average, average) {
+            kept.restore(averaged, weights, running);
+        }
         Ok(Some(progress))
     }
 }

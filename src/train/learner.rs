@@ -1,8 +1,8 @@
-//! All that changes while a supernet learns.
+//! All that changes while a network learns.
 
-use super::{Adam, AdamConfig, Sgd, SgdConfig};
+use super::{Adam, AdamConfig, Average, Sgd, SgdConfig};
 use crate::{
-    model::{Mixing, Mode, Model, TensorGroup, initial_alphas, initial_running, initial_weights},
+    model::{DropPath, Mixing, Mode, Model, TensorGroup, initial_alphas, initial_running, initial_weights},
     tasks::{Batch, cross_entropy},
 };
 use burn::tensor::{Device, Tensor};
@@ -23,6 +23,12 @@ pub struct Learner {
     pub clip_norm: f64,
     /// What the auxiliary head's loss counts, where the network has one.
     pub auxiliary_weight: f64,
+    /// See [`cross_entropy`].
+    pub label_smoothing: f64,
+    /// What the next pass drops; moved on by whoever steps.
+    pub drop_path: Option<DropPath>,
+    /// Where there is one, it is evaluated and published in the weights' place.
+    pub average: Option<Average>,
 }
 
 /// Settings of a [`Learner`].
@@ -35,6 +41,10 @@ pub struct LearnerConfig {
     pub clip_norm: f64,
     /// Weight of the auxiliary head's loss; no matter where there is no such head.
     pub auxiliary_weight: f64,
+    /// Share of the target that is spread over all classes, from 0 to below 1.
+    pub label_smoothing: f64,
+    /// Decay of the moving average of the weights, where one is kept.
+    pub average: Option<f64>,
     /// Standard deviation of the first alphas.
     pub alpha_deviation: f64,
 }
@@ -61,15 +71,19 @@ impl Learner {
         let weights = initial_weights(&model.network, seed, device);
         let running = initial_running(&model.network, device);
         let alphas = initial_alphas(&model.network, config.alpha_deviation, seed, device);
+        let average = config.average.map(|decay| Average::new(decay, weights.values(), running.values()));
         Self {
             weights,
             alphas,
             running,
+            average,
+            drop_path: None,
             mixing: config.mixing,
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
             clip_norm: config.clip_norm,
             auxiliary_weight: config.auxiliary_weight,
+            label_smoothing: config.label_smoothing,
             model,
         }
     }
@@ -79,10 +93,12 @@ impl Learner {
         let (weights, alphas) = (self.weights.leaves(), self.alphas.leaves());
         let mixing = self.mixing.weights(&self.model.network.alphas, &alphas);
         let images = batch.images.clone().autodiff();
-        let output = self.model.forward(Mode::Train, &weights, &self.running, &mixing, images);
-        let mut loss = cross_entropy(output.logits.clone(), batch.labels.clone());
+        let mode = Mode::Train { drop_path: self.drop_path };
+        let output = self.model.forward(mode, &weights, &self.running, &mixing, images);
+        let of = |logits: &Tensor<2>| cross_entropy(logits.clone(), batch.labels.clone(), self.label_smoothing);
+        let mut loss = of(&output.logits);
         if let Some(auxiliary) = &output.auxiliary {
-            loss = loss + cross_entropy(auxiliary.clone(), batch.labels.clone()).mul_scalar(self.auxiliary_weight);
+            loss = loss + of(auxiliary).mul_scalar(self.auxiliary_weight);
         }
         let gradients = loss.backward();
         Pass {
@@ -95,10 +111,21 @@ impl Learner {
         }
     }
 
+    /// The weights and running statistics that are evaluated and published: their average where one is kept.
+    pub fn evaluated(&self) -> (TensorGroup, TensorGroup) {
+        match &self.average {
+            None => (self.weights.clone(), self.running.clone()),
+            Some(average) => {
+                (self.weights.with(average.weights().clone()), self.running.with(average.running().clone()))
+            }
+        }
+    }
+
     /// Logits in evaluation mode: `[batch, classes]`.
     pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
         let mixing = self.mixing.weights(&self.model.network.alphas, &self.alphas.views());
-        self.model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
+        let (weights, running) = self.evaluated();
+        self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
     }
 
     /// The mixing weights of each table by label, rows an edge.

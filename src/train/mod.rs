@@ -1,20 +1,24 @@
 //! How a network learns: one loop, the strategies, optimisers, schedules, checkpoints.
 
 mod adam;
+mod average;
 mod checkpoint;
 mod clip;
 mod learner;
+mod record;
 mod schedule;
-mod search;
 mod sgd;
 pub mod strategy;
 #[cfg(test)]
 mod tiny;
+mod training;
 
 pub use adam::{Adam, AdamConfig, AdamState};
+pub use average::Average;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::{clip_norm, norm};
 pub use learner::{Learner, LearnerConfig, Pass};
-pub use schedule::{By, Schedule};
-pub use search::{Ended, EpochRecord, Observer, Search, SearchConfig, SearchError, TableRecord};
+pub use record::{EpochRecord, TableRecord};
+pub use schedule::{By, Rate, Schedule};
 pub use sgd::{Sgd, SgdConfig};
+pub use training::{Ended, Observer, Strategy, Training, TrainingConfig, TrainingError};

@@ -43,6 +43,8 @@ pub(super) fn config(mixing: Mixing) -> LearnerConfig {
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
         auxiliary_weight: 0.0,
+        label_smoothing: 0.0,
+        average: None,
         alpha_deviation: 1e-3,
     }
 }

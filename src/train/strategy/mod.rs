@@ -2,8 +2,9 @@
 //! between two is what one sees.
 
 pub mod single_level;
+pub mod weights_only;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 /// The learning rates of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,6 +19,8 @@ pub struct StepOutcome {
     pub loss: Tensor<1>,
     /// `[batch, classes]`
     pub logits: Tensor<2>,
+    /// `[batch]`
+    pub labels: Tensor<1, Int>,
     /// Norm of the weights' gradient before clipping, `[1]`.
     pub gradient_norm: Tensor<1>,
 }

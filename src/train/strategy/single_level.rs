@@ -24,7 +24,7 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     learner.alphas.set(alphas);
     learner.running.set(pass.running);
 
-    StepOutcome { loss: pass.loss, logits: pass.logits, gradient_norm }
+    StepOutcome { loss: pass.loss, logits: pass.logits, labels: batch.labels.clone(), gradient_norm }
 }
 
 #[cfg(test)]

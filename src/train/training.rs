@@ -1,66 +1,58 @@
-//! The search loop: epochs of steps, an evaluation after each, a checkpoint now and then.
+//! The one loop: epochs of steps, a look at the watched images after them, a checkpoint now and then.
 
 use super::{
-    Checkpoint, CheckpointError, Learner, Schedule,
-    strategy::{Rates, StepOutcome, single_level},
+    Checkpoint, CheckpointError, EpochRecord, Learner, Rate, TableRecord,
+    strategy::{Rates, StepOutcome, single_level, weights_only},
 };
-use crate::tasks::{Classification, Score, TaskError};
+use crate::{
+    model::DropPath,
+    tasks::{self, Classification, Score, TaskError, cross_entropy},
+};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Length and rates of a search.
+/// Length, rates and rules of a training.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SearchConfig {
+pub struct TrainingConfig {
     pub epochs: usize,
-    /// Learning rate of the weights at the first step.
-    pub weight_rate: f64,
-    pub weight_schedule: Schedule,
-    /// Learning rate of the alphas, the same at every step.
-    pub alpha_rate: f64,
+    pub strategy: Strategy,
+    /// Learning rate of the weights.
+    pub rate: Rate,
+    /// Batches that make one step.
+    pub accumulate: usize,
+    /// Paths dropped near the end: the probability grows with the epoch, from 0 in the first (DARTS' `drop_path_prob · epoch / epochs`).
+    pub drop_path: f64,
+    /// Decides what is dropped.
+    pub seed: u64,
+    /// The watched images are looked at after every so many epochs, and after the last.
+    pub watch_every: usize,
 }
 
-/// What an epoch came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// From 1.
-    pub epoch: usize,
-    /// Of the weights, at the epoch's first step.
-    pub learning_rate: f64,
-    /// Mean over the epoch's images, each as the supernet was when it met them.
-    pub train_loss: f64,
-    pub train_accuracy_percent: f64,
-    /// Of the supernet on the images that were not fitted; absent where all were.
-    pub held_out_loss: Option<f64>,
-    pub held_out_accuracy_percent: Option<f64>,
-    pub tables: Vec<TableRecord>,
+/// What moves in a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Strategy {
+    /// A search: weights and alphas, from one backward pass. The alphas' learning rate is the same at every step.
+    SingleLevel { alpha_rate: f64 },
+    /// Training of a network whose cells are chosen.
+    WeightsOnly,
 }
 
-/// An alpha table after an epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TableRecord {
-    pub label: String,
-    /// `[edges, candidates]`
-    pub alphas: Vec<Vec<f32>>,
-    /// The mixing weights: the alphas after the relaxation, `[edges, candidates]`.
-    pub weights: Vec<Vec<f32>>,
-}
-
-/// Whoever runs a search: hears of it, stops it, says when to save.
+/// Whoever runs a training: hears of it, stops it, says when to save.
 pub trait Observer {
     /// After each step of `epoch` (from 0): steps done in it, and the epoch's score so far.
     fn step(&mut self, epoch: usize, step: usize, steps: usize, score: &Score);
-    /// After each epoch and its evaluation.
+    /// After each epoch and its look at the watched images.
     fn epoch(&mut self, record: &EpochRecord);
     /// Asked after each step: whether to save a checkpoint now.
     fn checkpoint_due(&self) -> bool;
     /// A checkpoint was saved after `step` steps in all.
     fn checkpoint_saved(&mut self, step: u64);
-    /// Asked after each step and before each batch of an evaluation: whether to save a checkpoint and stop.
+    /// Asked after each step and before each batch of watched images: whether to save a checkpoint and stop.
     fn stop_requested(&self) -> bool;
 }
 
-/// How a search came to its end.
+/// How a training came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     Completed,
@@ -68,34 +60,34 @@ pub enum Ended {
     Stopped,
 }
 
-/// A search cannot go on.
+/// A training cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum SearchError {
+pub enum TrainingError {
     #[error("the loss became {loss} in epoch {epoch}, step {step}: lower the learning rate or the clipping norm")]
     Diverged { loss: f64, epoch: usize, step: usize },
     #[error(
-        "the loss on the held-out images became {loss} after epoch {epoch}: lower the learning rate or the clipping norm"
+        "the loss on the watched images became {loss} after epoch {epoch}: lower the learning rate or the clipping norm"
     )]
-    HeldOutDiverged { loss: f64, epoch: usize },
+    WatchedDiverged { loss: f64, epoch: usize },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Task(#[from] TaskError),
 }
 
-/// A search under way.
-pub struct Search<'a> {
+/// A training under way: a search of a supernet, or the training of a discrete network.
+pub struct Training<'a> {
     /// What learns; after [`run`](Self::run), what was learned.
     pub learner: Learner,
     task: &'a Classification,
-    config: &'a SearchConfig,
+    config: &'a TrainingConfig,
     progress: Progress,
 }
 
 /// What the loop rests on when it speaks of an epoch's mean.
 const SEEN: &str = "an epoch has a step and a step has an image";
 
-/// Where a search is: what a checkpoint holds besides tensors.
+/// Where a training is: what a checkpoint holds besides tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Progress {
     /// The next step to take.
@@ -107,21 +99,21 @@ struct Progress {
     records: Vec<EpochRecord>,
 }
 
-impl<'a> Search<'a> {
-    pub fn new(learner: Learner, task: &'a Classification, config: &'a SearchConfig) -> Self {
+impl<'a> Training<'a> {
+    pub fn new(learner: Learner, task: &'a Classification, config: &'a TrainingConfig) -> Self {
         Self { learner, task, config, progress: Progress::default() }
     }
 
     /// Goes on from the checkpoint at `path`, if there is one; says where: `epoch 3, step 17`.
     ///
     /// # Errors
-    /// Where the checkpoint cannot be used. The search then begins at its beginning.
+    /// Where the checkpoint cannot be used. The training then begins at its beginning.
     pub fn resume(&mut self, path: &Path, device: &Device) -> Result<Option<String>, CheckpointError> {
         let Some(progress) = Checkpoint::load(path, &mut self.learner, device)? else { return Ok(None) };
         self.progress = progress;
         let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
-        // The last step may be taken and the evaluation behind it not.
-        Ok(Some(if step > self.task.steps() {
+        // The last step may be taken and the look at the watched images not.
+        Ok(Some(if step > self.steps() {
             format!("the end of epoch {epoch}")
         } else {
             format!("epoch {epoch}, step {step}")
@@ -133,13 +125,18 @@ impl<'a> Search<'a> {
         &self.progress.records
     }
 
-    /// Searches to the end, or to a request to stop. Checkpoints go to `checkpoint`.
-    pub fn run(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, SearchError> {
+    /// Steps taken in all.
+    pub fn steps_taken(&self) -> u64 {
+        self.progress.taken
+    }
+
+    /// Trains to the end, or to a request to stop. Checkpoints go to `checkpoint`.
+    pub fn run(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
         while self.progress.epoch < self.config.epochs {
             if self.fit(checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
-            let Some(record) = self.evaluate(observer)? else {
+            let Some(record) = self.look(observer)? else {
                 self.save(checkpoint, observer)?;
                 return Ok(Ended::Stopped);
             };
@@ -155,19 +152,22 @@ impl<'a> Search<'a> {
         Ok(Ended::Completed)
     }
 
-    /// The rest of the present epoch's steps.
-    fn fit(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, SearchError> {
-        let (epoch, steps, task) = (self.progress.epoch, self.task.steps(), self.task);
-        for batch in task.batches(epoch, self.progress.step)? {
-            let step = self.progress.step;
-            let rates = Rates { weights: self.rate(step), alphas: self.config.alpha_rate };
-            let StepOutcome { loss, logits, .. } = single_level::step(&mut self.learner, &batch, rates);
+    /// Steps in an epoch; the last may be of fewer batches.
+    fn steps(&self) -> usize {
+        self.task.batches_per_epoch().div_ceil(self.config.accumulate)
+    }
 
-            let loss = f64::from(loss.into_scalar::<f32>());
+    /// The rest of the present epoch's steps.
+    fn fit(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
+        let (epoch, steps, task) = (self.progress.epoch, self.steps(), self.task);
+        let mut batches = task.batches(epoch, self.progress.step * self.config.accumulate)?;
+        while let Some(outcome) = self.step(&mut batches) {
+            let step = self.progress.step;
+            let loss = f64::from(outcome.loss.into_scalar::<f32>());
             if !loss.is_finite() {
-                return Err(SearchError::Diverged { loss, epoch: epoch + 1, step: step + 1 });
+                return Err(TrainingError::Diverged { loss, epoch: epoch + 1, step: step + 1 });
             }
-            self.progress.score.add(task.score(logits, loss, &batch));
+            self.progress.score.add(tasks::score(outcome.logits, outcome.labels, loss));
             self.progress.step += 1;
             self.progress.taken += 1;
             observer.step(epoch, self.progress.step, steps, &self.progress.score);
@@ -183,42 +183,66 @@ impl<'a> Search<'a> {
         Ok(Ended::Completed)
     }
 
-    /// The record of the epoch just fitted; `None` where a request to stop came first.
-    fn evaluate(&self, observer: &dyn Observer) -> Result<Option<EpochRecord>, SearchError> {
-        let held_out = match self.task.held_out()? {
-            None => None,
-            Some(batches) => {
-                let mut score = Score::default();
-                for batch in batches {
-                    if observer.stop_requested() {
-                        return Ok(None);
-                    }
-                    let logits = self.learner.evaluate(batch.images.clone());
-                    let loss = crate::tasks::cross_entropy(logits.clone(), batch.labels.clone());
-                    score.add(self.task.score(logits, f64::from(loss.into_scalar::<f32>()), &batch));
-                }
-                Some(score)
+    /// One step on the next batches; `None` after the epoch's last.
+    fn step(&mut self, batches: &mut impl Iterator<Item = tasks::Batch>) -> Option<StepOutcome> {
+        let TrainingConfig { strategy, accumulate, .. } = *self.config;
+        let rate = self.rate(self.progress.step);
+        self.learner.drop_path = self.drop_path();
+        let outcome = match strategy {
+            Strategy::SingleLevel { alpha_rate } => {
+                let rates = Rates { weights: rate, alphas: alpha_rate };
+                single_level::step(&mut self.learner, &batches.next()?, rates)
             }
+            Strategy::WeightsOnly => weights_only::step(&mut self.learner, batches.take(accumulate), rate)?,
         };
-        if let Some(loss) = held_out.and_then(|score| score.loss()).filter(|loss| !loss.is_finite()) {
-            return Err(SearchError::HeldOutDiverged { loss, epoch: self.progress.epoch + 1 });
+        self.learner.note_average();
+        Some(outcome)
+    }
+
+    /// What the first pass of the next step drops.
+    fn drop_path(&self) -> Option<DropPath> {
+        let TrainingConfig { epochs, drop_path, seed, accumulate, .. } = *self.config;
+        let probability = drop_path * self.progress.epoch as f64 / epochs as f64;
+        let pass = self.progress.taken * accumulate as u64;
+        (probability > 0.0).then_some(DropPath { probability, seed, pass })
+    }
+
+    /// The record of the epoch just fitted; `None` where a request to stop came first.
+    fn look(&self, observer: &dyn Observer) -> Result<Option<EpochRecord>, TrainingError> {
+        let epoch = self.progress.epoch + 1;
+        let due = epoch.is_multiple_of(self.config.watch_every) || epoch == self.config.epochs;
+        let mut watched = None;
+        if let Some(batches) = self.task.watched()?.filter(|_| due) {
+            let mut score = Score::default();
+            for batch in batches {
+                if observer.stop_requested() {
+                    return Ok(None);
+                }
+                let logits = self.learner.evaluate(batch.images);
+                let loss = cross_entropy(logits.clone(), batch.labels.clone(), 0.0).into_scalar::<f32>();
+                score.add(tasks::score(logits, batch.labels, f64::from(loss)));
+            }
+            watched = Some(score);
+        }
+        if let Some(loss) = watched.and_then(|score| score.loss()).filter(|loss| !loss.is_finite()) {
+            return Err(TrainingError::WatchedDiverged { loss, epoch });
         }
         let tables = self.learner.alpha_tables().into_iter().zip(self.learner.mixing_weights());
         let score = &self.progress.score;
         Ok(Some(EpochRecord {
-            epoch: self.progress.epoch + 1,
+            epoch,
             learning_rate: self.rate(0),
             train_loss: score.loss().expect(SEEN),
             train_accuracy_percent: score.accuracy_percent().expect(SEEN),
-            held_out_loss: held_out.and_then(|score| score.loss()),
-            held_out_accuracy_percent: held_out.and_then(|score| score.accuracy_percent()),
+            watched_loss: watched.and_then(|score| score.loss()),
+            watched_accuracy_percent: watched.and_then(|score| score.accuracy_percent()),
+            watched_top5_percent: watched.and_then(|score| score.top5_percent()),
             tables: tables.map(|((label, alphas), (_, weights))| TableRecord { label, alphas, weights }).collect(),
         }))
     }
 
     fn rate(&self, step: usize) -> f64 {
-        let SearchConfig { epochs, weight_rate, weight_schedule, .. } = self.config;
-        weight_schedule.rate(*weight_rate, self.progress.epoch, *epochs, step, self.task.steps())
+        self.config.rate.at(self.progress.epoch, self.config.epochs, step, self.steps())
     }
 
     fn save(&self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
@@ -233,13 +257,21 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::{By, tiny},
+        train::{By, Schedule, tiny},
     };
     use std::{cell::Cell, fs};
 
-    fn config(by: By) -> SearchConfig {
-        let weight_schedule = Schedule::Cosine { minimum: 0.01, by };
-        SearchConfig { epochs: 2, weight_rate: 0.2, weight_schedule, alpha_rate: 0.05 }
+    fn config(by: By) -> TrainingConfig {
+        let schedule = Schedule::Cosine { minimum: 0.01, by };
+        TrainingConfig {
+            epochs: 2,
+            strategy: Strategy::SingleLevel { alpha_rate: 0.05 },
+            rate: Rate { first: 0.2, schedule, warmup_epochs: 0 },
+            accumulate: 1,
+            drop_path: 0.0,
+            seed: 0,
+            watch_every: 1,
+        }
     }
 
     /// Asks to stop at the question of that number, from 1.
@@ -260,9 +292,9 @@ mod tests {
 
     const NEVER: usize = usize::MAX;
 
-    fn searched(mixing: Mixing, config: &SearchConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
+    fn searched(mixing: Mixing, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
         let task = tiny::task();
-        let mut search = Search::new(tiny::learner(tiny::SPACE, &tiny::config(mixing)), &task, config);
+        let mut search = Training::new(tiny::learner(tiny::SPACE, &tiny::config(mixing)), &task, config);
         let ended = search.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(NEVER))).unwrap();
         assert_eq!(ended, Ended::Completed);
         (bits(&search.learner), search.records().to_vec())
@@ -286,7 +318,7 @@ mod tests {
         let mut places = Vec::new();
         for question in 1..=12 {
             let path = folder.path().join(question.to_string());
-            let fresh = || Search::new(tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax)), &task, &config);
+            let fresh = || Training::new(tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax)), &task, &config);
             assert_eq!(fresh().run(&path, &mut StopAt(Cell::new(question))).unwrap(), Ended::Stopped);
             let mut search = fresh();
             places.push(search.resume(&path, &device).unwrap().unwrap());
@@ -303,7 +335,7 @@ mod tests {
         let (config, device, task) = (config(By::Epoch), Device::flex(), tiny::task());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
-        let search = |text: &str| Search::new(tiny::learner(text, &tiny::config(Mixing::Softmax)), &task, &config);
+        let search = |text: &str| Training::new(tiny::learner(text, &tiny::config(Mixing::Softmax)), &task, &config);
         assert_eq!(search(tiny::SPACE).resume(&path, &device).unwrap(), None);
         search(tiny::SPACE).run(&path, &mut StopAt(Cell::new(2))).unwrap();
         let saved = fs::read(&path).unwrap();
@@ -313,7 +345,7 @@ mod tests {
             let mut search = search(text);
             let before = bits(&search.learner);
             let error = search.resume(&path, &device).unwrap_err().to_string();
-            assert!(error.contains("does not fit this search") && error.contains(reason), "{error}");
+            assert!(error.contains("does not fit this training") && error.contains(reason), "{error}");
             assert_eq!((bits(&search.learner), &search.progress), (before, &Progress::default()));
         };
         // As many numbers, other names: another version of the program may order them otherwise.
@@ -382,8 +414,8 @@ mod tests {
         let mut learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         // Training does not look at the running variance; its root is no number in evaluation.
         learner.running.set(learner.running.values().sub_scalar(1e6));
-        let mut search = Search::new(learner, &task, &config);
+        let mut search = Training::new(learner, &task, &config);
         let error = search.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(NEVER))).unwrap_err();
-        assert!(matches!(error, SearchError::HeldOutDiverged { epoch: 1, .. }), "{error}");
+        assert!(matches!(error, TrainingError::WatchedDiverged { epoch: 1, .. }), "{error}");
     }
 }

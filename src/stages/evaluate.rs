@@ -1,0 +1,218 @@
+//! `evaluate`: a trained network on the full test set.
+
+use super::{
+    Site,
+    artifacts::{self, NetworkCard},
+    hyperparameters,
+    retrain::FEW_CLASSES,
+};
+use crate::{
+    config::Fields,
+    data::{Loader, LoaderOptions, Part},
+    interop::weights,
+    kernels::Kernels,
+    model::{DeviceName, Mode, Model, host},
+    report::Proportion,
+    run::{Context, Progress, Stage, StageError, sentence},
+    tasks::{Score, host_labels, ranks, stream},
+};
+use serde_json::{Value as Json, json};
+use std::{fmt::Write as _, sync::Arc};
+
+struct Evaluate {
+    device: DeviceName,
+    kernels: Kernels,
+    batch: usize,
+}
+
+pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    let device = site.device(fields);
+    let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
+    let kernels = hyperparameters::kernels(fields);
+    Some(Box::new(Evaluate { device: device?, kernels, batch }))
+}
+
+impl Stage for Evaluate {
+    /// The batch counts: an image's logits do not depend on its neighbours, but sums of another shape may round otherwise.
+    fn params(&self) -> Json {
+        json!({"part": "test", "batch": self.batch})
+    }
+
+    fn numerics(&self) -> Option<Json> {
+        Some(json!({"backend": self.device.backend(), "kernels": self.kernels.to_string(), "precision": "f32"}))
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        let of = context.input("network")?;
+        let space = artifacts::space(of)?;
+        let genotype = artifacts::genotype(of, &space)?;
+        let card: NetworkCard = artifacts::json(of, "network")?;
+        let weights_path = of.output("weights")?.to_owned();
+        let dataset = Arc::new(artifacts::dataset(context.input("data")?)?);
+        if (dataset.classes.len(), dataset.shape) != (card.classes, card.input) {
+            return Err(StageError::input(format!(
+                "the network knows {} classes of images {:?}, data set `{}` has {} of {:?}: evaluate it on what it was trained for",
+                card.classes,
+                card.input,
+                dataset.name,
+                dataset.classes.len(),
+                dataset.shape
+            )));
+        }
+        if dataset.statistics != card.normalise {
+            return Err(StageError::input(format!(
+                "data set `{}` is normalised otherwise than the images that the network was trained on",
+                dataset.name
+            )));
+        }
+
+        let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
+        let network = card.network(&space, &genotype)?;
+        let failed = |error: weights::WeightsError| StageError::failed(sentence(&error));
+        let bytes = std::fs::read(&weights_path)
+            .map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", weights_path.display())))?;
+        let (learned, running) = weights::from_safetensors(&bytes, &network, &device).map_err(failed)?;
+        let model = Model { network, kernels: self.kernels };
+        let views = learned.views();
+
+        let indices = dataset.all(Part::Test);
+        if indices.is_empty() {
+            return Err(StageError::input(format!("data set `{}` has no test images", dataset.name)));
+        }
+        let loader =
+            Arc::new(Loader::new(dataset.clone(), Part::Test, indices, LoaderOptions::evaluation(self.batch))?);
+        let steps = loader.steps_per_epoch();
+        let mut tally = Tally::new(&dataset.classes);
+        let batches = stream(&loader, 0, 0, &device).map_err(|error| StageError::input(sentence(&error)))?;
+        for (step, batch) in batches.enumerate() {
+            if context.stop_requested() {
+                return Err(StageError::Interrupted);
+            }
+            let output = model.forward(Mode::Evaluate, &views, &running, &[], batch.images);
+            tally.add(&host(output.logits), &host_labels(batch.labels));
+            context.progress(Progress {
+                epochs: 1,
+                step: step + 1,
+                steps,
+                accuracy_percent: tally.score.accuracy_percent(),
+                ..Progress::default()
+            });
+        }
+        let cost = model.network.cost();
+        tally.publish(cost.parameters, cost.multiply_adds, context)
+    }
+}
+
+/// What was right and what was not.
+struct Tally<'a> {
+    classes: &'a [String],
+    score: Score,
+    /// By class: images, correct ones.
+    by_class: Vec<(usize, usize)>,
+    /// A line an image, in the order of the test set.
+    predictions: String,
+}
+
+impl<'a> Tally<'a> {
+    fn new(classes: &'a [String]) -> Self {
+        let predictions = "index,label,prediction,label_rank\n".to_owned();
+        Self { classes, score: Score::default(), by_class: vec![(0, 0); classes.len()], predictions }
+    }
+
+    /// `[images, classes]`, `[images]`
+    fn add(&mut self, logits: &[f32], labels: &[i64]) {
+        let ranks = ranks(logits, labels);
+        let classes = self.classes.len();
+        let mut loss = 0.0;
+        let images = logits.chunks_exact(classes).zip(labels).zip(&ranks);
+        for (index, ((logits, &label), &rank)) in (self.score.seen..).zip(images) {
+            let label = usize::try_from(label).expect("a data set's labels are below its classes");
+            loss += negative_log_likelihood(logits, label);
+            let (images, correct) = &mut self.by_class[label];
+            *images += 1;
+            *correct += usize::from(rank == 0);
+            let best = (0..classes).reduce(|best, class| if logits[class] > logits[best] { class } else { best });
+            // Writing to a string does not fail.
+            let _ = writeln!(self.predictions, "{index},{label},{},{rank}", best.unwrap_or(0));
+        }
+        self.score.add(Score::of(&ranks, loss / labels.len().max(1) as f64));
+    }
+
+    fn publish(self, parameters: u64, multiply_adds: u64, context: &mut Context<'_>) -> Result<(), StageError> {
+        let Self { classes, score, by_class, predictions } = self;
+        let all = Proportion::new(score.correct, score.seen);
+        let described = |share: Proportion| {
+            let (low, high) = share.interval();
+            json!({
+                "images": share.of,
+                "correct": share.count,
+                "accuracy_percent": share.percent(),
+                "interval_95_percent": [low, high],
+            })
+        };
+        let by_class: Vec<Json> = classes
+            .iter()
+            .zip(&by_class)
+            .map(|(name, &(images, correct))| {
+                let mut described = described(Proportion::new(correct, images));
+                described["class"] = json!(name);
+                described
+            })
+            .collect();
+        let mut evaluation = described(all);
+        evaluation["loss"] = json!(score.loss());
+        evaluation["top5_percent"] = json!(score.top5_percent().filter(|_| classes.len() > FEW_CLASSES));
+        evaluation["classes"] = Json::from(by_class);
+        evaluation["parameters"] = json!(parameters);
+        evaluation["multiply_adds"] = json!(multiply_adds);
+        context.publish_bytes("evaluation", &artifacts::json_bytes(&evaluation))?;
+        context.publish_bytes("predictions.csv", predictions.as_bytes())?;
+
+        let (low, high) = all.interval();
+        context.metric("accuracy_percent", all.percent());
+        context.metric("error_percent", 100.0 - all.percent());
+        context.metric("accuracy_low_percent", low);
+        context.metric("accuracy_high_percent", high);
+        if let Some(top5) = score.top5_percent().filter(|_| classes.len() > FEW_CLASSES) {
+            context.metric("top5_percent", top5);
+        }
+        if let Some(loss) = score.loss() {
+            context.metric("loss", loss);
+        }
+        context.metric("images", score.seen as f64);
+        context.metric("parameters", parameters as f64);
+        context.metric("multiply_adds", multiply_adds as f64);
+        context.summary(format!(
+            "{:.2} % of {} test images (95 % interval {low:.2} to {high:.2})",
+            all.percent(),
+            score.seen
+        ));
+        Ok(())
+    }
+}
+
+/// `log Σ exp(logits) − logits[label]`
+fn negative_log_likelihood(logits: &[f32], label: usize) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
+    f64::from(largest) + sum.ln() - f64::from(logits[label])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_counted_by_class_and_every_prediction_is_kept() {
+        let classes = ["cat".to_owned(), "dog".to_owned()];
+        let mut tally = Tally::new(&classes);
+        tally.add(&[2.0, 0.0, /**/ 2.0, 0.0], &[0, 1]);
+        tally.add(&[0.0, 0.0], &[1]);
+        assert_eq!(tally.by_class, [(1, 1), (2, 0)]);
+        assert_eq!((tally.score.correct, tally.score.seen), (1, 3));
+        assert_eq!(tally.predictions, "index,label,prediction,label_rank\n0,0,0,0\n1,1,0,1\n2,1,0,1\n");
+        // By hand: ln(1 + e⁻²), ln(1 + e²), ln 2.
+        let expected = ((1.0 + (-2_f64).exp()).ln() + (1.0 + 2_f64.exp()).ln() + 2_f64.ln()) / 3.0;
+        assert!((tally.score.loss().unwrap() - expected).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,192 @@
+//! `retrain` and `transfer`: the network of a genotype, trained from its first weights.
+//!
+//! Both do the same; what differs is the recipe that holds where the pipeline says nothing: DARTS' on CIFAR, DARTS' on ImageNet.
+
+use super::{
+    Site, SpaceFile,
+    artifacts::{self, NetworkCard},
+    hyperparameters::{self, Recipe},
+    site::Size,
+    training::{self, Feed, Images, Watched},
+};
+use crate::{
+    config::Fields,
+    data::Dataset,
+    kernels::Kernels,
+    model::{DeviceName, Model},
+    run::{Context, Stage, StageError},
+    train::{Learner, LearnerConfig, Training, TrainingConfig},
+};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+
+/// More classes than this, and a report has a top-5 accuracy as well.
+pub(super) const FEW_CLASSES: usize = 20;
+
+struct Retrain {
+    device: DeviceName,
+    kernels: Kernels,
+    settings: Settings,
+}
+
+/// What decides the result.
+struct Settings {
+    size: Size,
+    feed: Feed,
+    learner: LearnerConfig,
+    training: TrainingConfig,
+}
+
+pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    read_with(fields, site, &Recipe::CIFAR)
+}
+
+pub(super) fn read_transfer(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    read_with(fields, site, &Recipe::IMAGENET)
+}
+
+fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
+    let file: Option<&SpaceFile> = site.inherited.as_deref();
+    let device = site.device(fields);
+    let skeleton = Some(fields.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
+    let size = site.size(fields, skeleton, file);
+    let seed = hyperparameters::seed(fields);
+    // Where the skeleton is wrong that is said already, and its head with it.
+    let auxiliary = match (&size, file) {
+        (Some(size), Some(file)) => file.space.has_auxiliary(&size.skeleton),
+        _ => true,
+    };
+    let hyperparameters::Training { batch, learner, training } =
+        hyperparameters::training(fields, recipe, seed, auxiliary);
+    let feed = Feed {
+        batch,
+        images: fields.choice("images", Images::All, &Images::NAMED),
+        augment: hyperparameters::augment(fields, recipe.augment),
+        seed,
+    };
+    let kernels = hyperparameters::kernels(fields);
+    let settings = Settings { size: size?, feed, learner, training };
+    Some(Box::new(Retrain { device: device?, kernels, settings }))
+}
+
+impl Stage for Retrain {
+    /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
+    fn params(&self) -> Json {
+        let Settings { size, feed, learner, training } = &self.settings;
+        json!({
+            "skeleton": size.skeleton,
+            "channels": size.channels,
+            "size": size.size,
+            "epochs": training.epochs,
+            "batch": feed.batch * training.accumulate,
+            "accumulate": training.accumulate,
+            "images": feed.images,
+            "seed": feed.seed,
+            "augment": feed.augment,
+            "weights": hyperparameters::weights_json(&training.rate, &learner.sgd, learner.clip_norm),
+            "drop_path": training.drop_path,
+            "label_smoothing": learner.label_smoothing,
+            "auxiliary_weight": learner.auxiliary_weight,
+            "average": learner.average,
+            "watch_every": training.watch_every,
+        })
+    }
+
+    fn numerics(&self) -> Option<Json> {
+        Some(json!({"backend": self.device.backend(), "kernels": self.kernels.to_string(), "precision": "f32"}))
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        let of = context.input("genotype")?;
+        let space = artifacts::space(of)?;
+        let genotype = artifacts::genotype(of, &space)?;
+        let (space_text, genotype_text) =
+            (artifacts::text(of.output("space")?)?, artifacts::text(of.output("genotype")?)?);
+        let dataset = Arc::new(artifacts::dataset(context.input("data")?)?);
+        let card = self.card(&dataset);
+        let network = card.network(&space, &genotype)?;
+        let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
+
+        let Settings { feed, learner, training, .. } = &self.settings;
+        let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Test };
+        let task = feed.task(&dataset, watched, device.clone())?;
+        let learner = Learner::new(Model { network, kernels: self.kernels }, learner, feed.seed, &device);
+        let trained = training::train(context, learner, &task, training, watched, &device)?;
+
+        context.publish_bytes("space", space_text.as_bytes())?;
+        context.publish_bytes("genotype", genotype_text.as_bytes())?;
+        let card = serde_json::to_value(&card).expect("a card is plain data");
+        context.publish_bytes("network", &artifacts::json_bytes(&card))?;
+        publish(&trained, watched, dataset.classes.len(), context)
+    }
+}
+
+impl Retrain {
+    fn card(&self, dataset: &Dataset) -> NetworkCard {
+        NetworkCard {
+            size: self.settings.size.clone(),
+            classes: dataset.classes.len(),
+            input: dataset.shape,
+            auxiliary: self.settings.learner.auxiliary_weight > 0.0,
+            class_names: dataset.classes.clone(),
+            normalise: dataset.statistics.clone(),
+        }
+    }
+}
+
+/// The weights under PyTorch's names, the figures of every epoch. The result is the last epoch's: none is chosen by what it
+/// scores.
+fn publish(
+    trained: &Training<'_>,
+    watched: Watched,
+    classes: usize,
+    context: &mut Context<'_>,
+) -> Result<(), StageError> {
+    let (records, learner) = (trained.records(), &trained.learner);
+    let name = watched.name();
+    let epochs: Vec<Json> = records
+        .iter()
+        .map(|record| {
+            let mut figures = json!({
+                "epoch": record.epoch,
+                "learning_rate": record.learning_rate,
+                "train_loss": record.train_loss,
+                "train_accuracy_percent": record.train_accuracy_percent,
+            });
+            figures[format!("{name}_loss")] = json!(record.watched_loss);
+            figures[format!("{name}_accuracy_percent")] = json!(record.watched_accuracy_percent);
+            figures[format!("{name}_top5_percent")] = json!(record.watched_top5_percent);
+            figures
+        })
+        .collect();
+    context.publish_bytes("metrics", &artifacts::json_bytes(&Json::from(epochs)))?;
+    let (weights, running) = learner.evaluated();
+    context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&weights, &running]))?;
+
+    let last = records.last().ok_or_else(|| StageError::failed("the training has no epoch"))?;
+    let cost = learner.model.network.cost();
+    context.metric("epochs", records.len() as f64);
+    context.metric("steps", trained.steps_taken() as f64);
+    context.metric("parameters", cost.parameters as f64);
+    context.metric("multiply_adds", cost.multiply_adds as f64);
+    context.metric("train_loss", last.train_loss);
+    context.metric("train_accuracy_percent", last.train_accuracy_percent);
+    let figures = [("loss", last.watched_loss), ("accuracy_percent", last.watched_accuracy_percent)];
+    for (figure, value) in figures {
+        if let Some(value) = value {
+            context.metric(format!("{name}_{figure}"), value);
+        }
+    }
+    if let Some(top5) = last.watched_top5_percent.filter(|_| classes > FEW_CLASSES) {
+        context.metric(format!("{name}_top5_percent"), top5);
+    }
+    let on = match watched {
+        Watched::Test => "test images",
+        Watched::HeldOut | Watched::Nothing => "held-out images",
+    };
+    context.summary(match last.watched_accuracy_percent {
+        Some(accuracy) => format!("{accuracy:.2} % on the {on} after {} epochs", records.len()),
+        None => format!("{:.2} % on the images it fits after {} epochs", last.train_accuracy_percent, records.len()),
+    });
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What stages that train a network share: the images, the way from a checkpoint to the end.
+
+use super::watch::Watch;
+use crate::{
+    data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
+    run::{Context, StageError, sentence},
+    tasks::Classification,
+    train::{CheckpointError, Ended, Learner, Training, TrainingConfig, TrainingError},
+};
+use burn::tensor::Device;
+use std::sync::Arc;
+
+/// Which images are fitted: `fit` (the split's) or `all` training images.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Images {
+    Fit,
+    All,
+}
+
+impl Images {
+    pub const NAMED: [(&'static str, Self); 2] = [("fit", Self::Fit), ("all", Self::All)];
+}
+
+/// How images are fed to a training.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Feed {
+    pub images: Images,
+    /// Images a pass.
+    pub batch: usize,
+    pub augment: Augment,
+    pub seed: u64,
+}
+
+/// Images that are watched during a training and not fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Watched {
+    HeldOut,
+    Test,
+    Nothing,
+}
+
+impl Watched {
+    /// What a figure of theirs is called: `held_out_accuracy_percent`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HeldOut => "held_out",
+            Self::Test => "test",
+            Self::Nothing => "watched",
+        }
+    }
+}
+
+impl Feed {
+    pub fn task(&self, dataset: &Arc<Dataset>, watched: Watched, device: Device) -> Result<Classification, StageError> {
+        let Self { images, batch, augment, seed } = *self;
+        let fit = match images {
+            Images::Fit => dataset.split.fit.clone(),
+            Images::All => dataset.all(Part::Train),
+        };
+        let looked_at = match watched {
+            Watched::HeldOut => Some((Part::Train, dataset.split.held_out.clone())),
+            Watched::Test => Some((Part::Test, dataset.all(Part::Test))),
+            Watched::Nothing => None,
+        };
+        let loader = |part, indices, options| Loader::new(dataset.clone(), part, indices, options);
+        let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment: Some(augment), drop_last: false };
+        let watched = match looked_at.filter(|(_, indices)| !indices.is_empty()) {
+            Some((part, indices)) => Some(loader(part, indices, LoaderOptions::evaluation(batch))?),
+            None => None,
+        };
+        Ok(Classification::new(loader(Part::Train, fit, options)?, watched, device))
+    }
+}
+
+/// Trains to the end: from the stage's checkpoint, if there is one that can be used.
+pub(super) fn train<'a>(
+    context: &mut Context<'_>,
+    learner: Learner,
+    task: &'a Classification,
+    config: &'a TrainingConfig,
+    watched: Watched,
+    device: &Device,
+) -> Result<Training<'a>, StageError> {
+    let mut training = Training::new(learner, task, config);
+    let checkpoint = context.work()?.join("checkpoint.safetensors");
+    match training.resume(&checkpoint, device) {
+        Ok(Some(at)) => context.resumed(at),
+        Ok(None) => {}
+        // Damaged, or of another version of the program: all is done anew, nothing is lost but time.
+        Err(error) => {
+            let kind = context.kind().to_owned();
+            context.warn(format!("{}; the {kind} starts again", sentence(&error)));
+        }
+    }
+    let mut watch = Watch::new(context, config.epochs, watched.name());
+    let ended = training.run(&checkpoint, &mut watch).map_err(|error| match error {
+        TrainingError::Checkpoint(CheckpointError::Store(error)) => StageError::Store(error),
+        other => StageError::failed(sentence(&other)),
+    })?;
+    match ended {
+        Ended::Stopped => Err(StageError::Interrupted),
+        Ended::Completed => Ok(training),
+    }
+}

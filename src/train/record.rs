@@ -1,0 +1,32 @@
+//! What an epoch leaves to be told.
+
+use serde::{Deserialize, Serialize};
+
+/// What an epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Of the weights, at the epoch's first step.
+    pub learning_rate: f64,
+    /// Mean over the epoch's images, each as the network was when it met them; with the auxiliary head's share and smoothed labels
+    /// where there are such.
+    pub train_loss: f64,
+    pub train_accuracy_percent: f64,
+    /// On the images that are watched and not fitted; absent where there are none, or this epoch did not look.
+    pub watched_loss: Option<f64>,
+    pub watched_accuracy_percent: Option<f64>,
+    pub watched_top5_percent: Option<f64>,
+    /// Of a supernet.
+    pub tables: Vec<TableRecord>,
+}
+
+/// An alpha table after an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableRecord {
+    pub label: String,
+    /// `[edges, candidates]`
+    pub alphas: Vec<Vec<f32>>,
+    /// The mixing weights: the alphas after the relaxation, `[edges, candidates]`.
+    pub weights: Vec<Vec<f32>>,
+}
