@@ -16,7 +16,8 @@ use std::{
 
 #[derive(Args, Debug)]
 pub(super) struct ParityArguments {
-    /// Golden files (safetensors with the reference's tensors and its description as metadata)
+    /// Golden files (safetensors with the reference's tensors and its description as metadata). A file whose own numbers move
+    /// by more than the stated tolerance when weights and images are moved by roundings is judged by how far they move
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// `cpu`, `cuda` or `cuda:INDEX`
@@ -67,7 +68,7 @@ fn document(parity: &Parity) -> Document {
         vec![
             Column::text("group"),
             Column::number("tensors"),
-            Column::number("relative error"),
+            Column::number("error"),
             Column::number("stated"),
             Column::number("sensitivity"),
             Column::number("tolerance"),
@@ -77,7 +78,7 @@ fn document(parity: &Parity) -> Document {
     for group in &parity.groups {
         let verdict = match (group.is_within(), group.widened) {
             (true, 0) => "ok",
-            (true, _) => "ok, widened",
+            (true, _) => "widened",
             (false, _) => "out of tolerance",
         };
         table.push([
@@ -111,10 +112,11 @@ fn widening(parity: &Parity) -> Option<String> {
         1 => "1 tensor of this file moves".to_owned(),
         many => format!("{many} tensors of this file move"),
     };
-    text += " by more than what is stated allows when weights and images are moved by a rounding (sensitivity), and may be \
-             off by four times as much";
+    text += " by more than what is stated when weights and images are moved by roundings (sensitivity), and may be off by \
+             twice as much.";
     if undetermined > 0 {
-        text += &format!("; {undetermined} of them so far that they say nothing");
+        let largest = parity.groups.iter().map(|group| group.largest).fold(0.0, f64::max);
+        text += &format!(" So much that they say nothing: {undetermined}, with errors up to {largest:.1e}.");
     }
-    Some(text + ".")
+    Some(text)
 }

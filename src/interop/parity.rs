@@ -36,10 +36,12 @@ const GRADIENT_TOLERANCE: f64 = 1e-4;
 const RATES: Rates = Rates { weights: 0.025, alphas: 3e-4 };
 const STEPS: usize = 3;
 
-/// Replays that measure how far the file's results move, and the largest relative change of a number in them: one unit
-/// in the last place of a float32.
-const MOVED_REPLAYS: u64 = 8;
-const ROUNDING: f64 = 1.0 / (1 << 23) as f64;
+/// At most so many replays with moved numbers: a ReLU that a rounding turns in one in ten of them is found all the same.
+const MOVED_REPLAYS: u64 = 16;
+
+/// The largest relative change of a number in them: four units in the last place of a float32. Two implementations differ by the
+/// roundings of every operator, those of long sums among them, and a moved replay has those of its input only.
+const ROUNDING: f64 = 4.0 / (1 << 23) as f64;
 
 /// What a golden file's replay came to.
 #[derive(Debug, Serialize)]
@@ -77,12 +79,16 @@ pub fn replay(path: &Path, beside: &Path, kernels: Kernels, device: &Device) -> 
     let what = describe(&golden, &network)?;
     let replay = Replay { golden: &golden, network, kernels, device };
     let mut judgement = Judgement::new(&golden, replay.run(None)?)?;
-    if !judgement.is_as_stated() {
-        for seed in 0..MOVED_REPLAYS {
-            judgement.moved(replay.run(Some(Roundings::new(seed)))?);
+    let mut groups = judgement.groups();
+    // What is within tolerance as it stands is told apart from what is not without any of them.
+    for seed in 0..MOVED_REPLAYS {
+        if groups.iter().all(Group::is_within) {
+            break;
         }
+        judgement.moved(replay.run(Some(Roundings::new(seed)))?);
+        groups = judgement.groups();
     }
-    Ok(Parity { file: path.to_owned(), what, groups: judgement.groups() })
+    Ok(Parity { file: path.to_owned(), what, groups })
 }
 
 /// All that a golden file holds, computed anew.

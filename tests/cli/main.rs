@@ -5,3 +5,4 @@ mod complaints;
 mod resume;
 mod scratch;
 mod search;
+mod show;
