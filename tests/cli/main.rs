@@ -7,3 +7,4 @@ mod resume;
 mod retrain;
 mod scratch;
 mod search;
+mod show;
