@@ -1,5 +1,6 @@
 //! A declarative runner for differentiable neural architecture search.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod data;

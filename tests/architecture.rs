@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["observe"]), // how a number, a colour and a folded line look
     // Where it meets.
     ("interop", &["space", "kernels", "model", "tasks", "train"]),
+    ("bench", &["data"]),
     ("stages", &["*", "observe", "cli"]),
     ("cli", &["*"]),
 ];

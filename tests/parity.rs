@@ -1,24 +1,67 @@
-//! The networks are the reference's, number by number.
+//! The networks are the reference's, number by number, and a network that is not is found out.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use burn::tensor::Device;
 use darts_run::{
-    interop::parity::{self, Parity},
+    interop::parity::{self, Group, Parity},
     kernels::Kernels,
 };
-use std::path::Path;
+use safetensors::{SafeTensors, tensor::TensorView};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-fn replay(name: &str, kernels: Kernels) -> Parity {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let file = root.join("tests/golden").join(format!("{name}.safetensors"));
-    parity::replay(&file, root, kernels, &Device::flex()).expect("the file replays")
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn golden(name: &str) -> PathBuf {
+    root().join("tests/golden").join(format!("{name}.safetensors"))
+}
+
+fn replay(file: &Path, kernels: Kernels) -> Parity {
+    parity::replay(file, root(), kernels, &Device::flex()).expect("the file replays")
+}
+
+fn group<'a>(parity: &'a Parity, name: &str) -> &'a Group {
+    parity.groups.iter().find(|group| group.name == name).unwrap()
 }
 
 fn holds(name: &str, kernels: Kernels) {
-    let parity = replay(name, kernels);
-    assert!(parity.groups.len() >= 7, "{:?}", parity.groups);
+    let parity = replay(&golden(name), kernels);
+    assert!(parity.groups.len() >= 6, "{:?}", parity.groups);
     for group in &parity.groups {
-        assert!(group.is_within(), "{name}, {kernels}: {group:?}");
+        assert!(group.is_within() && group.error <= group.stated, "{name}, {kernels}: {group:?}");
+        assert_eq!((group.sensitivity, group.widened), (None, 0), "one replay is enough: {group:?}");
     }
+}
+
+/// A copy of a golden file with something wrong in it: the metadata and the numbers of the F32 tensors are `edit`'s to change.
+fn wrong(name: &str, edit: impl FnOnce(&mut HashMap<String, String>, &mut HashMap<String, Vec<f32>>)) -> Parity {
+    let bytes = fs::read(golden(name)).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut metadata = header.metadata().clone().unwrap();
+    let is_float = |view: &TensorView<'_>| view.dtype() == safetensors::Dtype::F32;
+    let words = |view: &TensorView<'_>| view.data().as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+    let tensors = file.tensors();
+    let floats = tensors.iter().filter(|(_, view)| is_float(view));
+    let mut numbers: HashMap<String, Vec<f32>> = floats.map(|(name, view)| (name.clone(), words(view))).collect();
+    edit(&mut metadata, &mut numbers);
+    let written = |name: &str, view: &TensorView<'_>| match numbers.get(name) {
+        Some(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        None => view.data().to_vec(),
+    };
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(name, view)| written(name, view)).collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, view), bytes)| {
+        (name, TensorView::new(view.dtype(), view.shape().to_vec(), bytes).unwrap())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrong.safetensors");
+    fs::write(&path, safetensors::serialize(views, Some(metadata)).unwrap()).unwrap();
+    replay(&path, Kernels::Native)
 }
 
 #[test]
@@ -28,9 +71,11 @@ fn the_darts_supernet_is_the_references() {
 }
 
 #[test]
-fn the_nas_bench_201_supernet_is_the_references() {
-    holds("nb201_supernet", Kernels::Native);
-    holds("nb201_supernet", Kernels::Reference);
+fn the_nas_bench_201_networks_are_the_references() {
+    for name in ["nb201_supernet", "nb201_network"] {
+        holds(name, Kernels::Native);
+        holds(name, Kernels::Reference);
+    }
 }
 
 #[test]
@@ -38,16 +83,67 @@ fn the_imagenet_network_is_the_references() {
     holds("imagenet_darts_v1", Kernels::Native);
 }
 
-/// With a batch of two the last batch norm of this file's auxiliary head normalises two values, of which some lie closer
-/// than its epsilon: float32 in the file and the same network in float64 differ by 1.3e-5 in the auxiliary logits and by
-/// 2.9e-4 in the gradients. What does not pass through that head is held to the tolerance.
+/// AmoebaNet-A, the genotype as Python text: five nodes, 7x7 operations, two edges between the same states, nodes that
+/// the output leaves out, an odd number of channels.
 #[test]
-fn the_cifar_network_is_the_references_but_for_its_auxiliary_head() {
-    let parity = replay("cifar_darts_v2", Kernels::Native);
-    for name in ["eval.logits", "train.logits", "loss"] {
-        let group = parity.groups.iter().find(|group| group.name == name).expect("the group is replayed");
-        assert!(group.is_within(), "{group:?}");
+fn a_network_of_an_uncommon_cell_is_the_references() {
+    holds("cifar_amoebanet_a", Kernels::Native);
+    holds("cifar_amoebanet_a", Kernels::Reference);
+}
+
+/// With a batch of two the last batch norm of this file's auxiliary head normalises two values, some of them closer
+/// than its epsilon, and every step amplifies what is rounded there: the same network in PyTorch on another processor is 1.8e-4
+/// from the file's gradients and 0.16 from the norm of its third. What does not pass through that head is held to what is stated.
+#[test]
+fn a_file_that_amplifies_rounding_is_judged_by_how_much() {
+    for kernels in [Kernels::Native, Kernels::Reference] {
+        let parity = replay(&golden("cifar_darts_v2"), kernels);
+        assert!(parity.is_within(), "{kernels}: {:#?}", parity.groups);
+        for name in ["eval.logits", "train.logits", "loss"] {
+            assert!(group(&parity, name).error <= 1e-5 && group(&parity, name).widened == 0, "{:?}", parity.groups);
+        }
+        let auxiliary = group(&parity, "train.logits_aux");
+        assert!(auxiliary.widened == 1 && auxiliary.tolerance < 2e-4, "{auxiliary:?}");
+        let gradient = group(&parity, "grad");
+        assert!(gradient.widened > 0 && gradient.undetermined == 0 && gradient.tolerance < 1e-2, "{gradient:?}");
+        assert!(group(&parity, "step").undetermined <= 2, "{:?}", group(&parity, "step"));
     }
-    let auxiliary = parity.groups.iter().find(|group| group.name == "train.logits_aux").expect("the head is replayed");
-    assert!(auxiliary.error < 5e-5, "{auxiliary:?}");
+}
+
+/// The same file, but for one fault that a network or an optimiser could have.
+#[test]
+fn a_wrong_network_is_out_of_tolerance_in_such_a_file_too() {
+    let file = "cifar_darts_v2";
+    let missed = |what: &str, name: &str, parity: Parity| {
+        assert!(!parity.is_within() && !group(&parity, name).is_within(), "{what}: {:#?}", parity.groups);
+    };
+    let scaled = |numbers: &mut HashMap<String, Vec<f32>>, name: &str, by: f32| {
+        numbers.get_mut(name).unwrap().iter_mut().for_each(|number| *number *= by);
+    };
+    let parity = wrong(file, |metadata, _| {
+        let genotype = metadata["genotype"].replacen("max_pool_3x3", "avg_pool_3x3", 1);
+        metadata.insert("genotype".to_owned(), genotype);
+    });
+    missed("an operation is another", "eval.logits", parity);
+    let parity = wrong(file, |metadata, _| {
+        let genotype = metadata["genotype"].replacen("[\"skip_connect\", 0]", "[\"skip_connect\", 1]", 1);
+        metadata.insert("genotype".to_owned(), genotype);
+    });
+    missed("an edge leaves another state", "train.logits", parity);
+    let parity = wrong(file, |metadata, _| {
+        metadata.insert("genotype".to_owned(), metadata["genotype"].replacen("[2, 3, 4, 5]", "[3, 2, 4, 5]", 1));
+    });
+    missed("the output is in another order", "grad", parity);
+    let parity = wrong(file, |_, numbers| {
+        numbers.get_mut("state.cells.0.preprocess1.op.1.weight").unwrap()[0] *= 1.001;
+    });
+    missed("one weight is a thousandth off", "train.logits", parity);
+    let parity = wrong(file, |metadata, _| {
+        metadata.insert("auxiliary_weight".to_owned(), "0.41".to_owned());
+    });
+    missed("the auxiliary loss counts more", "loss", parity);
+    missed("a gradient is off", "grad", wrong(file, |_, numbers| scaled(numbers, "grad.classifier.weight", 1.001)));
+    let statistic = "after3.cells.4.preprocess1.op.2.running_var";
+    missed("running statistics are off", "after3", wrong(file, |_, numbers| scaled(numbers, statistic, 1.02)));
+    missed("no number", "loss", wrong(file, |_, numbers| scaled(numbers, "train.loss", f32::NAN)));
 }

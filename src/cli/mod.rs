@@ -1,5 +1,6 @@
 //! The command line: one file a command, one place where errors become exit codes.
 
+mod bench;
 mod complaint;
 mod export;
 mod network;
@@ -56,6 +57,8 @@ enum Command {
     Predict(predict::PredictArguments),
     /// Write a cell or a trained network as a file for other programs
     Export(export::ExportArguments),
+    /// Measure how fast this machine does a kind of work
+    Bench(bench::BenchArguments),
 }
 
 /// Where results are kept.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Some(Command::Parity(parity)) => parity::run(&parity),
         Some(Command::Predict(predict)) => predict::run(&predict),
         Some(Command::Export(export)) => export::run(&export),
+        Some(Command::Bench(bench)) => bench::run(&bench),
     };
     match result {
         Ok(code) => ExitCode::from(code),

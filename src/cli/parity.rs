@@ -2,7 +2,7 @@
 
 use super::{Complaint, ExitClass};
 use crate::{
-    interop::parity::{self, Parity},
+    interop::parity::{self, Group, Parity},
     kernels::Kernels,
     model::DeviceName,
     observe::Look,
@@ -16,7 +16,8 @@ use std::{
 
 #[derive(Args, Debug)]
 pub(super) struct ParityArguments {
-    /// Golden files (safetensors with the reference's tensors and its description as metadata)
+    /// Golden files (safetensors with the reference's tensors and its description as metadata). A file whose own numbers move
+    /// by more than the stated tolerance when weights and images are moved by roundings is judged by how far they move
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// `cpu`, `cuda` or `cuda:INDEX`
@@ -73,23 +74,32 @@ fn document(parity: &Parity) -> Document {
         vec![
             Column::text("group"),
             Column::number("tensors"),
-            Column::number("relative error"),
+            Column::number("error"),
+            Column::number("stated"),
+            Column::number("sensitivity"),
             Column::number("tolerance"),
             Column::text("verdict"),
         ],
     );
     for group in &parity.groups {
-        let verdict = if group.is_within() { "ok" } else { "out of tolerance" };
+        let verdict = match (group.is_within(), group.widened) {
+            (true, 0) => "ok",
+            (true, _) => "widened",
+            (false, _) => "out of tolerance",
+        };
         table.push([
             Cell::Text(group.name.to_owned()),
             Cell::count(group.tensors),
             Cell::Text(format!("{:.1e}", group.error)),
+            Cell::Text(format!("{:.0e}", group.stated)),
+            group.sensitivity.map_or(Cell::Missing, |moved| Cell::Text(format!("{moved:.1e}"))),
             Cell::Text(format!("{:.0e}", group.tolerance)),
             Cell::from(verdict),
         ]);
     }
     let mut document = Document::new(parity.file.display().to_string());
     let mut blocks = vec![Block::Table(table)];
+    blocks.extend(widening(parity).map(Block::Text));
     let missed: Vec<String> =
         parity.groups.iter().filter(|group| !group.is_within()).map(|group| format!("`{}`", group.worst)).collect();
     if !missed.is_empty() {
@@ -97,4 +107,22 @@ fn document(parity: &Parity) -> Document {
     }
     document.sections.push(Section::new(parity.what.clone(), blocks));
     document
+}
+
+/// Why some tensors were held to more than what is stated, where any were.
+fn widening(parity: &Parity) -> Option<String> {
+    let sum = |count: fn(&Group) -> usize| parity.groups.iter().map(count).sum::<usize>();
+    let (widened, undetermined) = (sum(|group| group.widened), sum(|group| group.undetermined));
+    let mut text = match widened {
+        0 => return None,
+        1 => "1 tensor of this file moves".to_owned(),
+        many => format!("{many} tensors of this file move"),
+    };
+    text += " by more than what is stated when weights and images are moved by roundings (sensitivity), and may be off by \
+             twice as much.";
+    if undetermined > 0 {
+        let largest = parity.groups.iter().map(|group| group.largest).fold(0.0, f64::max);
+        text += &format!(" So much that they say nothing: {undetermined}, with errors up to {largest:.1e}.");
+    }
+    Some(text)
 }

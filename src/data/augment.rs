@@ -1,6 +1,7 @@
-//! Random changes to training images, in the order of the DARTS code: crop with padding, flip, normalise, cutout.
+//! Random changes to training images, in the order of the DARTS code: crop with padding, flip, normalise, cutout; of
+//! pictures in files a part of any size, flip, colours, normalise, cutout.
 
-use super::{DataError, random::Stream};
+use super::{DataError, Dataset, Jitter, Part, Pixels, ResizedCrop, random::Stream};
 use std::ops::Range;
 
 /// Which changes are made. All off is plain normalisation.
@@ -12,6 +13,12 @@ pub struct Augment {
     /// Mirrors left and right with probability ½.
     pub flip: bool,
     pub cutout: Option<Cutout>,
+    /// Only of picture files: a random part, brought to the size of the view. Without it the middle is seen, as in an evaluation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resized_crop: Option<ResizedCrop>,
+    /// Only of picture files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Jitter>,
 }
 
 /// A square hole of zeros after normalisation, that is of the mean colour (DeVries and Taylor, arXiv 1708.04552).
@@ -30,15 +37,34 @@ pub(super) struct Placement {
     /// Output row y shows input row y + `down`, black where there is none; columns likewise.
     down: isize,
     right: isize,
-    mirrored: bool,
+    pub mirrored: bool,
     /// Rows and columns of the output that are set to 0.
     hole: Option<(Range<usize>, Range<usize>)>,
 }
 
 impl Augment {
     /// # Errors
-    /// Where a number does not fit images of this height and width.
-    pub(super) fn check(&self, [_, height, width]: [usize; 3]) -> Result<(), DataError> {
+    /// Where a change is not for this kind of images, or a number does not fit their height and width.
+    pub(super) fn check(&self, dataset: &Dataset, part: Part) -> Result<(), DataError> {
+        match dataset.part(part).pixels {
+            Pixels::Packed(_) => {
+                let given = [("resized_crop", self.resized_crop.is_some()), ("jitter", self.jitter.is_some())];
+                if let Some((setting, _)) = given.into_iter().find(|(_, given)| *given) {
+                    return Err(DataError::setting(setting, "left out: it is for picture files", "a map"));
+                }
+            }
+            Pixels::Files(_) if self.crop_padding > 0 => {
+                let expected = "0 for picture files, which have `resized_crop` instead";
+                return Err(DataError::setting("crop_padding", expected, self.crop_padding));
+            }
+            Pixels::Files(_) => {}
+        }
+        self.resized_crop.map_or(Ok(()), |crop| crop.check())?;
+        self.jitter.map_or(Ok(()), |jitter| jitter.check())?;
+        self.check_size(dataset.shape)
+    }
+
+    fn check_size(&self, [_, height, width]: [usize; 3]) -> Result<(), DataError> {
         let side = height.min(width);
         if self.crop_padding >= side {
             let expected = format!("below {side}, the side of the images");
@@ -98,10 +124,16 @@ impl Placement {
                     out.reverse();
                 }
             }
-            if let Some((rows, columns)) = &self.hole {
-                for row in out.chunks_exact_mut(width).skip(rows.start).take(rows.len()) {
-                    row[columns.clone()].fill(0.0);
-                }
+        }
+        self.cut([height, width], out);
+    }
+
+    /// Makes the hole; `out` is `[channels, height, width]`.
+    pub(super) fn cut(&self, [height, width]: [usize; 2], out: &mut [f32]) {
+        let Some((rows, columns)) = &self.hole else { return };
+        for plane in out.chunks_exact_mut(height * width) {
+            for row in plane.chunks_exact_mut(width).skip(rows.start).take(rows.len()) {
+                row[columns.clone()].fill(0.0);
             }
         }
     }
@@ -169,7 +201,7 @@ mod tests {
     #[test]
     fn draws_are_uniform_and_within_their_ranges() {
         let cutout = Some(Cutout { length: 1, probability: 0.25 });
-        let places = places(Augment { crop_padding: 2, flip: true, cutout });
+        let places = places(Augment { crop_padding: 2, flip: true, cutout, ..Augment::default() });
         let share =
             |fits: &dyn Fn(&Placement) -> bool| places.iter().filter(|place| fits(place)).count() as f64 / 4000.0;
         for offset in -2..=2 {
@@ -187,7 +219,8 @@ mod tests {
 
     #[test]
     fn switching_one_change_leaves_the_others_as_they_were() {
-        let full = Augment { crop_padding: 1, flip: true, cutout: Some(Cutout { length: 2, probability: 0.5 }) };
+        let cutout = Some(Cutout { length: 2, probability: 0.5 });
+        let full = Augment { crop_padding: 1, flip: true, cutout, ..Augment::default() };
         let all = places(full);
         let without_flip = places(Augment { flip: false, ..full });
         assert!(all.iter().any(|place| place.mirrored) && without_flip.iter().all(|place| !place.mirrored));
@@ -199,10 +232,10 @@ mod tests {
 
     #[test]
     fn numbers_that_do_not_fit_the_images_are_refused() {
-        let check = |augment: Augment| augment.check([3, 8, 8]);
+        let check = |augment: Augment| augment.check_size([3, 8, 8]);
         let cutout =
             |length, probability| Augment { cutout: Some(Cutout { length, probability }), ..Augment::default() };
-        assert!(check(Augment { crop_padding: 7, flip: true, cutout: None }).is_ok());
+        assert!(check(Augment { crop_padding: 7, flip: true, ..Augment::default() }).is_ok());
         assert!(check(cutout(8, 1.0)).is_ok());
         for bad in [
             Augment { crop_padding: 8, ..Augment::default() },

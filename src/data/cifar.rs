@@ -3,7 +3,7 @@
 //! A record is its label bytes and 3,072 pixel bytes: 1,024 red, 1,024 green, 1,024 blue, each row by row. CIFAR-10 has one label byte,
 //! CIFAR-100 two, coarse then fine. The official files have 10,000 records (`train.bin` 50,000); any whole number is read.
 
-use super::{DataError, Images, Raw, locate::Wanted};
+use super::{DataError, Images, Raw, download::Official, locate::Wanted};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -32,16 +32,29 @@ pub(super) const CIFAR10: Wanted = Wanted {
         &["batches.meta.txt"],
     ],
     folder: "cifar-10-batches-bin",
-    hint: "unpack `cifar-10-binary.tar.gz` of https://www.cs.toronto.edu/~kriz/cifar.html (it makes the folder `cifar-10-batches-bin`) \
-           and name that folder or the one around it",
+    hint: "write `cifar10: {download: true}`, or unpack `cifar-10-binary.tar.gz` of https://www.cs.toronto.edu/~kriz/cifar.html (it \
+           makes the folder `cifar-10-batches-bin`) and name that folder or the one around it with `--set data.root=FOLDER`",
+    archive: Some(Official {
+        url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        // The page gives its MD5, c32a1d4ab5d03f1284b67883e8d87530; SHA-256 and size are those of TensorFlow Datasets'
+        // list of checksums, `url_checksums/cifar10.txt`.
+        sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        bytes: 170_052_171,
+    }),
 };
 
 pub(super) const CIFAR100: Wanted = Wanted {
     what: "CIFAR-100",
     files: &[&["train.bin"], &["test.bin"], &["fine_label_names.txt"], &["coarse_label_names.txt"]],
     folder: "cifar-100-binary",
-    hint: "unpack `cifar-100-binary.tar.gz` of https://www.cs.toronto.edu/~kriz/cifar.html (it makes the folder `cifar-100-binary`) \
-           and name that folder or the one around it",
+    hint: "write `cifar100: {download: true}`, or unpack `cifar-100-binary.tar.gz` of https://www.cs.toronto.edu/~kriz/cifar.html (it \
+           makes the folder `cifar-100-binary`) and name that folder or the one around it with `--set data.root=FOLDER`",
+    archive: Some(Official {
+        url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+        // MD5 03b5dce01913d631647c71ecec9e9cb8; SHA-256 and size as above, from `url_checksums/cifar100.txt`.
+        sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+        bytes: 168_513_733,
+    }),
 };
 
 const SHAPE: [usize; 3] = [3, 32, 32];

@@ -1,20 +1,21 @@
-//! A data set in memory: pixels as they were published, labels, what is needed to normalise and to search.
+//! A data set that is ready to be loaded from: images or where they lie, labels, what is needed to normalise and to search.
 
-use super::{DataError, Normalise, Split, SplitRule, Statistics};
+use super::{DataError, Files, Normalise, Split, SplitRule, Statistics};
+use std::path::PathBuf;
 
 /// A data set that is ready to be loaded from; one packed file on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// `cifar10`
     pub name: String,
-    /// Channels, height, width.
+    /// Channels, height, width: of the images, or of the views of picture files of any size.
     pub shape: [usize; 3],
     /// The pixel value that stands for 1.0: 255, or 16 for the digits.
     pub white: u8,
     /// In label order.
     pub classes: Vec<String>,
-    pub train: Images,
-    pub test: Images,
+    pub train: Examples,
+    pub test: Examples,
     pub statistics: Statistics,
     /// Which of the training images a search fits and which it holds out.
     pub split: Split,
@@ -22,7 +23,24 @@ pub struct Dataset {
     pub provenance: String,
 }
 
-/// Images of one shape with their labels.
+/// The images of a part of a data set with their labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examples {
+    pub pixels: Pixels,
+    /// `[n]`
+    pub labels: Vec<u16>,
+}
+
+/// Where the pixels of images are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pixels {
+    /// In memory, `[n, channels, height, width]`.
+    Packed(Vec<u8>),
+    /// In picture files of any size.
+    Files(Files),
+}
+
+/// Images of one shape with their labels, in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Images {
     /// `[n, channels, height, width]`
@@ -59,12 +77,13 @@ impl Raw {
         let statistics = normalise.resolve(&self)?;
         let split = rule.apply(&self.train.labels, self.classes.len())?;
         let Self { name, shape, white, classes, train, test, provenance } = self;
+        let (train, test) = (train.into(), test.into());
         Ok(Dataset { name: name.to_owned(), shape, white, classes, train, test, statistics, split, provenance })
     }
 }
 
 impl Dataset {
-    pub fn part(&self, part: Part) -> &Images {
+    pub fn part(&self, part: Part) -> &Examples {
         match part {
             Part::Train => &self.train,
             Part::Test => &self.test,
@@ -76,23 +95,67 @@ impl Dataset {
         (0..self.part(part).labels.len() as u32).collect()
     }
 
+    /// Finds the folders of picture files, each in the first of `roots` that has it. Images in memory need none.
+    ///
+    /// # Errors
+    /// Where a folder is in none of them.
+    pub fn rooted(mut self, roots: &[PathBuf]) -> Result<Self, DataError> {
+        for examples in [&mut self.train, &mut self.test] {
+            if let Pixels::Files(files) = &mut examples.pixels {
+                files.rooted(roots)?;
+            }
+        }
+        Ok(self)
+    }
+
     /// Says what contradicts itself: what was expected and what was found.
     pub(super) fn check(&self) -> Result<(), (String, String)> {
-        let ensure = |holds: bool, expected: &str, found: String| {
-            if holds { Ok(()) } else { Err((expected.to_owned(), found)) }
-        };
         let image = self.shape.iter().product::<usize>();
-        ensure(image > 0, "images of at least one pixel", format!("the shape {:?}", self.shape))?;
-        ensure(self.white > 0, "a white above 0", "0".to_owned())?;
-        for (images, name) in [(&self.train, "training"), (&self.test, "test")] {
-            let (pixels, labels) = (images.pixels.len(), images.labels.len());
-            ensure(pixels == labels * image, "as many images as labels", format!("{pixels} pixels, {labels} labels"))?;
-            let wrong = images.labels.iter().find(|&&label| usize::from(label) >= self.classes.len());
+        ensure(image > 0, "images of at least one pixel", || format!("the shape {:?}", self.shape))?;
+        ensure(self.white > 0, "a white above 0", || "0".to_owned())?;
+        for (examples, name) in [(&self.train, "training"), (&self.test, "test")] {
+            let labels = examples.len();
+            match &examples.pixels {
+                Pixels::Packed(pixels) => {
+                    let found = || format!("{} pixels, {labels} labels", pixels.len());
+                    ensure(pixels.len() == labels * image, "as many images as labels", found)?;
+                }
+                Pixels::Files(files) => {
+                    let (names, sizes) = (files.names.len(), files.sizes.len());
+                    let found = || format!("{names} names, {sizes} sizes, {labels} labels");
+                    ensure(names == labels && sizes == labels, "as many files as labels", found)?;
+                    let square = self.shape[0] == 3 && self.shape[1] == self.shape[2] && self.white == 255;
+                    ensure(square, "square views in RGB", || format!("the shape {:?}", self.shape))?;
+                    let found = || format!("{} and {}", self.shape[1], files.resize);
+                    ensure(files.resize >= self.shape[1], "views no larger than pictures are made", found)?;
+                }
+            }
+            let wrong = examples.labels.iter().find(|&&label| usize::from(label) >= self.classes.len());
             let expected = format!("{name} labels below {}", self.classes.len());
-            ensure(wrong.is_none(), &expected, format!("{wrong:?}"))?;
+            ensure(wrong.is_none(), &expected, || format!("{wrong:?}"))?;
         }
         self.statistics.check(self.shape[0])?;
         self.split.check(self.train.labels.len())
+    }
+}
+
+fn ensure(holds: bool, expected: &str, found: impl FnOnce() -> String) -> Result<(), (String, String)> {
+    if holds { Ok(()) } else { Err((expected.to_owned(), found())) }
+}
+
+impl Examples {
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+impl From<Images> for Examples {
+    fn from(images: Images) -> Self {
+        Self { pixels: Pixels::Packed(images.pixels), labels: images.labels }
     }
 }
 

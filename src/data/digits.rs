@@ -18,6 +18,7 @@ pub(super) const DIGITS: Wanted = Wanted {
     files: &[&["digits.csv.gz", "digits.csv"]],
     folder: "digits",
     hint: "the file ships with the program: `pipelines/data/digits.csv.gz`",
+    archive: None,
 };
 
 const IMAGE: usize = 64;

@@ -30,6 +30,20 @@ pub enum DataError {
     Line { path: PathBuf, line: u64, expected: &'static str, found: String },
     #[error("`{}` holds no images", path.display())]
     Empty { path: PathBuf },
+    #[error("found no folder `{}`: there is none of {}", folder.display(), quoted_paths(looked))]
+    NoFolder { folder: PathBuf, looked: Vec<PathBuf> },
+    #[error("`{}` holds no folder with a JPEG or PNG in it", folder.display())]
+    NoClasses { folder: PathBuf },
+    #[error("class folder `{}` holds no JPEG or PNG{}", folder.display(), if *broken > 0 { " that can be decoded" } else { "" })]
+    EmptyClass { folder: PathBuf, broken: usize },
+    #[error("`{}` has no class folder `{class}`, though `{}` has", has_not.display(), has.display())]
+    StrangeClass { class: String, has: PathBuf, has_not: PathBuf },
+    #[error("the name `{}` is not UTF-8", path.display())]
+    Name { path: PathBuf },
+    #[error("`{}` cannot be decoded: {why}", path.display())]
+    Picture { path: PathBuf, why: String },
+    #[error("`{}` no longer has the {listed} bytes that it had when it was listed", path.display())]
+    Changed { path: PathBuf, listed: u64 },
     #[error("`{}` is no packed data set", path.display())]
     NotPacked { path: PathBuf },
     #[error("`{}` is a packed data set of format version {found}, this program reads version {known}", path.display())]
@@ -38,6 +52,25 @@ pub enum DataError {
     Damaged { path: PathBuf, expected: String, found: String },
     #[error("`{setting}` must be {expected}, found {found}")]
     Setting { setting: &'static str, expected: String, found: String },
+    #[error("failed to download `{url}`: {fault}")]
+    Download { url: String, by_hand: PathBuf, fault: DownloadFault },
+    /// The archive that someone put there is another one.
+    #[error("`{}` has the SHA-256 {found}, expected {expected}", path.display())]
+    WrongArchive { path: PathBuf, url: String, expected: String, found: String },
+    /// An archive with the right digest that holds what no archive of data should.
+    #[error("refused to unpack `{}`: {why}", path.display())]
+    Archive { path: PathBuf, why: String },
+    #[error("the disk that holds `{}` is full", path.display())]
+    DiskFull { path: PathBuf },
+    #[error("failed to write `{}`", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Whoever watches asked to stop; what came so far is kept.
+    #[error("stopped")]
+    Stopped,
     #[error("failed to start the thread that prepares batches")]
     Thread {
         #[source]
@@ -47,13 +80,32 @@ pub enum DataError {
 
 impl DataError {
     /// A way out, where there is one to name.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound { hint, .. } | Self::Incomplete { hint, .. } => Some(hint),
+            Self::NotFound { hint, .. } => Some((*hint).to_owned()),
+            Self::Incomplete { hint, .. } => Some(format!("remove what is there, then {hint}")),
             Self::Records { .. } | Self::Names { .. } => {
-                Some("the file may be cut short or of another layout: unpack the official archive again")
+                Some("the file may be cut short or of another layout: unpack the official archive again".to_owned())
             }
-            Self::Version { .. } | Self::Damaged { .. } => Some("prepare the data again"),
+            Self::Version { .. } | Self::Damaged { .. } => Some("prepare the data again".to_owned()),
+            Self::Download { url, by_hand, fault } => {
+                let again = if matches!(fault, DownloadFault::Cut { .. }) { "run again to go on, or " } else { "" };
+                let by_hand = by_hand.display();
+                Some(format!("{again}get `{url}` in another way and put it at `{by_hand}`: the next run unpacks it"))
+            }
+            Self::WrongArchive { path, url, .. } => {
+                Some(format!("remove `{}` and run again, or get `{url}` once more and put it there", path.display()))
+            }
+            Self::NoFolder { .. } => {
+                Some("`--set data.root=FOLDER` or DARTS_RUN_DATA names the folder around it".to_owned())
+            }
+            Self::NoClasses { .. } | Self::EmptyClass { .. } => {
+                Some("the images of each class lie in a folder of its own".to_owned())
+            }
+            Self::Name { .. } => Some("rename the file".to_owned()),
+            Self::Changed { .. } => {
+                Some("touch its folder, so that the folder is listed again, and run again".to_owned())
+            }
             _ => None,
         }
     }
@@ -65,6 +117,47 @@ impl DataError {
     pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Read { path, source }
+    }
+
+    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ => Self::Write { path, source },
+        }
+    }
+}
+
+/// Why an archive did not come.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadFault {
+    /// After as many tries as are worth it.
+    #[error("{why}{}", if *bytes > 0 { format!(", with {bytes} bytes there") } else { String::new() })]
+    Cut { why: String, bytes: u64 },
+    /// The request could not be made as it is.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the server answers {status}{}", said(*status))]
+    Status { status: u16 },
+    #[error("the server's file has {found} bytes, expected {expected}, so it is another one")]
+    Size { expected: u64, found: u64 },
+    #[error("the server sends more than {limit} bytes, so it is another file")]
+    TooLong { limit: u64 },
+    #[error("what came has the SHA-256 {found}, expected {expected}, and was thrown away")]
+    Checksum { expected: String, found: String },
+    #[error("the server answers with another range of bytes than it was asked for")]
+    Misfit,
+}
+
+/// What a status means to a person.
+fn said(status: u16) -> &'static str {
+    match status {
+        401 | 403 | 407 | 451 => ": it does not give the file to everybody",
+        404 | 410 => ": it has no such file",
+        408 => ": it timed out",
+        429 => ": it was asked too often",
+        500.. => ": a fault of its own",
+        _ => "",
     }
 }
 

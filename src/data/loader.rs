@@ -1,7 +1,7 @@
 //! Batches by epoch and step, in any order: what a resumed run asks for is what an uninterrupted one would have got.
 
 use super::{
-    Augment, Batch, DataError, Dataset, Part, Prefetch,
+    Augment, Batch, DataError, Dataset, Part, Pixels, Prefetch,
     batch::Augmentation,
     random::{Purpose, Stream},
 };
@@ -59,6 +59,11 @@ impl Loader {
     ) -> Result<Self, DataError> {
         let wrong = |(expected, found)| DataError::Setting { setting: "data", expected, found };
         dataset.check().map_err(wrong)?;
+        if let Pixels::Files(files) = &dataset.part(part).pixels
+            && !files.is_rooted()
+        {
+            return Err(DataError::setting("data", "picture files whose folder is known", "a list without its place"));
+        }
         let images = dataset.part(part).len();
         if let Some(index) = indices.iter().find(|&&index| index as usize >= images) {
             return Err(DataError::setting("indices", format!("below {images}"), index));
@@ -71,7 +76,7 @@ impl Loader {
             return Err(DataError::setting("batch", "at least 1", 0));
         }
         if let Some(augment) = options.augment {
-            augment.check(dataset.shape)?;
+            augment.check(&dataset, part)?;
         }
         let tables = dataset.statistics.tables(dataset.white);
         Ok(Self { dataset, part, indices: indices.into(), options, tables, orders: Mutex::default() })
@@ -88,7 +93,10 @@ impl Loader {
     }
 
     /// The batch of a step. A step past the epoch's last is one of a later epoch: `batch(0, n)` is the n-th batch of all.
-    pub fn batch(&self, epoch: usize, step: usize) -> Batch {
+    ///
+    /// # Errors
+    /// Where an image's file cannot be read any more. Images in memory give none.
+    pub fn batch(&self, epoch: usize, step: usize) -> Result<Batch, DataError> {
         let (epoch, step) = (epoch + step / self.steps_per_epoch(), step % self.steps_per_epoch());
         let order = self.order(epoch);
         let start = step * self.options.batch;
@@ -141,8 +149,8 @@ pub(super) mod tests {
             shape: [1, 2, 2],
             white: 1,
             classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
-            train: images(train),
-            test: images(2),
+            train: images(train).into(),
+            test: images(2).into(),
             statistics: Statistics { mean: vec![0.0], std: vec![1.0] },
             split: Split::default(),
             provenance: String::new(),
@@ -150,7 +158,8 @@ pub(super) mod tests {
     }
 
     pub(in crate::data) fn shuffled(train: u8, batch: usize, drop_last: bool) -> Loader {
-        let augment = Augment { crop_padding: 1, flip: true, cutout: Some(Cutout { length: 1, probability: 0.5 }) };
+        let cutout = Some(Cutout { length: 1, probability: 0.5 });
+        let augment = Augment { crop_padding: 1, flip: true, cutout, ..Augment::default() };
         let options = LoaderOptions { batch, order: Order::Shuffled, seed: 3, augment: Some(augment), drop_last };
         let dataset = numbered(train);
         let indices = dataset.all(Part::Train);
@@ -158,7 +167,7 @@ pub(super) mod tests {
     }
 
     fn epoch(loader: &Loader, epoch: usize) -> Vec<Batch> {
-        (0..loader.steps_per_epoch()).map(|step| loader.batch(epoch, step)).collect()
+        (0..loader.steps_per_epoch()).map(|step| loader.batch(epoch, step).unwrap()).collect()
     }
 
     fn indices(batches: &[Batch]) -> Vec<u32> {
@@ -197,8 +206,8 @@ pub(super) mod tests {
         };
         for (at, batch) in continued.iter().enumerate().rev() {
             let resumed = shuffled(50, 8, false);
-            assert_eq!(*batch, resumed.batch(at / 7, at % 7));
-            assert_eq!(*batch, resumed.batch(0, at));
+            assert_eq!(*batch, resumed.batch(at / 7, at % 7).unwrap());
+            assert_eq!(*batch, resumed.batch(0, at).unwrap());
         }
     }
 
@@ -238,7 +247,7 @@ pub(super) mod tests {
         assert_eq!(batches[1].images, [5.; 4]);
         assert_eq!(batches[0].labels, [2, 0]);
         let test = Loader::new(dataset, Part::Test, vec![1], LoaderOptions::evaluation(2)).unwrap();
-        assert_eq!(test.batch(0, 0).images, [1.; 4]);
+        assert_eq!(test.batch(0, 0).unwrap().images, [1.; 4]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where a data set's files lie.
 
-use super::DataError;
+use super::{DataError, download::Official};
 use std::path::{Path, PathBuf};
 
 /// The files of one data set.
@@ -12,6 +12,8 @@ pub(super) struct Wanted {
     /// The folder that the official archive unpacks to.
     pub folder: &'static str,
     pub hint: &'static str,
+    /// What it can be fetched as.
+    pub archive: Option<Official>,
 }
 
 /// Looks in `root/path` (which is `path` where that is absolute), then in `root`, and in each of them in the official folder too.
@@ -52,8 +54,10 @@ mod tests {
     use super::*;
     use std::fs;
 
-    const TWO: Wanted = Wanted { what: "Pairs", files: &[&["a.bin"], &["b.bin"]], folder: "pairs", hint: "get Pairs" };
-    const ONE: Wanted = Wanted { what: "Rows", files: &[&["r.csv.gz", "r.csv"]], folder: "rows", hint: "get Rows" };
+    const TWO: Wanted =
+        Wanted { what: "Pairs", files: &[&["a.bin"], &["b.bin"]], folder: "pairs", hint: "get Pairs", archive: None };
+    const ONE: Wanted =
+        Wanted { what: "Rows", files: &[&["r.csv.gz", "r.csv"]], folder: "rows", hint: "get Rows", archive: None };
 
     fn put(root: &Path, files: &[&str]) {
         for file in files {
@@ -89,7 +93,7 @@ mod tests {
             error.to_string(),
             "found no Pairs: `a.bin`, `b.bin` in none of `/nowhere/small`, `/nowhere/small/pairs`, `/nowhere`, `/nowhere/pairs`"
         );
-        assert_eq!(error.hint(), Some("get Pairs"));
+        assert_eq!(error.hint().as_deref(), Some("get Pairs"));
     }
 
     #[test]

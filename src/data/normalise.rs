@@ -16,6 +16,8 @@ pub enum Normalise {
     /// CIFAR-100 in NAS-Bench-201 (D-X-Y/AutoDL-Projects).
     #[serde(rename = "cifar100_nas_bench_201")]
     Cifar100NasBench201,
+    /// ImageNet, of DARTS, PC-DARTS and torchvision alike.
+    Imagenet,
     /// A number a channel, on the scale on which white is 1.
     #[serde(untagged)]
     Given { mean: Vec<f32>, std: Vec<f32> },
@@ -31,19 +33,26 @@ pub struct Statistics {
 
 impl Normalise {
     /// The choices that are one word, with their words.
-    pub const NAMED: [(&'static str, Self); 4] = [
+    pub const NAMED: [(&'static str, Self); 5] = [
         ("measured", Self::Measured),
         ("cifar10_darts", Self::Cifar10Darts),
         ("cifar10_nas_bench_201", Self::Cifar10NasBench201),
         ("cifar100_nas_bench_201", Self::Cifar100NasBench201),
+        ("imagenet", Self::Imagenet),
     ];
 
     /// # Errors
     /// Where the numbers do not fit the data set's channels, or a deviation is not above 0.
     pub(super) fn resolve(&self, raw: &Raw) -> Result<Statistics, DataError> {
+        self.constants().unwrap_or_else(|| Statistics::measured(raw)).checked(raw.shape[0])
+    }
+
+    /// The numbers where they need no images; `None` where they are measured.
+    pub(super) fn constants(&self) -> Option<Statistics> {
         let of_255 = |values: [f32; 3]| values.map(|value| value / 255.0).to_vec();
         let statistics = match self {
-            Self::Measured => Statistics::measured(raw),
+            Self::Measured => return None,
+            Self::Imagenet => Statistics { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] },
             Self::Cifar10Darts => Statistics {
                 mean: vec![0.491_399_68, 0.482_158_27, 0.446_531_24],
                 std: vec![0.247_032_33, 0.243_485_05, 0.261_587_68],
@@ -56,9 +65,7 @@ impl Normalise {
             }
             Self::Given { mean, std } => Statistics { mean: mean.clone(), std: std.clone() },
         };
-        let wrong = |(expected, found)| DataError::Setting { setting: "normalise", expected, found };
-        statistics.check(raw.shape[0]).map_err(wrong)?;
-        Ok(statistics)
+        Some(statistics)
     }
 }
 
@@ -89,6 +96,15 @@ impl Statistics {
         let table =
             |(&mean, &std): (&f32, &f32)| std::array::from_fn(|value| (value as f32 / f32::from(white) - mean) / std);
         self.mean.iter().zip(&self.std).map(table).collect()
+    }
+
+    /// # Errors
+    /// Where they do not fit so many channels.
+    pub(super) fn checked(self, channels: usize) -> Result<Self, DataError> {
+        match self.check(channels) {
+            Ok(()) => Ok(self),
+            Err((expected, found)) => Err(DataError::Setting { setting: "normalise", expected, found }),
+        }
     }
 
     /// Says what was expected and what was found.

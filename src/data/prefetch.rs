@@ -10,12 +10,13 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-/// An endless iterator over a loader's batches, the next few of which a thread prepares while the step computes.
-/// Yields what [`Loader::batch`] gives. The thread ends when this is dropped.
+/// An iterator over a loader's batches, the next few of which a thread prepares while the step computes.
+/// Yields what [`Loader::batch`] gives, without end but for an error, after which there is nothing more.
+/// The thread ends when this is dropped.
 #[derive(Debug)]
 pub struct Prefetch {
     /// Both are there until the iterator is dropped or its thread has failed.
-    batches: Option<Receiver<Batch>>,
+    batches: Option<Receiver<Result<Batch, DataError>>>,
     worker: Option<JoinHandle<()>>,
 }
 
@@ -26,8 +27,13 @@ impl Prefetch {
     pub(super) fn new(loader: Arc<Loader>, epoch: usize, step: usize) -> Result<Self, DataError> {
         let (sender, batches) = sync_channel(AHEAD);
         let work = move || {
-            // Sending fails once nobody listens any more.
-            (step..).map(|step| loader.batch(epoch, step)).try_for_each(|batch| sender.send(batch)).unwrap_or_default();
+            for batch in (step..).map(|step| loader.batch(epoch, step)) {
+                let failed = batch.is_err();
+                // Sending fails once nobody listens any more.
+                if sender.send(batch).is_err() || failed {
+                    break;
+                }
+            }
         };
         let worker = Builder::new().name("prefetch".to_owned()).spawn(work);
         let worker = worker.map_err(|source| DataError::Thread { source })?;
@@ -43,13 +49,13 @@ impl Prefetch {
 }
 
 impl Iterator for Prefetch {
-    type Item = Batch;
+    type Item = Result<Batch, DataError>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Self::Item> {
         if let Ok(batch) = self.batches.as_ref()?.recv() {
             return Some(batch);
         }
-        // Only a panic ends the thread while it is listened to: go on with it here, where it is seen.
+        // An error ended the thread, or a panic: go on with that here, where it is seen.
         if let Err(payload) = self.join() {
             panic::resume_unwind(payload);
         }
@@ -75,7 +81,7 @@ mod tests {
         for (epoch, step) in [(0, 0), (1, 5), (2, 6)] {
             let batches = loader.from(epoch, step).unwrap();
             for (at, batch) in batches.take(17).enumerate() {
-                assert_eq!(batch, shuffled(50, 8, false).batch(epoch, step + at));
+                assert_eq!(batch.unwrap(), shuffled(50, 8, false).batch(epoch, step + at).unwrap());
             }
         }
     }
@@ -91,7 +97,7 @@ mod tests {
         let batches = loader.from(0, 0).unwrap();
         let taker = std::thread::spawn(move || {
             for batch in batches {
-                assert!(batch.n > 8, "as intended");
+                assert!(batch.unwrap().n > 8, "as intended");
             }
         });
         assert!(taker.join().is_err());

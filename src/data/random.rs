@@ -16,6 +16,8 @@ pub(super) enum Purpose {
     Split = 3,
     TestPart = 4,
     Synthetic = 5,
+    ResizedCrop = 6,
+    Jitter = 7,
 }
 
 pub(super) struct Stream(ChaCha8Rng);
@@ -37,6 +39,11 @@ impl Stream {
     /// A number from 0 to below 1, a multiple of 2⁻³², from one 32-bit word.
     pub(super) fn unit(&mut self) -> f64 {
         f64::from(self.0.next_u32()) / 4_294_967_296.0
+    }
+
+    /// A number from `low` to below `high`.
+    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
     }
 
     /// Fisher–Yates.

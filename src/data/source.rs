@@ -1,7 +1,8 @@
 //! The data sets that can be prepared.
 
 use super::{
-    Cifar100Labels, DataError, Normalise, Raw, Synthetic, cifar, digits,
+    Archive, Cifar100Labels, DataError, Normalise, Raw, Synthetic, Watcher, cifar, digits,
+    download::{self, Client},
     locate::{Wanted, locate},
 };
 use std::path::{Path, PathBuf};
@@ -51,6 +52,31 @@ impl Source {
             None => Vec::new(),
         };
         Ok(Located { source: *self, files })
+    }
+
+    /// The archive it is published in, where it can be fetched.
+    pub fn archive(&self) -> Option<Archive> {
+        self.wanted()?.archive.as_ref().map(Archive::official)
+    }
+
+    /// As [`locate`](Self::locate), but where nothing is found `archive` is fetched and unpacked in `root`.
+    ///
+    /// # Errors
+    /// As `locate`, and what kept the archive from coming.
+    pub fn fetch(
+        &self,
+        root: &Path,
+        path: Option<&Path>,
+        archive: &Archive,
+        watcher: &Watcher<'_>,
+    ) -> Result<Located, DataError> {
+        match (self.locate(root, path), self.wanted()) {
+            (Err(DataError::NotFound { .. }), Some(wanted)) => {
+                download::fetch(root, &wanted, archive, &Client::default(), watcher)?;
+                self.locate(root, path)
+            }
+            (found, _) => found,
+        }
     }
 
     fn wanted(&self) -> Option<Wanted> {

@@ -3,6 +3,7 @@
 pub mod description;
 mod fit;
 pub mod golden;
+mod judgement;
 pub mod nas_bench;
 pub mod onnx;
 pub mod parity;

@@ -5,7 +5,7 @@ use crate::{
     kernels::Kernels,
     space::network::{Block, Cell, CellOutput, Edge, Network},
 };
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, activation};
 
 /// A lowered network and the operators that compute it.
 #[derive(Debug, Clone)]
@@ -68,6 +68,9 @@ impl Model {
             };
             (older, newest) = (newest, next);
             if let Some(head) = network.auxiliary.as_ref().filter(|head| head.after == at && training) {
+                if head.in_place {
+                    newest = activation::relu(newest);
+                }
                 auxiliary = Some(scores(forward.chain(&head.head, newest.clone())));
             }
         }
@@ -163,4 +166,43 @@ fn scalars(table: &Tensor<2>) -> Scalars {
 fn scores(x: Tensor<4>) -> Tensor<2> {
     let [batch, classes, _, _] = x.dims();
     x.reshape([batch, classes])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{host, initial_running, initial_weights},
+        space::{Build, shipped},
+    };
+    use burn::tensor::{Device, Distribution};
+
+    /// The reference's head begins with `ReLU(inplace=True)`: where it stands on the last cell, the classifier of a training
+    /// pass reads the cell's output without its negative part.
+    #[test]
+    fn an_auxiliary_head_in_place_changes_what_the_classifier_reads_behind_the_last_cell_and_nothing_else() {
+        let (space, device) = (shipped::space("darts"), Device::flex());
+        let genotype = shipped::genotype("darts_v2", &space);
+        for (cells, differs) in [(3, true), (4, false)] {
+            let sizes = Build { channels: Some(2), size: Some(cells), auxiliary: true, ..shipped::build("cifar", 32, 3) };
+            let network = space.discrete(&genotype, &sizes).unwrap();
+            let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
+            device.seed(0);
+            let x = Tensor::random([2, 3, 32, 32], Distribution::Normal(0.0, 1.0), &device);
+            let pass = |mode, in_place| {
+                let mut network = network.clone();
+                let head = network.auxiliary.as_mut().unwrap();
+                assert!(head.in_place, "as the space says");
+                head.in_place = in_place;
+                let model = Model { network, kernels: Kernels::Native };
+                let output = model.forward(mode, &weights.views(), &running, &[], x.clone());
+                (host(output.logits), output.auxiliary.map(host))
+            };
+            let train = Mode::Train { drop_path: None };
+            let (with, without) = (pass(train, true), pass(train, false));
+            assert_eq!(with.0 != without.0, differs, "{cells} cells");
+            assert_eq!(with.1, without.1, "the head itself reads the same");
+            assert_eq!(pass(Mode::Evaluate, true), pass(Mode::Evaluate, false));
+        }
+    }
 }

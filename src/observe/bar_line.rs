@@ -2,9 +2,9 @@
 
 use super::{
     look::{Look, Tone},
-    quantity::{estimate, percent, rate},
+    quantity::{byte_rate, bytes, estimate, percent, rate},
 };
-use crate::run::Progress;
+use crate::run::{Progress, Transfer};
 use std::time::Duration;
 
 const BAR_MIN: usize = 6;
@@ -12,21 +12,36 @@ const BAR_MAX: usize = 24;
 /// The spinner turns this often.
 const TURN: Duration = Duration::from_millis(125);
 
+/// What a stage told last.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    Work(Progress),
+    Download(Transfer),
+}
+
 /// `⠹ search[seed=1] ━━━━━──────── epoch 3/50 120/390 812 img/s loss 1.23 54.2 % ETA 3 min` in at most
 /// `look.width` columns. Where that is too long the step goes first, then the speed, the loss, the bar, the accuracy,
-/// the epoch, the time left; last the name is cut. `progress` is absent while the stage has told nothing.
-pub(super) fn bar_line(stage: &str, progress: Option<&Progress>, elapsed: Duration, look: &Look) -> String {
+/// the epoch, the time left; last the name is cut. A download has bytes and their speed instead: `34.0 MB of 170 MB 5.12 MB/s`.
+/// `shown` is absent while the stage has told nothing.
+pub(super) fn bar_line(stage: &str, shown: Option<&Shown>, elapsed: Duration, look: &Look) -> String {
     let turn = elapsed.as_millis() / TURN.as_millis();
     let spinner = if look.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" } else { "|/-\\" };
     let count = spinner.chars().count();
     let spinner = spinner.chars().nth(usize::try_from(turn).unwrap_or(0) % count).unwrap_or(' ');
     let stage = look.text(stage);
 
-    let mut parts = match progress {
-        Some(progress) => Part::of(progress, elapsed),
+    let mut parts = match shown {
+        Some(Shown::Work(progress)) => Part::of(progress, elapsed),
+        Some(Shown::Download(transfer)) => Part::of_download(transfer),
         None => vec![Part { rank: 0, text: super::duration(elapsed.max(Duration::from_millis(100))) }],
     };
-    let fraction = progress.and_then(fraction);
+    let fraction = match shown {
+        Some(Shown::Work(progress)) => fraction(progress),
+        Some(Shown::Download(Transfer { bytes, bytes_in_all, .. })) => {
+            bytes_in_all.filter(|in_all| *in_all > 0).map(|in_all| (*bytes as f64 / in_all as f64).clamp(0.0, 1.0))
+        }
+        None => None,
+    };
     let name_width = console::measure_text_width(&stage);
     let mut bar = fraction.is_some().then_some(BAR_MIN);
     let length = |parts: &[Part], bar: Option<usize>| {
@@ -86,6 +101,14 @@ impl Part {
         }
         parts
     }
+
+    fn of_download(transfer: &Transfer) -> Vec<Self> {
+        let Transfer { bytes: came, bytes_in_all, bytes_per_second, remaining } = transfer;
+        let of = bytes_in_all.map_or_else(String::new, |in_all| format!(" of {}", bytes(in_all)));
+        let speed = bytes_per_second.map(|speed| Self { rank: 3, text: byte_rate(speed) });
+        let left = remaining.map(|time| Self { rank: 0, text: format!("ETA {}", estimate(time)) });
+        [Some(Self { rank: 1, text: format!("{}{of}", bytes(*came)) }), speed, left].into_iter().flatten().collect()
+    }
 }
 
 /// How much of the whole stage is done, 0 to 1, if that is known.
@@ -124,7 +147,7 @@ mod tests {
             .into_iter()
             .map(|width| {
                 let look = Look { width, ..Look::PLAIN };
-                bar_line("search[seed=1]", Some(&progress()), Duration::from_millis(250), &look)
+                bar_line("search[seed=1]", Some(&Shown::Work(progress())), Duration::from_millis(250), &look)
             })
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -146,10 +169,10 @@ mod tests {
     fn unknown_figures_are_left_out_and_a_silent_stage_shows_its_time() {
         let only_steps = Progress { epochs: 1, step: 7, steps: 10, ..Progress::default() };
         let lines = [
-            bar_line("prepare", Some(&only_steps), Duration::from_secs(2), &Look::PLAIN),
-            bar_line("prepare", Some(&Progress::default()), Duration::from_secs(2), &Look::PLAIN),
+            bar_line("prepare", Some(&Shown::Work(only_steps)), Duration::from_secs(2), &Look::PLAIN),
+            bar_line("prepare", Some(&Shown::Work(Progress::default())), Duration::from_secs(2), &Look::PLAIN),
             bar_line("prepare", None, Duration::from_secs(2), &Look { unicode: false, ..Look::PLAIN }),
-            bar_line("search", Some(&Progress { loss: Some(f64::NAN), ..progress() }), Duration::ZERO, &{
+            bar_line("search", Some(&Shown::Work(Progress { loss: Some(f64::NAN), ..progress() })), Duration::ZERO, &{
                 Look { unicode: false, ..Look::PLAIN }
             }),
         ];
@@ -158,6 +181,30 @@ mod tests {
         ⠦ prepare 2.0 s
         | prepare 2.0 s
         | search ---------------- epoch 3/50 120/390 812 img/s loss NaN 54.2 % ETA 3 min
+        "#);
+    }
+
+    #[test]
+    fn a_download_shows_its_bytes_and_drops_its_speed_first() {
+        let transfer = Transfer {
+            bytes: 34_000_000,
+            bytes_in_all: Some(170_052_171),
+            bytes_per_second: Some(5_120_000.0),
+            remaining: Some(Duration::from_secs(27)),
+        };
+        let line = |transfer: &Transfer, width| {
+            let look = Look { width, ..Look::PLAIN };
+            bar_line("images", Some(&Shown::Download(transfer.clone())), Duration::from_secs(7), &look)
+        };
+        let unknown = Transfer { bytes: 512, ..Transfer::default() };
+        let lines =
+            [line(&transfer, 80), line(&transfer, 48), line(&transfer, 36), line(&transfer, 20), line(&unknown, 80)];
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        ⠦ images ━━━━──────────────────── 34.0 MB of 170 MB 5.12 MB/s ETA 27 s
+        ⠦ images ━━────────── 34.0 MB of 170 MB ETA 27 s
+        ⠦ images 34.0 MB of 170 MB ETA 27 s
+        ⠦ images ETA 27 s
+        ⠦ images 512 bytes
         "#);
     }
 
@@ -173,7 +220,7 @@ mod tests {
                 remaining: seconds.map(Duration::from_secs),
             };
             let look = Look { width, unicode, colour, moves: true };
-            let line = bar_line("search[seed=1,space=darts]", Some(&progress), Duration::from_secs(3), &look);
+            let line = bar_line("search[seed=1,space=darts]", Some(&Shown::Work(progress)), Duration::from_secs(3), &look);
             prop_assert!(console::measure_text_width(&line) <= width, "{line}");
         }
     }

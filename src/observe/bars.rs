@@ -1,7 +1,11 @@
 //! A terminal: one bar for the running stage, one permanent line for each finished one.
 
-use super::{bar_line::bar_line, look::Look, transcript::Transcript};
-use crate::run::{Event, EventKind, Listener, Progress};
+use super::{
+    bar_line::{Shown, bar_line},
+    look::Look,
+    transcript::Transcript,
+};
+use crate::run::{Event, EventKind, Listener};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
@@ -36,7 +40,15 @@ struct Running {
     stage: String,
     bar: ProgressBar,
     /// Read by the drawing thread: never held while indicatif is called.
-    progress: Arc<Mutex<Option<Progress>>>,
+    shown: Arc<Mutex<Option<Shown>>>,
+}
+
+impl State {
+    fn show(&self, stage: &str, figures: Shown) {
+        if let Some(running) = self.running.iter().find(|running| running.stage == stage) {
+            *running.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
+        }
+    }
 }
 
 impl Bars {
@@ -55,19 +67,19 @@ impl Bars {
     }
 
     fn start(&self, stage: &str) -> Running {
-        let progress: Arc<Mutex<Option<Progress>>> = Arc::default();
-        let (shown, name, look) = (progress.clone(), stage.to_owned(), self.look);
+        let shown: Arc<Mutex<Option<Shown>>> = Arc::default();
+        let (to_draw, name, look) = (shown.clone(), stage.to_owned(), self.look);
         let line = move |state: &ProgressState, out: &mut dyn fmt::Write| {
-            let progress = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let shown = to_draw.lock().unwrap_or_else(PoisonError::into_inner).clone();
             // The last column stays free: some terminals wrap when it is written.
             let width = current_width(&look).saturating_sub(1);
             // Writing to a string in memory.
-            let _ = out.write_str(&bar_line(&name, progress.as_ref(), state.elapsed(), &Look { width, ..look }));
+            let _ = out.write_str(&bar_line(&name, shown.as_ref(), state.elapsed(), &Look { width, ..look }));
         };
         let style = ProgressStyle::with_template("{line}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = self.screen.add(ProgressBar::new_spinner().with_style(style.with_key("line", line)));
         bar.enable_steady_tick(REDRAW);
-        Running { stage: stage.to_owned(), bar, progress }
+        Running { stage: stage.to_owned(), bar, shown }
     }
 }
 
@@ -81,19 +93,23 @@ impl Listener for Bars {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.kind {
             EventKind::Progress { stage, progress } => {
-                if let Some(running) = state.running.iter().find(|running| running.stage == *stage) {
-                    *running.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress.clone());
-                }
+                state.show(stage, Shown::Work(progress.clone()));
                 return;
             }
-            EventKind::StageFinished { stage, .. } => state.running.retain(|running| {
-                let goes = running.stage == *stage;
-                if goes {
-                    running.bar.finish_and_clear();
-                    self.screen.remove(&running.bar);
-                }
-                !goes
-            }),
+            EventKind::DownloadProgress { stage, transfer } => {
+                state.show(stage, Shown::Download(transfer.clone()));
+                return;
+            }
+            EventKind::StageFinished { stage, .. } | EventKind::DownloadFinished { stage, .. } => {
+                state.running.retain(|running| {
+                    let goes = running.stage == *stage;
+                    if goes {
+                        running.bar.finish_and_clear();
+                        self.screen.remove(&running.bar);
+                    }
+                    !goes
+                })
+            }
             EventKind::RunFinished { .. } => {
                 for running in state.running.drain(..) {
                     running.bar.finish_and_clear();
@@ -106,7 +122,7 @@ impl Listener for Bars {
         if let Some(text) = state.transcript.tell(event, &look) {
             self.screen.suspend(|| (self.write_line)(&text));
         }
-        if let EventKind::StageStarted { stage, .. } = &event.kind {
+        if let EventKind::StageStarted { stage, .. } | EventKind::DownloadStarted { stage, .. } = &event.kind {
             let running = self.start(stage);
             state.running.push(running);
         }
@@ -126,7 +142,7 @@ impl Drop for Bars {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::transcript::tests::story;
+    use crate::observe::transcript::tests::{download, story};
     use indicatif::TermLike;
     use std::io;
 
@@ -184,6 +200,22 @@ mod tests {
             assert!(written.contains(part), "{part} in {written}");
         }
         assert!(bars.state.lock().unwrap().running.is_empty());
+    }
+
+    #[test]
+    fn a_download_has_a_bar_until_it_is_there_and_its_stage_one_of_its_own() {
+        let paper = Paper::default();
+        let bars = bars_on(&paper);
+        let shown =
+            || bars.state.lock().unwrap().running.iter().map(|running| running.shown.clone()).collect::<Vec<_>>();
+        let events = download();
+        bars.hear(&events[0]);
+        bars.hear(&events[1]);
+        assert!(matches!(*shown()[0].lock().unwrap(), Some(Shown::Download(_))));
+        bars.hear(&events[26]);
+        assert!(shown().is_empty());
+        bars.hear(&events[27]);
+        assert!(shown()[0].lock().unwrap().is_none());
     }
 
     #[test]

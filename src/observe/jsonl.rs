@@ -59,7 +59,7 @@ fn written(out: &mut dyn Write, event: &Event, often: bool) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::transcript::tests::story;
+    use crate::observe::transcript::tests::{download, story};
 
     #[derive(Default)]
     struct Ears(Mutex<Vec<Event>>);
@@ -90,6 +90,20 @@ mod tests {
         {"elapsed_seconds":16.0,"event":"epoch_finished","stage":"search[seed=1]","epoch":1,"epochs":3,"metrics":[["loss",1.7123],["held_out_accuracy_percent",41.5]]}
         {"elapsed_seconds":28.0,"event":"stage_finished","stage":"search[seed=1]","kind":"search","position":1,"outcome":{"outcome":"ran","wall_seconds":41.0,"resumed":null},"summary":null}
         {"elapsed_seconds":64.0,"event":"stage_finished","stage":"benchmark","kind":"search","position":4,"outcome":{"outcome":"failed","message":"the table `search_spaces/tables/nas_bench_201.csv.gz` ends in the middle of a row"},"summary":null}
+        "#);
+    }
+
+    #[test]
+    fn a_download_is_told_in_bytes_and_seconds() {
+        let mut text = Vec::new();
+        let events = download();
+        for at in [0, 1, 26] {
+            written(&mut text, &events[at], false).unwrap();
+        }
+        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
+        {"elapsed_seconds":0.0,"event":"download_started","stage":"prepare","url":"https://example.org/images.tar.gz","into":"data","kept_bytes":12000000}
+        {"elapsed_seconds":1.0,"event":"download_progress","stage":"prepare","transfer":{"bytes":17120000,"bytes_in_all":170052171,"bytes_per_second":5120000.0,"remaining_seconds":30.0}}
+        {"elapsed_seconds":26.0,"event":"download_finished","stage":"prepare","bytes":170052171,"wall_seconds":31.0}
         "#);
     }
 

@@ -3,9 +3,9 @@
 use super::{
     look::Look,
     phrases::{self, Tally},
-    quantity::{estimate, percent, rate},
+    quantity::{byte_rate, bytes, estimate, percent, rate},
 };
-use crate::run::{Event, EventKind, Listener, Outcome, Progress};
+use crate::run::{Event, EventKind, Listener, Outcome, Progress, Transfer};
 use std::{
     collections::BTreeMap,
     io::Write,
@@ -48,6 +48,16 @@ struct Account {
 }
 
 impl Account {
+    /// Whether `stage` had no line for so long that its progress is worth one; counts as one.
+    fn is_due(&mut self, stage: &str, now: Duration) -> bool {
+        let told = self.told.entry(stage.to_owned()).or_insert(now);
+        let due = now.saturating_sub(*told) >= QUIET;
+        if due {
+            *told = now;
+        }
+        due
+    }
+
     fn line(&mut self, event: &Event) -> Option<String> {
         match &event.kind {
             EventKind::RunStarted { pipeline, stages, store } => {
@@ -55,18 +65,21 @@ impl Account {
                 Some(format!("{pipeline}: {}, store {store}", phrases::counted(*stages)))
             }
             EventKind::StageWaiting { stage } => Some(format!("{stage}: another run works on it; waiting")),
+            EventKind::DownloadStarted { stage, url, into, kept_bytes } => {
+                self.told.insert(stage.clone(), event.elapsed);
+                Some(phrases::download(stage, url, into, *kept_bytes))
+            }
+            EventKind::DownloadProgress { stage, transfer } => {
+                self.is_due(stage, event.elapsed).then(|| format!("{stage}: {}", amount(transfer)))
+            }
+            EventKind::DownloadFinished { stage, bytes, wall } => Some(phrases::downloaded(stage, *bytes, *wall)),
             EventKind::StageStarted { stage, reasons, .. } => {
                 self.told.insert(stage.clone(), event.elapsed);
                 Some(phrases::because(stage, reasons).unwrap_or_else(|| format!("{stage}: started")))
             }
             EventKind::StageResumed { stage, at } => Some(format!("{stage}: resumed at {at}")),
             EventKind::Progress { stage, progress } => {
-                let told = self.told.entry(stage.clone()).or_insert(event.elapsed);
-                if event.elapsed.saturating_sub(*told) < QUIET {
-                    return None;
-                }
-                *told = event.elapsed;
-                Some(format!("{stage}: {}", figures(progress)))
+                self.is_due(stage, event.elapsed).then(|| format!("{stage}: {}", figures(progress)))
             }
             EventKind::EpochFinished { stage, epoch, epochs, metrics } => {
                 self.told.insert(stage.clone(), event.elapsed);
@@ -90,6 +103,18 @@ impl Account {
     }
 }
 
+/// `34.0 MB of 170 MB, 5.12 MB/s, 27 s to go`; unknown figures are left out.
+fn amount(transfer: &Transfer) -> String {
+    let Transfer { bytes: came, bytes_in_all, bytes_per_second, remaining } = transfer;
+    let of = bytes_in_all.map_or_else(String::new, |in_all| format!(" of {}", bytes(in_all)));
+    let parts = [
+        Some(format!("{}{of}", bytes(*came))),
+        bytes_per_second.map(byte_rate),
+        remaining.map(|time| format!("{} to go", estimate(time))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 /// `epoch 1/3, step 40/100, 812 images/s, loss 1.90, accuracy 34.1 %, 30 s to go`; unknown figures are left out.
 fn figures(progress: &Progress) -> String {
     let Progress { epoch, epochs, step, steps, images_per_second, loss, accuracy_percent, remaining } = progress;
@@ -108,7 +133,7 @@ fn figures(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::transcript::tests::story;
+    use crate::observe::transcript::tests::{download, story};
     use std::sync::Arc;
 
     #[derive(Clone, Default)]
@@ -152,6 +177,18 @@ mod tests {
         retrain: interrupted; a rerun goes on from the last checkpoint
         report: skipped, because benchmark failed
         7 stages: 1 cached, 3 ran, 1 failed, 1 interrupted, 1 not tried in 1 min 16 s
+        "#);
+    }
+
+    #[test]
+    fn a_download_has_a_line_each_ten_seconds() {
+        insta::assert_snapshot!(heard(Look::PLAIN, &download()), @r#"
+        prepare: downloads https://example.org/images.tar.gz into data, from 12.0 MB on
+        prepare: 63.2 MB of 170 MB, 5.12 MB/s, 21 s to go
+        prepare: 114 MB of 170 MB, 5.12 MB/s, 11 s to go
+        warning: prepare: the connection was cut
+        prepare: downloaded and unpacked 170 MB in 31 s
+        prepare: started
         "#);
     }
 

@@ -1,6 +1,6 @@
 //! The words for what happened, shared by bars and plain lines.
 
-use super::quantity::{duration, metric};
+use super::quantity::{bytes, duration, metric};
 use crate::run::Outcome;
 use std::time::Duration;
 
@@ -25,6 +25,17 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         Outcome::Interrupted => "interrupted; a rerun goes on from the last checkpoint".to_owned(),
         Outcome::Skipped { because } => format!("skipped, because {because}"),
     }
+}
+
+/// `images: downloads https://example.org/a.tar.gz into data`, and what an earlier try left of it.
+pub(super) fn download(stage: &str, url: &str, into: &str, kept_bytes: u64) -> String {
+    let kept = if kept_bytes > 0 { format!(", from {} on", bytes(kept_bytes)) } else { String::new() };
+    format!("{stage}: downloads {url} into {into}{kept}")
+}
+
+/// `images: downloaded and unpacked 170 MB in 41 s`
+pub(super) fn downloaded(stage: &str, count: u64, wall: Duration) -> String {
+    format!("{stage}: downloaded and unpacked {} in {}", bytes(count), duration(wall))
 }
 
 /// `loss 1.235, accuracy 54.23 %`.

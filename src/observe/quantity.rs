@@ -76,6 +76,27 @@ pub(super) fn rate(value: f64) -> String {
     }
 }
 
+/// `512 bytes`, `34.0 kB`, `170 MB`, `1.21 GB`: three significant digits, powers of ten as disks and providers count.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if count < 1000 {
+        return format!("{count} byte{}", if count == 1 { "" } else { "s" });
+    }
+    let mut value = count as f64 / 1e3;
+    let mut unit = 0;
+    // What rounds to 1000 is 1 of the next.
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1e3;
+        unit += 1;
+    }
+    format!("{} {}", rate(value), UNITS[unit])
+}
+
+/// `5.12 MB/s`
+pub(super) fn byte_rate(per_second: f64) -> String {
+    format!("{}/s", bytes(per_second.max(0.0) as u64))
+}
+
 /// A metric as name and value: the unit at the end of the name (`_percent`, `_ms`, `_seconds`, `_bytes`) goes behind
 /// the value, dots and underscores become spaces.
 pub(super) fn metric(name: &str, value: f64) -> String {
@@ -120,6 +141,16 @@ mod tests {
         assert_eq!(values.map(number).join("|"), "0|0.6543|10|812|1930618|0.000025|1.5e-7|-2.5|100|NaN");
         assert_eq!([f64::INFINITY, f64::NEG_INFINITY, 1e300].map(number).join("|"), "inf|-inf|1e300");
         assert_eq!([0.834, 12.53, 812.4, 10_412.0].map(rate).join("|"), "0.83|12.5|812|10400");
+    }
+
+    #[test]
+    fn bytes_have_three_digits_and_the_unit_that_fits() {
+        let counts = [0, 1, 999, 1000, 12_345, 999_499, 999_500, 170_052_171, 1_210_000_000, u64::MAX];
+        assert_eq!(
+            counts.map(bytes).join("|"),
+            "0 bytes|1 byte|999 bytes|1.00 kB|12.3 kB|999 kB|1.00 MB|170 MB|1.21 GB|18446700 TB"
+        );
+        assert_eq!(byte_rate(5_120_000.0), "5.12 MB/s");
     }
 
     #[test]

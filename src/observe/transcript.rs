@@ -28,6 +28,14 @@ impl Transcript {
                 let text = format!("{stage}: another run works on it; waiting");
                 Some(look.paint(&fold(&look.text(&text), look.width, 2), Tone::Quiet))
             }
+            EventKind::DownloadStarted { stage, url, into, kept_bytes } => {
+                let text = phrases::download(stage, url, into, *kept_bytes);
+                Some(look.paint(&fold(&look.text(&text), look.width, 2), Tone::Quiet))
+            }
+            EventKind::DownloadFinished { stage, bytes, wall } => {
+                let text = phrases::downloaded(stage, *bytes, *wall);
+                Some(look.paint(&fold(&look.text(&text), look.width, 2), Tone::Quiet))
+            }
             EventKind::StageStarted { stage, reasons, .. } => {
                 self.reasons.insert(stage.clone(), reasons.clone());
                 let text = phrases::because(stage, reasons)?;
@@ -51,6 +59,7 @@ impl Transcript {
             }
             // The bar shows these.
             EventKind::StageResumed { .. }
+            | EventKind::DownloadProgress { .. }
             | EventKind::Progress { .. }
             | EventKind::EpochFinished { .. }
             | EventKind::CheckpointSaved { .. } => None,
@@ -89,7 +98,7 @@ impl Transcript {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::run::Progress;
+    use crate::run::{Progress, Transfer};
     use std::time::Duration;
 
     /// A run with every kind of event and every outcome.
@@ -164,6 +173,47 @@ pub(super) mod tests {
             .enumerate()
             .map(|(at, kind)| Event { elapsed: Duration::from_secs(4 * at as u64), kind })
             .collect()
+    }
+
+    /// A download that goes on from an earlier try and is cut once, up to the work it was for.
+    pub fn download() -> Vec<Event> {
+        let stage = || "prepare".to_owned();
+        let progress = |second: u64| EventKind::DownloadProgress {
+            stage: stage(),
+            transfer: Transfer {
+                bytes: 12_000_000 + second * 5_120_000,
+                bytes_in_all: Some(170_052_171),
+                bytes_per_second: Some(5_120_000.0),
+                remaining: Some(Duration::from_secs(31 - second)),
+            },
+        };
+        let mut kinds = vec![EventKind::DownloadStarted {
+            stage: stage(),
+            url: "https://example.org/images.tar.gz".into(),
+            into: "data".into(),
+            kept_bytes: 12_000_000,
+        }];
+        kinds.extend((1..25).map(progress));
+        kinds.push(EventKind::Warning { stage: Some(stage()), message: "the connection was cut".into() });
+        kinds.push(EventKind::DownloadFinished { stage: stage(), bytes: 170_052_171, wall: Duration::from_secs(31) });
+        kinds.push(EventKind::StageStarted {
+            stage: stage(),
+            kind: "prepare".into(),
+            position: 1,
+            reasons: vec!["never run".into()],
+        });
+        (0..).zip(kinds).map(|(at, kind)| Event { elapsed: Duration::from_secs(at), kind }).collect()
+    }
+
+    #[test]
+    fn a_download_leaves_where_it_came_from_and_how_long_it_took() {
+        let mut transcript = Transcript::default();
+        let told: Vec<String> = download().iter().filter_map(|event| transcript.tell(event, &Look::PLAIN)).collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        prepare: downloads https://example.org/images.tar.gz into data, from 12.0 MB on
+        warning: prepare: the connection was cut
+        prepare: downloaded and unpacked 170 MB in 31 s
+        "#);
     }
 
     fn told(look: &Look) -> String {

@@ -25,6 +25,25 @@ pub enum EventKind {
     StageWaiting {
         stage: String,
     },
+    /// What a stage reads begins to come from elsewhere, before the stage's work; `kept_bytes` came in an earlier try.
+    DownloadStarted {
+        stage: String,
+        url: String,
+        /// The folder it is put in.
+        into: String,
+        kept_bytes: u64,
+    },
+    DownloadProgress {
+        stage: String,
+        transfer: Transfer,
+    },
+    /// All of it came, was checked and is in its place.
+    DownloadFinished {
+        stage: String,
+        bytes: u64,
+        #[serde(rename = "wall_seconds", serialize_with = "seconds")]
+        wall: Duration,
+    },
     /// A stage's work begins. `reasons` says why it was not answered from the store, a line each.
     StageStarted {
         stage: String,
@@ -106,6 +125,18 @@ pub struct Progress {
     pub loss: Option<f64>,
     pub accuracy_percent: Option<f64>,
     /// Estimated time to the end of the stage.
+    #[serde(rename = "remaining_seconds", serialize_with = "seconds_if_known")]
+    pub remaining: Option<Duration>,
+}
+
+/// How far a download is. Absent figures are unknown, never zero.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Transfer {
+    /// Bytes that are there, those of an earlier try included.
+    pub bytes: u64,
+    pub bytes_in_all: Option<u64>,
+    pub bytes_per_second: Option<f64>,
+    /// Estimated time to the end of the download.
     #[serde(rename = "remaining_seconds", serialize_with = "seconds_if_known")]
     pub remaining: Option<Duration>,
 }

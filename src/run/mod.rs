@@ -3,6 +3,7 @@
 mod announce;
 mod context;
 mod event;
+mod fetch;
 mod input;
 mod lookup;
 mod outcome;
@@ -16,7 +17,8 @@ mod tests;
 
 pub use announce::sentence;
 pub use context::Context;
-pub use event::{Event, EventKind, Listener, Outcome, Progress};
+pub use event::{Event, EventKind, Listener, Outcome, Progress, Transfer};
+pub use fetch::Fetch;
 pub use input::Input;
 pub use outcome::{Ending, MemberReport, RunReport};
 pub use runner::{Planned, run};

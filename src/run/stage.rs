@@ -1,6 +1,6 @@
 //! What a stage is to the runner.
 
-use super::Context;
+use super::{Context, Fetch};
 use crate::store::Digest;
 use std::path::PathBuf;
 
@@ -8,6 +8,12 @@ use std::path::PathBuf;
 pub trait Stage: Send + Sync {
     /// The hashed parameters with every default filled in: canonical, so that two ways to write one thing agree.
     fn params(&self) -> serde_json::Value;
+
+    /// Makes present what [`resources`](Self::resources) names, where it is not there yet. The runner asks before it asks
+    /// for them, in every run: where nothing is missing, nothing may happen.
+    fn fetch(&self, _: &Fetch<'_>) -> Result<(), StageError> {
+        Ok(())
+    }
 
     /// What the stage reads besides other stages' outputs: name → content, hashed into the key.
     fn resources(&self) -> Vec<(String, Resource)> {
@@ -34,6 +40,9 @@ pub trait Stage: Send + Sync {
 pub enum Resource {
     /// A file, or a folder (all files below it): hashed once, then remembered by path, size, mtime and inode.
     Path(PathBuf),
+    /// A folder, by the names and sizes of the files below it, for what is too large to hash: a change that keeps a file's
+    /// size is not noticed. Looked at again where a folder below it was changed (an entry added, removed or renamed).
+    Listing(PathBuf),
     /// Content that is already in memory, by its digest.
     Content(Digest),
 }

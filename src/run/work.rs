@@ -1,7 +1,7 @@
 //! The work of one member whose inputs are there: what its result depends on, and making it.
 
 use super::{
-    Context, EventKind, Input, Outcome, Resource, StageError,
+    Context, EventKind, Fetch, Input, Outcome, Resource, StageError,
     announce::sentence,
     context::{Made, Situation},
     lookup::reasons,
@@ -27,12 +27,17 @@ impl Run<'_> {
     /// What the member's result depends on. Asked for once all its inputs are there.
     pub(super) fn prepare(&self, at: usize) -> Result<Prepared, StageError> {
         let Planned { version, stage } = &self.tasks[at].planned;
+        let member = &self.pipeline.members[at].name;
+        guarded(|| stage.fetch(&Fetch { member, stop: self.stop, announcer: self.announcer }))?;
         let mut resources = BTreeMap::new();
         for (name, resource) in stage.resources() {
             let digest = match resource {
                 Resource::Content(digest) => digest,
                 Resource::Path(path) => {
                     self.store.digest_path(&path).map_err(|error| StageError::input(sentence(&error)))?
+                }
+                Resource::Listing(path) => {
+                    self.store.digest_listing(&path).map_err(|error| StageError::input(sentence(&error)))?
                 }
             };
             resources.insert(name, digest);
@@ -87,9 +92,7 @@ impl Run<'_> {
         let started = unix_seconds();
         let clock = Instant::now();
         let stage = &self.tasks[at].planned.stage;
-        // A context that a panic went through is only dropped, so that nothing half-done in it is seen.
-        catch_unwind(AssertUnwindSafe(|| stage.run(&mut context)))
-            .unwrap_or_else(|panic| Err(StageError::failed(format!("internal error: {}", panic_message(&*panic)))))?;
+        guarded(|| stage.run(&mut context))?;
         let Made { outputs, metrics, summary, notes, resumed } = context.into_made();
         let wall = clock.elapsed();
         let record = Record {
@@ -150,6 +153,13 @@ impl Run<'_> {
         let record = end.as_ref().and_then(|end| end.record.as_ref());
         (prepared.as_ref().expect("a finished member was prepared"), record.expect("a member that is read is finished"))
     }
+}
+
+/// A panic of a stage becomes its failure. A context that a panic went through is only dropped, so that nothing half-done
+/// in it is seen.
+fn guarded(work: impl FnOnce() -> Result<(), StageError>) -> Result<(), StageError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(StageError::failed(format!("internal error: {}", panic_message(&*panic)))))
 }
 
 fn unix_seconds() -> u64 {

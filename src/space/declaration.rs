@@ -186,12 +186,12 @@ impl Space {
         self.skeletons.keys().map(String::as_str)
     }
 
-    /// What a network of `skeleton` is like unless told; `None` where there is no such skeleton.
     /// Whether the networks of a skeleton can have an auxiliary head.
     pub fn has_auxiliary(&self, skeleton: &str) -> bool {
         self.skeletons.get(skeleton).is_some_and(|skeleton| skeleton.auxiliary.is_some())
     }
 
+    /// What a network of `skeleton` is like unless told; `None` where there is no such skeleton.
     pub fn skeleton_defaults(&self, skeleton: &str) -> Option<SkeletonDefaults> {
         self.skeletons.get(skeleton).map(|skeleton| skeleton.defaults)
     }
@@ -439,6 +439,11 @@ skeletons:
                 "size: 2\n",
                 "size: 2\n    auxiliary: {after: last, head: [linear]}\n",
                 "`after` must be one of `last_transition`, found `last`",
+            ),
+            (
+                "size: 2\n",
+                "size: 2\n    auxiliary: {after: last_transition, in_place: true, head: [global_avg_pool, relu, linear]}\n",
+                "`in_place` is for a head that begins with `relu`",
             ),
             ("name: small", "name: [small", "not valid YAML"),
         ] {

@@ -181,9 +181,10 @@ impl<'a> Lowering<'a> {
             if found == scores { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed: scores }) }
         };
         let auxiliary = match &self.skeleton.auxiliary {
-            Some(steps) if self.build.auxiliary => {
+            Some(auxiliary) if self.build.auxiliary => {
                 let input = blocks[last_transition].1;
-                Some(Auxiliary { after: last_transition, head: head(steps, "auxiliary", input)? })
+                let head = head(&auxiliary.steps, "auxiliary", input)?;
+                Some(Auxiliary { after: last_transition, in_place: auxiliary.in_place, head })
             }
             _ => None,
         };

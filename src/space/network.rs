@@ -46,6 +46,9 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Auxiliary {
     pub after: usize,
+    /// The head's first ReLU also changes what those behind it read: in training they see block `after` without its
+    /// negative part. Cells that begin with a ReLU do not notice; the network's head does, where the block is the last.
+    pub in_place: bool,
     pub head: Chain,
 }
 

@@ -26,7 +26,14 @@ pub(super) struct Skeleton {
     pub body: Body,
     pub head: Steps,
     /// Reads the output of the last transition; in training only.
-    pub auxiliary: Option<Steps>,
+    pub auxiliary: Option<AuxiliaryHead>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct AuxiliaryHead {
+    pub steps: Steps,
+    /// Its first ReLU changes the block's output itself.
+    pub in_place: bool,
 }
 
 /// Segments of equal cells, with a transition between one and the next.
@@ -205,7 +212,7 @@ fn read_head(node: &Node, what: &str, problems: &mut Problems) -> Steps {
     steps
 }
 
-fn read_auxiliary(node: &Node, transitions: bool, problems: &mut Problems) -> Option<Steps> {
+fn read_auxiliary(node: &Node, transitions: bool, problems: &mut Problems) -> Option<AuxiliaryHead> {
     let mut fields = Fields::open(node, "`auxiliary`", problems);
     fields.required_node("after");
     fields.choice("after", (), &[("last_transition", ())]);
@@ -214,7 +221,12 @@ fn read_auxiliary(node: &Node, transitions: bool, problems: &mut Problems) -> Op
         fields.problems().add(&origin, "a body of one segment has no transition to stand behind");
     }
     let head = fields.required_node("head");
-    let head = head.map(|node| read_head(node, "the auxiliary head", fields.problems()));
+    let steps = head.map(|node| read_head(node, "the auxiliary head", fields.problems()));
+    let in_place = fields.boolean("in_place", false);
+    if in_place && steps.as_ref().is_some_and(|steps| !steps.begins_with_relu()) {
+        let origin = fields.origin_of("in_place").clone();
+        fields.problems().add(&origin, "`in_place` is for a head that begins with `relu`");
+    }
     fields.close();
-    head
+    Some(AuxiliaryHead { steps: steps?, in_place })
 }

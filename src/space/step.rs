@@ -180,6 +180,15 @@ impl Steps {
         Self { label, steps }
     }
 
+    /// Whether the first step is a ReLU, in every phase.
+    pub fn begins_with_relu(&self) -> bool {
+        self.steps.first().is_some_and(|step| match &step.primitive {
+            Primitive::Relu => step.when == When::Always,
+            Primitive::Chain(steps) => step.when == When::Always && steps.begins_with_relu(),
+            _ => false,
+        })
+    }
+
     /// Whether the last step turns a feature map into class scores.
     pub fn ends_in_scores(&self) -> bool {
         match self.steps.last().map(|step| &step.primitive) {

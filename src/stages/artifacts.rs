@@ -10,11 +10,15 @@ use crate::{
     },
 };
 use serde_json::Value as Json;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-/// The packed data set of a `prepare` stage.
-pub(super) fn dataset(prepared: &Input) -> Result<Dataset, StageError> {
-    Ok(Dataset::read(prepared.output("dataset")?)?)
+/// The packed data set of a `prepare` stage; `roots` are the reading stage's [`Site::data_roots`](super::Site), in one of
+/// which picture files lie.
+pub(super) fn dataset(prepared: &Input, roots: &[PathBuf]) -> Result<Dataset, StageError> {
+    Ok(Dataset::read(prepared.output("dataset")?)?.rooted(roots)?)
 }
 
 /// The space that a stage searched or derived from.
@@ -125,7 +129,11 @@ pub(super) fn text(path: &Path) -> Result<String, StageError> {
 
 impl From<DataError> for StageError {
     fn from(error: DataError) -> Self {
-        let hint = error.hint().map(str::to_owned);
-        Self::Input { message: sentence(&error), hint }
+        match error {
+            DataError::Stopped => Self::Interrupted,
+            // No fault of the input.
+            DataError::DiskFull { .. } | DataError::Write { .. } => Self::failed(sentence(&error)),
+            error => Self::Input { message: sentence(&error), hint: error.hint() },
+        }
     }
 }

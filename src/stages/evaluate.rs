@@ -17,11 +17,12 @@ use crate::{
     tasks::{Score, host_labels, ranks, stream},
 };
 use serde_json::{Value as Json, json};
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, path::PathBuf, sync::Arc};
 
 struct Evaluate {
     device: DeviceName,
     kernels: Kernels,
+    data_roots: Vec<PathBuf>,
     batch: usize,
 }
 
@@ -29,7 +30,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let device = site.device(fields);
     let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
     let kernels = hyperparameters::kernels(fields);
-    Some(Box::new(Evaluate { device: device?, kernels, batch }))
+    Some(Box::new(Evaluate { device: device?, kernels, data_roots: site.data_roots(), batch }))
 }
 
 impl Stage for Evaluate {
@@ -47,7 +48,7 @@ impl Stage for Evaluate {
         let space = artifacts::space(of)?;
         let genotype = artifacts::genotype(of, &space)?;
         let card: NetworkCard = artifacts::json(of, "network")?;
-        let dataset = Arc::new(artifacts::dataset(context.input("data")?)?);
+        let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         if (dataset.classes.len(), dataset.shape) != (card.classes, card.input) {
             return Err(StageError::input(format!(
                 "the network knows {} classes of images {:?}, data set `{}` has {} of {:?}: evaluate it on what it was trained for",
@@ -83,6 +84,7 @@ impl Stage for Evaluate {
         let mut tally = Tally::new(&dataset.classes);
         let batches = stream(&loader, 0, 0, &device).map_err(|error| StageError::input(sentence(&error)))?;
         for (step, batch) in batches.enumerate() {
+            let batch = batch.map_err(|error| StageError::input(sentence(&error)))?;
             if context.stop_requested() {
                 return Err(StageError::Interrupted);
             }

@@ -5,9 +5,10 @@
 //! (arXiv 2108.08128) is about the level, not about rates. The baselines of NAS-Bench-201 (arXiv 2001.00326) differ in
 //! `nesterov: true`, `weight_decay: 5e-4` and `schedule_by: step`; a pipeline for that space says so.
 
+use super::augmentation;
 use crate::{
     config::{Fields, Node, Value},
-    data::{Augment, Cutout},
+    data::{Augment, Cutout, Jitter, ResizedCrop},
     kernels::Kernels,
     model::Mixing,
     train::{AdamConfig, By, LearnerConfig, Rate, Schedule, SgdConfig, Strategy, TrainingConfig},
@@ -15,7 +16,7 @@ use crate::{
 use serde_json::{Value as Json, json};
 
 const COUNT: &str = "a whole number from 1";
-const NOT_NEGATIVE: &str = "a number from 0";
+pub(super) const NOT_NEGATIVE: &str = "a number from 0";
 const POSITIVE: &str = "a number above 0";
 const SHARE: &str = "a number above 0 and at most 1";
 const MOMENT: &str = "a number from 0 to below 1";
@@ -41,30 +42,13 @@ pub(super) fn kernels(fields: &mut Fields<'_>) -> Kernels {
     fields.choice("kernels", Kernels::Native, &[("native", Kernels::Native), ("reference", Kernels::Reference)])
 }
 
-/// What DARTS and NAS-Bench-201 change in a search's images: crop and flip, no cutout.
-pub(super) const SEARCH_AUGMENT: Augment = Augment { crop_padding: 4, flip: true, cutout: None };
-
-/// `augment: {crop_padding: 4, flip: true, cutout: 16}`; a cutout of `null` or 0 is none.
-pub(super) fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
-    let nothing = Node::empty_map();
-    let node = fields.node("augment").unwrap_or(&nothing);
-    let mut keys = Fields::open(node, "`augment`", fields.problems());
-    let augment = Augment {
-        crop_padding: keys.integer("crop_padding", default.crop_padding, 0..=64, "a whole number from 0 to 64"),
-        flip: keys.boolean("flip", default.flip),
-        cutout: cutout(&mut keys, default.cutout),
-    };
-    keys.close();
-    augment
-}
-
-fn cutout(keys: &mut Fields<'_>, default: Option<Cutout>) -> Option<Cutout> {
-    if !keys.has("cutout") {
-        return default;
+/// NaN for what is none.
+pub(super) fn number(node: &Node) -> f64 {
+    match node.value {
+        Value::Float(value) => value,
+        Value::Integer(value) => value as f64,
+        _ => f64::NAN,
     }
-    keys.node("cutout")?;
-    let length = keys.integer("cutout", 0, 0.., "a whole number from 0");
-    (length > 0).then_some(Cutout { length, probability: 1.0 })
 }
 
 /// `epochs`, `mixing`, `weights: {…}` and `alphas: {…}`: how a supernet learns, and for how long.
@@ -131,7 +115,7 @@ impl Recipe {
         weights: WeightDefaults { rate: 0.025, schedule: "cosine", minimum: 0.0, factor: 0.97, weight_decay: 3e-4 },
         drop_path: 0.2,
         label_smoothing: 0.0,
-        augment: Augment { crop_padding: 4, flip: true, cutout: Some(Cutout { length: 16, probability: 1.0 }) },
+        augment: Augment { cutout: Some(Cutout { length: 16, probability: 1.0 }), ..augmentation::SEARCH },
         auxiliary_weight: 0.4,
     };
 
@@ -143,7 +127,13 @@ impl Recipe {
         weights: WeightDefaults { rate: 0.1, schedule: "exponential", minimum: 0.0, factor: 0.97, weight_decay: 3e-5 },
         drop_path: 0.0,
         label_smoothing: 0.1,
-        augment: Augment { crop_padding: 0, flip: true, cutout: None },
+        augment: Augment {
+            crop_padding: 0,
+            flip: true,
+            cutout: None,
+            resized_crop: Some(ResizedCrop::IMAGENET),
+            jitter: Some(Jitter::IMAGENET),
+        },
         auxiliary_weight: 0.4,
     };
 }
@@ -282,11 +272,6 @@ pub(super) fn weights_json(rate: &Rate, sgd: &SgdConfig, clip_norm: f64) -> Json
 fn betas(keys: &mut Fields<'_>) -> (f64, f64) {
     const DEFAULT: (f64, f64) = (0.5, 0.999);
     let Some(node) = keys.node("betas") else { return DEFAULT };
-    let number = |node: &Node| match node.value {
-        Value::Float(value) => value,
-        Value::Integer(value) => value as f64,
-        _ => f64::NAN,
-    };
     if let Value::List(items) = &node.value
         && let [first, second] = items.as_slice()
         && [first, second].iter().all(|item| (0.0..1.0).contains(&number(item)))

@@ -1,6 +1,7 @@
 //! The kinds of stages a pipeline is made of, one file each: read inputs, call the domain, publish.
 
 mod artifacts;
+mod augmentation;
 mod benchmark;
 mod derive;
 mod evaluate;
@@ -8,6 +9,7 @@ mod export;
 mod findings;
 mod genotype;
 mod hyperparameters;
+mod image_folder;
 mod prepare;
 mod report;
 mod retrain;

@@ -1,17 +1,22 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
-use super::{Site, hyperparameters::optional_count};
+use super::{Site, hyperparameters::optional_count, image_folder};
 use crate::{
     config::{Fields, Node, Value},
-    data::{Cifar100Labels, Located, Normalise, Source, SplitRule, Synthetic},
-    run::{Context, Resource, Stage, StageError, sentence},
+    data::{
+        Archive, Cifar100Labels, DataError, Dataset, DownloadNews, Located, Normalise, Source, SplitRule, Synthetic,
+        Watcher,
+    },
+    run::{Context, Fetch, Resource, Stage, StageError, Transfer, sentence},
 };
 use serde_json::{Value as Json, json};
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
 struct Prepare {
     source: Source,
-    located: Located,
+    /// Empty while nothing is there: then it is to be fetched.
+    located: OnceLock<Located>,
+    absent: Option<Absent>,
     normalise: Normalise,
     split: SplitRule,
     /// Only the first so many images of each part.
@@ -24,12 +29,19 @@ struct Limits {
     test_images: Option<usize>,
 }
 
-const SEED: &str = "a whole number from 0";
-const FRACTION: &str = "a number above 0 and below 1";
+/// Where files are looked for, and what to get where there are none.
+struct Absent {
+    archive: Archive,
+    root: PathBuf,
+    path: Option<PathBuf>,
+}
+
+pub(super) const SEED: &str = "a whole number from 0";
+pub(super) const FRACTION: &str = "a number above 0 and below 1";
 
 /// `prepare: {cifar10: {…}}`: the one key is the data set.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let names = ["cifar10", "cifar100", "digits", "synthetic"];
+    let names = ["cifar10", "cifar100", "digits", "image_folder", "synthetic"];
     let mut chosen: Vec<(&str, Option<&Node>)> = Vec::new();
     for name in names {
         if fields.has(name) {
@@ -38,11 +50,14 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     }
     let [(name, node)] = chosen.as_slice() else {
         let place = fields.origin().clone();
-        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits` and `synthetic`";
+        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits`, `image_folder` and `synthetic`";
         fields.problems().add_with_hint(&place, "a `prepare` stage names one data set", hint);
         return None;
     };
     let nothing = Node::empty_map();
+    if *name == "image_folder" {
+        return image_folder::read(node.unwrap_or(&nothing), fields, site);
+    }
     let place = fields.origin_of(name).clone();
     let mut keys = Fields::open(node.unwrap_or(&nothing), format!("data set `{name}`"), fields.problems());
     let source = match *name {
@@ -58,8 +73,9 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         _ => Source::Synthetic(synthetic(&mut keys)),
     };
     let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(PathBuf::from) };
-    let normalise = normalise(&mut keys, &source);
-    let split = split(&mut keys);
+    let download = source.archive().and_then(|archive| download(&mut keys, archive));
+    let normalise = normalise(&mut keys, source.default_normalise());
+    let split = split(&mut keys, SplitRule::Halves);
     let limits = Limits {
         train_images: optional_count(&mut keys, "train_images"),
         test_images: optional_count(&mut keys, "test_images"),
@@ -68,9 +84,16 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     // A path may also be beside the pipeline, as the digits that ship are.
     let beside = path.as_ref().and_then(|path| std::path::absolute(site.folder.join(path)).ok());
     let beside = beside.filter(|path| path.exists());
-    match source.locate(site.data_root, beside.or(path).as_deref()) {
-        Ok(located) => Some(Box::new(Prepare { source, located, normalise, split, limits })),
-        Err(error) => {
+    let path = beside.or(path);
+    let prepare = |located: OnceLock<Located>, absent| {
+        Some(Box::new(Prepare { source, located, absent, normalise, split, limits }) as Box<dyn Stage>)
+    };
+    match (source.locate(site.data_root, path.as_deref()), download) {
+        (Ok(located), _) => prepare(located.into(), None),
+        (Err(DataError::NotFound { .. }), Some(archive)) => {
+            prepare(OnceLock::new(), Some(Absent { archive, root: site.data_root.to_owned(), path }))
+        }
+        (Err(error), _) => {
             let text = sentence(&error);
             match error.hint() {
                 Some(hint) => fields.problems().add_with_hint(&place, text, hint),
@@ -95,11 +118,35 @@ fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
     }
 }
 
+/// `download: true | false | {url: …, sha256: …}`: the published archive, the same one from a mirror, or another with the same files.
+fn download(keys: &mut Fields<'_>, mut archive: Archive) -> Option<Archive> {
+    const SHA256: &str = "the SHA-256 of the archive, 64 hexadecimal digits";
+    let node = keys.node("download")?;
+    if !matches!(node.value, Value::Map(_)) {
+        return keys.boolean("download", false).then_some(archive);
+    }
+    let mut mirror = Fields::open(node, "`download`", keys.problems());
+    if let (Some(url), Some(node)) = (mirror.text("url"), mirror.node("url")) {
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            mirror.wrong("url", node, "an address that begins with `https://` or `http://`");
+        }
+        archive = archive.at(url);
+    }
+    if let (Some(sha256), Some(node)) = (mirror.text("sha256"), mirror.node("sha256")) {
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            mirror.wrong("sha256", node, SHA256);
+        }
+        archive = archive.with_sha256(&sha256);
+    }
+    mirror.close();
+    Some(archive)
+}
+
 /// `split: halves | all | {fraction: 0.5} | {shuffled: {fraction: 0.5, seed: 0}}`; DARTS halves.
-fn split(keys: &mut Fields<'_>) -> SplitRule {
-    let Some(node) = keys.node("split") else { return SplitRule::Halves };
+pub(super) fn split(keys: &mut Fields<'_>, default: SplitRule) -> SplitRule {
+    let Some(node) = keys.node("split") else { return default };
     if matches!(node.value, Value::Text(_)) {
-        return keys.choice("split", SplitRule::Halves, &[("halves", SplitRule::Halves), ("all", SplitRule::All)]);
+        return keys.choice("split", default, &[("halves", SplitRule::Halves), ("all", SplitRule::All)]);
     }
     let mut rule = Fields::open(node, "`split`", keys.problems());
     let split = match rule.node("shuffled") {
@@ -117,8 +164,7 @@ fn split(keys: &mut Fields<'_>) -> SplitRule {
 }
 
 /// `normalise: measured | cifar10_darts | … | {mean: […], std: […]}`; the default is the data set's published one.
-fn normalise(keys: &mut Fields<'_>, source: &Source) -> Normalise {
-    let default = source.default_normalise();
+pub(super) fn normalise(keys: &mut Fields<'_>, default: Normalise) -> Normalise {
     let Some(node) = keys.node("normalise") else { return default };
     if let Value::Map(_) = node.value {
         let mut given = Fields::open(node, "`normalise`", keys.problems());
@@ -146,43 +192,77 @@ fn numbers(keys: &mut Fields<'_>, key: &'static str) -> Vec<f32> {
     numbers
 }
 
+impl Prepare {
+    fn located(&self) -> &Located {
+        self.located.get().expect("a stage is fetched before it is asked for its files")
+    }
+}
+
+/// What a download tells, as the run's own events.
+fn tell(fetch: &Fetch<'_>, news: DownloadNews<'_>) {
+    match news {
+        DownloadNews::Waiting => fetch.waiting(),
+        DownloadNews::Started { url, into, kept } => fetch.started(url, &into.display().to_string(), kept),
+        DownloadNews::Progress { bytes, in_all, per_second, remaining } => {
+            fetch.progress(Transfer { bytes, bytes_in_all: in_all, bytes_per_second: per_second, remaining });
+        }
+        DownloadNews::Again { why } => fetch.warn(why),
+        DownloadNews::Finished { bytes, wall } => fetch.finished(bytes, wall),
+    }
+}
+
 impl Stage for Prepare {
     fn params(&self) -> Json {
         json!({"source": self.source, "normalise": self.normalise, "split": self.split, "limits": self.limits})
     }
 
+    fn fetch(&self, fetch: &Fetch<'_>) -> Result<(), StageError> {
+        let (Some(Absent { archive, root, path }), None) = (&self.absent, self.located.get()) else { return Ok(()) };
+        let hear = |news: DownloadNews<'_>| tell(fetch, news);
+        let watcher = Watcher { hear: &hear, stop: &|| fetch.stop_requested() };
+        let located = self.source.fetch(root, path.as_deref(), archive, &watcher)?;
+        // Already set where two threads were here; both found the same.
+        let _ = self.located.set(located);
+        Ok(())
+    }
+
     fn resources(&self) -> Vec<(String, Resource)> {
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.located.files().iter().map(|path| (name(path), Resource::Path(path.clone()))).collect()
+        self.located().files().iter().map(|path| (name(path), Resource::Path(path.clone()))).collect()
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let mut raw = self.located.read()?;
+        let mut raw = self.located().read()?;
         for (images, limit) in [(&mut raw.train, self.limits.train_images), (&mut raw.test, self.limits.test_images)] {
             images.truncate(limit.unwrap_or(images.len()));
         }
         let dataset = raw.finish(&self.normalise, &self.split)?;
-        context.publish("dataset", |writer| dataset.write(writer))?;
-        let [channels, height, width] = dataset.shape;
-        let counts = [
-            ("train_images", dataset.train.len()),
-            ("test_images", dataset.test.len()),
-            ("classes", dataset.classes.len()),
-            ("fit_images", dataset.split.fit.len()),
-            ("held_out_images", dataset.split.held_out.len()),
-        ];
-        for (name, count) in counts {
-            context.metric(name, count as f64);
-        }
-        context.summary(format!(
-            "{}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
-            dataset.name,
-            dataset.train.len(),
-            dataset.split.fit.len(),
-            dataset.split.held_out.len(),
-            dataset.test.len(),
-            dataset.classes.len(),
-        ));
-        Ok(())
+        publish(&dataset, context)
     }
+}
+
+/// The data set as the stage's output, its figures, and its summary.
+pub(super) fn publish(dataset: &Dataset, context: &mut Context<'_>) -> Result<(), StageError> {
+    context.publish("dataset", |writer| dataset.write(writer))?;
+    let [channels, height, width] = dataset.shape;
+    let counts = [
+        ("train_images", dataset.train.len()),
+        ("test_images", dataset.test.len()),
+        ("classes", dataset.classes.len()),
+        ("fit_images", dataset.split.fit.len()),
+        ("held_out_images", dataset.split.held_out.len()),
+    ];
+    for (name, count) in counts {
+        context.metric(name, count as f64);
+    }
+    context.summary(format!(
+        "{}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
+        dataset.name,
+        dataset.train.len(),
+        dataset.split.fit.len(),
+        dataset.split.held_out.len(),
+        dataset.test.len(),
+        dataset.classes.len(),
+    ));
+    Ok(())
 }

@@ -5,6 +5,7 @@
 use super::{
     Site, SpaceFile,
     artifacts::{self, NetworkCard},
+    augmentation,
     hyperparameters::{self, Recipe},
     site::Size,
     training::{self, Feed, Images, Watched},
@@ -18,7 +19,7 @@ use crate::{
     train::{Learner, LearnerConfig, Training, TrainingConfig},
 };
 use serde_json::{Value as Json, json};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// More classes than this, and a report has a top-5 accuracy as well.
 pub(super) const FEW_CLASSES: usize = 20;
@@ -26,6 +27,7 @@ pub(super) const FEW_CLASSES: usize = 20;
 struct Retrain {
     device: DeviceName,
     kernels: Kernels,
+    data_roots: Vec<PathBuf>,
     settings: Settings,
 }
 
@@ -61,12 +63,12 @@ fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Optio
     let feed = Feed {
         batch,
         images: fields.choice("images", Images::All, &Images::NAMED),
-        augment: hyperparameters::augment(fields, recipe.augment),
+        augment: augmentation::augment(fields, recipe.augment),
         seed,
     };
     let kernels = hyperparameters::kernels(fields);
     let settings = Settings { size: size?, feed, learner, training };
-    Some(Box::new(Retrain { device: device?, kernels, settings }))
+    Some(Box::new(Retrain { device: device?, kernels, data_roots: site.data_roots(), settings }))
 }
 
 impl Stage for Retrain {
@@ -102,7 +104,7 @@ impl Stage for Retrain {
         let genotype = artifacts::genotype(of, &space)?;
         let (space_text, genotype_text) =
             (artifacts::text(of.output("space")?)?, artifacts::text(of.output("genotype")?)?);
-        let dataset = Arc::new(artifacts::dataset(context.input("data")?)?);
+        let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let card = self.card(&dataset);
         let network = card.network(&space, &genotype)?;
         let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;

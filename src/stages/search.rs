@@ -1,7 +1,7 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
 use super::{
-    Site, SpaceFile, artifacts, hyperparameters,
+    Site, SpaceFile, artifacts, augmentation, hyperparameters,
     site::Size,
     training::{self, Feed, Images, Watched},
 };
@@ -15,12 +15,13 @@ use crate::{
     train::{Learner, LearnerConfig, Strategy, Training, TrainingConfig},
 };
 use serde_json::{Value as Json, json};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 struct Search {
     file: Arc<SpaceFile>,
     device: DeviceName,
     kernels: Kernels,
+    data_roots: Vec<PathBuf>,
     settings: Settings,
 }
 
@@ -42,14 +43,14 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         batch: hyperparameters::batch(fields),
         images: fields.choice("images", Images::Fit, &Images::NAMED),
         seed: hyperparameters::seed(fields),
-        augment: hyperparameters::augment(fields, hyperparameters::SEARCH_AUGMENT),
+        augment: augmentation::augment(fields, augmentation::SEARCH),
     };
     let (learner, training) = hyperparameters::search(fields);
     let kernels = hyperparameters::kernels(fields);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
     let settings = Settings { size, feed, learner, training };
-    Some(Box::new(Search { file, device: device?, kernels, settings }))
+    Some(Box::new(Search { file, device: device?, kernels, data_roots: site.data_roots(), settings }))
 }
 
 impl Stage for Search {
@@ -92,7 +93,7 @@ impl Stage for Search {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let dataset = Arc::new(artifacts::dataset(context.input("data")?)?);
+        let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
         let Settings { feed, learner, training, .. } = &self.settings;
         // What is fitted is not watched.

@@ -6,7 +6,11 @@ use crate::{
     model::DeviceName,
     space::{self, Space},
 };
-use std::{cell::OnceCell, path::Path, sync::Arc};
+use std::{
+    cell::OnceCell,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What a stage kind knows besides the stage's keys.
 pub struct Site<'a> {
@@ -41,6 +45,12 @@ impl Site<'_> {
     /// The space that this stage hands on to those that read it.
     pub(super) fn space_to_inherit(&self) -> Option<Arc<SpaceFile>> {
         self.named.get().or(self.inherited.as_ref()).cloned()
+    }
+
+    /// Where a path to data may lie: beside the pipeline, as what ships does, then where data sets lie.
+    pub(super) fn data_roots(&self) -> Vec<PathBuf> {
+        let beside = std::path::absolute(self.folder).unwrap_or_else(|_| self.folder.to_owned());
+        vec![beside, self.data_root.to_owned()]
     }
 
     /// The space that the key `space` names, read and checked.

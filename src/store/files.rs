@@ -14,7 +14,7 @@ use std::{
 use walkdir::WalkDir;
 
 /// A file this young could be written to again within one tick of its clock: its digest is not remembered.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) const SETTLED: Duration = Duration::from_secs(2);
 
 /// A file that a stage reads, and that cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -29,7 +29,17 @@ impl Store {
     /// so that one on a read-only disk still answers.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
-        for folder in ["objects-v1", "actions-v1", "last-v1", "files-v1", "locks-v1", "work-v1", "damaged-v1", "tmp"] {
+        for folder in [
+            "objects-v1",
+            "actions-v1",
+            "last-v1",
+            "files-v1",
+            "listings-v1",
+            "locks-v1",
+            "work-v1",
+            "damaged-v1",
+            "tmp",
+        ] {
             make_folder(&store.root.join(folder))?;
         }
         let tag = store.root.join("CACHEDIR.TAG");

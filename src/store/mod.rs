@@ -6,6 +6,7 @@
 //!   actions-v1/KEY.json        what one piece of work made: the only mark of its success
 //!   last-v1/PIPELINE/MEMBER    the key of a stage's newest success, to say why it runs again
 //!   files-v1/…                 digests of files outside the store, by path, size, mtime and inode
+//!   listings-v1/…              digests of the names and sizes below a folder, by the folders' mtimes and inodes
 //!   locks-v1/KEY.lock          who works on a key: the kernel's lock, the file stays empty
 //!   work-v1/KEY/               checkpoints of unfinished work
 //!   damaged-v1/…               objects whose bytes no longer match their name, records cut short
@@ -22,6 +23,7 @@ mod error;
 mod files;
 mod folder;
 mod last;
+mod listing;
 mod lock;
 mod object;
 

@@ -47,13 +47,17 @@ impl Classification {
         self.fit.steps_per_epoch()
     }
 
-    /// The batches of `epoch` from the one numbered `first` on.
-    pub fn batches(&self, epoch: usize, first: usize) -> Result<impl Iterator<Item = Batch> + '_, TaskError> {
+    /// The batches of `epoch` from the one numbered `first` on; after an error, nothing more.
+    pub fn batches(
+        &self,
+        epoch: usize,
+        first: usize,
+    ) -> Result<impl Iterator<Item = Result<Batch, TaskError>> + '_, TaskError> {
         stream(&self.fit, epoch, first, &self.device)
     }
 
     /// The images that are watched but not fitted, in order, without augmentation.
-    pub fn watched(&self) -> Result<Option<impl Iterator<Item = Batch> + '_>, TaskError> {
+    pub fn watched(&self) -> Result<Option<impl Iterator<Item = Result<Batch, TaskError>> + '_>, TaskError> {
         self.watched.as_ref().map(|loader| stream(loader, 0, 0, &self.device)).transpose()
     }
 }
@@ -64,11 +68,11 @@ pub fn stream<'a>(
     epoch: usize,
     first: usize,
     device: &'a Device,
-) -> Result<impl Iterator<Item = Batch> + use<'a>, TaskError> {
+) -> Result<impl Iterator<Item = Result<Batch, TaskError>> + use<'a>, TaskError> {
     let rest = loader.steps_per_epoch().saturating_sub(first);
     // A loader goes on into the next epoch; asked for nothing it need not start.
     let batches = if rest > 0 { Some(loader.from(epoch, first)?) } else { None };
-    Ok(batches.into_iter().flatten().take(rest).map(|batch| upload(batch, device)))
+    Ok(batches.into_iter().flatten().take(rest).map(|batch| Ok(upload(batch?, device))))
 }
 
 fn upload(batch: data::Batch, device: &Device) -> Batch {

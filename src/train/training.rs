@@ -161,7 +161,7 @@ impl<'a> Training<'a> {
     fn fit(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
         let (epoch, steps, task) = (self.progress.epoch, self.steps(), self.task);
         let mut batches = task.batches(epoch, self.progress.step * self.config.accumulate)?;
-        while let Some(outcome) = self.step(&mut batches) {
+        while let Some(outcome) = self.step(&mut batches)? {
             let step = self.progress.step;
             let loss = f64::from(outcome.loss.into_scalar::<f32>());
             if !loss.is_finite() {
@@ -184,19 +184,24 @@ impl<'a> Training<'a> {
     }
 
     /// One step on the next batches; `None` after the epoch's last.
-    fn step(&mut self, batches: &mut impl Iterator<Item = tasks::Batch>) -> Option<StepOutcome> {
+    fn step(
+        &mut self,
+        batches: &mut impl Iterator<Item = Result<tasks::Batch, TaskError>>,
+    ) -> Result<Option<StepOutcome>, TaskError> {
         let TrainingConfig { strategy, accumulate, .. } = *self.config;
         let rate = self.rate(self.progress.step);
         self.learner.drop_path = self.drop_path();
         let outcome = match strategy {
             Strategy::SingleLevel { alpha_rate } => {
                 let rates = Rates { weights: rate, alphas: alpha_rate };
-                single_level::step(&mut self.learner, &batches.next()?, rates)
+                batches.next().transpose()?.map(|batch| single_level::step(&mut self.learner, &batch, rates))
             }
             Strategy::WeightsOnly => weights_only::step(&mut self.learner, batches.take(accumulate), rate)?,
         };
-        self.learner.note_average();
-        Some(outcome)
+        if outcome.is_some() {
+            self.learner.note_average();
+        }
+        Ok(outcome)
     }
 
     /// What the first pass of the next step drops.
@@ -215,6 +220,7 @@ impl<'a> Training<'a> {
         if let Some(batches) = self.task.watched()?.filter(|_| due) {
             let mut score = Score::default();
             for batch in batches {
+                let batch = batch?;
                 if observer.stop_requested() {
                     return Ok(None);
                 }
@@ -371,7 +377,7 @@ mod tests {
                 for (step, batch) in tiny::task().batches(epoch, 0).unwrap().enumerate() {
                     let progress = (epoch as f64 + step as f64 * within) / 2.0;
                     let weights = 0.01 + 0.5 * 0.19 * (1.0 + (std::f64::consts::PI * progress).cos());
-                    single_level::step(&mut learner, &batch, Rates { weights, alphas: 0.05 });
+                    single_level::step(&mut learner, &batch.unwrap(), Rates { weights, alphas: 0.05 });
                 }
             }
             let near = |a: &u32, b: &u32| (f32::from_bits(*a) - f32::from_bits(*b)).abs() < 1e-6;

@@ -2,6 +2,9 @@
 
 mod cache;
 mod complaints;
+mod download;
 mod resume;
+mod retrain;
 mod scratch;
 mod search;
+mod show;

@@ -64,6 +64,8 @@ impl Scratch {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DARTS_RUN_")) {
             command.env_remove(name);
         }
+        // Servers of tests are on this machine.
+        command.env("NO_PROXY", "127.0.0.1");
         command
     }
 

@@ -64,6 +64,7 @@ mod tests {
             let (mut w, mut a) = (wide(learner.weights.to_host()), wide(learner.alphas.to_host()));
             let (mut v, mut m, mut s) = (vec![0.0; w.len()], vec![0.0; a.len()], vec![0.0; a.len()]);
             for (t, batch) in tiny::task().batches(0, 0).unwrap().enumerate() {
+                let batch = batch.unwrap();
                 let pass = learner.pass(&batch);
                 let (gw, ga) = (wide(host(pass.weight_gradient)), wide(host(pass.alpha_gradient)));
                 let (norm_w, norm_a) = (length(&gw), length(&ga));

@@ -20,9 +20,17 @@ struct Sum {
 }
 
 /// One step on all images of `batches`; `None` where there is no batch.
-pub fn step(learner: &mut Learner, batches: impl IntoIterator<Item = Batch>, rate: f64) -> Option<StepOutcome> {
+///
+/// # Errors
+/// The first error of a batch; the weights are then where they were.
+pub fn step<E>(
+    learner: &mut Learner,
+    batches: impl IntoIterator<Item = Result<Batch, E>>,
+    rate: f64,
+) -> Result<Option<StepOutcome>, E> {
     let mut sum: Option<Sum> = None;
     for batch in batches {
+        let batch = batch?;
         let pass = learner.pass(&batch);
         learner.running.set(pass.running);
         if let Some(drop_path) = &mut learner.drop_path {
@@ -53,16 +61,16 @@ pub fn step(learner: &mut Learner, batches: impl IntoIterator<Item = Batch>, rat
             }
         });
     }
-    let sum = sum?;
+    let Some(sum) = sum else { return Ok(None) };
     let (gradient, gradient_norm) = clip_norm(sum.gradient, learner.clip_norm);
     let weights = learner.sgd.step(learner.weights.values(), gradient, rate);
     learner.weights.set(weights);
-    Some(StepOutcome {
+    Ok(Some(StepOutcome {
         loss: sum.loss,
         logits: Tensor::cat(sum.logits, 0),
         labels: Tensor::cat(sum.labels, 0),
         gradient_norm,
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -75,20 +83,21 @@ mod tests {
     /// gradients of a and b, b seeing the running statistics but not the weights that a left.
     #[test]
     fn a_step_of_two_batches_moves_along_the_mean_over_their_images() {
-        let batches: Vec<Batch> = tiny::task().batches(0, 1).unwrap().collect();
+        let batches: Vec<Batch> = tiny::task().batches(0, 1).unwrap().map(Result::unwrap).collect();
         assert_eq!(batches.iter().map(Batch::size).collect::<Vec<_>>(), [4, 2]);
         let fresh = || tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         let mut learner = fresh();
         let before = learner.weights.to_host();
         let gradients: Vec<Vec<f32>> =
             batches.iter().map(|batch| crate::model::host(fresh().pass(batch).weight_gradient)).collect();
-        let outcome = step(&mut learner, batches, 0.1).unwrap();
+        let outcome = step(&mut learner, batches.into_iter().map(Ok::<_, ()>), 0.1).unwrap().unwrap();
         assert_eq!(outcome.logits.dims()[0], 6);
         assert_eq!(outcome.labels.dims(), [6]);
         for (at, (after, before)) in learner.weights.to_host().into_iter().zip(before).enumerate() {
             let mean = (4.0 * gradients[0][at] + 2.0 * gradients[1][at]) / 6.0 + 3e-4 * before;
             assert!((after - (before - 0.1 * mean)).abs() < 1e-6, "{at}: {before} to {after} along {mean}");
         }
-        assert!(step(&mut learner, Vec::new(), 0.1).is_none());
+        let none: [Result<Batch, ()>; 0] = [];
+        assert!(step(&mut learner, none, 0.1).unwrap().is_none());
     }
 }

@@ -1,0 +1,253 @@
+//! The bytes of a picture file into RGB: JPEG and PNG, told apart by how they begin and never by their names
+//! (ImageNet has a PNG that is called `.JPEG`).
+//!
+//! What is not RGB becomes it as `convert("RGB")` of Pillow does: grey is repeated, alpha is dropped, CMYK is multiplied
+//! by its black. Unlike there, the orientation that a camera noted (EXIF) is applied.
+
+use super::Picture;
+use image::{DynamicImage, ImageDecoder, Limits, RgbImage, codecs::png::PngDecoder, metadata::Orientation};
+use std::io::Cursor;
+use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
+use zune_jpeg::JpegDecoder;
+
+const JPEG: [u8; 2] = [0xff, 0xd8];
+const PNG: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n'];
+
+/// Where Pillow begins to warn of a decompression bomb (`Image.MAX_IMAGE_PIXELS`): 256 MiB of RGB. Far above ImageNet's largest.
+const MOST_PIXELS: usize = 89_478_485;
+
+/// Decodes into `picture`, whose memory is used again; says in words why it cannot.
+pub(super) fn decode(bytes: &[u8], picture: &mut Picture) -> Result<(), String> {
+    let orientation = if bytes.starts_with(&JPEG) {
+        decode_jpeg(bytes, picture)?
+    } else if bytes.starts_with(&PNG) {
+        decode_png(bytes, picture)?
+    } else if bytes.is_empty() {
+        return Err("it is empty".to_owned());
+    } else {
+        return Err("it is neither JPEG nor PNG".to_owned());
+    };
+    match orientation {
+        Some(orientation) if orientation != Orientation::NoTransforms => turn(picture, orientation),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn decode_jpeg(bytes: &[u8], picture: &mut Picture) -> Result<Option<Orientation>, String> {
+    // The decoder takes what is cut off within the last rows for grey; so do those that Pillow refuses as truncated.
+    if !has_end(bytes) {
+        return Err("it is cut short: a JPEG without its end".to_owned());
+    }
+    // Strict: damage is an error, not a half-grey picture. The sides are checked below, by their product.
+    let options = DecoderOptions::new_fast()
+        .set_strict_mode(true)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|error| error.to_string().trim_end().to_owned())?;
+    let (width, height) = decoder.dimensions().ok_or("its header has no size")?;
+    let channels = decoder.output_colorspace().map_or(0, |space| space.num_components());
+    if channels != 3 {
+        return Err(format!("its colours are of an unknown kind with {channels} channels"));
+    }
+    decoder.decode_into(picture.reshape(width, height)?).map_err(|error| error.to_string().trim_end().to_owned())?;
+    Ok(decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)))
+}
+
+/// Whether the marker of the end follows the first scan. Within a scan no two data bytes look like it (ITU-T T.81, B.1.1.5);
+/// before the scan it may stand in a thumbnail.
+fn has_end(bytes: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xda;
+    let mut at = 2;
+    while let Some(&[first, marker, high, low]) = bytes.get(at..at + 4) {
+        if first != 0xff {
+            // Bytes between segments, which are the decoder's to refuse.
+            at += 1;
+        } else if marker == START_OF_SCAN {
+            return bytes[at..].windows(2).rev().any(|pair| pair == [0xff, 0xd9]);
+        } else if marker == 0xff {
+            at += 1;
+        } else {
+            at += 2 + usize::from(u16::from_be_bytes([high, low]));
+        }
+    }
+    false
+}
+
+fn decode_png(bytes: &[u8], picture: &mut Picture) -> Result<Option<Orientation>, String> {
+    let said = |error: image::ImageError| error.to_string();
+    let mut limits = Limits::no_limits();
+    // Four channels of two bytes.
+    limits.max_alloc = Some(8 * MOST_PIXELS as u64);
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(said)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width as usize, height as usize)?;
+    let orientation = decoder.orientation().map_err(said)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(said)?;
+    *picture = Picture::from_rgb(image.into_rgb8());
+    Ok(Some(orientation))
+}
+
+fn turn(picture: &mut Picture, orientation: Orientation) {
+    let Picture { width, height, pixels } = std::mem::take(picture);
+    let image = RgbImage::from_raw(width as u32, height as u32, pixels).expect("a picture has three bytes a pixel");
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation);
+    *picture = Picture::from_rgb(image.into_rgb8());
+}
+
+impl Picture {
+    /// Room for a picture of this size, with whatever lay there before.
+    fn reshape(&mut self, width: usize, height: usize) -> Result<&mut [u8], String> {
+        check_size(width, height)?;
+        (self.width, self.height) = (width, height);
+        self.pixels.resize(3 * width * height, 0);
+        Ok(&mut self.pixels)
+    }
+
+    fn from_rgb(image: RgbImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        Self { width, height, pixels: image.into_raw() }
+    }
+}
+
+fn check_size(width: usize, height: usize) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err("it has no pixels".to_owned());
+    }
+    if width * height > MOST_PIXELS {
+        return Err(format!("it claims to be {width}x{height}; {MOST_PIXELS} pixels are the limit"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::DataError;
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    fn golden(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures").join(name)
+    }
+
+    fn open(name: &str) -> Picture {
+        Picture::open(&golden(name)).unwrap()
+    }
+
+    /// The greatest difference of a byte from what `make.py` beside the pictures says that Pillow makes of them.
+    fn difference(name: &str, expected: &str) -> u8 {
+        let (found, expected) = (open(name), open(expected));
+        assert_eq!((found.width, found.height), (expected.width, expected.height), "{name}");
+        found.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+    }
+
+    /// Two decoders may round the inverse transform and the colours differently by one each.
+    const ROUNDING: u8 = 3;
+
+    #[test]
+    fn jpegs_of_all_colours_are_pillows() {
+        for name in ["baseline", "progressive", "grey", "cmyk", "ycck"] {
+            let difference = difference(&format!("{name}.jpg"), &format!("{name}.png"));
+            assert!(difference <= ROUNDING, "{name}: {difference}");
+        }
+    }
+
+    #[test]
+    fn a_picture_is_turned_as_its_camera_noted() {
+        for orientation in 1..=8 {
+            let difference = difference(&format!("turned_{orientation}.jpg"), &format!("turned_{orientation}.png"));
+            assert!(difference <= ROUNDING, "{orientation}: {difference}");
+        }
+        assert_eq!((open("turned_6.jpg").width, open("turned_6.jpg").height), (24, 32));
+    }
+
+    #[test]
+    fn pngs_lose_their_alpha_their_palette_and_their_second_byte() {
+        assert_eq!(open("of_alpha.png"), open("picture.png"));
+        assert_eq!(open("of_palette.png"), open("palette.png"));
+        let picture = open("picture.png");
+        let red: Vec<u8> = picture.pixels.chunks(3).flat_map(|pixel| [pixel[0]; 3]).collect();
+        assert_eq!(open("of_grey.png").pixels, red);
+        assert_eq!(open("of_grey_16.png").pixels, red);
+    }
+
+    #[test]
+    fn what_a_file_is_called_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n02105855_2933.JPEG");
+        fs::copy(golden("picture.png"), &path).unwrap();
+        assert_eq!(Picture::open(&path).unwrap(), open("picture.png"));
+    }
+
+    fn why(bytes: &[u8]) -> String {
+        decode(bytes, &mut Picture::default()).unwrap_err()
+    }
+
+    #[test]
+    fn a_file_cut_short_anywhere_is_refused() {
+        let names =
+            ["baseline.jpg", "progressive.jpg", "cmyk.jpg", "grey.jpg", "turned_6.jpg", "wide.png", "of_palette.png"];
+        for name in names {
+            let bytes = fs::read(golden(name)).unwrap();
+            assert!(decode(&bytes, &mut Picture::default()).is_ok());
+            // Pillow too takes a PNG without the whole of its last, empty chunk.
+            let enough = if name.ends_with("png") { bytes.len() - 12 } else { bytes.len() };
+            for length in 0..enough {
+                assert!(!why(&bytes[..length]).is_empty(), "{name} of {length} bytes");
+            }
+        }
+        assert_eq!(why(b""), "it is empty");
+        assert_eq!(why(b"GIF89a"), "it is neither JPEG nor PNG");
+        let bytes = fs::read(golden("turned_6.jpg")).unwrap();
+        assert_eq!(why(&bytes[..bytes.len() - 2]), "it is cut short: a JPEG without its end");
+    }
+
+    #[test]
+    fn damage_is_refused_or_shows_and_never_ends_the_program() {
+        for name in ["baseline.jpg", "progressive.jpg", "cmyk.jpg", "turned_6.jpg", "of_palette.png", "of_grey_16.png"]
+        {
+            let bytes = fs::read(golden(name)).unwrap();
+            let mut picture = Picture::default();
+            for at in 0..bytes.len() {
+                for value in [0, 1, 0x7f, 0xff, bytes[at] ^ 0x10] {
+                    let mut changed = bytes.clone();
+                    changed[at] = value;
+                    if decode(&changed, &mut picture).is_ok() {
+                        assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_claims_to_be_huge_is_refused_before_it_takes_memory() {
+        let mut jpeg = fs::read(golden("baseline.jpg")).unwrap();
+        let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        jpeg[frame + 5..frame + 9].fill(0xff);
+        assert_eq!(why(&jpeg), "it claims to be 65535x65535; 89478485 pixels are the limit");
+
+        let mut png = fs::read(golden("picture.png")).unwrap();
+        png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        assert!(why(&png).contains("65535x65535"), "{}", why(&png));
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_opened_is_named_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        assert!(matches!(Picture::open(&path).unwrap_err(), DataError::Read { .. }));
+        fs::write(&path, "text").unwrap();
+        let said = Picture::open(&path).unwrap_err().to_string();
+        assert_eq!(said, format!("`{}` cannot be decoded: it is neither JPEG nor PNG", path.display()));
+    }
+}

@@ -1,0 +1,140 @@
+//! `prepare: {image_folder: …}`: lists a folder of pictures, decodes each once, publishes the list.
+//!
+//! The pictures stay where they are. Their listing enters the key; so does the path as the pipeline has it, other than
+//! anywhere else, since the published list says where the pictures lie.
+
+use super::{Site, prepare};
+use crate::{
+    config::{Fields, Node},
+    data::{Broken, DataError, ImageFolder, LocatedFolder, Normalise, Parts, SplitRule},
+    run::{Context, Progress, Resource, Stage, StageError, sentence},
+};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
+
+struct PrepareFolder {
+    folder: ImageFolder,
+    located: LocatedFolder,
+    normalise: Normalise,
+    split: SplitRule,
+}
+
+const COUNT: &str = "a whole number from 1";
+/// A stage says this many broken pictures by name; the log and the record have them all.
+const NAMED: usize = 10;
+
+/// `image_folder: {path: imagenet, train: train, val: val, size: 224, resize: 256, normalise: imagenet}`, or
+/// `{path: flowers, held_out_fraction: 0.2, held_out_seed: 0}` where class folders lie directly below.
+pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    let place = fields.origin_of("image_folder").clone();
+    let mut keys = Fields::open(node, "data set `image_folder`", fields.problems());
+    let path = keys.required_text("path");
+    let parts = parts(&mut keys);
+    // The sizes of every paper on ImageNet in this field.
+    let size = keys.integer("size", 224, 1..=4096, "a whole number from 1 to 4096");
+    // 256 for 224, and in proportion for other sizes.
+    let resize = keys.integer("resize", size * 8 / 7, 1..=8192, "a whole number from 1 to 8192");
+    if resize < size {
+        let given = if keys.has("resize") { "resize" } else { "size" };
+        let place = keys.origin_of(given).clone();
+        let message = format!("`resize` {resize} is below `size` {size}: the view would be larger than the picture");
+        keys.problems().add(&place, message);
+    }
+    // Their order in the file says nothing: labels go by name.
+    let classes = keys.texts("classes").map(|classes| BTreeSet::from_iter(classes).into_iter().collect());
+    let images_per_class =
+        keys.node("images_per_class").is_some().then(|| keys.integer("images_per_class", 1, 1.., COUNT));
+    let normalise = prepare::normalise(&mut keys, Normalise::Imagenet);
+    if normalise == Normalise::Measured {
+        let place = keys.origin_of("normalise").clone();
+        let hint = "`imagenet`, or `{mean: [r, g, b], std: [r, g, b]}`";
+        keys.problems().add_with_hint(
+            &place,
+            "`normalise` of an image folder must be constants, found `measured`",
+            hint,
+        );
+    }
+    let split = prepare::split(&mut keys, SplitRule::Shuffled { fraction: 0.5, seed: 0 });
+    if matches!(split, SplitRule::Halves | SplitRule::Fraction(_)) {
+        let place = keys.origin_of("split").clone();
+        let message = "`split` of an image folder must be shuffled or all: its images lie class by class";
+        keys.problems().add_with_hint(&place, message, "write `split: {shuffled: {fraction: 0.5, seed: 0}}`");
+    }
+    keys.close();
+    if path.is_empty() {
+        return None;
+    }
+    let folder = ImageFolder { path, parts, size, resize, classes, images_per_class };
+    match folder.locate(&site.data_roots()) {
+        Ok(located) => Some(Box::new(PrepareFolder { folder, located, normalise, split })),
+        // Said above, at the key.
+        Err(DataError::Setting { .. }) => None,
+        Err(error) => {
+            let message = sentence(&error);
+            match error.hint() {
+                Some(hint) => fields.problems().add_with_hint(&place, message, hint),
+                None => fields.problems().add(&place, message),
+            }
+            None
+        }
+    }
+}
+
+fn parts(keys: &mut Fields<'_>) -> Parts {
+    if keys.node("held_out_fraction").is_none() {
+        let of = |keys: &mut Fields<'_>, key| keys.text(key).unwrap_or_else(|| key.to_owned());
+        return Parts::Folders { train: of(keys, "train"), val: of(keys, "val") };
+    }
+    for key in ["train", "val"] {
+        if keys.has(key) {
+            let place = keys.origin_of(key).clone();
+            let message = format!("`{key}` and `held_out_fraction` are two ways to have test images: leave one out");
+            keys.problems().add(&place, message);
+        }
+    }
+    Parts::HeldOut {
+        fraction: keys.number("held_out_fraction", 0.2, f64::MIN_POSITIVE..1.0, prepare::FRACTION),
+        seed: keys.integer("held_out_seed", 0, 0.., prepare::SEED),
+    }
+}
+
+impl Stage for PrepareFolder {
+    fn params(&self) -> Json {
+        json!({"source": {"dataset": "image_folder", "folder": self.folder}, "normalise": self.normalise, "split": self.split})
+    }
+
+    fn resources(&self) -> Vec<(String, Resource)> {
+        let named = ["train", "val"].into_iter().zip(self.located.folders());
+        named.map(|(part, path)| (format!("{part} pictures"), Resource::Listing(path.clone()))).collect()
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        let mut listing = self.located.list()?;
+        let pictures = listing.len();
+        let verified = listing.verify(|done| {
+            context.progress(Progress { epochs: 1, step: done, steps: pictures, ..Progress::default() });
+            !context.stop_requested()
+        })?;
+        let Some(broken) = verified else { return Err(StageError::Interrupted) };
+        say(&broken, pictures, context);
+        let dataset = listing.finish(&self.normalise, &self.split)?;
+        context.metric("skipped_images", broken.len() as f64);
+        prepare::publish(&dataset, context)
+    }
+}
+
+/// Says which pictures are left out; a pipeline's figures and its report then have their number.
+fn say(broken: &[Broken], pictures: usize, context: &mut Context<'_>) {
+    if broken.is_empty() {
+        return;
+    }
+    for Broken { path, why } in broken.iter().take(NAMED) {
+        context.warn(format!("`{}` is left out: {why}", path.display()));
+    }
+    let more = broken.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", {more} of them not named here") } else { String::new() };
+    context.warn(format!("{} of {pictures} pictures cannot be decoded and are left out{more}", broken.len()));
+    let names: Vec<Json> =
+        broken.iter().map(|Broken { path, why }| json!({"path": path.display().to_string(), "why": why})).collect();
+    context.note("skipped_images", Json::from(names));
+}
