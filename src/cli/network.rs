@@ -83,12 +83,11 @@ impl NetworkArguments {
         let said = Description { input, ..self.description()? };
         let named = self.alphas.as_deref().map(open).transpose()?;
         let alphas = named.as_ref().or(alphas);
-        TrainedNetwork::assemble(&said.or(beside), weights, alphas, Path::new(""), device).map_err(
-            |error| match &error {
-                TrainedError::Description(error) => undescribed(error),
-                other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
-            },
-        )
+        TrainedNetwork::assemble(&said.or(beside), weights, alphas, Path::new(""), device).map_err(|error| match &error
+        {
+            TrainedError::Description(error) => undescribed(error),
+            other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
+        })
     }
 }
 
@@ -97,9 +96,9 @@ pub(super) fn open(path: &Path) -> Result<TensorFile, Complaint> {
     TensorFile::open(path).map_err(|error| {
         let complaint = Complaint::caused(ExitClass::Input, &error);
         match &error {
-            TensorFileError::Pytorch { .. } => {
-                complaint.hint("a `.pt` file must hold a dictionary of tensors, as `torch.save(model.state_dict(), path)` writes it")
-            }
+            TensorFileError::Pytorch { .. } => complaint.hint(
+                "a `.pt` file must hold a dictionary of tensors, as `torch.save(model.state_dict(), path)` writes it",
+            ),
             _ => complaint,
         }
     })

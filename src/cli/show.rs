@@ -85,11 +85,8 @@ pub(super) fn text(argument: &str) -> Result<String, Complaint> {
 
 /// The space that was named, or the first that can read the text.
 fn understand(text: &str, name: Option<&str>) -> Result<(Arc<Space>, Genotype), Complaint> {
-    let description = Description {
-        space: name.map(str::to_owned),
-        genotype: Some(text.to_owned()),
-        ..Description::default()
-    };
+    let description =
+        Description { space: name.map(str::to_owned), genotype: Some(text.to_owned()), ..Description::default() };
     let candidates = description.candidates(Path::new("")).map_err(|error| undescribed(&error))?;
     let found = candidates.into_iter().find_map(|candidate| Some((candidate.space, candidate.genotype?)));
     found.ok_or_else(|| Complaint::input("found no search space"))

@@ -89,10 +89,8 @@ pub enum DescriptionError {
         /// Space, and why not.
         said: Vec<(String, String)>,
     },
-    #[error("no skeleton `{skeleton}` in search space `{space}`")]
-    Skeleton { space: String, skeleton: String, known: String },
-    #[error("no search space that fits has a skeleton `{skeleton}`")]
-    NoSkeleton { skeleton: String },
+    #[error("no skeleton `{skeleton}` in {spaces}")]
+    Skeleton { spaces: String, skeleton: String, known: String },
     #[error(transparent)]
     Build(#[from] SpaceError),
 }
@@ -103,14 +101,14 @@ impl DescriptionError {
         match self {
             Self::NotFound(error) => error.hint.clone(),
             Self::NoSpace => Some("run where `search_spaces/` is, or name a space with `--space`".to_owned()),
-            Self::NoGenotype => Some(
-                "give the cell with `--genotype`, or `--supernet` for the network of all candidates".to_owned(),
-            ),
+            Self::NoGenotype => {
+                Some("give the cell with `--genotype`, or `--supernet` for the network of all candidates".to_owned())
+            }
             Self::Genotype { source, .. } => source.hint(),
             Self::UnknownGenotype { .. } => Some("name its space with `--space`".to_owned()),
-            Self::Skeleton { known, .. } => Some(format!("it has {known}")),
+            Self::Skeleton { known, .. } => Some(format!("there are {known}")),
             Self::Build(error) => error.hint(),
-            Self::Space(_) | Self::NoSkeleton { .. } => None,
+            Self::Space(_) => None,
         }
     }
 }
@@ -174,42 +172,39 @@ impl Description {
             return Err(DescriptionError::NoGenotype);
         }
         let named = self.space.is_some() || self.space_text.is_some();
-        let mut candidates = Vec::new();
-        let mut said = Vec::new();
         let spaces = self.spaces(beside)?;
-        let none = spaces.is_empty();
+        if spaces.is_empty() {
+            return Err(DescriptionError::NoSpace);
+        }
+        let mut candidates = Vec::new();
+        let (mut knowing, mut said) = (Vec::new(), Vec::new());
         for (space, space_text) in spaces {
-            let genotype = match &self.genotype {
-                None => None,
-                Some(text) => match Genotype::parse(text, &space) {
-                    Ok(genotype) => Some(genotype),
-                    Err(source) if named => {
-                        return Err(DescriptionError::Genotype { space: space.name.clone(), source });
-                    }
-                    Err(error) => {
-                        said.push((space.name.clone(), error.to_string()));
-                        continue;
-                    }
-                },
+            let genotype = match self.genotype.as_ref().map(|text| Genotype::parse(text, &space)).transpose() {
+                Ok(genotype) => genotype,
+                Err(source) if named => return Err(DescriptionError::Genotype { space: space.name, source }),
+                Err(error) => {
+                    said.push((space.name, error.to_string()));
+                    continue;
+                }
             };
-            let skeletons = self.skeletons(&space);
-            if let (true, [], Some(skeleton)) = (named, skeletons.as_slice(), &self.skeleton) {
-                let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                let (space, skeleton) = (space.name.clone(), skeleton.clone());
-                return Err(DescriptionError::Skeleton { space, skeleton, known });
-            }
             let (space, space_text) = (Arc::new(space), Arc::from(space_text));
-            candidates.extend(skeletons.into_iter().map(|skeleton| Candidate {
+            candidates.extend(self.skeletons(&space).into_iter().map(|skeleton| Candidate {
                 space: Arc::clone(&space),
                 space_text: Arc::clone(&space_text),
                 genotype: genotype.clone(),
                 skeleton,
             }));
+            knowing.push(space);
         }
         match &self.skeleton {
             _ if !candidates.is_empty() => Ok(candidates),
-            _ if none => Err(DescriptionError::NoSpace),
-            Some(skeleton) if said.is_empty() => Err(DescriptionError::NoSkeleton { skeleton: skeleton.clone() }),
+            Some(skeleton) if !knowing.is_empty() => {
+                let quoted = |name: &str| format!("`{name}`");
+                let spaces: Vec<String> = knowing.iter().map(|space| quoted(&space.name)).collect();
+                let known: Vec<String> = knowing.iter().flat_map(|space| space.skeleton_names()).map(quoted).collect();
+                let (spaces, known) = (spaces.join(", "), known.join(", "));
+                Err(DescriptionError::Skeleton { spaces, skeleton: skeleton.clone(), known })
+            }
             _ => Err(DescriptionError::UnknownGenotype { said }),
         }
     }
@@ -277,4 +272,96 @@ impl Candidate {
 
 fn listed(said: &[(String, String)]) -> String {
     said.iter().map(|(space, reason)| format!("\n  {space}: {reason}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn here() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    #[test]
+    fn a_golden_files_entries_are_a_description() {
+        let read = Description::of_metadata(&metadata(&[
+            ("kind", "\"network\""),
+            ("skeleton", "\"cifar\""),
+            ("genotype", r#"{"normal": [], "normal_concat": []}"#),
+            ("layers", "\"N=5\""),
+            ("channels", "16"),
+        ]));
+        assert_eq!((read.supernet, read.size, read.channels, read.classes), (false, Some(5), Some(16), None));
+        assert_eq!(read.genotype.as_deref(), Some(r#"{"normal":[],"normal_concat":[]}"#));
+        let kind = metadata(&[("kind", "\"supernet\""), ("space", "\"NAS-Bench-201\""), ("genotype", "\"|none~0|\"")]);
+        let read = Description::of_metadata(&kind);
+        assert_eq!((read.supernet, read.space.as_deref(), read.genotype), (true, Some("nas_bench_201"), None));
+    }
+
+    #[test]
+    fn what_is_written_in_a_header_is_read_back() {
+        let written = Description {
+            space_text: Some("name: mine\n".to_owned()),
+            genotype: Some("|a~0|".to_owned()),
+            input: Some([1, 8, 8]),
+            class_names: Some(vec!["cat".to_owned()]),
+            ..Description::default()
+        };
+        let text = serde_json::to_string(&written).unwrap();
+        assert_eq!(Description::of_metadata(&metadata(&[(ENTRY, &text)])), written);
+    }
+
+    #[test]
+    fn what_is_said_goes_before_what_the_file_says() {
+        let file = Description {
+            supernet: true,
+            space: Some("a".to_owned()),
+            space_text: Some("name: a".to_owned()),
+            channels: Some(4),
+            size: Some(2),
+            ..Description::default()
+        };
+        let said = Description { channels: Some(8), ..Description::default() }.or(file.clone());
+        assert_eq!(said, Description { channels: Some(8), ..file.clone() });
+        // Another space is not the one whose text the file holds, and a genotype makes a discrete network.
+        let space = Some("b".to_owned());
+        let genotype = Some("|x~0|".to_owned());
+        let said = Description { space: space.clone(), genotype: genotype.clone(), ..Description::default() }.or(file);
+        assert_eq!((said.space, said.space_text, said.supernet, said.genotype), (space, None, false, genotype));
+    }
+
+    #[test]
+    fn the_space_and_the_skeleton_are_those_that_fit() {
+        let cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|";
+        let described = Description { genotype: Some(cell.to_owned()), ..Description::default() };
+        let found = described.candidates(here()).unwrap();
+        assert_eq!((found[0].space.name.as_str(), found[0].skeleton.as_str()), ("nas_bench_201", "final"));
+        let supernet = Description { supernet: true, space: Some("darts".to_owned()), ..Description::default() };
+        assert_eq!(supernet.candidates(here()).unwrap()[0].skeleton, "search");
+    }
+
+    #[test]
+    fn what_fits_nowhere_is_told_with_a_way_out() {
+        let refused = |described: Description| {
+            let error = described.candidates(here()).unwrap_err();
+            (error.to_string(), error.hint().unwrap_or_default())
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let (message, hint) = refused(Description::default());
+        assert_eq!(message, "neither a genotype nor `supernet` is given");
+        assert!(hint.contains("--supernet"), "{hint}");
+        let (message, _) = refused(Description { genotype: text("|jump~0|"), ..Description::default() });
+        assert!(message.contains("\n  darts: ") && message.contains("\n  nas_bench_201: "), "{message}");
+        let wrong = Description { supernet: true, space: text("dart"), ..Description::default() };
+        assert_eq!(refused(wrong).1, "did you mean `darts`?");
+        let wrong =
+            Description { supernet: true, space: text("darts"), skeleton: text("imagnet"), ..Description::default() };
+        let (message, hint) = refused(wrong);
+        assert_eq!(message, "no skeleton `imagnet` in `darts`");
+        assert_eq!(hint, "there are `search`, `cifar`, `imagenet`");
+    }
 }

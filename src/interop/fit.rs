@@ -12,11 +12,7 @@ use std::collections::BTreeSet;
 const MOST_CELLS: usize = 40;
 
 /// ``the tensors fit with `--channels 4 --layers 5` ``, or nothing where no network near by fits.
-pub(super) fn suggestion(
-    description: &Description,
-    chosen: &Candidate,
-    state: &State<'_>,
-) -> Option<String> {
+pub(super) fn suggestion(description: &Description, chosen: &Candidate, state: &State<'_>) -> Option<String> {
     let open = Description { skeleton: None, ..description.clone() };
     let others = open.skeletons(&chosen.space).into_iter().filter(|name| *name != chosen.skeleton);
     let others = others.map(|skeleton| Candidate { skeleton, ..chosen.clone() });
@@ -80,9 +76,7 @@ fn fitting_widths(description: &Description, candidate: &Candidate, state: &Stat
     std::iter::once(channels).chain(proposals).find_map(|channels| {
         let fitting = Description { channels: Some(channels), ..fitting.clone() };
         let network = lower(&fitting, candidate, false)?;
-        let fits = |spec: TensorSpec| {
-            state.get(&spec.name).is_some_and(|stored| stored.shape == spec.shape)
-        };
+        let fits = |spec: TensorSpec| state.get(&spec.name).is_some_and(|stored| stored.shape == spec.shape);
         network.tensors().into_iter().all(fits).then_some(fitting)
     })
 }

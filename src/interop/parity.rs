@@ -1,12 +1,12 @@
 //! Replays a golden file and says how far from PyTorch each group of numbers is.
 
+pub use super::judgement::Group;
 use super::{
     description::{Description, DescriptionError},
     golden::{GoldenError, GoldenFile},
     judgement::{Judgement, Part},
     state::{ALPHAS, State, StateError, Strangers},
 };
-pub use super::judgement::Group;
 use crate::{
     kernels::Kernels,
     model::{Mixing, Model, TensorGroup},
@@ -151,7 +151,8 @@ impl Replay<'_> {
             return Ok(None);
         }
         let numbers = found.to_host();
-        let tensors = found.layout().iter().map(|(name, _, range)| (format!("{prefix}{name}"), numbers[range].to_vec()));
+        let tensors =
+            found.layout().iter().map(|(name, _, range)| (format!("{prefix}{name}"), numbers[range].to_vec()));
         let tensors: Vec<_> = tensors.filter(|(name, _)| self.golden.find(name).is_some()).collect();
         if tensors.is_empty() {
             return Err(self.golden.content(format!("it holds no tensor `{prefix}…`")));

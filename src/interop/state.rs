@@ -135,7 +135,8 @@ impl<'a> State<'a> {
         let counts = |name: &str| {
             !known.contains(name)
                 && !name.ends_with(COUNTER)
-                && (strangers == Strangers::Any || name.split('.').next().is_some_and(|word| first_words.contains(word)))
+                && (strangers == Strangers::Any
+                    || name.split('.').next().is_some_and(|word| first_words.contains(word)))
         };
         let mut strangers = self.file.names_below(&self.prefix).filter(|name| counts(name));
         match strangers.next() {

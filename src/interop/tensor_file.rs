@@ -160,3 +160,63 @@ impl Numbers {
 fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
     bytes.as_chunks::<N>().0.iter().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    fn pytorch(name: &str) -> TensorFile {
+        TensorFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch").join(name)).unwrap()
+    }
+
+    #[test]
+    fn every_type_that_pytorch_saves_is_read() {
+        // The archive's first entry is named after the file, and at this length it has once been passed over.
+        let file = pytorch("types_at_21_letters_x.pt");
+        let numbers = |name: &str| file.find(name).unwrap().numbers.clone();
+        assert_eq!(numbers("half"), Numbers::Float(vec![1.5, -0.25, 65504.0]));
+        assert_eq!(numbers("bfloat"), Numbers::Float(vec![1.5, -0.25, bf16::from_f32(3e38).to_f32()]));
+        assert_eq!(numbers("double"), Numbers::Float(vec![0.1]));
+        assert_eq!(numbers("long"), Numbers::Integer(vec![-3, 5]));
+        assert_eq!(numbers("flag"), Numbers::Integer(vec![1, 0]));
+        // Transposed, and a part of a larger tensor: row-major here.
+        assert_eq!(file.find("turned").unwrap().shape, [3, 2]);
+        assert_eq!(numbers("turned"), Numbers::Float(vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0]));
+        assert_eq!(numbers("part"), Numbers::Float(vec![4.0, 5.0, 6.0]));
+    }
+
+    #[test]
+    fn a_checkpoint_of_an_old_pytorch_is_named_by_the_path_into_it() {
+        let file = pytorch("checkpoint_of_1_5.pth.tar");
+        assert_eq!(file.find("state_dict.module.stem.0.weight").unwrap().shape, [2, 3, 3, 3]);
+        assert_eq!(
+            file.find("state_dict.module.stem.1.num_batches_tracked").unwrap().numbers,
+            Numbers::Integer(vec![0])
+        );
+        assert_eq!(file.find("x").unwrap().shape, [3, 3, 8, 8]);
+        let below: Vec<&str> = file.names_below("optimizer.").collect();
+        assert_eq!(below, ["state.0.step"]);
+    }
+
+    #[test]
+    fn a_safetensors_file_is_known_by_its_content_and_half_precision_is_widened() {
+        let folder = tempfile::tempdir().unwrap();
+        let halves: Vec<u8> = [0.5_f32, -2.0].iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+        let view = TensorView::new(Dtype::F16, vec![2, 1], &halves).unwrap();
+        let bytes = safetensors::serialize([("h", view)], Some([("k".to_owned(), "v".to_owned())].into())).unwrap();
+        let path = folder.path().join("weights");
+        std::fs::write(&path, &bytes).unwrap();
+        let file = TensorFile::open(&path).unwrap();
+        assert_eq!(file.metadata["k"], "v");
+        assert_eq!(
+            file.find("h").unwrap(),
+            &StoredTensor { shape: vec![2, 1], numbers: Numbers::Float(vec![0.5, -2.0]) }
+        );
+        for length in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = TensorFile::open(&path).err().unwrap().to_string();
+            assert!(error.contains(path.to_str().unwrap()), "{length}: {error}");
+        }
+    }
+}

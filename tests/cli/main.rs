@@ -3,6 +3,8 @@
 mod cache;
 mod complaints;
 mod download;
+mod export;
+mod predict;
 mod resume;
 mod retrain;
 mod scratch;

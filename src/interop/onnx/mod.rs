@@ -125,14 +125,8 @@ impl Writer {
                 let (starts, axes) = (self.graph.integers(&[1, 1]), self.graph.integers(&[2, 3]));
                 let ends = self.graph.integers(&[i64::MAX, i64::MAX]);
                 let shifted = self.graph.node("Slice", "", &[&x, &starts, &ends, &axes], vec![]);
-                let halve = Conv {
-                    kernel: [1, 1],
-                    stride: [2, 2],
-                    padding: [0, 0],
-                    dilation: [1, 1],
-                    groups: 1,
-                    bias: false,
-                };
+                let halve =
+                    Conv { kernel: [1, 1], stride: [2, 2], padding: [0, 0], dilation: [1, 1], groups: 1, bias: false };
                 let halves = [self.conv(first, &x, &halve), self.conv(second, &shifted, &halve)];
                 self.concat(label, &halves)
             }
@@ -210,4 +204,134 @@ fn window(pool: &Pool) -> Vec<message::AttributeProto> {
         integers("strides", &[pool.stride; 2]),
         integers("pads", &[pool.padding; 4]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{initial_running, initial_weights},
+        space::{Build, Genotype, Space, shipped},
+    };
+    use burn::tensor::Device;
+    use message::{DimensionValue, GraphProto, NodeProto};
+    use std::collections::BTreeSet;
+
+    fn written(space: &Space, genotype: &Genotype, build: &Build) -> (Network, GraphProto) {
+        let network = space.discrete(genotype, build).unwrap();
+        let device = Device::flex();
+        let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
+        let bytes = model(&network, [&weights, &running], "{}".to_owned()).encode_to_vec();
+        let model = ModelProto::decode(bytes.as_slice()).unwrap();
+        assert_eq!((model.ir_version, model.opset_import[0].version), (FILE_FORMAT, OPERATOR_SET));
+        (network, model.graph.unwrap())
+    }
+
+    /// What a runtime insists on: every value is there before it is read, once, and names an operator's attributes once.
+    fn check(network: &Network, graph: &GraphProto) {
+        let mut values: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        assert_eq!(values.len(), graph.initializer.len());
+        assert!(values.insert(&graph.input[0].name));
+        for node in &graph.node {
+            for input in &node.input {
+                assert!(values.contains(input.as_str()), "`{}` reads `{input}` before it is there", node.name);
+            }
+            for output in &node.output {
+                assert!(values.insert(output), "`{output}` is there twice");
+            }
+        }
+        assert!(values.contains(graph.output[0].name.as_str()));
+        // Each tensor under its own name, with its shape and as many bytes.
+        for spec in network.tensors() {
+            let tensor = graph.initializer.iter().find(|tensor| tensor.name == spec.name).unwrap();
+            let dims: Vec<usize> = tensor.dims.iter().map(|&side| usize::try_from(side).unwrap()).collect();
+            assert_eq!(dims, spec.shape, "{}", spec.name);
+            assert_eq!(tensor.raw_data.len(), 4 * spec.shape.iter().product::<usize>());
+            assert!(graph.node.iter().any(|node| node.input.contains(&spec.name)), "`{}` is read", spec.name);
+        }
+    }
+
+    fn count(graph: &GraphProto, operator: &str) -> usize {
+        graph.node.iter().filter(|node| node.op_type == operator).count()
+    }
+
+    fn node<'a>(graph: &'a GraphProto, name: &str) -> &'a NodeProto {
+        graph.node.iter().find(|node| node.name == name).unwrap()
+    }
+
+    fn ints<'a>(node: &'a NodeProto, attribute: &str) -> &'a [i64] {
+        &node.attribute.iter().find(|known| known.name == attribute).unwrap().ints
+    }
+
+    #[test]
+    fn every_shipped_cell_is_a_graph_in_order_with_the_networks_own_names() {
+        let space = shipped::space("darts");
+        for entry in std::fs::read_dir(shipped::path("genotypes")).unwrap() {
+            let genotype = Genotype::read(&entry.unwrap().path(), &space).unwrap();
+            for (skeleton, side) in [("cifar", 32), ("imagenet", 64)] {
+                let build = Build { channels: Some(4), size: Some(4), ..shipped::build(skeleton, side, 5) };
+                let (network, graph) = written(&space, &genotype, &build);
+                check(&network, &graph);
+            }
+        }
+    }
+
+    #[test]
+    fn operators_are_those_of_the_layers() {
+        let space = shipped::space("darts");
+        let genotype = shipped::genotype("darts_v2", &space);
+        let build = Build { channels: Some(4), size: Some(5), ..shipped::build("cifar", 32, 10) };
+        let (network, graph) = written(&space, &genotype, &build);
+        let convolutions = network.tensors().iter().filter(|spec| spec.shape.len() == 4).count();
+        assert_eq!(count(&graph, "Conv"), convolutions);
+        let norms = network.tensors().iter().filter(|spec| spec.name.ends_with("running_mean")).count();
+        assert_eq!(count(&graph, "BatchNormalization"), norms);
+        // Two reductions of eight edges, five of them pooling.
+        assert_eq!(count(&graph, "MaxPool"), 10);
+        assert_eq!((count(&graph, "GlobalAveragePool"), count(&graph, "Gemm")), (1, 1));
+        let depthwise = node(&graph, "cells.0._ops.0.op.1");
+        assert_eq!((ints(depthwise, "kernel_shape"), ints(depthwise, "pads")), (&[3, 3][..], &[1, 1, 1, 1][..]));
+        let dilated = node(&graph, "cells.0._ops.7.op.1");
+        assert_eq!((ints(dilated, "dilations"), ints(dilated, "pads")), (&[2, 2][..], &[2, 2, 2, 2][..]));
+        // Behind a reduction both halves of a factorized reduce read every other pixel.
+        assert_eq!(ints(node(&graph, "cells.2.preprocess0.conv_2"), "strides"), [2, 2]);
+        assert!(node(&graph, "cells.2.preprocess0.conv_2").input[0].starts_with("Slice_"));
+
+        let batch = |value: &message::ValueInfoProto| {
+            let shape = value.r#type.as_ref().unwrap().tensor_type.as_ref().unwrap().shape.as_ref().unwrap();
+            shape.dim.iter().map(|side| side.value.clone().unwrap()).collect::<Vec<_>>()
+        };
+        let [n, sides @ ..] = &batch(&graph.input[0])[..] else { panic!("no sides") };
+        assert_eq!(n, &DimensionValue::Parameter("N".to_owned()));
+        assert_eq!(sides, [3, 32, 32].map(DimensionValue::Value));
+        assert_eq!(batch(&graph.output[0]), [n.clone(), DimensionValue::Value(10)]);
+    }
+
+    #[test]
+    fn where_nothing_arrives_there_are_zeros_and_a_batch_norm_without_affine_has_ones() {
+        let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
+        let space =
+            Space::parse(std::path::Path::new("s.yaml"), text.replace("affine: final", "affine: false")).unwrap();
+        let cell = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|";
+        let genotype = Genotype::parse(cell, &space).unwrap();
+        let build = Build { channels: Some(2), size: Some(1), ..shipped::build("final", 8, 3) };
+        let (network, graph) = written(&space, &genotype, &build);
+        check(&network, &graph);
+        // Two nodes of three cells; their shape begins with the number of images that come in.
+        assert_eq!((count(&graph, "ConstantOfShape"), count(&graph, "Shape")), (6, 6));
+        let ones = graph.initializer.iter().find(|tensor| tensor.name == "cells.0.layers.3.op.2.weight").unwrap();
+        assert_eq!(ones.raw_data, [1.0_f32, 1.0].map(f32::to_le_bytes).concat());
+    }
+
+    #[test]
+    fn a_label_may_be_called_as_the_input_is() {
+        let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
+        let text = text.replace("label: classifier", "label: logits").replace("label: lastact", "label: x");
+        let space = Space::parse(std::path::Path::new("s.yaml"), text).unwrap();
+        let cell = "|none~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|";
+        let build = Build { channels: Some(2), size: Some(1), ..shipped::build("final", 8, 3) };
+        let (network, graph) = written(&space, &Genotype::parse(cell, &space).unwrap(), &build);
+        check(&network, &graph);
+        assert_eq!(graph.output[0].name, "logits");
+    }
 }

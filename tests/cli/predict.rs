@@ -1,0 +1,205 @@
+//! `darts-run predict` on files as other programs leave them.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+
+use crate::scratch::{Ended, Scratch};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::{fs, path::Path};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Splits a golden file into what a user would have: weights, alphas, images, a genotype. Gives the scores that PyTorch computed.
+fn split(scratch: &Scratch, golden: &str) -> Vec<f32> {
+    let bytes = fs::read(root().join("tests/golden").join(format!("{golden}.safetensors"))).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let below = |prefix: &str, kept: &str| -> Vec<(String, TensorView<'_>)> {
+        let all = file.iter().filter_map(|(name, view)| Some((name.strip_prefix(prefix)?, view)));
+        all.map(|(name, view)| (format!("{kept}{name}"), view)).collect()
+    };
+    for (path, tensors) in [
+        ("weights.safetensors", below("state.", "")),
+        ("alphas.safetensors", below("alpha.", "alpha.")),
+        ("x.safetensors", below("batch0.x", "x")),
+    ] {
+        fs::write(scratch.path(path), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    }
+    let genotype = &header.metadata().as_ref().unwrap()["genotype"];
+    scratch.write("genotype.json", genotype);
+    floats(&file, "eval.logits").1
+}
+
+fn floats(file: &SafeTensors<'_>, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let view = file.tensor(name).unwrap();
+    assert_eq!(view.dtype(), Dtype::F32);
+    let numbers = view.data().chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()));
+    (view.shape().to_vec(), numbers.collect())
+}
+
+fn logits(scratch: &Scratch) -> (Vec<usize>, Vec<f32>) {
+    let bytes = fs::read(scratch.path("logits.safetensors")).unwrap();
+    floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits")
+}
+
+#[track_caller]
+fn predicts(scratch: &Scratch, flags: &[&str], expected: &[f32]) -> String {
+    let said = predict(scratch, flags).exits(0).stdout;
+    let (shape, found) = logits(scratch);
+    assert_eq!(shape.iter().product::<usize>(), expected.len());
+    let square = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    let difference = square(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+    let error = difference / square(&mut expected.iter().copied());
+    assert!(error < 1e-5, "{flags:?}: {error}");
+    fs::remove_file(scratch.path("logits.safetensors")).unwrap();
+    said
+}
+
+fn predict(scratch: &Scratch, flags: &[&str]) -> Ended {
+    let input = if flags.contains(&"--input") { vec![] } else { vec!["--input", "x.safetensors"] };
+    scratch.run(&[&["predict", "--output", "logits.safetensors"], &input[..], flags].concat())
+}
+
+#[test]
+fn the_scores_of_pytorch_come_from_its_weights() {
+    let scratch = Scratch::new();
+    let weights = ["--weights", "weights.safetensors"];
+    let cell = [&weights[..], &["--genotype", "genotype.json", "--channels", "4"]].concat();
+    let expected = split(&scratch, "cifar_darts_v2");
+    let said = predicts(&scratch, &[&cell[..], &["--space", "darts", "--layers", "5"]].concat(), &expected);
+    assert_eq!(said, "logits of 2 images, 10 classes: logits.safetensors\n");
+    // One at a time, by burn's operators, by the published cell's name.
+    let named = ["--genotype", "darts_v2", "--channels", "4", "--size", "5", "--skeleton", "cifar", "--classes", "10"];
+    let slowly = ["--batch", "1", "--kernels", "reference"];
+    predicts(&scratch, &[&weights[..], &named, &slowly].concat(), &expected);
+
+    // The skeleton is seen in the names.
+    let expected = split(&scratch, "imagenet_darts_v1");
+    predicts(&scratch, &[&cell[..], &["--layers", "4"]].concat(), &expected);
+
+    let supernet = [&weights[..], &["--supernet", "--channels", "4", "--alphas", "alphas.safetensors"]].concat();
+    let expected = split(&scratch, "darts_supernet");
+    predicts(&scratch, &[&supernet[..], &["--space", "darts", "--layers", "4"]].concat(), &expected);
+    let expected = split(&scratch, "nb201_supernet");
+    predicts(&scratch, &[&supernet[..], &["--space", "nas_bench_201", "--layers", "1"]].concat(), &expected);
+}
+
+#[test]
+fn a_golden_file_needs_no_flags() {
+    let scratch = Scratch::new();
+    for name in ["cifar_darts_v2", "nb201_supernet"] {
+        let expected = split(&scratch, name);
+        let path = root().join("tests/golden").join(format!("{name}.safetensors"));
+        let path = path.to_str().unwrap();
+        predicts(&scratch, &["--weights", path, "--input", path], &expected);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_an_old_pytorch_is_read() {
+    let scratch = Scratch::new();
+    let checkpoint = root().join("tests/pytorch/checkpoint_of_1_5.pth.tar");
+    let path = checkpoint.to_str().unwrap();
+    // The scores lie in the same file; as an input they are what is wrong with it.
+    let cell = "|skip_connect~0|+|avg_pool_3x3~0|none~1|+|none~0|skip_connect~1|skip_connect~2|";
+    let flags = ["--weights", path, "--input", path, "--genotype", cell, "--channels", "2", "--layers", "1"];
+    predict(&scratch, &flags).exits(0);
+    let (shape, found) = logits(&scratch);
+    assert_eq!(shape, [3, 3]);
+    // Of the file's tensor `logits`, which PyTorch computed.
+    let expected = [
+        0.113_572_41,
+        -0.087_033_16,
+        0.181_164_2,
+        0.084_713_4,
+        -0.222_835_42,
+        0.196_388_45,
+        -0.091_243_94,
+        -0.344_793_92,
+        0.108_030_25_f32,
+    ];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    let wrong = predict(&scratch, &[&flags[..], &["--tensor", "logits"]].concat()).exits(3);
+    assert!(wrong.stderr.contains("has shape [3, 3]"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_picture_is_the_tensor_that_its_pixels_are() {
+    let scratch = Scratch::new();
+    split(&scratch, "cifar_darts_v2");
+    let side = 32_u32;
+    let value = |at: u32, channel: u32| (at * 7 + channel * 50) % 256;
+    let picture = image::RgbImage::from_fn(side, side, |x, y| {
+        image::Rgb([0, 1, 2].map(|channel| u8::try_from(value(y * side + x, channel)).unwrap()))
+    });
+    picture.save(scratch.path("a.png")).unwrap();
+    let (mean, std) = ([0.485_f32, 0.456, 0.406], [0.229_f32, 0.224, 0.225]);
+    let normalised = |channel: usize, at: u32| {
+        let pixel = value(at, u32::try_from(channel).unwrap()) as f32;
+        (pixel / 255.0 - mean[channel]) / std[channel]
+    };
+    let numbers: Vec<f32> = (0..3).flat_map(|c| (0..side * side).map(move |at| normalised(c, at))).collect();
+    let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, vec![1, 3, 32, 32], &bytes).unwrap();
+    fs::write(scratch.path("x.safetensors"), safetensors::serialize([("x", view)], None).unwrap()).unwrap();
+
+    let flags = ["--weights", "weights.safetensors", "--genotype", "darts_v2", "--channels", "4", "--layers", "5"];
+    predict(&scratch, &flags).exits(0);
+    let (_, expected) = logits(&scratch);
+    let pictures = [&flags[..], &["--input", "a.png", "a.png", "--normalise", "imagenet"]].concat();
+    let said = predict(&scratch, &pictures).exits(0).stdout;
+    assert_eq!(logits(&scratch).1, [&expected[..], &expected].concat());
+    assert_eq!(said.lines().count(), 3);
+    assert!(said.starts_with("a.png: class ") && said.contains(" %\n"), "{said}");
+
+    let unsaid = predict(&scratch, &[&flags[..], &["--input", "a.png"]].concat()).exits(3);
+    assert!(unsaid.stderr.contains("`--normalise`: `cifar10_darts`"), "{}", unsaid.stderr);
+    let mixed = predict(&scratch, &[&flags[..], &["--input", "a.png", "x.safetensors"]].concat()).exits(3);
+    assert!(mixed.stderr.contains("1 of 2 files"), "{}", mixed.stderr);
+    fs::write(scratch.path("cut.png"), &fs::read(scratch.path("a.png")).unwrap()[..200]).unwrap();
+    let cut = [&flags[..], &["--input", "a.png", "cut.png", "--normalise", "imagenet"]].concat();
+    fs::remove_file(scratch.path("logits.safetensors")).unwrap();
+    assert!(predict(&scratch, &cut).exits(3).stderr.contains("cut.png"));
+    assert!(!scratch.path("logits.safetensors").exists(), "nothing is written of some of the images");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_a_way_out_and_nothing_is_written() {
+    let scratch = Scratch::new();
+    split(&scratch, "cifar_darts_v2");
+    scratch.write("text", "no tensors");
+    let weights = ["--weights", "weights.safetensors"];
+    let cell = [&weights[..], &["--genotype", "darts_v2"]].concat();
+    let fitting = [&cell[..], &["--channels", "4", "--layers", "5"]].concat();
+    let with = |base: &[&'static str], more: &[&'static str]| [base, more].concat();
+    for (flags, words) in [
+        (cell.clone(), "the tensors fit with `--channels 4 --layers 5`"),
+        (with(&cell, &["--layers", "5"]), "has shape [12, 3, 3, 3], the network expects [108, 3, 3, 3]"),
+        (with(&fitting, &["--skeleton", "imagenet"]), "the tensors fit with `--skeleton cifar`"),
+        (with(&fitting, &["--skeleton", "imagnet"]), "no skeleton `imagnet` in `darts`"),
+        (with(&fitting, &["--space", "dart"]), "did you mean `darts`?"),
+        (with(&fitting, &["--input", "weights.safetensors"]), "has no tensor `x`"),
+        (with(&fitting, &["--input", "nothing.safetensors"]), "failed to read `nothing.safetensors`"),
+        (weights.to_vec(), "neither a genotype nor `supernet` is given"),
+        (
+            vec!["--weights", "text", "--genotype", "darts_v2"],
+            "`text` is neither a safetensors file nor one that PyTorch",
+        ),
+        (
+            vec!["--weights", "x.safetensors", "--genotype", "darts_v2"],
+            "whose first is `stem.0.weight`; its own are `x`",
+        ),
+        (with(&weights, &["--genotype", "darts_v3"]), "did you mean `darts_v"),
+    ] {
+        let ended = predict(&scratch, &flags).exits(3);
+        assert!(ended.stderr.contains(words), "{flags:?}\n{}", ended.stderr);
+        assert!(!scratch.path("logits.safetensors").exists());
+    }
+    predict(&scratch, &with(&fitting, &["--supernet"])).exits(2);
+    predict(&scratch, &with(&fitting, &["--device", "gpu"])).exits(2);
+    let nowhere =
+        [&["predict", "--output", "no/logits.safetensors", "--input", "x.safetensors"], &fitting[..]].concat();
+    assert!(scratch.run(&nowhere).exits(3).stderr.contains("there is no folder `no`"));
+}
