@@ -67,7 +67,7 @@ pub enum ParityError {
     Description {
         path: PathBuf,
         #[source]
-        source: DescriptionError,
+        source: Box<DescriptionError>,
     },
 }
 
@@ -202,7 +202,7 @@ fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
     let auxiliary = golden.metadata.get("auxiliary").and_then(Json::as_bool).unwrap_or(false);
     let input = FeatureMap { channels, height, width };
     let description = Description::of_metadata(&golden.tensors.metadata);
-    let failed = |source: DescriptionError| ParityError::Description { path: golden.path.clone(), source };
+    let failed = |source| ParityError::Description { path: golden.path.clone(), source: Box::new(source) };
     let mut refused = None;
     for candidate in description.candidates(beside).map_err(failed)? {
         match description.lower(&candidate, golden.count("classes")?, input, auxiliary) {

@@ -1,5 +1,5 @@
 //! `darts-run predict` on files as other programs leave them.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::{Ended, Scratch};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
