@@ -2,7 +2,9 @@
 
 mod bench;
 mod complaint;
+mod network;
 mod parity;
+mod predict;
 mod resolved;
 mod run;
 mod show;
@@ -50,6 +52,8 @@ enum Command {
     Parity(parity::ParityArguments),
     /// Measure how fast this machine does a kind of work
     Bench(bench::BenchArguments),
+    /// Class scores of a trained network, from weights that this or another program saved
+    Predict(predict::PredictArguments),
 }
 
 /// Where results are kept.
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),
         Some(Command::Bench(bench)) => bench::run(&bench),
+        Some(Command::Predict(predict)) => predict::run(&predict),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -32,20 +32,26 @@ pub(super) struct ParityArguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum KernelChoice {
+pub(super) enum KernelChoice {
     /// Ours, where there are any for the device
     Native,
     /// burn's
     Reference,
 }
 
+impl From<KernelChoice> for Kernels {
+    fn from(choice: KernelChoice) -> Self {
+        match choice {
+            KernelChoice::Native => Self::Native,
+            KernelChoice::Reference => Self::Reference,
+        }
+    }
+}
+
 pub(super) fn run(arguments: &ParityArguments) -> Result<u8, Complaint> {
     let device: DeviceName = arguments.device.parse().map_err(|error| Complaint::caused(ExitClass::Usage, &error))?;
     let device = device.open().map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
-    let kernels = match arguments.kernels {
-        KernelChoice::Native => Kernels::Native,
-        KernelChoice::Reference => Kernels::Reference,
-    };
+    let kernels = arguments.kernels.into();
     let mut within = true;
     for file in &arguments.files {
         let parity = parity::replay(file, Path::new(""), kernels, &device)

@@ -1,8 +1,11 @@
 //! `darts-run show GENOTYPE`: a cell drawn, its cost, and its place in its benchmark.
 
-use super::{Complaint, ExitClass};
+use super::{Complaint, ExitClass, network::undescribed};
 use crate::{
-    interop::nas_bench::{NasBenchColumn, NasBenchTable},
+    interop::{
+        description::Description,
+        nas_bench::{NasBenchColumn, NasBenchTable},
+    },
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
     space::{self, Build, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
@@ -11,12 +14,13 @@ use crate::{
 use clap::Args;
 use std::{
     io::{Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 #[derive(Args, Debug)]
 pub(super) struct ShowArguments {
-    /// A genotype in any of its text forms, a file that holds one, or `-` for standard input
+    /// A genotype in any of its text forms, a file that holds one, the name of a published one, or `-` for standard input
     #[arg(value_name = "GENOTYPE")]
     genotype: String,
     /// Search space by name or path; by default the first that knows the operations
@@ -54,7 +58,8 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-fn text(argument: &str) -> Result<String, Complaint> {
+/// A genotype as it was given: the text itself, the content of a file, or of standard input.
+pub(super) fn text(argument: &str) -> Result<String, Complaint> {
     if argument == "-" {
         let mut text = String::new();
         std::io::stdin()
@@ -66,59 +71,26 @@ fn text(argument: &str) -> Result<String, Complaint> {
     if argument.contains(['|', '(', '{', '\n']) {
         return Ok(argument.to_owned());
     }
-    std::fs::read_to_string(argument).map_err(|error| {
-        Complaint::input(format!("failed to read `{argument}`: {error}"))
-            .hint("a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), or as a file that holds it")
+    // A published cell is known by its name too.
+    let path = match space::find_genotype(argument, Path::new("")) {
+        Ok(path) if !Path::new(argument).is_file() => path,
+        _ => PathBuf::from(argument),
+    };
+    std::fs::read_to_string(path).map_err(|error| {
+        Complaint::input(format!("failed to read `{argument}`: {error}")).hint(
+            "a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), as a file that holds it, or as the name of a \
+             published one (`darts_v2`)",
+        )
     })
 }
 
 /// The space that was named, or the first that can read the text.
-fn understand(text: &str, name: Option<&str>) -> Result<(Space, Genotype), Complaint> {
-    let here = Path::new("");
-    if let Some(name) = name {
-        let path = space::find(name, here).map_err(|error| {
-            let complaint = Complaint::caused(ExitClass::Input, &error);
-            if let Some(hint) = &error.hint { complaint.hint(hint) } else { complaint }
-        })?;
-        let space = Space::read(&path).map_err(|error| invalid_space(&error))?;
-        let genotype = Genotype::parse(text, &space).map_err(|error| unreadable(&error))?;
-        return Ok((space, genotype));
-    }
-    let mut complaints: Vec<(String, Complaint)> = Vec::new();
-    for path in space::all(here) {
-        let space = Space::read(&path).map_err(|error| invalid_space(&error))?;
-        match Genotype::parse(text, &space) {
-            Ok(genotype) => return Ok((space, genotype)),
-            Err(error) => complaints.push((space.name, unreadable(&error))),
-        }
-    }
-    match complaints.len() {
-        0 => {
-            Err(Complaint::input("found no search space")
-                .hint("run where `search_spaces/` is, or name one with `--space`"))
-        }
-        _ => {
-            let said: Vec<String> =
-                complaints.iter().map(|(space, said)| format!("\n  {space}: {}", said.message)).collect();
-            Err(Complaint::input(format!("no search space knows this genotype:{}", said.concat()))
-                .hint("name its space with `--space`"))
-        }
-    }
-}
-
-fn unreadable(error: &space::GenotypeError) -> Complaint {
-    let complaint = Complaint::caused(ExitClass::Input, error);
-    match error.hint() {
-        Some(hint) => complaint.hint(hint),
-        None => complaint,
-    }
-}
-
-fn invalid_space(error: &space::SpaceFileError) -> Complaint {
-    match error {
-        space::SpaceFileError::Invalid { problems, .. } => super::run::invalid(problems),
-        other => Complaint::caused(ExitClass::Input, other),
-    }
+fn understand(text: &str, name: Option<&str>) -> Result<(Arc<Space>, Genotype), Complaint> {
+    let description =
+        Description { space: name.map(str::to_owned), genotype: Some(text.to_owned()), ..Description::default() };
+    let candidates = description.candidates(Path::new("")).map_err(|error| undescribed(&error))?;
+    let found = candidates.into_iter().find_map(|candidate| Some((candidate.space, candidate.genotype?)));
+    found.ok_or_else(|| Complaint::input("found no search space"))
 }
 
 fn cells(genotype: &Genotype, space: &Space) -> Result<Vec<Block>, Complaint> {

@@ -95,7 +95,8 @@ impl Judgement {
         let tensors = parts.into_iter().flat_map(|part| part.tensors);
         for (tensor, (_, numbers)) in self.compared.iter_mut().zip(tensors) {
             let distance = distance(&numbers, &tensor.found) / tensor.norm;
-            tensor.moved = Some(tensor.moved.unwrap_or(0.0).max(if distance.is_nan() { f64::INFINITY } else { distance }));
+            tensor.moved =
+                Some(tensor.moved.unwrap_or(0.0).max(if distance.is_nan() { f64::INFINITY } else { distance }));
         }
     }
 
@@ -211,7 +212,10 @@ mod tests {
         assert!((group.sensitivity.unwrap() - 1e-3).abs() < 1e-5 && (group.tolerance - 2e-3).abs() < 1e-4, "{group:?}");
         assert!(!judged(&found, &[&[1.003], &[1.0]], &moved).is_within(), "three times is too far");
         let group = judged(&found, &[&[1.0], &[1.001]], &moved);
-        assert!(!group.is_within() && group.worst == "steady", "what does not move is held to what is stated: {group:?}");
+        assert!(
+            !group.is_within() && group.worst == "steady",
+            "what does not move is held to what is stated: {group:?}"
+        );
     }
 
     #[test]

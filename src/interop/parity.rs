@@ -1,17 +1,16 @@
 //! Replays a golden file and says how far from PyTorch each group of numbers is.
 
+pub use super::judgement::Group;
 use super::{
+    description::{Description, DescriptionError},
     golden::{GoldenError, GoldenFile},
     judgement::{Judgement, Part},
+    state::{ALPHAS, State, StateError, Strangers},
 };
-pub use super::judgement::Group;
 use crate::{
     kernels::Kernels,
-    model::{Layout, Mixing, Model, TensorGroup},
-    space::{
-        self, Build, Genotype, Space,
-        network::{FeatureMap, Network},
-    },
+    model::{Mixing, Model, TensorGroup},
+    space::network::{FeatureMap, Network},
     tasks::Batch,
     train::{
         AdamConfig, Learner, LearnerConfig, SgdConfig,
@@ -23,10 +22,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::Value as Json;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 /// Relative errors that float32 arithmetic in another order stays well below, where rounding is not amplified.
 const LOGIT_TOLERANCE: f64 = 1e-5;
@@ -65,8 +61,14 @@ impl Parity {
 pub enum ParityError {
     #[error(transparent)]
     Golden(#[from] GoldenError),
-    #[error("`{path}` needs the space `{space}`: {reason}")]
-    Space { path: PathBuf, space: String, reason: String },
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("`{path}` describes a network that cannot be built")]
+    Description {
+        path: PathBuf,
+        #[source]
+        source: Box<DescriptionError>,
+    },
 }
 
 /// Computes everything that the file holds, with the space it names looked up from `beside`.
@@ -101,7 +103,7 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     /// Evaluation, one pass in training, then the steps; with every number that comes in moved by a rounding, if asked.
-    fn run(&self, mut roundings: Option<Roundings>) -> Result<Vec<Part>, GoldenError> {
+    fn run(&self, mut roundings: Option<Roundings>) -> Result<Vec<Part>, ParityError> {
         let Self { golden, network, kernels, device } = self;
         let mut learner = learner(golden, network.clone(), *kernels, device)?;
         let mut batches = vec![batch(golden, 0, device)?];
@@ -149,7 +151,8 @@ impl Replay<'_> {
             return Ok(None);
         }
         let numbers = found.to_host();
-        let tensors = found.layout().iter().map(|(name, _, range)| (format!("{prefix}{name}"), numbers[range].to_vec()));
+        let tensors =
+            found.layout().iter().map(|(name, _, range)| (format!("{prefix}{name}"), numbers[range].to_vec()));
         let tensors: Vec<_> = tensors.filter(|(name, _)| self.golden.find(name).is_some()).collect();
         if tensors.is_empty() {
             return Err(self.golden.content(format!("it holds no tensor `{prefix}…`")));
@@ -182,62 +185,33 @@ impl Roundings {
     }
 }
 
-/// Lowers the network that the metadata describe.
+/// Lowers the network that the metadata describe: of the first space that has its skeleton and reads its genotype.
 fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
     let (shape, _) = golden.float("batch0.x")?;
     let [_, channels, height, width] = *shape else {
         return Err(golden.content(format!("`batch0.x` has shape {shape:?}, not four sides")).into());
     };
-    let mut build = Build {
-        skeleton: "search".to_owned(),
-        channels: Some(golden.count("channels")?),
-        size: Some(golden.count("layers")?),
-        classes: golden.count("classes")?,
-        input: FeatureMap { channels, height, width },
-        auxiliary: false,
-    };
-    match golden.text("kind")? {
-        "supernet" => {
-            // `NAS-Bench-201` in a file is `nas_bench_201.yaml` in the folder of spaces.
-            let name = golden.text("space")?.to_lowercase().replace('-', "_");
-            let failed = |reason: String| ParityError::Space { path: golden.path.clone(), space: name.clone(), reason };
-            let file = space::find(&name, beside).map_err(|error| failed(error.to_string()))?;
-            let space = Space::read(&file).map_err(|error| failed(error.to_string()))?;
-            space.supernet(&build).map_err(|error| failed(error.to_string()))
-        }
-        "network" => {
-            build.skeleton = golden.text("skeleton")?.to_owned();
-            build.auxiliary = golden.metadata.get("auxiliary").and_then(Json::as_bool).unwrap_or(false);
-            discrete(golden, &build, beside)
-        }
-        other => Err(golden.content(format!("its kind `{other}` is not one that this version replays")).into()),
+    let kind = golden.text("kind")?;
+    if !["supernet", "network"].contains(&kind) {
+        return Err(golden.content(format!("its kind `{kind}` is not one that this version replays")).into());
     }
-}
-
-/// A discrete network's file names a skeleton and a genotype: it is of the first space that has both.
-fn discrete(golden: &GoldenFile, build: &Build, beside: &Path) -> Result<Network, ParityError> {
-    // The DARTS fields as a JSON object, or any text form.
-    let genotype = match golden.metadata.get("genotype") {
-        Some(Json::String(text)) => text.clone(),
-        Some(object) => object.to_string(),
-        None => return Err(golden.content("its metadata lack `genotype`").into()),
-    };
-    let skeleton = &build.skeleton;
-    let mut reasons = Vec::new();
-    for file in space::all(beside) {
-        let Ok(space) = Space::read(&file) else { continue };
-        if space.skeleton_defaults(skeleton).is_none() {
-            continue;
-        }
-        match Genotype::parse(&genotype, &space).map(|genotype| space.discrete(&genotype, build)) {
-            Ok(Ok(network)) => return Ok(network),
-            Ok(Err(error)) => reasons.push(format!("{}: {error}", space.name)),
-            Err(error) => reasons.push(format!("{}: {error}", space.name)),
+    // A file that leaves one of these open is no golden file: a default would compare with another network.
+    for key in ["channels", "layers", "classes"] {
+        golden.count(key)?;
+    }
+    let auxiliary = golden.metadata.get("auxiliary").and_then(Json::as_bool).unwrap_or(false);
+    let input = FeatureMap { channels, height, width };
+    let description = Description::of_metadata(&golden.tensors.metadata);
+    let failed = |source: DescriptionError| ParityError::Description { path: golden.path.clone(), source: source.into() };
+    let mut refused = None;
+    for candidate in description.candidates(beside).map_err(failed)? {
+        match description.lower(&candidate, golden.count("classes")?, input, auxiliary) {
+            Ok(network) => return Ok(network),
+            Err(error) => _ = refused.get_or_insert(error),
         }
     }
-    let reason = if reasons.is_empty() { "no space has that skeleton".to_owned() } else { reasons.join("; ") };
-    let space = format!("with skeleton {skeleton}");
-    Err(ParityError::Space { path: golden.path.clone(), space, reason })
+    let refused = refused.map_or(DescriptionError::NoSpace, DescriptionError::from);
+    Err(failed(refused))
 }
 
 fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenError> {
@@ -252,7 +226,7 @@ fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenErro
 }
 
 /// The network with the file's tensors in it, at the reference's settings.
-fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Device) -> Result<Learner, GoldenError> {
+fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Device) -> Result<Learner, StateError> {
     let auxiliary_weight = golden.metadata.get("auxiliary_weight").and_then(Json::as_f64);
     let config = LearnerConfig {
         mixing: Mixing::Softmax,
@@ -265,38 +239,13 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
         alpha_deviation: 0.0,
     };
     let mut learner = Learner::new(Model { network, kernels }, &config, 0, device);
-    learner.weights = filled(golden, "state.", learner.weights.layout(), device)?;
-    learner.running = filled(golden, "state.", learner.running.layout(), device)?;
-    learner.alphas = filled(golden, "alpha.", learner.alphas.layout(), device)?;
+    let (state, alphas) = (State::below(&golden.tensors, "state."), State::below(&golden.tensors, ALPHAS));
+    learner.weights = state.fill(learner.weights.layout(), device)?;
+    learner.running = state.fill(learner.running.layout(), device)?;
+    learner.alphas = alphas.fill(learner.alphas.layout(), device)?;
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong network.
-    let known: Vec<&str> = [&learner.weights, &learner.running]
-        .into_iter()
-        .flat_map(|group| group.layout().iter().map(|(name, ..)| name))
-        .collect();
-    let ignored = |name: &&str| name.ends_with("num_batches_tracked") || known.contains(name);
-    if let Some(name) = golden.names_below("state.").find(|name| !ignored(name)) {
-        return Err(golden.content(format!("its tensor `state.{name}` has no place in the network")));
-    }
+    state.check_strangers(&[&learner.model.network], Strangers::Any)?;
     Ok(learner)
-}
-
-/// A group with the numbers of the file's tensors `{prefix}{name}`.
-fn filled(
-    golden: &GoldenFile,
-    prefix: &str,
-    layout: &Arc<Layout>,
-    device: &Device,
-) -> Result<TensorGroup, GoldenError> {
-    let mut numbers = Vec::with_capacity(layout.len());
-    for (name, shape, _) in layout.iter() {
-        let name = format!("{prefix}{name}");
-        let (found, values) = golden.float(&name)?;
-        if found != shape {
-            return Err(golden.content(format!("`{name}` has shape {found:?}, the network expects {shape:?}")));
-        }
-        numbers.extend_from_slice(values);
-    }
-    Ok(TensorGroup::from_host(layout.clone(), numbers, device))
 }
 
 fn batch(golden: &GoldenFile, at: usize, device: &Device) -> Result<Batch, GoldenError> {

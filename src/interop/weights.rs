@@ -1,59 +1,47 @@
 //! Tensors in files: safetensors under the names that PyTorch's code bases use.
 
-use crate::{
-    model::{Layout, TensorGroup},
-    space::network::Network,
-};
-use burn::tensor::Device;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::sync::Arc;
-
-/// A file of weights does not fit a network.
-#[derive(Debug, thiserror::Error)]
-pub enum WeightsError {
-    #[error("the weights are no safetensors file: {0}")]
-    Format(#[from] safetensors::SafeTensorError),
-    #[error("the weights lack the tensor `{0}`")]
-    Lacking(String),
-    #[error("the weights' tensor `{name}` is {found}, the network expects float32 {expected:?}")]
-    Shape { name: String, found: String, expected: Vec<usize> },
-}
-
-/// The weights and running statistics of `network` from a safetensors file under their names. Other tensors are left alone.
-pub fn from_safetensors(
-    bytes: &[u8],
-    network: &Network,
-    device: &Device,
-) -> Result<(TensorGroup, TensorGroup), WeightsError> {
-    let file = SafeTensors::deserialize(bytes)?;
-    let group = |learned: bool| {
-        let specs = network.tensors().into_iter().filter(|spec| spec.role.is_learned() == learned);
-        let layout = Arc::new(Layout::new(specs.map(|spec| (spec.name, spec.shape))));
-        let mut numbers = Vec::with_capacity(layout.len());
-        for (name, shape, _) in layout.iter() {
-            let view = file.tensor(name).map_err(|_| WeightsError::Lacking(name.to_owned()))?;
-            if view.dtype() != Dtype::F32 || view.shape() != shape {
-                let found = format!("{:?} {:?}", view.dtype(), view.shape());
-                return Err(WeightsError::Shape { name: name.to_owned(), found, expected: shape.to_vec() });
-            }
-            let fours = view.data().chunks_exact(4);
-            numbers.extend(fours.map(|four| f32::from_le_bytes(four.try_into().expect("chunks of four"))));
-        }
-        Ok(TensorGroup::from_host(layout, numbers, device))
-    };
-    Ok((group(true)?, group(false)?))
-}
+use super::{description::ENTRY, state::ALPHAS, trained::TrainedNetwork};
+use crate::model::TensorGroup;
+use safetensors::{Dtype, tensor::TensorView};
+use std::collections::HashMap;
 
 /// All tensors of `groups` as one safetensors file, float32, little endian.
 pub fn to_safetensors(groups: &[&TensorGroup]) -> Vec<u8> {
-    let bytes: Vec<Vec<u8>> =
-        groups.iter().map(|group| group.to_host().iter().flat_map(|number| number.to_le_bytes()).collect()).collect();
-    let views = groups.iter().zip(&bytes).flat_map(|(group, bytes)| {
+    let prefixed: Vec<(&str, &TensorGroup)> = groups.iter().map(|group| ("", *group)).collect();
+    file(&prefixed, None)
+}
+
+/// A network with what it is in the file's header: nothing else is needed to evaluate it.
+pub fn described(trained: &TrainedNetwork) -> Vec<u8> {
+    let groups = [("", &trained.weights), ("", &trained.running), (ALPHAS, &trained.alphas)];
+    let description = serde_json::to_string(&trained.description).expect("a description is plain data");
+    file(&groups, Some((ENTRY, description)))
+}
+
+/// One tensor as a safetensors file.
+///
+/// # Panics
+/// If the shape does not hold as many numbers.
+pub fn tensor(name: &str, shape: &[usize], numbers: &[f32]) -> Vec<u8> {
+    let bytes = bytes(numbers);
+    let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes).expect("as many numbers as the shape holds");
+    safetensors::serialize([(name, view)], None).expect("a valid view serialises")
+}
+
+/// Each group's tensors under its prefix. One entry of metadata at most: the library writes more in the order of a hash.
+fn file(groups: &[(&str, &TensorGroup)], entry: Option<(&str, String)>) -> Vec<u8> {
+    let data: Vec<Vec<u8>> = groups.iter().map(|(_, group)| bytes(&group.to_host())).collect();
+    let views = groups.iter().zip(&data).flat_map(|((prefix, group), data)| {
         group.layout().iter().map(move |(name, shape, range)| {
-            let part = &bytes[4 * range.start..4 * range.end];
+            let part = &data[4 * range.start..4 * range.end];
             let view = TensorView::new(Dtype::F32, shape.to_vec(), part).expect("four bytes a number");
-            (name.to_owned(), view)
+            (format!("{prefix}{name}"), view)
         })
     });
-    safetensors::serialize(views, None).expect("valid views serialise")
+    let metadata = entry.map(|(key, text)| HashMap::from([(key.to_owned(), text)]));
+    safetensors::serialize(views, metadata).expect("valid views serialise")
+}
+
+fn bytes(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 
 /// Batch norm's epsilon and the weight of a new batch in the running statistics (PyTorch's defaults, which both
 /// reference code bases keep).
-const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 /// What a pass is for.

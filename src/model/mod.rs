@@ -14,6 +14,7 @@ mod tensor_group;
 
 pub use device::{DeviceError, DeviceName};
 pub use drop_path::DropPath;
+pub(crate) use forward::EPSILON;
 pub use forward::{Forward, Mode};
 pub use initialise::{initial_alphas, initial_running, initial_weights};
 pub use mixing::Mixing;

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
-    interop::weights,
+    interop::{state::State, tensor_file::TensorFile},
     kernels::Kernels,
     model::{DeviceName, Mode, Model, host},
     report::Proportion,
@@ -48,7 +48,6 @@ impl Stage for Evaluate {
         let space = artifacts::space(of)?;
         let genotype = artifacts::genotype(of, &space)?;
         let card: NetworkCard = artifacts::json(of, "network")?;
-        let weights_path = of.output("weights")?.to_owned();
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         if (dataset.classes.len(), dataset.shape) != (card.classes, card.input) {
             return Err(StageError::input(format!(
@@ -69,10 +68,9 @@ impl Stage for Evaluate {
 
         let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
         let network = card.network(&space, &genotype)?;
-        let failed = |error: weights::WeightsError| StageError::failed(sentence(&error));
-        let bytes = std::fs::read(&weights_path)
-            .map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", weights_path.display())))?;
-        let (learned, running) = weights::from_safetensors(&bytes, &network, &device).map_err(failed)?;
+        let file = TensorFile::open(of.output("weights")?).map_err(|error| StageError::failed(sentence(&error)))?;
+        let groups = State::below(&file, "").groups(&network, &device);
+        let (learned, running) = groups.map_err(|error| StageError::failed(sentence(&error)))?;
         let model = Model { network, kernels: self.kernels };
         let views = learned.views();
 

@@ -1,0 +1,116 @@
+//! Which network a command is about: what its weights' file leaves open or should not decide.
+
+use super::{Complaint, ExitClass, run, show};
+use crate::{
+    interop::{
+        description::{Description, DescriptionError},
+        tensor_file::{TensorFile, TensorFileError},
+        trained::{TrainedError, TrainedNetwork},
+    },
+    model::Mixing,
+    space::SpaceFileError,
+};
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Network (what the weights' file does not say)")]
+pub(super) struct NetworkArguments {
+    /// Search space by name or path; by default the first that reads the genotype
+    #[arg(long, value_name = "SPACE")]
+    space: Option<String>,
+    /// The cell: a genotype in any of its text forms, a file that holds one, or the name of a published one
+    #[arg(long, value_name = "FILE|TEXT|NAME", conflicts_with = "supernet")]
+    genotype: Option<String>,
+    /// One of the space's networks; by default the first for trained cells whose tensor names the weights have
+    #[arg(long, value_name = "NAME")]
+    skeleton: Option<String>,
+    /// Width of the first cell; by default the skeleton's
+    #[arg(long, value_name = "C")]
+    channels: Option<usize>,
+    /// Number of cells (of cells a segment, where the skeleton counts so); by default the skeleton's
+    #[arg(long, value_name = "N", alias = "size")]
+    layers: Option<usize>,
+    /// Classes; by default those of the weights' classifier
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// The network of all candidates, mixed by the alphas `alpha.NAME`
+    #[arg(long)]
+    supernet: bool,
+    /// File of the alphas, where they are not among the weights
+    #[arg(long, value_name = "FILE")]
+    alphas: Option<PathBuf>,
+    /// How alphas become weights [default: as the weights' file says, or softmax]
+    #[arg(long, value_enum)]
+    mixing: Option<MixingChoice>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MixingChoice {
+    Softmax,
+    Sigmoid,
+}
+
+impl NetworkArguments {
+    /// The network with the tensors of `weights`. What was not said on the command line is as `of_file` says.
+    pub fn assemble(
+        &self,
+        of_file: Description,
+        weights: &TensorFile,
+        input: Option<[usize; 3]>,
+        device: &Device,
+    ) -> Result<TrainedNetwork, Complaint> {
+        let said = Description {
+            supernet: self.supernet,
+            space: self.space.clone(),
+            genotype: self.genotype.as_deref().map(show::text).transpose()?,
+            skeleton: self.skeleton.clone(),
+            channels: self.channels,
+            size: self.layers,
+            classes: self.classes,
+            input,
+            mixing: self.mixing.map(|mixing| match mixing {
+                MixingChoice::Softmax => Mixing::Softmax,
+                MixingChoice::Sigmoid => Mixing::Sigmoid,
+            }),
+            ..Description::default()
+        };
+        let alphas = self.alphas.as_deref().map(open).transpose()?;
+        let description = said.or(of_file);
+        TrainedNetwork::assemble(&description, weights, alphas.as_ref(), Path::new(""), device).map_err(|error| {
+            match &error {
+                TrainedError::Description(error) => undescribed(error),
+                other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
+            }
+        })
+    }
+}
+
+/// Reads a file of tensors.
+pub(super) fn open(path: &Path) -> Result<TensorFile, Complaint> {
+    TensorFile::open(path).map_err(|error| {
+        let complaint = Complaint::caused(ExitClass::Input, &error);
+        match &error {
+            TensorFileError::Pytorch { .. } => complaint.hint(
+                "a `.pt` file must hold a dictionary of tensors, as `torch.save(model.state_dict(), path)` writes it",
+            ),
+            _ => complaint,
+        }
+    })
+}
+
+/// A description that fits no space.
+pub(super) fn undescribed(error: &DescriptionError) -> Complaint {
+    match error {
+        DescriptionError::Space(SpaceFileError::Invalid { problems, .. }) => run::invalid(problems),
+        other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
+    }
+}
+
+fn hinted(complaint: Complaint, hint: Option<String>) -> Complaint {
+    match hint {
+        Some(hint) => complaint.hint(hint),
+        None => complaint,
+    }
+}

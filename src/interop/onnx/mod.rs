@@ -1,0 +1,207 @@
+//! A discrete network as an ONNX file: what it computes in evaluation, each layer a node, each tensor under its own name.
+
+mod graph;
+mod message;
+
+use super::{description::ENTRY, trained::TrainedNetwork};
+use crate::{
+    model::{EPSILON, TensorGroup},
+    space::network::{Block, Cell, CellOutput, Chain, Conv, FeatureMap, Layer, LayerKind, Network, Pool},
+};
+use graph::{Graph, INPUT, float, integer, integers, signed, zero};
+use message::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
+use prost::Message;
+
+/// Operators as of ONNX 1.12 (2022) in the file format that came with it: old enough for every runtime in use, and the
+/// last set needed here is 15 (`Shape` of some axes).
+const OPERATOR_SET: i64 = 17;
+const FILE_FORMAT: i64 = 8;
+
+/// Protocol buffers have no larger messages.
+const LARGEST_BYTES: usize = i32::MAX as usize;
+
+/// The network cannot be written as ONNX.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxError {
+    #[error("a supernet is not written as ONNX, a discrete network is")]
+    Supernet,
+    #[error("the network takes {bytes} bytes, an ONNX file of one part holds 2 GiB")]
+    TooLarge { bytes: usize },
+}
+
+/// The file of a network in evaluation mode, without its auxiliary head. Input `x` `[N, channels, height, width]`, output
+/// `logits` `[N, classes]`, N any number; what the network is stands in the file's metadata.
+pub fn to_onnx(trained: &TrainedNetwork) -> Result<Vec<u8>, OnnxError> {
+    if !trained.network.alphas.is_empty() {
+        return Err(OnnxError::Supernet);
+    }
+    let description = serde_json::to_string(&trained.description).expect("a description is plain data");
+    let model = model(&trained.network, [&trained.weights, &trained.running], description);
+    match model.encoded_len() {
+        bytes if bytes > LARGEST_BYTES => Err(OnnxError::TooLarge { bytes }),
+        _ => Ok(model.encode_to_vec()),
+    }
+}
+
+fn model(network: &Network, groups: [&TensorGroup; 2], description: String) -> ModelProto {
+    let mut writer = Writer { graph: Graph::default() };
+    for group in groups {
+        let numbers = group.to_host();
+        for (name, shape, range) in group.layout().iter() {
+            writer.graph.floats(name, shape, &numbers[range]);
+        }
+    }
+    let logits = writer.network(network);
+    let FeatureMap { channels, height, width } = network.input;
+    ModelProto {
+        ir_version: FILE_FORMAT,
+        producer_name: env!("CARGO_PKG_NAME").to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(writer.graph.finish([channels, height, width], &logits, network.classes)),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
+        metadata_props: vec![StringStringEntryProto { key: ENTRY.to_owned(), value: description }],
+    }
+}
+
+/// Goes through a network as `model` does when it evaluates one, with names of values for tensors.
+struct Writer {
+    graph: Graph,
+}
+
+impl Writer {
+    fn network(&mut self, network: &Network) -> String {
+        let mut newest = INPUT.to_owned();
+        let mut states = Vec::new();
+        for stem in &network.stems {
+            newest = self.chain(stem, newest);
+            states.push(newest.clone());
+        }
+        let mut older = states.iter().nth_back(1).unwrap_or(&newest).clone();
+        for block in &network.blocks {
+            let next = match block {
+                Block::Cell(cell) => self.cell(cell, [older, newest.clone()]),
+                Block::Fixed(chain) => self.chain(chain, newest.clone()),
+            };
+            (older, newest) = (newest, next);
+        }
+        self.chain(&network.head, newest)
+    }
+
+    fn cell(&mut self, cell: &Cell, inputs: [String; 2]) -> String {
+        let inputs = inputs.into_iter().skip(2 - cell.inputs.len());
+        let mut states: Vec<String> =
+            cell.inputs.iter().zip(inputs).map(|(adapter, state)| self.chain(adapter, state)).collect();
+        for node in 0..cell.nodes {
+            let target = cell.inputs.len() + node;
+            let incoming = cell.edges.iter().filter(|edge| edge.target == target);
+            let chosen = incoming.flat_map(|edge| edge.candidates.iter().map(|candidate| (edge.source, candidate)));
+            let terms: Vec<String> = chosen
+                .filter(|(_, candidate)| !candidate.is_zero())
+                .map(|(source, candidate)| self.chain(&candidate.chain, states[source].clone()))
+                .collect();
+            // Nothing arrives where every edge chose `none`.
+            states.push(self.sum(terms).unwrap_or_else(|| self.zeros(cell.size)));
+        }
+        let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
+        match &cell.output {
+            CellOutput::Concat(chosen) => self.concat("", &pick(chosen)),
+            CellOutput::Sum(chosen) => self.sum(pick(chosen)).expect("a cell's output names a state"),
+        }
+    }
+
+    fn chain(&mut self, chain: &Chain, x: String) -> String {
+        chain.layers.iter().fold(x, |x, layer| self.layer(layer, x))
+    }
+
+    fn layer(&mut self, layer: &Layer, x: String) -> String {
+        let label = layer.label.as_str();
+        match &layer.kind {
+            LayerKind::Identity => x,
+            LayerKind::Zero { .. } => self.zeros(layer.output),
+            LayerKind::Relu => self.graph.node("Relu", label, &[&x], vec![]),
+            LayerKind::Conv(conv) => self.conv(label, &x, conv),
+            LayerKind::FactorizedReduce { first, second } => {
+                // One half of the channels sees even pixels, the other odd ones.
+                let (starts, axes) = (self.graph.integers(&[1, 1]), self.graph.integers(&[2, 3]));
+                let ends = self.graph.integers(&[i64::MAX, i64::MAX]);
+                let shifted = self.graph.node("Slice", "", &[&x, &starts, &ends, &axes], vec![]);
+                let halve =
+                    Conv { kernel: [1, 1], stride: [2, 2], padding: [0, 0], dilation: [1, 1], groups: 1, bias: false };
+                let halves = [self.conv(first, &x, &halve), self.conv(second, &shifted, &halve)];
+                self.concat(label, &halves)
+            }
+            LayerKind::BatchNorm { affine } => {
+                let tensor = |part: &str| format!("{label}.{part}");
+                let (scale, shift) = (tensor("weight"), tensor("bias"));
+                if !affine {
+                    // The operator has no form without them.
+                    let channels = layer.output.channels;
+                    self.graph.floats(&scale, &[channels], &vec![1.0; channels]);
+                    self.graph.floats(&shift, &[channels], &vec![0.0; channels]);
+                }
+                let inputs = [&*x, &scale, &shift, &tensor("running_mean"), &tensor("running_var")];
+                self.graph.node("BatchNormalization", label, &inputs, vec![float("epsilon", EPSILON as f32)])
+            }
+            LayerKind::MaxPool(pool) => self.graph.node("MaxPool", label, &[&x], window(pool)),
+            LayerKind::AvgPool(pool) => {
+                let attributes = [window(pool), vec![integer("count_include_pad", 0)]].concat();
+                self.graph.node("AveragePool", label, &[&x], attributes)
+            }
+            LayerKind::GlobalAvgPool => self.graph.node("GlobalAveragePool", label, &[&x], vec![]),
+            LayerKind::Linear => {
+                let flat = self.graph.node("Flatten", "", &[&x], vec![integer("axis", 1)]);
+                let (weight, bias) = (format!("{label}.weight"), format!("{label}.bias"));
+                self.graph.node("Gemm", label, &[&flat, &weight, &bias], vec![integer("transB", 1)])
+            }
+            LayerKind::Sum(chains) => {
+                let terms = chains.iter().map(|chain| self.chain(chain, x.clone())).collect();
+                self.sum(terms).unwrap_or(x)
+            }
+            LayerKind::Concat(chains) => {
+                let parts: Vec<String> = chains.iter().map(|chain| self.chain(chain, x.clone())).collect();
+                self.concat(label, &parts)
+            }
+        }
+    }
+
+    fn conv(&mut self, label: &str, x: &str, conv: &Conv) -> String {
+        let [high, wide] = conv.padding;
+        let attributes = vec![
+            integers("kernel_shape", &conv.kernel),
+            integers("strides", &conv.stride),
+            integers("pads", &[high, wide, high, wide]),
+            integers("dilations", &conv.dilation),
+            integer("group", conv.groups),
+        ];
+        let (weight, bias) = (format!("{label}.weight"), format!("{label}.bias"));
+        let inputs: &[&str] = if conv.bias { &[x, &weight, &bias] } else { &[x, &weight] };
+        self.graph.node("Conv", label, inputs, attributes)
+    }
+
+    /// In the order in which `model` adds: the same roundings.
+    fn sum(&mut self, terms: Vec<String>) -> Option<String> {
+        terms.into_iter().reduce(|sum, term| self.graph.node("Add", "", &[&sum, &term], vec![]))
+    }
+
+    fn concat(&mut self, label: &str, parts: &[String]) -> String {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        self.graph.node("Concat", label, &parts, vec![integer("axis", 1)])
+    }
+
+    /// Zeros for as many images as there are.
+    fn zeros(&mut self, map: FeatureMap) -> String {
+        let FeatureMap { channels, height, width } = map;
+        let batch = self.graph.node("Shape", "", &[INPUT], vec![integer("start", 0), integer("end", 1)]);
+        let sides = self.graph.integers(&[channels, height, width].map(signed));
+        let shape = self.graph.node("Concat", "", &[&batch, &sides], vec![integer("axis", 0)]);
+        self.graph.node("ConstantOfShape", "", &[&shape], vec![zero("value")])
+    }
+}
+
+fn window(pool: &Pool) -> Vec<message::AttributeProto> {
+    vec![
+        integers("kernel_shape", &[pool.kernel; 2]),
+        integers("strides", &[pool.stride; 2]),
+        integers("pads", &[pool.padding; 4]),
+    ]
+}

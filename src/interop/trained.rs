@@ -1,0 +1,221 @@
+//! A network with its tensors, put together from a description and files.
+
+use super::{
+    description::{Candidate, Description, DescriptionError},
+    fit,
+    state::{self, State, StateError, Strangers},
+    tensor_file::TensorFile,
+};
+use crate::{
+    kernels::Kernels,
+    model::{Mixing, Mode, Model, TensorGroup},
+    space::network::{Chain, FeatureMap, LayerKind, Network},
+};
+use burn::tensor::{Device, Tensor};
+use std::path::{Path, PathBuf};
+
+/// Images of colour, where nothing says otherwise.
+const COLOURS: usize = 3;
+
+/// A network that can be evaluated.
+pub struct TrainedNetwork {
+    /// What it is, nothing left open.
+    pub description: Description,
+    pub candidate: Candidate,
+    pub network: Network,
+    pub weights: TensorGroup,
+    pub running: TensorGroup,
+    /// Of a supernet; empty otherwise.
+    pub alphas: TensorGroup,
+    pub mixing: Mixing,
+}
+
+/// The network cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainedError {
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// The tensors are another network's.
+    #[error("{error}")]
+    State { error: StateError, hint: Option<String> },
+    #[error("`{path}` has no tensor of the network, whose first is `{name}`{}", holds(.found))]
+    NoTensor { path: PathBuf, name: String, found: Vec<String> },
+    #[error("the alphas are not there: {0}")]
+    Alphas(StateError),
+}
+
+fn holds(found: &[String]) -> String {
+    match found {
+        [] => "; it is empty".to_owned(),
+        found => {
+            format!("; its own are `{}`, …", found.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("`, `"))
+        }
+    }
+}
+
+impl TrainedError {
+    /// The way out, where there is one to tell.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Description(error) => error.hint(),
+            Self::State { hint, .. } => hint.clone(),
+            Self::NoTensor { .. } => Some(
+                "names are those of PyTorch's `state_dict()`; is it the right file, space and skeleton?".to_owned(),
+            ),
+            Self::Alphas(_) => Some(
+                "a supernet needs its alphas: `alpha.NAME` in the weights' file, or another file by `--alphas`"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl TrainedNetwork {
+    /// Builds what `description` says and puts the file's tensors in. What is left open is seen in the file: the skeleton
+    /// is the first of the space whose names it has, the number of classes that of its classifier.
+    ///
+    /// # Errors
+    /// Where no space fits, or the file's tensors are another network's.
+    pub fn assemble(
+        description: &Description,
+        weights: &TensorFile,
+        alphas: Option<&TensorFile>,
+        beside: &Path,
+        device: &Device,
+    ) -> Result<Self, TrainedError> {
+        let candidates = description.candidates(beside)?;
+        let (candidate, sketch) = choose(description, &candidates, weights)?;
+        let specs = sketch.tensors();
+        let state = State::find(weights, &specs).ok_or_else(|| TrainedError::NoTensor {
+            path: weights.path.clone(),
+            name: specs.first().map(|spec| spec.name.clone()).unwrap_or_default(),
+            found: weights.iter().map(|(name, _)| name.to_owned()).collect(),
+        })?;
+        let description = decided(description, candidate, &sketch, &state);
+        let input = input(&description);
+        let classes = description.classes.unwrap_or(sketch.classes);
+        let network = description.lower(candidate, classes, input, false).map_err(DescriptionError::from)?;
+
+        let unfit = |error| {
+            let hint = fit::suggestion(&description, candidate, &state).or_else(|| elsewhere(&error));
+            TrainedError::State { error, hint }
+        };
+        let groups = || {
+            let groups = state.groups(&network, device)?;
+            // A second head is for training alone. Where it cannot be built for these images its names are not known,
+            // and are those of another part of the network than any that is checked.
+            let auxiliary = description.lower(candidate, classes, input, true).ok();
+            let networks: Vec<&Network> = [Some(&network), auxiliary.as_ref()].into_iter().flatten().collect();
+            state.check_strangers(&networks, Strangers::OfTheNetwork)?;
+            Ok(groups)
+        };
+        let (weights_group, running) = groups().map_err(unfit)?;
+        let layout = state::alpha_layout(&network);
+        let alphas = match alphas {
+            // Alphas of a file of their own may be wrapped as weights are, but have no weights beside them to be found by.
+            Some(file) => State::below(file, "").fill_alphas(&layout, device),
+            None => state.fill_alphas(&layout, device),
+        };
+        let alphas = alphas.map_err(TrainedError::Alphas)?;
+        let mixing = description.mixing.unwrap_or(Mixing::Softmax);
+        Ok(Self { candidate: candidate.clone(), weights: weights_group, running, alphas, mixing, network, description })
+    }
+
+    /// Class scores in evaluation mode.
+    ///
+    /// # Shapes
+    /// `[batch, channels, height, width]`, normalised → `[batch, classes]`
+    pub fn logits(&self, kernels: Kernels, images: Tensor<4>) -> Tensor<2> {
+        let model = Model { network: self.network.clone(), kernels };
+        let mixing = self.mixing.weights(&self.network.alphas, &self.alphas.views());
+        model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
+    }
+}
+
+/// Where to look when no network near by fits.
+fn elsewhere(error: &StateError) -> Option<String> {
+    let names = matches!(error, StateError::Missing { .. } | StateError::Stranger { .. });
+    names.then(|| "is it another genotype, or a network of another space?".to_owned())
+}
+
+/// The first candidate whose tensors the file has, each with a sketch of its network: widths and classes may be others.
+fn choose<'a>(
+    description: &Description,
+    candidates: &'a [Candidate],
+    weights: &TensorFile,
+) -> Result<(&'a Candidate, Network), DescriptionError> {
+    let mut first = None;
+    for candidate in candidates {
+        let sketch = match sketch(description, candidate) {
+            Ok(sketch) => sketch,
+            Err(error) => {
+                first.get_or_insert(Err(error));
+                continue;
+            }
+        };
+        let specs = sketch.tensors();
+        if let Some(state) = State::find(weights, &specs)
+            && specs.iter().all(|spec| state.get(&spec.name).is_some())
+        {
+            return Ok((candidate, sketch));
+        }
+        if !matches!(first, Some(Ok(_))) {
+            first = Some(Ok((candidate, sketch)));
+        }
+    }
+    first.unwrap_or(Err(DescriptionError::NoSpace))
+}
+
+/// A network of the candidate's names, at its skeleton's customary number of classes where none is said.
+fn sketch(description: &Description, candidate: &Candidate) -> Result<Network, DescriptionError> {
+    let side = customary_side(candidate);
+    let [channels, height, width] = description.input.unwrap_or([COLOURS, side, side]);
+    let defaults = candidate.space.skeleton_defaults(&candidate.skeleton);
+    let classes = description.classes.or(defaults.map(|defaults| defaults.classes)).unwrap_or(1);
+    Ok(description.lower(candidate, classes, FeatureMap { channels, height, width }, false)?)
+}
+
+fn customary_side(candidate: &Candidate) -> usize {
+    candidate.space.skeleton_defaults(&candidate.skeleton).map_or(1, |defaults| defaults.input)
+}
+
+/// The description with all that the candidate and the file add.
+fn decided(description: &Description, candidate: &Candidate, sketch: &Network, state: &State<'_>) -> Description {
+    let defaults = candidate.space.skeleton_defaults(&candidate.skeleton);
+    let side = customary_side(candidate);
+    let colours = seen_colours(sketch, state).unwrap_or(COLOURS);
+    Description {
+        skeleton: Some(candidate.skeleton.clone()),
+        channels: description.channels.or(defaults.map(|defaults| defaults.channels)),
+        size: description.size.or(defaults.map(|defaults| defaults.size)),
+        classes: description.classes.or_else(|| seen_classes(sketch, state)).or(Some(sketch.classes)),
+        input: description.input.or(Some([colours, side, side])),
+        space: Some(candidate.space.name.clone()),
+        ..description.clone()
+    }
+}
+
+fn input(description: &Description) -> FeatureMap {
+    let [channels, height, width] = description.input.unwrap_or([COLOURS, 1, 1]);
+    FeatureMap { channels, height, width }
+}
+
+/// Rows of the file's classifier, the linear layer that a head ends in.
+pub(super) fn seen_classes(network: &Network, state: &State<'_>) -> Option<usize> {
+    let last = last_layer(&network.head)?;
+    let weight = state.get(&format!("{last}.weight"))?;
+    weight.shape.first().copied()
+}
+
+fn last_layer(chain: &Chain) -> Option<&str> {
+    let last = chain.layers.iter().rev().find(|layer| matches!(layer.kind, LayerKind::Linear))?;
+    Some(&last.label)
+}
+
+/// Channels that the file's first convolution reads.
+pub(super) fn seen_colours(network: &Network, state: &State<'_>) -> Option<usize> {
+    let first = network.stems.first()?.layers.first()?;
+    let LayerKind::Conv(conv) = &first.kind else { return None };
+    let weight = state.get(&format!("{}.weight", first.label))?;
+    weight.shape.get(1).map(|read| read * conv.groups)
+}
