@@ -1,10 +1,10 @@
 //! Replays a golden file and says how far from PyTorch each group of numbers is.
 
+pub use super::judgement::Group;
 use super::{
     golden::{GoldenError, GoldenFile},
     judgement::{Judgement, Part},
 };
-pub use super::judgement::Group;
 use crate::{
     kernels::Kernels,
     model::{Layout, Mixing, Model, TensorGroup},
@@ -149,7 +149,8 @@ impl Replay<'_> {
             return Ok(None);
         }
         let numbers = found.to_host();
-        let tensors = found.layout().iter().map(|(name, _, range)| (format!("{prefix}{name}"), numbers[range].to_vec()));
+        let tensors =
+            found.layout().iter().map(|(name, _, range)| (format!("{prefix}{name}"), numbers[range].to_vec()));
         let tensors: Vec<_> = tensors.filter(|(name, _)| self.golden.find(name).is_some()).collect();
         if tensors.is_empty() {
             return Err(self.golden.content(format!("it holds no tensor `{prefix}…`")));
