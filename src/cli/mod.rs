@@ -5,6 +5,7 @@ mod parity;
 mod resolved;
 mod run;
 mod show;
+mod store;
 
 pub use complaint::{Complaint, ExitClass};
 
@@ -47,6 +48,8 @@ enum Command {
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
     Parity(parity::ParityArguments),
+    /// Keep the store small
+    Store(store::StoreCommand),
 }
 
 /// Where results are kept.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),
+        Some(Command::Store(store)) => store::run(&store),
     };
     match result {
         Ok(code) => ExitCode::from(code),

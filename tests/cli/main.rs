@@ -6,3 +6,4 @@ mod download;
 mod resume;
 mod scratch;
 mod search;
+mod store;
