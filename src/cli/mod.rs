@@ -8,6 +8,7 @@ mod predict;
 mod resolved;
 mod run;
 mod show;
+mod store;
 
 pub use complaint::{Complaint, ExitClass};
 
@@ -54,6 +55,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Class scores of a trained network, from weights that this or another program saved
     Predict(predict::PredictArguments),
+    /// Keep the store small
+    Store(store::StoreCommand),
 }
 
 /// Where results are kept.
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Some(Command::Parity(parity)) => parity::run(&parity),
         Some(Command::Bench(bench)) => bench::run(&bench),
         Some(Command::Predict(predict)) => predict::run(&predict),
+        Some(Command::Store(store)) => store::run(&store),
     };
     match result {
         Ok(code) => ExitCode::from(code),

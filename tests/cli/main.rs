@@ -8,3 +8,4 @@ mod retrain;
 mod scratch;
 mod search;
 mod show;
+mod store;
