@@ -2,12 +2,15 @@
 
 mod bench;
 mod complaint;
+mod export;
 mod network;
+mod output;
 mod parity;
 mod predict;
 mod resolved;
 mod run;
 mod show;
+mod stage_result;
 mod store;
 
 pub use complaint::{Complaint, ExitClass};
@@ -51,10 +54,12 @@ enum Command {
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
     Parity(parity::ParityArguments),
-    /// Measure how fast this machine does a kind of work
-    Bench(bench::BenchArguments),
     /// Class scores of a trained network, from weights that this or another program saved
     Predict(predict::PredictArguments),
+    /// Write a cell or a trained network as a file for other programs
+    Export(export::ExportArguments),
+    /// Measure how fast this machine does a kind of work
+    Bench(bench::BenchArguments),
     /// Keep the store small
     Store(store::StoreCommand),
 }
@@ -84,8 +89,9 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),
-        Some(Command::Bench(bench)) => bench::run(&bench),
         Some(Command::Predict(predict)) => predict::run(&predict),
+        Some(Command::Export(export)) => export::run(&export),
+        Some(Command::Bench(bench)) => bench::run(&bench),
         Some(Command::Store(store)) => store::run(&store),
     };
     match result {

@@ -53,15 +53,9 @@ enum MixingChoice {
 }
 
 impl NetworkArguments {
-    /// The network with the tensors of `weights`. What was not said on the command line is as `of_file` says.
-    pub fn assemble(
-        &self,
-        of_file: Description,
-        weights: &TensorFile,
-        input: Option<[usize; 3]>,
-        device: &Device,
-    ) -> Result<TrainedNetwork, Complaint> {
-        let said = Description {
+    /// What is said on the command line.
+    pub fn description(&self) -> Result<Description, Complaint> {
+        Ok(Description {
             supernet: self.supernet,
             space: self.space.clone(),
             genotype: self.genotype.as_deref().map(show::text).transpose()?,
@@ -69,20 +63,30 @@ impl NetworkArguments {
             channels: self.channels,
             size: self.layers,
             classes: self.classes,
-            input,
             mixing: self.mixing.map(|mixing| match mixing {
                 MixingChoice::Softmax => Mixing::Softmax,
                 MixingChoice::Sigmoid => Mixing::Sigmoid,
             }),
             ..Description::default()
-        };
-        let alphas = self.alphas.as_deref().map(open).transpose()?;
-        let description = said.or(of_file);
-        TrainedNetwork::assemble(&description, weights, alphas.as_ref(), Path::new(""), device).map_err(|error| {
-            match &error {
-                TrainedError::Description(error) => undescribed(error),
-                other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
-            }
+        })
+    }
+
+    /// The network with the tensors of `weights`. What is not said on the command line is as `beside` them.
+    pub fn assemble(
+        &self,
+        beside: Description,
+        weights: &TensorFile,
+        alphas: Option<&TensorFile>,
+        input: Option<[usize; 3]>,
+        device: &Device,
+    ) -> Result<TrainedNetwork, Complaint> {
+        let said = Description { input, ..self.description()? };
+        let named = self.alphas.as_deref().map(open).transpose()?;
+        let alphas = named.as_ref().or(alphas);
+        TrainedNetwork::assemble(&said.or(beside), weights, alphas, Path::new(""), device).map_err(|error| match &error
+        {
+            TrainedError::Description(error) => undescribed(error),
+            other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     Complaint, ExitClass,
     network::{NetworkArguments, open},
+    output,
     parity::KernelChoice,
 };
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     },
     kernels::Kernels,
     model::DeviceName,
-    store::write_atomically,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -65,17 +65,17 @@ pub(super) struct PredictArguments {
 pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let device: DeviceName = arguments.device.parse().map_err(|error| Complaint::caused(ExitClass::Usage, &error))?;
     let device = device.open().map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+    output::check(&arguments.output)?;
     let file = open(&arguments.weights)?;
     let images = images(arguments)?;
     let [_, input @ ..] = images.shape;
     let of_file = Description::of_metadata(&file.metadata);
-    let network = arguments.network.assemble(of_file, &file, Some(input), &device)?;
+    let network = arguments.network.assemble(of_file, &file, None, Some(input), &device)?;
 
     let logits = evaluate(&network, &images, usize::from(arguments.batch), arguments.kernels.into(), &device);
     let shape = [images.shape[0], network.network.classes];
     let bytes = weights::tensor("logits", &shape, &logits);
-    write_atomically(&arguments.output, |writer| writer.write_all(&bytes))
-        .map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
+    output::write(&arguments.output, &bytes)?;
     let [count, classes] = shape;
     let said = format!("logits of {count} images, {classes} classes: {}\n", arguments.output.display());
     // A reader that went away has seen enough.

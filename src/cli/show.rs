@@ -71,17 +71,16 @@ pub(super) fn text(argument: &str) -> Result<String, Complaint> {
     if argument.contains(['|', '(', '{', '\n']) {
         return Ok(argument.to_owned());
     }
+    let path = PathBuf::from(argument);
     // A published cell is known by its name too.
-    let path = match space::find_genotype(argument, Path::new("")) {
-        Ok(path) if !Path::new(argument).is_file() => path,
-        _ => PathBuf::from(argument),
-    };
-    std::fs::read_to_string(path).map_err(|error| {
-        Complaint::input(format!("failed to read `{argument}`: {error}")).hint(
-            "a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), as a file that holds it, or as the name of a \
-             published one (`darts_v2`)",
-        )
-    })
+    let path = if path.is_file() { Ok(path) } else { space::find_genotype(argument, Path::new("")) };
+    let path = path.map_err(|error| {
+        let forms = "a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), as a file, or by a published one's name";
+        let hint = error.hint.clone().unwrap_or_else(|| forms.to_owned());
+        Complaint::caused(ExitClass::Input, &error).hint(hint)
+    })?;
+    std::fs::read_to_string(&path)
+        .map_err(|error| Complaint::input(format!("failed to read `{}`: {error}", path.display())))
 }
 
 /// The space that was named, or the first that can read the text.

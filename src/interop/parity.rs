@@ -202,7 +202,8 @@ fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
     let auxiliary = golden.metadata.get("auxiliary").and_then(Json::as_bool).unwrap_or(false);
     let input = FeatureMap { channels, height, width };
     let description = Description::of_metadata(&golden.tensors.metadata);
-    let failed = |source: DescriptionError| ParityError::Description { path: golden.path.clone(), source: source.into() };
+    let failed =
+        |source: DescriptionError| ParityError::Description { path: golden.path.clone(), source: source.into() };
     let mut refused = None;
     for candidate in description.candidates(beside).map_err(failed)? {
         match description.lower(&candidate, golden.count("classes")?, input, auxiliary) {

@@ -61,6 +61,11 @@ impl TensorFile {
         Self::pytorch(path)
     }
 
+    /// Tensors that are in memory, as a file that would hold them; `path` is what complaints call it.
+    pub fn of(path: &Path, tensors: impl IntoIterator<Item = (String, StoredTensor)>) -> Self {
+        Self { path: path.to_owned(), metadata: BTreeMap::new(), tensors: tensors.into_iter().collect() }
+    }
+
     fn safetensors(path: &Path, bytes: &[u8]) -> Result<Self, TensorFileError> {
         let unfit = |reason: String| TensorFileError::Safetensors { path: path.to_owned(), reason };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unfit(error.to_string()))?;

@@ -191,6 +191,8 @@ fn decided(description: &Description, candidate: &Candidate, sketch: &Network, s
         classes: description.classes.or_else(|| seen_classes(sketch, state)).or(Some(sketch.classes)),
         input: description.input.or(Some([colours, side, side])),
         space: Some(candidate.space.name.clone()),
+        space_text: Some(candidate.space_text.to_string()),
+        mixing: description.mixing.or(Some(Mixing::Softmax)).filter(|_| candidate.genotype.is_none()),
         ..description.clone()
     }
 }

@@ -74,6 +74,19 @@ impl Store {
         serde_json::from_slice::<Versioned<Record>>(&bytes).map(|record| record.content).map_err(damaged)
     }
 
+    /// The keys of all records that begin with `digits`, in order.
+    pub fn keys(&self, digits: &str) -> Result<Vec<String>, StoreError> {
+        let folder = self.folder("actions-v1");
+        let mut keys = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(StoreError::io("read", &folder))? {
+            let path = entry.map_err(StoreError::io("read", &folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json"));
+            keys.extend(name.filter(|key| key.starts_with(digits)).map(str::to_owned));
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
     fn put_aside(&self, path: PathBuf, source: serde_json::Error) -> StoreError {
         let aside = self.folder("damaged-v1").join(path.file_name().expect("a record has a name"));
         match fs::rename(&path, aside) {
@@ -154,6 +167,18 @@ mod tests {
         assert_eq!(back, record());
         assert!(back.metrics.keys().eq(["top1_percent", "loss", "a"]));
         assert!(back.metrics["a"].is_sign_negative());
+    }
+
+    #[test]
+    fn keys_are_found_by_their_first_digits() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for key in ["ab12", "ab34", "cd56"] {
+            store.write_record(key, &record()).unwrap();
+        }
+        assert_eq!(store.keys("ab").unwrap(), ["ab12", "ab34"]);
+        assert_eq!(store.keys("cd56").unwrap(), ["cd56"]);
+        assert!(store.keys("e").unwrap().is_empty());
     }
 
     #[test]

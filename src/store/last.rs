@@ -7,7 +7,7 @@ use super::{
 use std::{
     fmt::{Display, Write as _},
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// A file name of this many bytes is safe everywhere, with room for the digest's digits.
@@ -31,9 +31,29 @@ impl Store {
         write_through(&self.tmp(), &path, |w| writeln!(w, "{key}"))
     }
 
+    /// `PIPELINE/MEMBER` of all that is remembered, in order, as names of files have to be written.
+    pub fn remembered(&self) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        for pipeline in names_in(&self.folder("last-v1"))? {
+            let members = names_in(&self.folder("last-v1").join(&pipeline))?;
+            names.extend(members.iter().map(|member| format!("{pipeline}/{member}")));
+        }
+        Ok(names)
+    }
+
     fn last_path(&self, pipeline: &str, member: &str) -> PathBuf {
         self.folder("last-v1").join(file_name(pipeline)).join(file_name(member))
     }
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::io("read", folder))? {
+        let name = entry.map_err(StoreError::io("read", folder))?.file_name();
+        names.extend(name.to_str().map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// A name for any text that is safe as a file name; different texts get different names.
@@ -84,6 +104,7 @@ mod tests {
         store.set_last("p", "m", two).unwrap();
         store.set_last("q", "m", one).unwrap();
         assert_eq!(store.last("p", "m").unwrap(), Some(two));
+        assert_eq!(store.remembered().unwrap(), ["p/m", "q/m"]);
         fs::write(store.last_path("p", "m"), b"\xff rubbish").unwrap();
         assert_eq!(store.last("p", "m").unwrap(), None);
     }

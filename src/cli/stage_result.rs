@@ -1,0 +1,160 @@
+//! A result in the store, named on the command line: what it is, as far as it is a cell or a network.
+
+use super::{Complaint, ExitClass, network::open};
+use crate::{
+    config::nearest,
+    interop::{
+        description::Description,
+        tensor_file::{Numbers, StoredTensor, TensorFile},
+    },
+    store::{Record, Store, StoreError},
+    train::TableRecord,
+};
+use std::path::{Path, PathBuf};
+
+/// As many names as a hint shows.
+const FEW: usize = 8;
+
+/// What a stage published, read back.
+pub(super) struct StageResult {
+    /// As it was named.
+    pub name: String,
+    /// `retrain`
+    pub kind: String,
+    pub description: Description,
+    pub weights: Option<TensorFile>,
+    /// Of a search.
+    pub alphas: Option<TensorFile>,
+}
+
+/// The `alphas` output of a search, as far as it is read here.
+#[derive(serde::Deserialize)]
+struct AlphaHistory {
+    epochs: Vec<EpochAlphas>,
+}
+
+#[derive(serde::Deserialize)]
+struct EpochAlphas {
+    tables: Vec<TableRecord>,
+}
+
+impl StageResult {
+    /// Reads the result that `word` names: `PIPELINE/STAGE`, or the first digits of a key.
+    pub fn find(folder: &Path, word: &str) -> Result<Self, Complaint> {
+        // Opening would make a store where there is none.
+        if !folder.is_dir() {
+            return Err(Complaint::input(format!("there is no store `{}`", folder.display()))
+                .hint("run a pipeline first, name the store with `--store`, or give a file with `--weights`"));
+        }
+        let store = Store::open(folder).map_err(unreadable)?;
+        let key = match word.split_once('/') {
+            Some((pipeline, member)) => store.last(pipeline, member).map_err(unreadable)?.map(|key| key.to_string()),
+            None => by_digits(&store, word)?,
+        };
+        let record = match &key {
+            Some(key) => store.record(key).map_err(unreadable)?,
+            None => None,
+        };
+        match record {
+            Some(record) => Self::read(&store, word, &record),
+            None => Err(unknown(&store, word)),
+        }
+    }
+
+    fn read(store: &Store, word: &str, record: &Record) -> Result<Self, Complaint> {
+        let path = |name: &str| -> Result<Option<PathBuf>, Complaint> {
+            record.outputs.get(name).map(|object| store.verify(object).map_err(unreadable)).transpose()
+        };
+        let text = |name: &str| -> Result<Option<String>, Complaint> {
+            let read = |path: PathBuf| {
+                std::fs::read_to_string(&path).map_err(|error| unreadable(StoreError::io("read", path)(error)))
+            };
+            path(name)?.map(read).transpose()
+        };
+        let alphas = text("alphas")?.map(|text| json::<AlphaHistory>(word, &text)).transpose()?;
+        let network = text("network")?.map(|text| json::<Description>(word, &text)).transpose()?;
+        let published = Description {
+            supernet: alphas.is_some(),
+            space_text: text("space")?,
+            genotype: text("genotype")?,
+            ..Description::default()
+        };
+        // A search says in its parameters what its supernet is like.
+        let params = &record.manifest["params"];
+        let network = match network {
+            Some(network) => network,
+            None if alphas.is_some() => json(word, &params.to_string())?,
+            None => Description::default(),
+        };
+        let weights = path("weights")?.map(|path| open(&path)).transpose()?;
+        Ok(Self {
+            name: word.to_owned(),
+            kind: record.manifest["kind"].as_str().unwrap_or_default().to_owned(),
+            description: published.or(network),
+            weights,
+            alphas: alphas.and_then(|history| history.last(word)),
+        })
+    }
+}
+
+impl AlphaHistory {
+    /// The tables of the last epoch.
+    fn last(self, word: &str) -> Option<TensorFile> {
+        let tables = self.epochs.into_iter().next_back()?.tables;
+        let stored = tables.into_iter().map(|table| {
+            let shape = vec![table.alphas.len(), table.alphas.first().map_or(0, Vec::len)];
+            let numbers = Numbers::Float(table.alphas.concat());
+            (table.label, StoredTensor { shape, numbers })
+        });
+        Some(TensorFile::of(Path::new(word), stored))
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(word: &str, text: &str) -> Result<T, Complaint> {
+    serde_json::from_str(text)
+        .map_err(|error| Complaint::input(format!("the result `{word}` is not as this version writes it: {error}")))
+}
+
+/// The one key that begins so.
+fn by_digits(store: &Store, digits: &str) -> Result<Option<String>, Complaint> {
+    let mut keys = store.keys(digits).map_err(unreadable)?;
+    if keys.len() > 1 {
+        let few: Vec<String> = keys.iter().take(FEW).map(|key| format!("\n  {key}")).collect();
+        return Err(Complaint::input(format!("{} keys begin with `{digits}`:{}", keys.len(), few.concat()))
+            .hint("give more digits"));
+    }
+    Ok(keys.pop())
+}
+
+fn unknown(store: &Store, word: &str) -> Complaint {
+    let complaint = Complaint::input(format!("the store `{}` has no result `{word}`", store.root().display()));
+    let known = store.remembered().unwrap_or_default();
+    if known.is_empty() {
+        return complaint.hint("it holds no finished stage yet");
+    }
+    // Stages of that pipeline, where there are any: what is common to all names must not count as likeness.
+    let pipeline = word.split_once('/').map_or(String::new(), |(pipeline, _)| format!("{pipeline}/"));
+    let stages: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(&pipeline)).collect();
+    let (prefix, names) = match stages.as_slice() {
+        [] => ("", known.iter().map(String::as_str).collect()),
+        _ => (pipeline.as_str(), stages),
+    };
+    match nearest(word.strip_prefix(prefix).unwrap_or(word), names.iter().copied()) {
+        Some(near) => complaint.hint(format!("did you mean `{prefix}{near}`?")),
+        None => {
+            let few: Vec<String> = names.iter().take(FEW).map(|name| format!("`{prefix}{name}`")).collect();
+            let more = if names.len() > FEW { ", …" } else { "" };
+            complaint.hint(format!("name a result as PIPELINE/STAGE: there are {}{more}", few.join(", ")))
+        }
+    }
+}
+
+fn unreadable(error: StoreError) -> Complaint {
+    let complaint = Complaint::caused(ExitClass::Store, &error);
+    match error {
+        StoreError::Lost { .. } | StoreError::Damaged { .. } | StoreError::DamagedRecord { .. } => {
+            complaint.hint("run the pipeline again: the stage makes it anew")
+        }
+        _ => complaint,
+    }
+}
