@@ -2,6 +2,7 @@
 
 mod cache;
 mod complaints;
+mod pictures;
 mod resume;
 mod scratch;
 mod search;
