@@ -3,6 +3,7 @@
 mod cache;
 mod complaints;
 mod download;
+mod pictures;
 mod resume;
 mod retrain;
 mod scratch;
