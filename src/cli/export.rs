@@ -25,17 +25,19 @@ use std::{
 
 const EXAMPLES: &str = "\
 Examples:
-  darts-run export cifar10_small/network --to onnx       what the stage `network` of that pipeline trained last
+  darts-run export cifar10_small/network --to onnx
+      what the stage `network` of that pipeline trained last
   darts-run export cifar10_small/network --to safetensors --output cell.safetensors
-      weights and running statistics under PyTorch's names; the header says what network it is, so that
-      `darts-run predict --weights cell.safetensors` needs no more
-  darts-run export cifar10_small/search --to safetensors the supernet with its alphas, `alpha.NAME`
+      weights and running statistics under PyTorch's names; the header says what network it is,
+      so that `darts-run predict --weights cell.safetensors` needs no more
+  darts-run export cifar10_small/search --to safetensors
+      the supernet with its alphas, `alpha.NAME`
   darts-run export cifar10_small/cell --to genotype --form namedtuple --output -
-  darts-run export --weights cifar10_model.pt --space darts --genotype darts_v2 --to onnx
+  darts-run export --weights cifar10_model.pt --genotype darts_v2 --to onnx
       a network that another program trained
 
-An ONNX file holds the network in evaluation mode without its auxiliary head: input `x` [N, channels, height, width],
-output `logits` [N, classes], operator set 17.";
+An ONNX file holds the network in evaluation mode without its auxiliary head, operator set 17:
+input `x` [N, channels, height, width], output `logits` [N, classes].";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, group(ArgGroup::new("subject").required(true).args(["result", "weights"])))]

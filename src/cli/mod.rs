@@ -3,6 +3,7 @@
 mod bench;
 mod complaint;
 mod export;
+mod images;
 mod network;
 mod output;
 mod parity;

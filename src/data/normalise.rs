@@ -48,7 +48,7 @@ impl Normalise {
     }
 
     /// The numbers where they need no images; `None` where they are measured.
-    pub(super) fn constants(&self) -> Option<Statistics> {
+    pub fn constants(&self) -> Option<Statistics> {
         let of_255 = |values: [f32; 3]| values.map(|value| value / 255.0).to_vec();
         let statistics = match self {
             Self::Measured => return None,
