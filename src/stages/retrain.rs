@@ -15,7 +15,7 @@ use crate::{
     kernels::Kernels,
     model::{DeviceName, Model},
     run::{Context, Stage, StageError},
-    train::{Learner, LearnerConfig, Training},
+    train::{Learner, Training},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
