@@ -36,13 +36,20 @@ pub(super) struct ImageArguments {
 
 /// Names of published statistics.
 fn named() -> Vec<&'static str> {
-    Normalise::NAMED.into_iter().filter(|(_, normalise)| normalise.constants().is_some()).map(|(name, _)| name).collect()
+    Normalise::NAMED
+        .into_iter()
+        .filter(|(_, normalise)| normalise.constants().is_some())
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Images before their network is known.
 pub(super) enum Given {
     /// All pixels, `[N, channels, height, width]`.
-    Tensor { shape: [usize; 4], numbers: Vec<f32> },
+    Tensor {
+        shape: [usize; 4],
+        numbers: Vec<f32>,
+    },
     Pictures(Vec<PathBuf>),
 }
 
@@ -96,7 +103,10 @@ impl ImageArguments {
             return Err(Complaint::input(message).hint("give the images as a tensor"));
         }
         let named = self.normalise.as_ref().and_then(|name| {
-            Normalise::NAMED.into_iter().find(|(known, _)| known == name).and_then(|(_, normalise)| normalise.constants())
+            Normalise::NAMED
+                .into_iter()
+                .find(|(known, _)| known == name)
+                .and_then(|(_, normalise)| normalise.constants())
         });
         let of_file = || statistics.and_then(|json| serde_json::from_value(json.clone()).ok());
         let statistics = named.or_else(of_file).ok_or_else(|| {
