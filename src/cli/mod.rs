@@ -23,8 +23,10 @@ const EXAMPLES: &str = "\
 Examples:
   darts-run pipelines/quickstart.yaml                    search a cell on the digits that ship
   darts-run pipelines/nb201_small.yaml --set search.epochs=3
-  DARTS_RUN_DATA=/data darts-run pipelines/darts_small.yaml
+  DARTS_RUN_DATA=/data darts-run pipelines/cifar10_small.yaml
+                                                         search, derive, retrain, test
   darts-run show search_spaces/genotypes/darts_v2.txt    draw a cell, count its cost
+  darts-run export cifar10_small/network --to onnx       take a trained network along
 
 Exit codes:
     0  done
@@ -37,7 +39,7 @@ Exit codes:
   130  interrupted; run again to go on";
 
 /// Differentiable architecture search from one YAML file: data prepared, a supernet searched, cells derived,
-/// a report written. Every stage's result is kept under the hash of what made it, so a second run answers at once.
+/// networks trained and tested, a report written. Every stage's result is kept under the hash of what made it, so a second run answers at once.
 #[derive(Parser)]
 #[command(name = "darts-run", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {
