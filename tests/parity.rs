@@ -45,7 +45,8 @@ fn wrong(name: &str, edit: impl FnOnce(&mut HashMap<String, String>, &mut HashMa
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut metadata = header.metadata().clone().unwrap();
     let is_float = |view: &TensorView<'_>| view.dtype() == safetensors::Dtype::F32;
-    let words = |view: &TensorView<'_>| view.data().as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+    let words =
+        |view: &TensorView<'_>| view.data().as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
     let tensors = file.tensors();
     let floats = tensors.iter().filter(|(_, view)| is_float(view));
     let mut numbers: HashMap<String, Vec<f32>> = floats.map(|(name, view)| (name.clone(), words(view))).collect();
@@ -55,9 +56,10 @@ fn wrong(name: &str, edit: impl FnOnce(&mut HashMap<String, String>, &mut HashMa
         None => view.data().to_vec(),
     };
     let bytes: Vec<Vec<u8>> = tensors.iter().map(|(name, view)| written(name, view)).collect();
-    let views = tensors.iter().zip(&bytes).map(|((name, view), bytes)| {
-        (name, TensorView::new(view.dtype(), view.shape().to_vec(), bytes).unwrap())
-    });
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, view), bytes)| (name, TensorView::new(view.dtype(), view.shape().to_vec(), bytes).unwrap()));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wrong.safetensors");
     fs::write(&path, safetensors::serialize(views, Some(metadata)).unwrap()).unwrap();

@@ -24,16 +24,31 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// A folder in which the files of CIFAR-10 stand, one record each.
+/// A folder in which data sets stand that small pipelines name, with a record or a picture of each part.
 fn images() -> tempfile::TempDir {
     let data = tempfile::tempdir().expect("a scratch folder");
-    let folder = data.path().join("cifar10-small");
-    fs::create_dir(&folder).expect("a folder");
+    let put = |path: String, bytes: &[u8]| {
+        let path = data.path().join(path);
+        fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+        fs::write(path, bytes).expect("a file");
+    };
     for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
-        fs::write(folder.join(format!("{name}.bin")), [0; 3073]).expect("a file");
+        put(format!("cifar10-small/{name}.bin"), &[0; 3073]);
     }
     let names = "airplane automobile bird cat deer dog frog horse ship truck".replace(' ', "\n");
-    fs::write(folder.join("batches.meta.txt"), names).expect("a file");
+    put("cifar10-small/batches.meta.txt".to_owned(), names.as_bytes());
+    for name in ["train", "test"] {
+        put(format!("cifar100-small/{name}.bin"), &[0; 3074]);
+    }
+    for (name, count) in [("fine", 100), ("coarse", 20)] {
+        let names: Vec<String> = (0..count).map(|class| format!("class{class}")).collect();
+        put(format!("cifar100-small/{name}_label_names.txt"), names.join("\n").as_bytes());
+    }
+    for folder in ["imagenet", "imagenet-sample"] {
+        for part in ["train", "val"] {
+            put(format!("{folder}/{part}/n01440764/one.JPEG"), b"not looked at before it runs");
+        }
+    }
     data
 }
 

@@ -12,6 +12,7 @@ mod resolved;
 mod run;
 mod show;
 mod stage_result;
+mod store;
 
 pub use complaint::{Complaint, ExitClass};
 
@@ -22,8 +23,10 @@ const EXAMPLES: &str = "\
 Examples:
   darts-run pipelines/quickstart.yaml                    search a cell on the digits that ship
   darts-run pipelines/nb201_small.yaml --set search.epochs=3
-  DARTS_RUN_DATA=/data darts-run pipelines/darts_small.yaml
+  DARTS_RUN_DATA=/data darts-run pipelines/cifar10_small.yaml
+                                                         search, derive, retrain, test
   darts-run show search_spaces/genotypes/darts_v2.txt    draw a cell, count its cost
+  darts-run export cifar10_small/network --to onnx       take a trained network along
 
 Exit codes:
     0  done
@@ -36,7 +39,7 @@ Exit codes:
   130  interrupted; run again to go on";
 
 /// Differentiable architecture search from one YAML file: data prepared, a supernet searched, cells derived,
-/// a report written. Every stage's result is kept under the hash of what made it, so a second run answers at once.
+/// networks trained and tested, a report written. Every stage's result is kept under the hash of what made it, so a second run answers at once.
 #[derive(Parser)]
 #[command(name = "darts-run", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {
@@ -60,6 +63,8 @@ enum Command {
     Export(export::ExportArguments),
     /// Measure how fast this machine does a kind of work
     Bench(bench::BenchArguments),
+    /// Keep the store small
+    Store(store::StoreCommand),
 }
 
 /// Where results are kept.
@@ -90,6 +95,7 @@ pub fn main() -> ExitCode {
         Some(Command::Predict(predict)) => predict::run(&predict),
         Some(Command::Export(export)) => export::run(&export),
         Some(Command::Bench(bench)) => bench::run(&bench),
+        Some(Command::Store(store)) => store::run(&store),
     };
     match result {
         Ok(code) => ExitCode::from(code),

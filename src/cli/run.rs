@@ -47,6 +47,8 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     }
     devices(&pipeline)?;
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
+    // Before signals are ours: the wait for somebody who cleans up ends with Ctrl-C.
+    let _hold = store.hold().map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     threads(&pipeline)?;
 

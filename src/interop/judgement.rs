@@ -12,9 +12,9 @@ use serde::Serialize;
 /// a gradient that is zero but for rounding (a bias before a batch norm) has no relative error of its own.
 const NORM_FLOOR: f64 = 1e-2;
 
-/// How many times the movement a tensor may be off. The file and this replay are two draws from the results that roundings lead
-/// to, the movement is the largest of a handful more. In 80 files that PyTorch computed for as many networks the largest
-/// ratio of a right tensor was 2.2, and a wrong operator is off by thousands.
+/// How many times its movement a tensor may be off. The file and this replay are two draws from the results that roundings lead
+/// to, the movement is the largest of a handful more: in 80 files of as many networks that PyTorch computed no tensor was further
+/// off than 1.6 times, and most of those outside what is stated exactly once, a ReLU that is turned or is not.
 const MOVEMENTS: f64 = 2.0;
 
 /// A tensor that needs a tolerance beyond this is not counted as judged: it says nothing that is worth saying.
@@ -95,7 +95,8 @@ impl Judgement {
         let tensors = parts.into_iter().flat_map(|part| part.tensors);
         for (tensor, (_, numbers)) in self.compared.iter_mut().zip(tensors) {
             let distance = distance(&numbers, &tensor.found) / tensor.norm;
-            tensor.moved = Some(tensor.moved.unwrap_or(0.0).max(if distance.is_nan() { f64::INFINITY } else { distance }));
+            tensor.moved =
+                Some(tensor.moved.unwrap_or(0.0).max(if distance.is_nan() { f64::INFINITY } else { distance }));
         }
     }
 
@@ -211,7 +212,10 @@ mod tests {
         assert!((group.sensitivity.unwrap() - 1e-3).abs() < 1e-5 && (group.tolerance - 2e-3).abs() < 1e-4, "{group:?}");
         assert!(!judged(&found, &[&[1.003], &[1.0]], &moved).is_within(), "three times is too far");
         let group = judged(&found, &[&[1.0], &[1.001]], &moved);
-        assert!(!group.is_within() && group.worst == "steady", "what does not move is held to what is stated: {group:?}");
+        assert!(
+            !group.is_within() && group.worst == "steady",
+            "what does not move is held to what is stated: {group:?}"
+        );
     }
 
     #[test]

@@ -184,7 +184,8 @@ mod tests {
         let (space, device) = (shipped::space("darts"), Device::flex());
         let genotype = shipped::genotype("darts_v2", &space);
         for (cells, differs) in [(3, true), (4, false)] {
-            let sizes = Build { channels: Some(2), size: Some(cells), auxiliary: true, ..shipped::build("cifar", 32, 3) };
+            let sizes =
+                Build { channels: Some(2), size: Some(cells), auxiliary: true, ..shipped::build("cifar", 32, 3) };
             let network = space.discrete(&genotype, &sizes).unwrap();
             let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
             device.seed(0);

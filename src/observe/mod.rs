@@ -25,7 +25,7 @@ pub use jsonl::Jsonl;
 pub use lines::Lines;
 pub use look::Look;
 pub(crate) use look::{Tone, fold};
-pub use quantity::{duration, number, percent};
+pub use quantity::{bytes, duration, number, percent};
 
 use crate::run::Listener;
 use std::{io::stderr, sync::Arc};

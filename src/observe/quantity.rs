@@ -77,7 +77,7 @@ pub(super) fn rate(value: f64) -> String {
 }
 
 /// `512 bytes`, `34.0 kB`, `170 MB`, `1.21 GB`: three significant digits, powers of ten as disks and providers count.
-pub(super) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if count < 1000 {
         return format!("{count} byte{}", if count == 1 { "" } else { "s" });

@@ -7,8 +7,7 @@ use super::{
     artifacts::{self, NetworkCard},
     augmentation,
     hyperparameters::{self, Recipe},
-    site::Size,
-    training::{self, Feed, Images, Watched},
+    training::{self, Feed, Images, Settings, Watched},
 };
 use crate::{
     config::Fields,
@@ -16,7 +15,7 @@ use crate::{
     kernels::Kernels,
     model::{DeviceName, Model},
     run::{Context, Stage, StageError},
-    train::{Learner, LearnerConfig, Training, TrainingConfig},
+    train::{Learner, Training},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
@@ -29,14 +28,6 @@ struct Retrain {
     kernels: Kernels,
     data_roots: Vec<PathBuf>,
     settings: Settings,
-}
-
-/// What decides the result.
-struct Settings {
-    size: Size,
-    feed: Feed,
-    learner: LearnerConfig,
-    training: TrainingConfig,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {

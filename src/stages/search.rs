@@ -2,8 +2,7 @@
 
 use super::{
     Site, SpaceFile, artifacts, augmentation, hyperparameters,
-    site::Size,
-    training::{self, Feed, Images, Watched},
+    training::{self, Feed, Images, Settings, Watched},
 };
 use crate::{
     config::Fields,
@@ -12,7 +11,7 @@ use crate::{
     model::{DeviceName, Model},
     run::{Context, Resource, Stage, StageError, sentence},
     space::{Build, network::FeatureMap},
-    train::{Learner, LearnerConfig, Strategy, Training, TrainingConfig},
+    train::{Learner, LearnerConfig, Strategy, Training},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
@@ -23,14 +22,6 @@ struct Search {
     kernels: Kernels,
     data_roots: Vec<PathBuf>,
     settings: Settings,
-}
-
-/// What decides the result.
-struct Settings {
-    size: Size,
-    feed: Feed,
-    learner: LearnerConfig,
-    training: TrainingConfig,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {

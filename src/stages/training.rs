@@ -1,14 +1,23 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::watch::Watch;
+use super::{site::Size, watch::Watch};
 use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
     tasks::Classification,
-    train::{CheckpointError, Ended, Learner, Training, TrainingConfig, TrainingError},
+    train::{CheckpointError, Ended, Learner, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
 use burn::tensor::Device;
 use std::sync::Arc;
+
+/// What decides the result of a stage that trains.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub size: Size,
+    pub feed: Feed,
+    pub learner: LearnerConfig,
+    pub training: TrainingConfig,
+}
 
 /// Which images are fitted: `fit` (the split's) or `all` training images.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]

@@ -4,7 +4,12 @@ use super::{ObjectRef, Store, StoreError, atomic::write_through};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use std::{collections::BTreeMap, fmt::Display, fs, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -50,22 +55,23 @@ impl Store {
     /// Says nothing of whether its outputs are still there: see [`Store::verify`]. A damaged record is moved to
     /// `damaged-v1/`, so that it is missing from then on and a rerun writes it anew.
     pub fn record(&self, key: impl Display) -> Result<Option<Record>, StoreError> {
-        let path = self.record_path(key);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(StoreError::io("read", &path))?,
-        };
-        match serde_json::from_slice(&bytes) {
-            Ok(Versioned { format, content: Nothing {} }) if format != FORMAT => {
-                return Err(StoreError::UnknownFormat { path, found: format, known: FORMAT });
-            }
-            Ok(_) => {}
-            Err(source) => return Err(self.put_aside(path, source)),
+        match self.read_record(&self.record_path(key)) {
+            Ok(record) => Ok(Some(record)),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(StoreError::DamagedRecord { path, source }) => Err(self.put_aside(path, source)),
+            Err(error) => Err(error),
         }
-        match serde_json::from_slice::<Versioned<Record>>(&bytes) {
-            Ok(record) => Ok(Some(record.content)),
-            Err(source) => Err(self.put_aside(path, source)),
+    }
+
+    /// The record at `path`, which stays where it is, damaged or not.
+    pub(super) fn read_record(&self, path: &Path) -> Result<Record, StoreError> {
+        let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+        let damaged = |source| StoreError::DamagedRecord { path: path.to_owned(), source };
+        let Versioned { format, content: Nothing {} } = serde_json::from_slice(&bytes).map_err(damaged)?;
+        if format != FORMAT {
+            return Err(StoreError::UnknownFormat { path: path.to_owned(), found: format, known: FORMAT });
         }
+        serde_json::from_slice::<Versioned<Record>>(&bytes).map(|record| record.content).map_err(damaged)
     }
 
     /// The keys of all records that begin with `digits`, in order.

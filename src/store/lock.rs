@@ -1,9 +1,10 @@
-//! Who works on a key: the kernel's lock on a file, which no crash can leave behind.
+//! Who works on a key, and who on the whole store: the kernel's locks on files, which no crash can leave behind.
 
 use super::{Store, StoreError};
 use std::{
     fmt::Display,
     fs::{File, OpenOptions, TryLockError},
+    path::PathBuf,
 };
 
 /// The right to work on one key. Ends when dropped, or with the process.
@@ -12,7 +13,43 @@ pub struct Lock {
     _file: File,
 }
 
+/// The right to work in a store beside others who do, or alone. Ends when dropped, or with the process.
+#[derive(Debug)]
+pub struct Hold {
+    /// Absent where the store cannot be written to: then nobody can remove anything either.
+    _file: Option<File>,
+}
+
 impl Store {
+    /// Says that a run works in the store, so that nobody removes what it has not yet named in a record. Waits while
+    /// somebody is [alone](Self::try_alone) with it.
+    pub fn hold(&self) -> Result<Hold, StoreError> {
+        match self.store_lock() {
+            Err(StoreError::ReadOnly { .. } | StoreError::Permission { .. }) => Ok(Hold { _file: None }),
+            Err(error) => Err(error),
+            Ok((file, path)) => {
+                file.lock_shared().map_err(StoreError::io("lock", path))?;
+                Ok(Hold { _file: Some(file) })
+            }
+        }
+    }
+
+    /// The right to be alone with the store; `None` while a run holds it.
+    pub fn try_alone(&self) -> Result<Option<Hold>, StoreError> {
+        let (file, path) = self.store_lock()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Hold { _file: Some(file) })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(StoreError::io("lock", path)(error)),
+        }
+    }
+
+    fn store_lock(&self) -> Result<(File, PathBuf), StoreError> {
+        let path = self.folder("locks-v1").join("store.lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        Ok((open.map_err(StoreError::io("lock", &path))?, path))
+    }
+
     /// Takes the lock of `key`, or says `None` at once while another process or thread holds it.
     ///
     /// There is no waiting form: a wait in the kernel could not be ended by a signal, so whoever waits asks again.

@@ -8,6 +8,7 @@
 //!   files-v1/…                 digests of files outside the store, by path, size, mtime and inode
 //!   listings-v1/…              digests of the names and sizes below a folder, by the folders' mtimes and inodes
 //!   locks-v1/KEY.lock          who works on a key: the kernel's lock, the file stays empty
+//!   locks-v1/store.lock        who works in the store at all: shared by runs, taken alone to remove garbage
 //!   work-v1/KEY/               checkpoints of unfinished work
 //!   damaged-v1/…               objects whose bytes no longer match their name, records cut short
 //!   tmp/                       files being written; what is older than a day is swept at opening
@@ -22,6 +23,7 @@ mod digest;
 mod error;
 mod files;
 mod folder;
+mod garbage;
 mod last;
 mod listing;
 mod lock;
@@ -33,5 +35,6 @@ pub use digest::{Digest, NotADigest};
 pub use error::StoreError;
 pub use files::UnreadableFile;
 pub use folder::Store;
-pub use lock::Lock;
+pub use garbage::{Garbage, Waste};
+pub use lock::{Hold, Lock};
 pub use object::{ObjectRef, ObjectWriter};

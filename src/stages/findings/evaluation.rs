@@ -90,7 +90,7 @@ fn together(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<String>
     let summary = Summary::of(&values).filter(|summary| summary.n > 1)?;
     let (_, best, evaluation) = of.iter().max_by(|a, b| percent(&a.2).total_cmp(&percent(&b.2)))?;
     Some(format!(
-        "`{stage}` over {} trainings: top-1 {} %. The best of them, chosen by the test set itself and so no estimate: {:.2} % (`{best}`).",
+        "`{stage}` over {} trainings, top-1 in %: {}. The best of them, chosen by the test set itself and so no estimate: {:.2} % (`{best}`).",
         summary.n,
         summary.shown(2),
         percent(evaluation)
@@ -138,4 +138,47 @@ fn by_class(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<Table> 
         ]);
     }
     Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(seed: usize, correct: [usize; 2]) -> (String, String, Evaluation) {
+        let class = |(name, correct): (&str, usize)| ClassScore { class: name.to_owned(), images: 50, correct };
+        let evaluation = Evaluation {
+            images: 100,
+            correct: correct.iter().sum(),
+            top5_percent: None,
+            classes: ["cat", "dog"].into_iter().zip(correct).map(class).collect(),
+            parameters: 1_500_000,
+            multiply_adds: 500_000_000,
+        };
+        ("test".to_owned(), format!("test[seed={seed}]"), evaluation)
+    }
+
+    #[test]
+    fn the_best_of_several_never_stands_without_their_number_mean_and_spread() {
+        let all = [network(1, [45, 45]), network(2, [50, 30])];
+        let together = together("test", &all.iter().collect::<Vec<_>>()).unwrap();
+        assert!(together.contains("over 2 trainings, top-1 in %: 85.00 ± 7.07 (n = 2)."), "{together}");
+        assert!(together.contains("no estimate: 90.00 % (`test[seed=1]`)"), "{together}");
+        assert!(super::together("test", &[&all[0]]).is_none());
+    }
+
+    #[test]
+    fn classes_are_counted_over_all_trainings() {
+        let all = [network(1, [45, 45]), network(2, [50, 30])];
+        let table = by_class("test", &all.iter().collect::<Vec<_>>()).unwrap();
+        let text = format!("{table:?}");
+        assert!(
+            text.contains("value: 95.0") && text.contains("value: 75.0") && text.contains("of 2 trainings together"),
+            "{text}"
+        );
+        let accuracies = format!("{:?}", accuracies(&all));
+        assert!(
+            accuracies.contains("value: 1.5,") && accuracies.contains("value: 500.0") && !accuracies.contains("top-5"),
+            "{accuracies}"
+        );
+    }
 }
