@@ -74,10 +74,7 @@ fn complaint(error: &BenchError) -> Complaint {
     };
     let complaint = Complaint::caused(class, error);
     match error {
-        BenchError::Data(error) => match error.hint() {
-            Some(hint) => complaint.hint(hint),
-            None => complaint,
-        },
+        BenchError::Data(error) => complaint.hinted(error.hint()),
         BenchError::TooFew { .. } => complaint.hint("lower `--batch`"),
         BenchError::Pictures(_) => complaint.hint("`--data FOLDER` measures with pictures of your own"),
         BenchError::Threads { .. } => complaint.hint("lower `--threads`"),

@@ -57,6 +57,12 @@ impl Complaint {
         self
     }
 
+    /// With a hint where there is one to give.
+    pub fn hinted(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hint = hint.map(Into::into);
+        self
+    }
+
     /// Says it on stderr.
     pub fn print(&self) {
         let mut stderr = std::io::stderr().lock();

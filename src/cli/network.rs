@@ -86,7 +86,7 @@ impl NetworkArguments {
         TrainedNetwork::assemble(&said.or(beside), weights, alphas, Path::new(""), device).map_err(|error| match &error
         {
             TrainedError::Description(error) => undescribed(error),
-            other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
+            other => Complaint::caused(ExitClass::Input, other).hinted(other.hint()),
         })
     }
 }
@@ -108,13 +108,6 @@ pub(super) fn open(path: &Path) -> Result<TensorFile, Complaint> {
 pub(super) fn undescribed(error: &DescriptionError) -> Complaint {
     match error {
         DescriptionError::Space(SpaceFileError::Invalid { problems, .. }) => run::invalid(problems),
-        other => hinted(Complaint::caused(ExitClass::Input, other), other.hint()),
-    }
-}
-
-fn hinted(complaint: Complaint, hint: Option<String>) -> Complaint {
-    match hint {
-        Some(hint) => complaint.hint(hint),
-        None => complaint,
+        other => Complaint::caused(ExitClass::Input, other).hinted(other.hint()),
     }
 }

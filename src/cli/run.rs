@@ -87,13 +87,7 @@ fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>
             }
             Err(invalid(&problems))
         }
-        Err(other) => {
-            let complaint = Complaint::caused(ExitClass::Input, &other);
-            Err(match other.hint() {
-                Some(hint) => complaint.hint(hint),
-                None => complaint,
-            })
-        }
+        Err(other) => Err(Complaint::caused(ExitClass::Input, &other).hinted(other.hint())),
     }
 }
 

@@ -66,10 +66,7 @@ fn base(extends: &Node, seen: &mut Vec<(PathBuf, PathBuf)>, problems: &mut Probl
         }
         Err(error) => {
             let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
-            match near_name(&path) {
-                Some(hint) => problems.add_with_hint(&extends.origin, message, hint),
-                None => problems.add(&extends.origin, message),
-            }
+            problems.add_hinted(&extends.origin, message, near_name(&path));
             None
         }
     }

@@ -23,11 +23,16 @@ impl Problems {
     }
 
     pub fn add(&mut self, origin: &Origin, message: impl Into<String>) {
-        self.0.push(Problem { message: message.into(), origin: origin.clone(), hint: None });
+        self.add_hinted(origin, message, None);
     }
 
     pub fn add_with_hint(&mut self, origin: &Origin, message: impl Into<String>, hint: impl Into<String>) {
-        self.0.push(Problem { message: message.into(), origin: origin.clone(), hint: Some(hint.into()) });
+        self.add_hinted(origin, message, Some(hint.into()));
+    }
+
+    /// With a hint where there is one to give.
+    pub fn add_hinted(&mut self, origin: &Origin, message: impl Into<String>, hint: Option<String>) {
+        self.0.push(Problem { message: message.into(), origin: origin.clone(), hint });
     }
 
     pub fn is_empty(&self) -> bool {

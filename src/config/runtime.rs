@@ -44,10 +44,8 @@ impl Runtime {
             } else {
                 let origin = fields.origin_of("device").clone();
                 let message = format!("`device` must be `cpu`, `cuda` or `cuda:INDEX`, found `{device}`");
-                match nearest(&device, ["cpu", "cuda"]) {
-                    Some(near) => fields.problems().add_with_hint(&origin, message, format!("did you mean `{near}`?")),
-                    None => fields.problems().add(&origin, message),
-                }
+                let near = nearest(&device, ["cpu", "cuda"]).map(|near| format!("did you mean `{near}`?"));
+                fields.problems().add_hinted(&origin, message, near);
             }
         }
         if fields.node("threads").is_some() {
