@@ -10,9 +10,8 @@ pub struct ResizedCrop {
     pub ratio: [f64; 2],
 }
 
-/// torchvision's, and with them those of DARTS on ImageNet.
 impl ResizedCrop {
-    /// What DARTS and its successors train ImageNet with.
+    /// torchvision's defaults, with which DARTS and its successors train on ImageNet.
     pub const IMAGENET: Self = Self { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] };
 }
 

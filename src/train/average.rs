@@ -1,6 +1,5 @@
 //! A mean of the weights over the steps of a training, the late ones counting more.
 
-use super::Learner;
 use burn::tensor::Tensor;
 
 /// Exponential moving average of weights and running statistics: `a ← a + (1 − d)(w − a)` after each step.
@@ -48,15 +47,6 @@ impl Average {
         let towards = |old: &Tensor<1>, new: Tensor<1>| old.clone() + (new - old.clone()).mul_scalar(share);
         self.weights = towards(&self.weights, weights);
         self.running = towards(&self.running, running);
-    }
-}
-
-impl Learner {
-    /// Lets the average take part in the step just made, where there is one.
-    pub(super) fn note_average(&mut self) {
-        if let Some(average) = &mut self.average {
-            average.add(self.weights.values(), self.running.values());
-        }
     }
 }
 

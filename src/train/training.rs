@@ -198,8 +198,9 @@ impl<'a> Training<'a> {
             }
             Strategy::WeightsOnly => weights_only::step(&mut self.learner, batches.take(accumulate), rate)?,
         };
-        if outcome.is_some() {
-            self.learner.note_average();
+        let Learner { average, weights, running, .. } = &mut self.learner;
+        if let (Some(average), Some(_)) = (average, &outcome) {
+            average.add(weights.values(), running.values());
         }
         Ok(outcome)
     }
@@ -217,7 +218,7 @@ impl<'a> Training<'a> {
         let epoch = self.progress.epoch + 1;
         let due = epoch.is_multiple_of(self.config.watch_every) || epoch == self.config.epochs;
         let mut watched = None;
-        if let Some(batches) = self.task.watched()?.filter(|_| due) {
+        if due && let Some(batches) = self.task.watched()? {
             let mut score = Score::default();
             for batch in batches {
                 let batch = batch?;
