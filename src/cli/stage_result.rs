@@ -7,8 +7,8 @@ use crate::{
         description::Description,
         tensor_file::{Numbers, StoredTensor, TensorFile},
     },
+    stages::AlphaHistory,
     store::{Record, Store, StoreError},
-    train::TableRecord,
 };
 use std::path::{Path, PathBuf};
 
@@ -25,17 +25,6 @@ pub(super) struct StageResult {
     pub weights: Option<TensorFile>,
     /// Of a search.
     pub alphas: Option<TensorFile>,
-}
-
-/// The `alphas` output of a search, as far as it is read here.
-#[derive(serde::Deserialize)]
-struct AlphaHistory {
-    epochs: Vec<EpochAlphas>,
-}
-
-#[derive(serde::Deserialize)]
-struct EpochAlphas {
-    tables: Vec<TableRecord>,
 }
 
 impl StageResult {
@@ -92,22 +81,20 @@ impl StageResult {
             kind: record.manifest["kind"].as_str().unwrap_or_default().to_owned(),
             description: published.or(network),
             weights,
-            alphas: alphas.and_then(|history| history.last(word)),
+            alphas: alphas.and_then(|history| last(history, word)),
         })
     }
 }
 
-impl AlphaHistory {
-    /// The tables of the last epoch.
-    fn last(self, word: &str) -> Option<TensorFile> {
-        let tables = self.epochs.into_iter().next_back()?.tables;
-        let stored = tables.into_iter().map(|table| {
-            let shape = vec![table.alphas.len(), table.alphas.first().map_or(0, Vec::len)];
-            let numbers = Numbers::Float(table.alphas.concat());
-            (table.label, StoredTensor { shape, numbers })
-        });
-        Some(TensorFile::of(Path::new(word), stored))
-    }
+/// The tables of the last epoch.
+fn last(history: AlphaHistory, word: &str) -> Option<TensorFile> {
+    let tables = history.epochs.into_iter().next_back()?.tables;
+    let stored = tables.into_iter().map(|table| {
+        let shape = vec![table.alphas.len(), table.alphas.first().map_or(0, Vec::len)];
+        let numbers = Numbers::Float(table.alphas.concat());
+        (table.label, StoredTensor { shape, numbers })
+    });
+    Some(TensorFile::of(Path::new(word), stored))
 }
 
 fn json<T: serde::de::DeserializeOwned>(word: &str, text: &str) -> Result<T, Complaint> {

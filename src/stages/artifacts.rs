@@ -9,7 +9,6 @@ use crate::{
         network::{FeatureMap, Network},
     },
 };
-use serde_json::Value as Json;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -116,8 +115,8 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(of: &Input, name: &str) -> Re
 }
 
 /// JSON as it is published: indented, a line break at the end.
-pub(super) fn json_bytes(value: &Json) -> Vec<u8> {
-    let mut text = serde_json::to_string_pretty(value).expect("JSON values serialise");
+pub(super) fn json_bytes(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_string_pretty(value).expect("what stages publish is plain data");
     text.push('\n');
     text.into_bytes()
 }

@@ -1,38 +1,15 @@
 //! `derive`: chooses a genotype from a search's alphas, by the rule of its space.
 
-use super::{Site, artifacts, hyperparameters::optional_count};
+use super::{AlphaHistory, Site, artifacts, hyperparameters::optional_count};
 use crate::{
     config::Fields,
     run::{Context, Stage, StageError},
-    train::TableRecord,
 };
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
 
 struct Derive {
     /// Which epoch's alphas; the last one where absent.
     epoch: Option<usize>,
-}
-
-/// The `alphas` output of a search.
-#[derive(serde::Deserialize)]
-struct AlphaHistory {
-    epochs: Vec<EpochAlphas>,
-}
-
-#[derive(serde::Deserialize)]
-struct EpochAlphas {
-    /// From 1.
-    epoch: usize,
-    tables: Vec<TableRecord>,
-}
-
-impl EpochAlphas {
-    /// Mixing weights by table, as the derivation rule reads them.
-    fn weights(&self) -> BTreeMap<String, Vec<Vec<f64>>> {
-        let wide = |rows: &Vec<Vec<f32>>| rows.iter().map(|row| row.iter().copied().map(f64::from).collect()).collect();
-        self.tables.iter().map(|table| (table.label.clone(), wide(&table.weights))).collect()
-    }
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, _site: &Site<'_>) -> Option<Box<dyn Stage>> {

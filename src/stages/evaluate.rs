@@ -3,34 +3,31 @@
 use super::{
     Site,
     artifacts::{self, NetworkCard},
-    hyperparameters,
     retrain::FEW_CLASSES,
+    site::Compute,
 };
 use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
     interop::{state::State, tensor_file::TensorFile},
-    kernels::Kernels,
-    model::{DeviceName, Mode, Model, host},
+    model::{Mode, Model, host},
     report::Proportion,
     run::{Context, Progress, Stage, StageError, sentence},
-    tasks::{Score, host_labels, ranks, stream},
+    tasks::{Score, cross_entropy, host_labels, ranks, stream},
 };
 use serde_json::{Value as Json, json};
 use std::{fmt::Write as _, path::PathBuf, sync::Arc};
 
 struct Evaluate {
-    device: DeviceName,
-    kernels: Kernels,
+    compute: Compute,
     data_roots: Vec<PathBuf>,
     batch: usize,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let device = site.device(fields);
+    let compute = site.compute(fields);
     let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
-    let kernels = hyperparameters::kernels(fields);
-    Some(Box::new(Evaluate { device: device?, kernels, data_roots: site.data_roots(), batch }))
+    Some(Box::new(Evaluate { compute: compute?, data_roots: site.data_roots(), batch }))
 }
 
 impl Stage for Evaluate {
@@ -40,7 +37,7 @@ impl Stage for Evaluate {
     }
 
     fn numerics(&self) -> Option<Json> {
-        Some(json!({"backend": self.device.backend(), "kernels": self.kernels.to_string(), "precision": "f32"}))
+        Some(self.compute.numerics())
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
@@ -66,12 +63,12 @@ impl Stage for Evaluate {
             )));
         }
 
-        let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
+        let device = self.compute.open()?;
         let network = card.network(&space, &genotype)?;
         let file = TensorFile::open(of.output("weights")?).map_err(|error| StageError::failed(sentence(&error)))?;
         let groups = State::below(&file, "").groups(&network, &device);
         let (learned, running) = groups.map_err(|error| StageError::failed(sentence(&error)))?;
-        let model = Model { network, kernels: self.kernels };
+        let model = Model { network, kernels: self.compute.kernels };
         let views = learned.views();
 
         let indices = dataset.all(Part::Test);
@@ -89,7 +86,8 @@ impl Stage for Evaluate {
                 return Err(StageError::Interrupted);
             }
             let output = model.forward(Mode::Evaluate, &views, &running, &[], batch.images);
-            tally.add(&host(output.logits), &host_labels(batch.labels));
+            let loss = cross_entropy(output.logits.clone(), batch.labels.clone(), 0.0).into_scalar::<f32>();
+            tally.add(&host(output.logits), &host_labels(batch.labels), f64::from(loss));
             context.progress(Progress {
                 epochs: 1,
                 step: step + 1,
@@ -119,15 +117,13 @@ impl<'a> Tally<'a> {
         Self { classes, score: Score::default(), by_class: vec![(0, 0); classes.len()], predictions }
     }
 
-    /// `[images, classes]`, `[images]`
-    fn add(&mut self, logits: &[f32], labels: &[i64]) {
+    /// `[images, classes]`, `[images]`, and their mean loss.
+    fn add(&mut self, logits: &[f32], labels: &[i64], loss: f64) {
         let ranks = ranks(logits, labels);
         let classes = self.classes.len();
-        let mut loss = 0.0;
         let images = logits.chunks_exact(classes).zip(labels).zip(&ranks);
         for (index, ((logits, &label), &rank)) in (self.score.seen..).zip(images) {
             let label = usize::try_from(label).expect("a data set's labels are below its classes");
-            loss += negative_log_likelihood(logits, label);
             let (images, correct) = &mut self.by_class[label];
             *images += 1;
             *correct += usize::from(rank == 0);
@@ -135,7 +131,7 @@ impl<'a> Tally<'a> {
             // Writing to a string does not fail.
             let _ = writeln!(self.predictions, "{index},{label},{},{rank}", best.unwrap_or(0));
         }
-        self.score.add(Score::of(&ranks, loss / labels.len().max(1) as f64));
+        self.score.add(Score::of(&ranks, loss));
     }
 
     fn publish(self, parameters: u64, multiply_adds: u64, context: &mut Context<'_>) -> Result<(), StageError> {
@@ -191,13 +187,6 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// `log Σ exp(logits) − logits[label]`
-fn negative_log_likelihood(logits: &[f32], label: usize) -> f64 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
-    f64::from(largest) + sum.ln() - f64::from(logits[label])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,13 +195,11 @@ mod tests {
     fn images_are_counted_by_class_and_every_prediction_is_kept() {
         let classes = ["cat".to_owned(), "dog".to_owned()];
         let mut tally = Tally::new(&classes);
-        tally.add(&[2.0, 0.0, /**/ 2.0, 0.0], &[0, 1]);
-        tally.add(&[0.0, 0.0], &[1]);
+        tally.add(&[2.0, 0.0, /**/ 2.0, 0.0], &[0, 1], 1.0);
+        tally.add(&[0.0, 0.0], &[1], 4.0);
         assert_eq!(tally.by_class, [(1, 1), (2, 0)]);
         assert_eq!((tally.score.correct, tally.score.seen), (1, 3));
         assert_eq!(tally.predictions, "index,label,prediction,label_rank\n0,0,0,0\n1,1,0,1\n2,1,0,1\n");
-        // By hand: ln(1 + e⁻²), ln(1 + e²), ln 2.
-        let expected = ((1.0 + (-2_f64).exp()).ln() + (1.0 + 2_f64.exp()).ln() + 2_f64.ln()) / 3.0;
-        assert!((tally.score.loss().unwrap() - expected).abs() < 1e-6);
+        assert_eq!(tally.score.loss(), Some(2.0), "a mean over images, not over batches");
     }
 }

@@ -29,10 +29,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         Ok((genotype, yaml)) => Some(Box::new(Published { file, genotype, yaml })),
         Err((message, hint)) => {
             let place = fields.origin_of("from").clone();
-            match hint {
-                Some(hint) => fields.problems().add_with_hint(&place, message, hint),
-                None => fields.problems().add(&place, message),
-            }
+            fields.problems().add_hinted(&place, message, hint);
             None
         }
     }

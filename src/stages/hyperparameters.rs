@@ -9,7 +9,6 @@ use super::augmentation;
 use crate::{
     config::{Fields, Node, Value},
     data::{Augment, Cutout, Jitter, ResizedCrop},
-    kernels::Kernels,
     model::Mixing,
     train::{AdamConfig, By, LearnerConfig, Rate, Schedule, SgdConfig, Strategy, TrainingConfig},
 };
@@ -35,11 +34,6 @@ pub(super) fn batch(fields: &mut Fields<'_>) -> usize {
 /// `seed: 0`; the number is ours (DARTS' code has 2), and gives other draws than PyTorch's in any case.
 pub(super) fn seed(fields: &mut Fields<'_>) -> u64 {
     fields.integer("seed", 0, 0.., "a whole number from 0")
-}
-
-/// `kernels: native`; the reference is burn's own operators, to compare with.
-pub(super) fn kernels(fields: &mut Fields<'_>) -> Kernels {
-    fields.choice("kernels", Kernels::Native, &[("native", Kernels::Native), ("reference", Kernels::Reference)])
 }
 
 /// NaN for what is none.
@@ -139,14 +133,14 @@ impl Recipe {
 }
 
 /// How a discrete network learns, as a pipeline says it.
-pub(super) struct Training {
+pub(super) struct Retraining {
     pub batch: usize,
     pub learner: LearnerConfig,
     pub training: TrainingConfig,
 }
 
 /// `epochs`, `batch`, `accumulate`, `weights: {…}`, `drop_path`, `label_smoothing`, `auxiliary_weight`, `average`, `watch_every`.
-pub(super) fn training(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64, auxiliary: bool) -> Training {
+pub(super) fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64, auxiliary: bool) -> Retraining {
     let epochs = fields.integer("epochs", recipe.epochs, 1.., COUNT);
     let batch: usize = fields.integer("batch", recipe.batch, 1.., COUNT);
     let accumulate: usize = fields.integer("accumulate", 1, 1.., COUNT);
@@ -179,7 +173,7 @@ pub(super) fn training(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64, auxi
     };
     let strategy = Strategy::WeightsOnly;
     let training = TrainingConfig { epochs, strategy, rate, accumulate, drop_path, seed, watch_every };
-    Training { batch: batch / accumulate, learner, training }
+    Retraining { batch: batch / accumulate, learner, training }
 }
 
 /// How the weights descend, as a pipeline says it.

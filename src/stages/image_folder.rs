@@ -70,11 +70,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
         // Said above, at the key.
         Err(DataError::Setting { .. }) => None,
         Err(error) => {
-            let message = sentence(&error);
-            match error.hint() {
-                Some(hint) => fields.problems().add_with_hint(&place, message, hint),
-                None => fields.problems().add(&place, message),
-            }
+            fields.problems().add_hinted(&place, sentence(&error), error.hint());
             None
         }
     }

@@ -1,5 +1,6 @@
 //! The kinds of stages a pipeline is made of, one file each: read inputs, call the domain, publish.
 
+mod alphas;
 mod artifacts;
 mod augmentation;
 mod benchmark;
@@ -18,6 +19,7 @@ mod site;
 mod training;
 mod watch;
 
+pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
 pub(crate) use findings::drawn_cells;
 pub use site::{Site, SpaceFile};

@@ -94,11 +94,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
             prepare(OnceLock::new(), Some(Absent { archive, root: site.data_root.to_owned(), path }))
         }
         (Err(error), _) => {
-            let text = sentence(&error);
-            match error.hint() {
-                Some(hint) => fields.problems().add_with_hint(&place, text, hint),
-                None => fields.problems().add(&place, text),
-            }
+            fields.problems().add_hinted(&place, sentence(&error), error.hint());
             None
         }
     }

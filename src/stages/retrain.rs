@@ -7,13 +7,13 @@ use super::{
     artifacts::{self, NetworkCard},
     augmentation,
     hyperparameters::{self, Recipe},
+    site::Compute,
     training::{self, Feed, Images, Settings, Watched},
 };
 use crate::{
     config::Fields,
     data::Dataset,
-    kernels::Kernels,
-    model::{DeviceName, Model},
+    model::Model,
     run::{Context, Stage, StageError},
     train::{Learner, Training},
 };
@@ -24,8 +24,7 @@ use std::{path::PathBuf, sync::Arc};
 pub(super) const FEW_CLASSES: usize = 20;
 
 struct Retrain {
-    device: DeviceName,
-    kernels: Kernels,
+    compute: Compute,
     data_roots: Vec<PathBuf>,
     settings: Settings,
 }
@@ -40,7 +39,7 @@ pub(super) fn read_transfer(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<
 
 fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
     let file: Option<&SpaceFile> = site.inherited.as_deref();
-    let device = site.device(fields);
+    let compute = site.compute(fields);
     let skeleton = Some(fields.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
     let size = site.size(fields, skeleton, file);
     let seed = hyperparameters::seed(fields);
@@ -49,17 +48,16 @@ fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Optio
         (Some(size), Some(file)) => file.space.has_auxiliary(&size.skeleton),
         _ => true,
     };
-    let hyperparameters::Training { batch, learner, training } =
-        hyperparameters::training(fields, recipe, seed, auxiliary);
+    let hyperparameters::Retraining { batch, learner, training } =
+        hyperparameters::retraining(fields, recipe, seed, auxiliary);
     let feed = Feed {
         batch,
         images: fields.choice("images", Images::All, &Images::NAMED),
         augment: augmentation::augment(fields, recipe.augment),
         seed,
     };
-    let kernels = hyperparameters::kernels(fields);
     let settings = Settings { size: size?, feed, learner, training };
-    Some(Box::new(Retrain { device: device?, kernels, data_roots: site.data_roots(), settings }))
+    Some(Box::new(Retrain { compute: compute?, data_roots: site.data_roots(), settings }))
 }
 
 impl Stage for Retrain {
@@ -86,7 +84,7 @@ impl Stage for Retrain {
     }
 
     fn numerics(&self) -> Option<Json> {
-        Some(json!({"backend": self.device.backend(), "kernels": self.kernels.to_string(), "precision": "f32"}))
+        Some(self.compute.numerics())
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
@@ -98,17 +96,16 @@ impl Stage for Retrain {
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let card = self.card(&dataset);
         let network = card.network(&space, &genotype)?;
-        let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
+        let device = self.compute.open()?;
 
         let Settings { feed, learner, training, .. } = &self.settings;
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Test };
         let task = feed.task(&dataset, watched, device.clone())?;
-        let learner = Learner::new(Model { network, kernels: self.kernels }, learner, feed.seed, &device);
+        let learner = Learner::new(Model { network, kernels: self.compute.kernels }, learner, feed.seed, &device);
         let trained = training::train(context, learner, &task, training, watched, &device)?;
 
         context.publish_bytes("space", space_text.as_bytes())?;
         context.publish_bytes("genotype", genotype_text.as_bytes())?;
-        let card = serde_json::to_value(&card).expect("a card is plain data");
         context.publish_bytes("network", &artifacts::json_bytes(&card))?;
         publish(&trained, watched, dataset.classes.len(), context)
     }
@@ -137,22 +134,7 @@ fn publish(
 ) -> Result<(), StageError> {
     let (records, learner) = (trained.records(), &trained.learner);
     let name = watched.name();
-    let epochs: Vec<Json> = records
-        .iter()
-        .map(|record| {
-            let mut figures = json!({
-                "epoch": record.epoch,
-                "learning_rate": record.learning_rate,
-                "train_loss": record.train_loss,
-                "train_accuracy_percent": record.train_accuracy_percent,
-            });
-            figures[format!("{name}_loss")] = json!(record.watched_loss);
-            figures[format!("{name}_accuracy_percent")] = json!(record.watched_accuracy_percent);
-            figures[format!("{name}_top5_percent")] = json!(record.watched_top5_percent);
-            figures
-        })
-        .collect();
-    context.publish_bytes("metrics", &artifacts::json_bytes(&Json::from(epochs)))?;
+    context.publish_bytes("metrics", &artifacts::json_bytes(&training::figures(records, watched)))?;
     let (weights, running) = learner.evaluated();
     context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&weights, &running]))?;
 

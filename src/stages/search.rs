@@ -1,14 +1,16 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
 use super::{
-    Site, SpaceFile, artifacts, augmentation, hyperparameters,
+    Site, SpaceFile,
+    alphas::{AlphaHistory, EpochAlphas},
+    artifacts, augmentation, hyperparameters,
+    site::Compute,
     training::{self, Feed, Images, Settings, Watched},
 };
 use crate::{
     config::Fields,
     data::Dataset,
-    kernels::Kernels,
-    model::{DeviceName, Model},
+    model::Model,
     run::{Context, Resource, Stage, StageError, sentence},
     space::{Build, network::FeatureMap},
     train::{Learner, LearnerConfig, Strategy, Training},
@@ -18,8 +20,7 @@ use std::{path::PathBuf, sync::Arc};
 
 struct Search {
     file: Arc<SpaceFile>,
-    device: DeviceName,
-    kernels: Kernels,
+    compute: Compute,
     data_roots: Vec<PathBuf>,
     settings: Settings,
 }
@@ -28,7 +29,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     // The one strategy of this version; named in files so that they stay true when there are more.
     fields.choice("strategy", (), &[("single_level", ())]);
     let file = site.space(fields);
-    let device = site.device(fields);
+    let compute = site.compute(fields);
     let skeleton = fields.text("skeleton").unwrap_or_else(|| "search".to_owned());
     let feed = Feed {
         batch: hyperparameters::batch(fields),
@@ -37,11 +38,10 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         augment: augmentation::augment(fields, augmentation::SEARCH),
     };
     let (learner, training) = hyperparameters::search(fields);
-    let kernels = hyperparameters::kernels(fields);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
     let settings = Settings { size, feed, learner, training };
-    Some(Box::new(Search { file, device: device?, kernels, data_roots: site.data_roots(), settings }))
+    Some(Box::new(Search { file, compute: compute?, data_roots: site.data_roots(), settings }))
 }
 
 impl Stage for Search {
@@ -80,17 +80,17 @@ impl Stage for Search {
     }
 
     fn numerics(&self) -> Option<Json> {
-        Some(json!({"backend": self.device.backend(), "kernels": self.kernels.to_string(), "precision": "f32"}))
+        Some(self.compute.numerics())
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
-        let device = self.device.open().map_err(|error| StageError::input(error.to_string()))?;
+        let device = self.compute.open()?;
         let Settings { feed, learner, training, .. } = &self.settings;
         // What is fitted is not watched.
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Nothing };
         let task = feed.task(&dataset, watched, device.clone())?;
-        let model = Model { network: self.network(&dataset)?, kernels: self.kernels };
+        let model = Model { network: self.network(&dataset)?, kernels: self.compute.kernels };
         let learner = Learner::new(model, learner, feed.seed, &device);
         let searched = training::train(context, learner, &task, training, watched, &device)?;
         self.publish(&searched, context)
@@ -117,25 +117,14 @@ impl Search {
     /// The space as it was searched, the alphas of every epoch, the weights under PyTorch's names, the metrics.
     fn publish(&self, searched: &Training<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
         let (records, learner) = (searched.records(), &searched.learner);
-        let epochs: Vec<Json> =
-            records.iter().map(|record| json!({"epoch": record.epoch, "tables": record.tables})).collect();
-        let alphas = json!({"space": self.file.space.name, "mixing": self.settings.learner.mixing, "epochs": epochs});
-        let metrics: Vec<Json> = records
-            .iter()
-            .map(|record| {
-                json!({
-                    "epoch": record.epoch,
-                    "learning_rate": record.learning_rate,
-                    "train_loss": record.train_loss,
-                    "train_accuracy_percent": record.train_accuracy_percent,
-                    "held_out_loss": record.watched_loss,
-                    "held_out_accuracy_percent": record.watched_accuracy_percent,
-                })
-            })
-            .collect();
+        let alphas = AlphaHistory {
+            space: self.file.space.name.clone(),
+            mixing: self.settings.learner.mixing,
+            epochs: records.iter().map(EpochAlphas::of).collect(),
+        };
         context.publish_bytes("space", self.file.text.as_bytes())?;
         context.publish_bytes("alphas", &artifacts::json_bytes(&alphas))?;
-        context.publish_bytes("metrics", &artifacts::json_bytes(&Json::from(metrics)))?;
+        context.publish_bytes("metrics", &artifacts::json_bytes(&training::figures(records, Watched::HeldOut)))?;
         context.publish_bytes(
             "weights",
             &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]),

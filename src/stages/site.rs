@@ -3,9 +3,13 @@
 use super::hyperparameters::optional_count;
 use crate::{
     config::Fields,
+    kernels::Kernels,
     model::DeviceName,
+    run::StageError,
     space::{self, Space},
 };
+use burn::tensor::Device;
+use serde_json::{Value as Json, json};
 use std::{
     cell::OnceCell,
     path::{Path, PathBuf},
@@ -31,6 +35,25 @@ pub struct Site<'a> {
 pub struct SpaceFile {
     pub space: Space,
     pub text: String,
+}
+
+/// What computes a stage's result.
+pub(super) struct Compute {
+    device: DeviceName,
+    pub kernels: Kernels,
+}
+
+impl Compute {
+    /// What of it decides the bits of a result.
+    pub fn numerics(&self) -> Json {
+        json!({"backend": self.device.backend(), "kernels": self.kernels.to_string(), "precision": "f32"})
+    }
+
+    /// # Errors
+    /// Where this machine has no such device.
+    pub fn open(&self) -> Result<Device, StageError> {
+        self.device.open().map_err(|error| StageError::input(error.to_string()))
+    }
 }
 
 /// Whole networks of one skeleton, of a width and a number of cells.
@@ -63,11 +86,7 @@ impl Site<'_> {
         let path = match space::find(&name, self.folder) {
             Ok(path) => path,
             Err(error) => {
-                let message = error.to_string();
-                match error.hint {
-                    Some(hint) => fields.problems().add_with_hint(&place, message, hint),
-                    None => fields.problems().add(&place, message),
-                }
+                fields.problems().add_hinted(&place, error.to_string(), error.hint);
                 return None;
             }
         };
@@ -107,10 +126,13 @@ impl Site<'_> {
         Some(Size { skeleton, channels: channels.unwrap_or(defaults.channels), size: size.unwrap_or(defaults.size) })
     }
 
-    /// The stage's device, which need not be present on this machine yet.
-    pub(super) fn device(&self, fields: &mut Fields<'_>) -> Option<DeviceName> {
+    /// The stage's device, which need not be present on this machine yet, and `kernels: native`; the reference is burn's own
+    /// operators, to compare with.
+    pub(super) fn compute(&self, fields: &mut Fields<'_>) -> Option<Compute> {
+        let names = [("native", Kernels::Native), ("reference", Kernels::Reference)];
+        let kernels = fields.choice("kernels", Kernels::Native, &names);
         match self.device.parse() {
-            Ok(device) => Some(device),
+            Ok(device) => Some(Compute { device, kernels }),
             Err(error) => {
                 let (place, message) = (fields.origin().clone(), format!("`runtime.device`: {error}"));
                 fields.problems().add(&place, message);

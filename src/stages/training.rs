@@ -5,9 +5,10 @@ use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
     tasks::Classification,
-    train::{CheckpointError, Ended, Learner, LearnerConfig, Training, TrainingConfig, TrainingError},
+    train::{CheckpointError, Ended, EpochRecord, Learner, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
 use burn::tensor::Device;
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// What decides the result of a stage that trains.
@@ -80,6 +81,24 @@ impl Feed {
         };
         Ok(Classification::new(loader(Part::Train, fit, options)?, watched, device))
     }
+}
+
+/// The figures of every epoch, the output `metrics` of a stage that trains.
+pub(super) fn figures(records: &[EpochRecord], watched: Watched) -> Json {
+    let of = |record: &EpochRecord| {
+        let mut figures = json!({
+            "epoch": record.epoch,
+            "learning_rate": record.learning_rate,
+            "train_loss": record.train_loss,
+            "train_accuracy_percent": record.train_accuracy_percent,
+        });
+        let name = watched.name();
+        figures[format!("{name}_loss")] = json!(record.watched_loss);
+        figures[format!("{name}_accuracy_percent")] = json!(record.watched_accuracy_percent);
+        figures[format!("{name}_top5_percent")] = json!(record.watched_top5_percent);
+        figures
+    };
+    records.iter().map(of).collect()
 }
 
 /// Trains to the end: from the stage's checkpoint, if there is one that can be used.

@@ -1,0 +1,36 @@
+//! The alphas of a search, epoch by epoch: its output `alphas`.
+
+use crate::{
+    model::Mixing,
+    train::{EpochRecord, TableRecord},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AlphaHistory {
+    /// Name of the search space.
+    pub space: String,
+    pub mixing: Mixing,
+    /// In order.
+    pub epochs: Vec<EpochAlphas>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EpochAlphas {
+    /// From 1.
+    pub epoch: usize,
+    pub tables: Vec<TableRecord>,
+}
+
+impl EpochAlphas {
+    pub fn of(record: &EpochRecord) -> Self {
+        Self { epoch: record.epoch, tables: record.tables.clone() }
+    }
+
+    /// Mixing weights by table, as the derivation rule reads them.
+    pub fn weights(&self) -> BTreeMap<String, Vec<Vec<f64>>> {
+        let wide = |rows: &Vec<Vec<f32>>| rows.iter().map(|row| row.iter().copied().map(f64::from).collect()).collect();
+        self.tables.iter().map(|table| (table.label.clone(), wide(&table.weights))).collect()
+    }
+}
