@@ -18,6 +18,7 @@ mod batch_norm;
 mod buffer;
 mod conv;
 mod pool;
+pub mod program;
 mod stage;
 mod window;
 

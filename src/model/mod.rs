@@ -8,6 +8,7 @@ mod device;
 mod drop_path;
 mod forward;
 mod initialise;
+mod lower;
 mod mixing;
 mod supernet;
 mod tensor_group;

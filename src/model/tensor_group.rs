@@ -49,6 +49,11 @@ impl Layout {
         self.entries.iter().map(|entry| (entry.name.as_str(), entry.shape.as_slice(), entry.range.clone()))
     }
 
+    /// Where the tensor `name` begins in the vector.
+    pub(super) fn start(&self, name: &str) -> Option<usize> {
+        self.position(name).map(|at| self.entries[at].range.start)
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
     }

@@ -1,0 +1,214 @@
+//! A network as a list of fused operators.
+//!
+//! Layers are the words of a space file; they are not what a machine should execute one by one. A program says the same
+//! computation in three operators that read and write whole feature maps:
+//!
+//! | step | computes | never stored |
+//! | --- | --- | --- |
+//! | [`Convolve`](Step::Convolve) | all convolutions of one shape that can run at one time: prologue, depthwise, dense product, bias, statistics | the normalised and rectified input, the depthwise output |
+//! | [`Pool`](Step::Pool) | maximum or mean of windows, with statistics | |
+//! | [`Combine`](Step::Combine) | `Σ_t weight_t · factor_t[image] · term_t`, all candidates of all edges that end in a node at once | the normalised candidates, the zeros of `none` |
+//!
+//! What makes them few is that a **read** carries what was done to a map since it was written: batch norm (its mean and
+//! variance are statistics that the writer left behind) and ReLU are one multiply-add and one maximum in the reader's
+//! prologue, never a pass of their own.
+//!
+//! Steps that would compute the same are one: the pooling of a state does not depend on the edge that asks for it.
+//! [`lower`](crate::model) makes programs from networks; an engine executes them and their reverse.
+
+mod check;
+mod gather;
+
+pub use check::ProgramError;
+
+/// Index into [`Program::maps`].
+pub type MapId = usize;
+
+/// A network as a list of fused operators. Offsets into `weights`, `mixing` and `running` are those of the vectors that a
+/// pass is given.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Program {
+    /// Every map that is written, in no order; map 0 is the network's input.
+    pub maps: Vec<Map>,
+    /// Batch norms, each over some channels of a map.
+    pub norms: Vec<Norm>,
+    /// In an order in which every map is written before it is read, by one step and whole.
+    pub steps: Vec<Step>,
+    /// The maps that leave the program (class scores, and the auxiliary head's), each `1x1`, in this order.
+    pub outputs: Vec<MapId>,
+    /// Lengths of the vectors.
+    pub weights: usize,
+    pub mixing: usize,
+    pub running: usize,
+    /// Places where images may be dropped: rows of the factors that a pass is given.
+    pub factors: usize,
+}
+
+/// A feature map of a whole batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Map {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    /// Whether its writer leaves each channel's mean and variance behind.
+    pub statistics: bool,
+}
+
+/// A batch norm over [`channels`](Self::channels) channels from [`first`](Self::first) on of a map.
+///
+/// `y = (x − mean) / sqrt(variance + ε) · scale + shift`, in training with the batch's own statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Norm {
+    pub map: MapId,
+    pub first: usize,
+    pub channels: usize,
+    /// Offsets of scale and shift in the weights; ones and zeros where absent.
+    pub scale: Option<usize>,
+    pub shift: Option<usize>,
+    /// Offsets in the running statistics.
+    pub mean: usize,
+    pub variance: usize,
+}
+
+/// Some channels of a map, as they are read: normalised first, then rectified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read {
+    pub map: MapId,
+    pub first: usize,
+    pub channels: usize,
+    /// Index into [`Program::norms`]; covers exactly these channels.
+    pub norm: Option<usize>,
+    pub relu: bool,
+}
+
+/// How a window steps over a map: tap `t` of output `o` reads pixel `o · stride + t · dilation + start`, and zero where
+/// there is none. `start` is minus the padding; it is positive where an operator begins inside of the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Frame {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub start: [isize; 2],
+    pub dilation: [usize; 2],
+}
+
+impl Frame {
+    /// A 1x1 window that reads the pixel itself.
+    pub const PIXEL: Self = Self { kernel: [1; 2], stride: [1; 2], start: [0; 2], dilation: [1; 2] };
+
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+}
+
+/// One operator of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Branches write side by side into one map, in the order of their channels, and do not depend on each other.
+    Convolve {
+        branches: Vec<Branch>,
+        output: MapId,
+    },
+    Pool {
+        pool: PoolStep,
+        output: MapId,
+    },
+    /// A map with no term is zero.
+    Combine {
+        terms: Vec<Term>,
+        output: MapId,
+    },
+}
+
+/// Convolutions in sequence with nothing between them.
+///
+/// `z[o] = bias[o] + Σ_i dense[o, i] * (depthwise[i] * source[i])`, either convolution absent or both there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    /// Parts of the input in the order of its channels: reads of a concatenation need no copy.
+    pub source: Vec<Read>,
+    /// One filter a channel.
+    pub depthwise: Option<Depthwise>,
+    pub dense: Option<Dense>,
+    /// First channel in the output map, and how many.
+    pub first: usize,
+    pub channels: usize,
+}
+
+/// Weights `[channels, kh, kw]` from offset `weight` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depthwise {
+    pub weight: usize,
+    pub frame: Frame,
+}
+
+/// Weights `[outputs, inputs / groups, kh, kw]` from offset `weight` on; bias `[outputs]`. Behind a depthwise convolution the
+/// frame is [`Frame::PIXEL`] and there is one group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dense {
+    pub weight: usize,
+    pub bias: Option<usize>,
+    pub frame: Frame,
+    pub groups: usize,
+}
+
+/// Pooling of all channels of a source. Padding is never the maximum and never counted in a mean; the first maximum in
+/// reading order takes the gradient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolStep {
+    pub source: Vec<Read>,
+    pub frame: Frame,
+    pub kind: PoolKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    Max,
+    Mean,
+}
+
+/// A summand of a node. Channel `c` of the read goes to output channel `at + c · spread`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    pub read: Read,
+    pub at: usize,
+    /// 1, or more where channels are shuffled.
+    pub spread: usize,
+    /// Offset of its weight in the mixing weights; 1 where absent.
+    pub weight: Option<usize>,
+    /// Row of the factors, one an image; 1 where absent.
+    pub factor: Option<usize>,
+}
+
+impl Step {
+    /// Every read, in order.
+    pub fn reads(&self) -> impl Iterator<Item = &Read> {
+        let (branches, pool, terms) = match self {
+            Self::Convolve { branches, .. } => (branches.as_slice(), None, [].as_slice()),
+            Self::Pool { pool, .. } => ([].as_slice(), Some(pool), [].as_slice()),
+            Self::Combine { terms, .. } => ([].as_slice(), None, terms.as_slice()),
+        };
+        let of_branches = branches.iter().flat_map(|branch| &branch.source);
+        of_branches.chain(pool.into_iter().flat_map(|pool| &pool.source)).chain(terms.iter().map(|term| &term.read))
+    }
+
+    fn reads_mut(&mut self) -> Vec<&mut Read> {
+        match self {
+            Self::Convolve { branches, .. } => branches.iter_mut().flat_map(|branch| &mut branch.source).collect(),
+            Self::Pool { pool, .. } => pool.source.iter_mut().collect(),
+            Self::Combine { terms, .. } => terms.iter_mut().map(|term| &mut term.read).collect(),
+        }
+    }
+
+    /// The map that is written.
+    pub fn output(&self) -> MapId {
+        match self {
+            Self::Convolve { output, .. } | Self::Pool { output, .. } | Self::Combine { output, .. } => *output,
+        }
+    }
+
+    fn output_mut(&mut self) -> &mut MapId {
+        match self {
+            Self::Convolve { output, .. } | Self::Pool { output, .. } | Self::Combine { output, .. } => output,
+        }
+    }
+}

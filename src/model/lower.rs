@@ -1,0 +1,366 @@
+//! From a network to a program: layers become fused operators.
+
+use super::Layout;
+use crate::{
+    kernels::program::{
+        Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
+    },
+    space::network::{Block, Cell, CellOutput, Chain, Conv, Edge, FeatureMap, Layer, LayerKind, Network, Pool},
+};
+
+/// A program and what its rows of factors stand for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Lowered {
+    pub program: Program,
+    /// Block and edge of each row of factors.
+    pub drops: Vec<(usize, usize)>,
+}
+
+/// What a pass is lowered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// With the auxiliary head and a row of factors for each operation that drop path may drop.
+    Train,
+    Evaluate,
+}
+
+/// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass; mixing weights are the
+/// alpha tables end to end, row by row.
+pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, running: &Layout) -> Lowered {
+    let mixing_starts: Vec<usize> = network
+        .alphas
+        .iter()
+        .scan(0, |next, table| {
+            let start = *next;
+            *next += table.rows() * table.columns();
+            Some(start)
+        })
+        .collect();
+    let mut lowering = Lowering {
+        weights,
+        running,
+        mixing_starts,
+        purpose,
+        network,
+        program: Program {
+            weights: weights.len(),
+            running: running.len(),
+            mixing: network.alphas.iter().map(|table| table.rows() * table.columns()).sum(),
+            ..Program::default()
+        },
+        drops: Vec::new(),
+    };
+    lowering.network();
+    let Lowering { mut program, drops, .. } = lowering;
+    program.factors = drops.len();
+    program.gather();
+    debug_assert_eq!(program.check(), Ok(()));
+    Lowered { program, drops }
+}
+
+/// What a layer reads or gives: a feature map in parts, the parts in the order of its channels.
+type Value = Vec<Read>;
+
+struct Lowering<'a> {
+    network: &'a Network,
+    weights: &'a Layout,
+    running: &'a Layout,
+    /// First mixing weight of each alpha table.
+    mixing_starts: Vec<usize>,
+    purpose: Purpose,
+    program: Program,
+    drops: Vec<(usize, usize)>,
+}
+
+impl Lowering<'_> {
+    fn network(&mut self) {
+        let network = self.network;
+        let input = self.map(network.input);
+        let mut newest = vec![self.whole(input)];
+        let mut states = Vec::new();
+        for stem in &network.stems {
+            newest = self.chain(stem, newest);
+            states.push(newest.clone());
+        }
+        // With one stem both inputs of the first cell are its output.
+        let mut older = states.iter().nth_back(1).unwrap_or(&newest).clone();
+        let mut auxiliary = None;
+        for (at, block) in network.blocks.iter().enumerate() {
+            let next = match block {
+                Block::Cell(cell) => self.cell(cell, at, [older, newest.clone()]),
+                Block::Fixed(chain) => self.chain(chain, newest.clone()),
+            };
+            (older, newest) = (newest, next);
+            let head = network.auxiliary.as_ref().filter(|head| head.after == at && self.purpose == Purpose::Train);
+            if let Some(head) = head {
+                if head.in_place {
+                    rectify(&mut newest);
+                }
+                auxiliary = Some(self.chain(&head.head, newest.clone()));
+            }
+        }
+        let logits = self.chain(&network.head, newest);
+        for scores in [Some(logits), auxiliary].into_iter().flatten() {
+            let map = self.written(scores);
+            self.program.outputs.push(map);
+        }
+    }
+
+    fn cell(&mut self, cell: &Cell, block: usize, [older, newest]: [Value; 2]) -> Value {
+        // A cell of one input reads the newest state, a cell of two the one before it as well.
+        let inputs = [older, newest].into_iter().skip(2 - cell.inputs.len());
+        let mut states: Vec<Value> =
+            cell.inputs.iter().zip(inputs).map(|(adapter, state)| self.chain(adapter, state)).collect();
+        for node in 0..cell.nodes {
+            let target = cell.inputs.len() + node;
+            let mut terms = Vec::new();
+            for (row, edge) in cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target) {
+                let source = states[edge.source].clone();
+                match cell.alphas {
+                    Some(table) => self.mixed(edge, table, row, &source, &mut terms),
+                    None => self.chosen(edge, (block, row), source, &mut terms),
+                }
+            }
+            states.push(self.combine(terms, cell.size));
+        }
+        let pick = |chosen: &[usize]| chosen.iter().flat_map(|&state| states[state].clone()).collect::<Value>();
+        match &cell.output {
+            CellOutput::Concat(chosen) => pick(chosen),
+            CellOutput::Sum(chosen) => {
+                let terms = chosen.iter().flat_map(|&state| terms(&states[state], None, None)).collect();
+                self.combine(terms, cell.size)
+            }
+        }
+    }
+
+    /// The mixed operation of an edge: each candidate that contributes is a term with its mixing weight.
+    fn mixed(&mut self, edge: &Edge, table: usize, row: usize, source: &Value, found: &mut Vec<Term>) {
+        let first = self.mixing_starts[table] + row * self.network.alphas[table].columns();
+        for (column, candidate) in edge.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_zero()) {
+            let value = self.chain(&candidate.chain, source.clone());
+            found.extend(terms(&value, Some(first + column), None));
+        }
+    }
+
+    /// The operation of an edge of a discrete network.
+    fn chosen(&mut self, edge: &Edge, place: (usize, usize), source: Value, found: &mut Vec<Term>) {
+        let Some(candidate) = edge.candidates.first().filter(|candidate| !candidate.is_zero()) else { return };
+        let value = self.chain(&candidate.chain, source);
+        let factor = (self.purpose == Purpose::Train && !candidate.is_identity()).then(|| {
+            self.drops.push(place);
+            self.drops.len() - 1
+        });
+        found.extend(terms(&value, None, factor));
+    }
+
+    fn chain(&mut self, chain: &Chain, mut value: Value) -> Value {
+        let mut layers = chain.layers.as_slice();
+        while let Some((layer, rest)) = layers.split_first() {
+            (value, layers) = match (&layer.kind, rest.split_first()) {
+                // A depthwise convolution and the product behind it are one branch.
+                (LayerKind::Conv(first), Some((next, rest)))
+                    if is_depthwise(first, layer) && is_product(&next.kind) =>
+                {
+                    let LayerKind::Conv(second) = &next.kind else { unreachable!("a product is a convolution") };
+                    let depthwise = Depthwise { weight: self.weight(&layer.label), frame: frame(first) };
+                    let dense = self.dense(second, &next.label);
+                    (self.convolve(value, Some(depthwise), Some(dense), next.output), rest)
+                }
+                _ => (self.layer(layer, value), rest),
+            };
+        }
+        value
+    }
+
+    fn layer(&mut self, layer: &Layer, mut value: Value) -> Value {
+        match &layer.kind {
+            LayerKind::Identity => value,
+            LayerKind::Zero { .. } => self.combine(Vec::new(), layer.output),
+            LayerKind::Relu => {
+                rectify(&mut value);
+                value
+            }
+            LayerKind::Conv(conv) if is_depthwise(conv, layer) => {
+                let depthwise = Depthwise { weight: self.weight(&layer.label), frame: frame(conv) };
+                self.convolve(value, Some(depthwise), None, layer.output)
+            }
+            LayerKind::Conv(conv) => {
+                let dense = self.dense(conv, &layer.label);
+                self.convolve(value, None, Some(dense), layer.output)
+            }
+            LayerKind::FactorizedReduce { first, second } => {
+                self.factorized_reduce([first, second], value, layer.output)
+            }
+            LayerKind::BatchNorm { affine } => self.batch_norm(&layer.label, *affine, value, layer.output),
+            LayerKind::MaxPool(pool) => self.pool(value, pool_frame(pool), PoolKind::Max, layer.output),
+            LayerKind::AvgPool(pool) => self.pool(value, pool_frame(pool), PoolKind::Mean, layer.output),
+            LayerKind::GlobalAvgPool => {
+                let frame = Frame { kernel: [layer.input.height, layer.input.width], ..Frame::PIXEL };
+                self.pool(value, frame, PoolKind::Mean, layer.output)
+            }
+            LayerKind::Linear => {
+                // Features that are flattened before the product are a window as large as the map.
+                let frame = Frame { kernel: [layer.input.height, layer.input.width], ..Frame::PIXEL };
+                let (weight, bias) = (self.weight(&layer.label), Some(self.bias(&layer.label)));
+                let dense = Dense { weight, bias, frame, groups: 1 };
+                self.convolve(value, None, Some(dense), layer.output)
+            }
+            LayerKind::Sum(chains) => {
+                let found =
+                    chains.iter().flat_map(|chain| terms(&self.chain(chain, value.clone()), None, None)).collect();
+                self.combine(found, layer.output)
+            }
+            LayerKind::Concat(chains) => chains.iter().flat_map(|chain| self.chain(chain, value.clone())).collect(),
+        }
+    }
+
+    /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the other odd ones.
+    fn factorized_reduce(&mut self, labels: [&String; 2], value: Value, output: FeatureMap) -> Value {
+        let half = output.channels / 2;
+        let widths = [half, output.channels - half];
+        let mut parts = Vec::new();
+        for (at, (label, channels)) in labels.into_iter().zip(widths).enumerate() {
+            let frame = Frame { stride: [2; 2], start: [at as isize; 2], ..Frame::PIXEL };
+            let dense = Dense { weight: self.weight(label), bias: None, frame, groups: 1 };
+            parts.extend(self.convolve(value.clone(), None, Some(dense), FeatureMap { channels, ..output }));
+        }
+        parts
+    }
+
+    fn batch_norm(&mut self, label: &str, affine: bool, value: Value, size: FeatureMap) -> Value {
+        // Statistics are left behind by whoever writes a map: of a map as it was written, and not of the network's input.
+        let as_written = value.iter().all(|read| read.norm.is_none() && !read.relu && read.map != 0);
+        let value = if as_written { value } else { vec![self.write(terms(&value, None, None), size)] };
+        let offset = |layout: &Layout, part: &str| layout.start(&format!("{label}.{part}"));
+        let (mean, variance) = (offset(self.running, "running_mean"), offset(self.running, "running_var"));
+        let (scale, shift) = (offset(self.weights, "weight"), offset(self.weights, "bias"));
+        let mut first = 0;
+        let normalised = value.into_iter().map(|read| {
+            let found = "a batch norm's tensors are in their groups";
+            self.program.maps[read.map].statistics = true;
+            self.program.norms.push(Norm {
+                map: read.map,
+                first: read.first,
+                channels: read.channels,
+                scale: affine.then(|| scale.expect(found) + first),
+                shift: affine.then(|| shift.expect(found) + first),
+                mean: mean.expect(found) + first,
+                variance: variance.expect(found) + first,
+            });
+            first += read.channels;
+            Read { norm: Some(self.program.norms.len() - 1), ..read }
+        });
+        normalised.collect()
+    }
+
+    fn pool(&mut self, source: Value, frame: Frame, kind: PoolKind, size: FeatureMap) -> Value {
+        let pool = PoolStep { source, frame, kind };
+        // Every edge that leaves a state may ask for the same.
+        let same = self.program.steps.iter().find_map(|step| match step {
+            Step::Pool { pool: earlier, output } if *earlier == pool => Some(*output),
+            _ => None,
+        });
+        let output = same.unwrap_or_else(|| {
+            let output = self.map(size);
+            self.program.steps.push(Step::Pool { pool, output });
+            output
+        });
+        vec![self.whole(output)]
+    }
+
+    fn convolve(
+        &mut self,
+        source: Value,
+        depthwise: Option<Depthwise>,
+        dense: Option<Dense>,
+        size: FeatureMap,
+    ) -> Value {
+        let output = self.map(size);
+        let branch = Branch { source, depthwise, dense, first: 0, channels: size.channels };
+        self.program.steps.push(Step::Convolve { branches: vec![branch], output });
+        vec![self.whole(output)]
+    }
+
+    /// The sum of terms; no step where it is a map that is there already.
+    fn combine(&mut self, terms: Vec<Term>, size: FeatureMap) -> Value {
+        match terms.as_slice() {
+            [Term { read, at: 0, spread: 1, weight: None, factor: None }] if read.channels == size.channels => {
+                vec![*read]
+            }
+            _ => vec![self.write(terms, size)],
+        }
+    }
+
+    fn write(&mut self, terms: Vec<Term>, size: FeatureMap) -> Read {
+        let output = self.map(size);
+        self.program.steps.push(Step::Combine { terms, output });
+        self.whole(output)
+    }
+
+    /// The map that holds a value as it is.
+    fn written(&mut self, value: Value) -> MapId {
+        if let [read] = value.as_slice()
+            && *read == self.whole(read.map)
+        {
+            return read.map;
+        }
+        let map = self.program.maps[value[0].map];
+        let channels = value.iter().map(|read| read.channels).sum();
+        self.write(terms(&value, None, None), FeatureMap { channels, height: map.height, width: map.width }).map
+    }
+
+    fn map(&mut self, size: FeatureMap) -> MapId {
+        let FeatureMap { channels, height, width } = size;
+        self.program.maps.push(Map { channels, height, width, statistics: false });
+        self.program.maps.len() - 1
+    }
+
+    fn whole(&self, map: MapId) -> Read {
+        Read { map, first: 0, channels: self.program.maps[map].channels, norm: None, relu: false }
+    }
+
+    fn dense(&self, conv: &Conv, label: &str) -> Dense {
+        let bias = conv.bias.then(|| self.bias(label));
+        Dense { weight: self.weight(label), bias, frame: frame(conv), groups: conv.groups }
+    }
+
+    fn weight(&self, label: &str) -> usize {
+        self.weights.start(&format!("{label}.weight")).expect("a layer's weight is in its group")
+    }
+
+    fn bias(&self, label: &str) -> usize {
+        self.weights.start(&format!("{label}.bias")).expect("a layer's bias is in its group")
+    }
+}
+
+/// The parts of a value as terms of a sum.
+fn terms(value: &Value, weight: Option<usize>, factor: Option<usize>) -> Vec<Term> {
+    let place = |at: &mut usize, read: &Read| {
+        let term = Term { read: *read, at: *at, spread: 1, weight, factor };
+        *at += read.channels;
+        Some(term)
+    };
+    value.iter().scan(0, place).collect()
+}
+
+fn rectify(value: &mut Value) {
+    value.iter_mut().for_each(|read| read.relu = true);
+}
+
+fn is_depthwise(conv: &Conv, layer: &Layer) -> bool {
+    conv.groups == layer.input.channels && conv.groups == layer.output.channels && conv.groups > 1 && !conv.bias
+}
+
+fn is_product(kind: &LayerKind) -> bool {
+    matches!(kind, LayerKind::Conv(conv) if frame(conv) == Frame::PIXEL && conv.groups == 1)
+}
+
+fn frame(conv: &Conv) -> Frame {
+    let start = conv.padding.map(|padding| -(padding as isize));
+    Frame { kernel: conv.kernel, stride: conv.stride, start, dilation: conv.dilation }
+}
+
+fn pool_frame(pool: &Pool) -> Frame {
+    let start = [-(pool.padding as isize); 2];
+    Frame { kernel: [pool.kernel; 2], stride: [pool.stride; 2], start, dilation: [1; 2] }
+}
