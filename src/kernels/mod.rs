@@ -18,9 +18,13 @@ mod batch_norm;
 mod buffer;
 mod conv;
 mod cpu;
+#[cfg(test)]
+mod held;
 mod operator;
 mod pool;
 pub mod program;
+#[cfg(test)]
+mod reference;
 mod stage;
 mod window;
 
