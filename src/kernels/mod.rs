@@ -20,6 +20,7 @@ mod conv;
 mod pool;
 pub mod program;
 mod stage;
+pub mod vector;
 mod window;
 
 #[cfg(test)]
