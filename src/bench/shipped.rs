@@ -58,6 +58,6 @@ mod tests {
                 (name, learned.map(|spec| spec.shape.iter().product::<usize>()).sum())
             })
             .collect();
-        assert_eq!(parameters, [("nb201", 0), ("darts", 0), ("retrain", 0)]);
+        assert_eq!(parameters, [("nb201", 1_692_826), ("darts", 1_930_618), ("retrain", 3_825_768)]);
     }
 }
