@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("interop", &["space", "kernels", "model", "tasks", "train"]),
     ("stages", &["*", "observe", "bench", "cli"]),
     // What a bench times is a stage's step, read as the stage is and taken by what a training takes its steps by.
-    ("bench", &["config", "space", "kernels", "model", "data", "tasks", "train", "stages"]),
+    ("bench", &["kernels", "model", "data", "tasks", "train", "stages"]),
     ("cli", &["*"]),
 ];
 

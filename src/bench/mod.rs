@@ -25,6 +25,8 @@ pub enum BenchError {
     Diverged { loss: f32 },
     #[error("the work is for {expected}, and these are {found:?} of {classes} classes")]
     Images { expected: String, found: [usize; 3], classes: usize },
+    #[error("failed to write the works that ship to a folder for temporary files")]
+    Unpack(#[source] std::io::Error),
     #[error("failed to write pictures to measure with")]
     Pictures(#[source] std::io::Error),
     #[error("failed to start {threads} threads")]

@@ -1,6 +1,9 @@
 //! The works that the program brings along.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 macro_rules! files {
@@ -24,8 +27,10 @@ pub fn works() -> impl Iterator<Item = &'static str> {
     FILES.iter().filter_map(|(path, _)| path.strip_prefix(WORKS)?.strip_suffix(".yaml"))
 }
 
-/// Writes all files where a work finds what it names as any work does; the file of the work `name` is at
-/// [`work_in`] that folder.
+/// Writes all files into a folder, where a work finds what it names as any work does: [`work_in`] that folder.
+///
+/// # Errors
+/// Where the system's folder for temporary files cannot be written to.
 pub fn unpack() -> io::Result<TempDir> {
     let folder = tempfile::tempdir()?;
     for (path, text) in FILES {
@@ -37,7 +42,7 @@ pub fn unpack() -> io::Result<TempDir> {
 }
 
 /// The file of a work in a folder that [`unpack`] has made.
-pub fn work_in(folder: &Path, name: &str) -> std::path::PathBuf {
+pub fn work_in(folder: &Path, name: &str) -> PathBuf {
     folder.join(WORKS).join(name).with_extension("yaml")
 }
 

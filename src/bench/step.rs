@@ -14,7 +14,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
-use std::{iter, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    iter,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -154,14 +159,14 @@ impl StepBench {
     }
 
     /// Full batches, enough of them in an epoch for a turn.
-    fn loader(&self, cifar10: Option<&std::path::Path>) -> Result<Loader, BenchError> {
+    fn loader(&self, cifar10: Option<&Path>) -> Result<Loader, BenchError> {
         let least = (1 + TURN) * self.batch;
         let [channels, size, _] = self.work.shape;
         let synthetic =
             Synthetic { train: least, test: 1, classes: self.work.classes, size, channels, ..Synthetic::default() };
         let (source, folder) = match cifar10 {
             Some(folder) => (Source::Cifar10, folder),
-            None => (Source::Synthetic(synthetic), std::path::Path::new("")),
+            None => (Source::Synthetic(synthetic), Path::new("")),
         };
         let raw = source.locate(folder, None)?.read()?;
         let dataset: Arc<Dataset> = Arc::new(raw.finish(&source.default_normalise(), &SplitRule::All)?);

@@ -68,6 +68,7 @@ fn complaint(error: &BenchError) -> Complaint {
             ExitClass::Input
         }
         BenchError::Pictures(_)
+        | BenchError::Unpack(_)
         | BenchError::Threads { .. }
         | BenchError::Task(_)
         | BenchError::Device(_)
@@ -81,7 +82,7 @@ fn complaint(error: &BenchError) -> Complaint {
         BenchError::Threads { .. } => complaint.hint("lower `--threads`"),
         BenchError::Images { .. } => complaint.hint("without `--data`, pictures are drawn as the work wants them"),
         BenchError::Diverged { .. } => complaint.hint("lower the work's `learning_rate`"),
-        BenchError::Open(_) | BenchError::Task(_) | BenchError::Device(_) => complaint,
+        BenchError::Unpack(_) | BenchError::Open(_) | BenchError::Task(_) | BenchError::Device(_) => complaint,
     }
 }
 

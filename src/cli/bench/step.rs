@@ -60,7 +60,7 @@ fn read(name: &str) -> Result<Work, Complaint> {
             let complaint = Complaint::new(ExitClass::Usage, format!("no work `{name}`"));
             return Err(complaint.hint(format!("there are `loader`, {known}, and files whose name ends in `.yaml`")));
         }
-        let folder = shipped::unpack().map_err(|error| complaint(&BenchError::Pictures(error)))?;
+        let folder = shipped::unpack().map_err(|error| complaint(&BenchError::Unpack(error)))?;
         return Work::read(&shipped::work_in(folder.path(), name)).map_err(|error| unreadable(&error));
     }
     Work::read(Path::new(name)).map_err(|error| unreadable(&error))
