@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_slice_is_mapped_and_the_vector_that_it_is_of_stays() {
         let whole = vector((0..10).map(|at| at as f32).collect());
-        let [part] = update([whole.clone().slice([2..5])], [], |[a], []| [-a]);
+        let [part] = update([whole.clone().slice_dim(0, 2..5)], [], |[a], []| [-a]);
         assert_eq!(numbers(part), [-2.0, -3.0, -4.0]);
         assert_eq!(numbers(whole)[2..5], [2.0, 3.0, 4.0]);
     }
