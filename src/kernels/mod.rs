@@ -26,6 +26,7 @@ pub mod program;
 #[cfg(test)]
 mod reference;
 mod stage;
+pub mod vector;
 mod window;
 
 #[cfg(test)]
