@@ -4,7 +4,7 @@ use super::program::{Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolS
 use super::reference::{self, Inputs};
 use super::{Kernels, Pass};
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ fn frame(kernel: usize, stride: usize, dilation: usize) -> Frame {
 
 /// Runs a program on `device` and by the reference, in training and in evaluation, and compares.
 #[track_caller]
-fn hold(draft: Draft, images: usize, device: &Device, what: &str) {
+fn hold(draft: Draft, images: usize, device: &Device, tolerance: f32, what: &str) {
     let Draft { program, mut random } = draft;
     program.check().unwrap();
     let input = program.maps[0];
@@ -143,7 +143,8 @@ fn hold(draft: Draft, images: usize, device: &Device, what: &str) {
     let mixing = numbers(program.mixing.max(1));
     // Variances are not negative.
     let running: Vec<f32> = numbers(program.running).into_iter().map(f32::abs).collect();
-    let factors = numbers(program.factors * images).into_iter().map(|f| if f < -0.4 { 0.0 } else { 1.25 }).collect();
+    let drawn = numbers(program.factors * images).into_iter();
+    let factors: Vec<f32> = drawn.map(|factor| if factor < -0.4 { 0.0 } else { 1.25 }).collect();
     let program = Arc::new(program);
     let factors = Arc::new(factors);
     let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].channels * images).sum();
@@ -180,11 +181,12 @@ fn hold(draft: Draft, images: usize, device: &Device, what: &str) {
         let [of_x, of_weights, of_mixing] = gradients(&ours, &found.outputs);
         let [expected_x, expected_weights, expected_mixing] = gradients(&plain, &expected);
         let what = |part: &str| format!("{what}, training {training}: {part}");
-        close(&host(found.outputs), &host(expected), &what("outputs"));
-        close(&host(found.observed), &host(expected_observed), &what("observed"));
-        close(&of_x, &expected_x, &what("gradient of the input"));
-        close(&of_weights, &expected_weights, &what("gradient of the weights"));
-        close(&of_mixing, &expected_mixing, &what("gradient of the mixing weights"));
+        let close = |found: &[f32], expected: &[f32], part| close(found, expected, tolerance, &what(part));
+        close(&host(found.outputs), &host(expected), "outputs");
+        close(&host(found.observed), &host(expected_observed), "observed");
+        close(&of_x, &expected_x, "gradient of the input");
+        close(&of_weights, &expected_weights, "gradient of the weights");
+        close(&of_mixing, &expected_mixing, "gradient of the mixing weights");
     }
 }
 
@@ -193,14 +195,19 @@ fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 #[track_caller]
-fn close(found: &[f32], expected: &[f32], what: &str) {
+fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(1e-3f32, |most, value| most.max(value.abs()));
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found - expected).abs() / largest;
-        assert!(error < 3e-5, "{what}: value {at} is {found} and not {expected}, {error:.1e} of the largest");
+        assert!(error < tolerance, "{what}: value {at} is {found} and not {expected}, {error:.1e} of the largest");
     }
 }
+
+/// Largest differences that rounding makes, of the largest value: in one operator, and through a network with batch norms
+/// over few values.
+const ONE_OPERATOR: f32 = 3e-5;
+const NETWORK: f32 = 1e-4;
 
 /// Odd and even sides, maps narrower and wider than a vector, one image and more than a block.
 const SHAPES: [(usize, usize, usize, usize); 6] =
@@ -221,13 +228,20 @@ pub(super) fn all(device: &Device) {
                 let mut draft = Draft::new(seed, channels, height, width);
                 let outputs = match kind {
                     Kind::Dense { groups, .. } if groups > 1 => 2 * channels,
-                    _ => 6,
+                    // Enough for windows of three rows to be taken by pairs of rows.
+                    _ => 10,
                 };
                 let source = vec![Read { relu: true, ..draft.whole(0) }];
                 let branch = draft.branch(source, kind, frame(kernel, stride, dilation), outputs, 0);
                 let z = draft.convolve(vec![branch]);
                 let draft = draft.finish(z);
-                hold(draft, images, device, &format!("{shape}, kernel {kernel} stride {stride} dilation {dilation}"));
+                hold(
+                    draft,
+                    images,
+                    device,
+                    ONE_OPERATOR,
+                    &format!("{shape}, kernel {kernel} stride {stride} dilation {dilation}"),
+                );
             }
         }
         for kind in [PoolKind::Max, PoolKind::Mean] {
@@ -240,10 +254,16 @@ pub(super) fn all(device: &Device) {
                 let weight = draft.mixing();
                 let term = Term { read, at: 0, spread: 1, weight, factor: None };
                 let node = draft.combine(vec![term], channels, pooled);
-                hold(draft.finish(node), images, device, &format!("{shape}, {kind:?} pool, {frame:?}"));
+                hold(draft.finish(node), images, device, ONE_OPERATOR, &format!("{shape}, {kind:?} pool, {frame:?}"));
             }
         }
-        hold(small_supernet(seed, channels, height, width), images, device, &format!("{shape}, a small supernet"));
+        hold(
+            small_supernet(seed, channels, height, width),
+            images,
+            device,
+            NETWORK,
+            &format!("{shape}, a small supernet"),
+        );
     }
 }
 
