@@ -1,0 +1,118 @@
+//! The engine held to burn's own operators: values and every gradient of programs drawn at random.
+
+mod programs;
+mod reference;
+
+use self::programs::{Inputs, random_program};
+use super::{Engine, Given, Purpose};
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device, DeviceType, Shape};
+use burn_cubecl::CubeDevice;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::client::Client;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// A GPU of this machine, or what stands in for one.
+pub(in crate::kernels) fn gpu() -> Option<Device> {
+    #[cfg(feature = "cuda")]
+    let kind = DeviceType::Cuda;
+    #[cfg(not(feature = "cuda"))]
+    let kind = DeviceType::Wgpu;
+    let found = Device::enumerate(kind).into_vec().into_iter().next();
+    if found.is_none() {
+        println!("no GPU and no software Vulkan on this machine: the GPU's kernels were not run");
+    }
+    found
+}
+
+fn cube_device() -> Option<CubeDevice> {
+    match gpu()?.as_dispatch() {
+        DispatchDevice::Cube(device) => Some(device.clone()),
+        _ => None,
+    }
+}
+
+fn upload(client: &Client, device: &CubeDevice, numbers: &[f32], shape: &[usize]) -> CubeTensor {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    let handle = client.create_from_slice(&bytes);
+    CubeTensor::new_contiguous(client.clone(), device.clone(), Shape::from(shape.to_vec()), handle, DType::F32)
+}
+
+fn download(tensor: CubeTensor) -> Vec<f32> {
+    let numbers = tensor.meta.shape().num_elements();
+    let bytes = tensor.client.read_one(tensor.handle).unwrap();
+    let all: Vec<f32> = bytes.chunks_exact(4).map(|part| f32::from_ne_bytes(part.try_into().unwrap())).collect();
+    all[..numbers].to_vec()
+}
+
+/// What a pass and its reverse give: outputs, observed, gradients of weights, mixing weights and input.
+type Results = [Vec<f32>; 5];
+
+const NAMES: [&str; 5] = ["outputs", "observed", "weights", "mixing", "input"];
+
+fn on_gpu(device: &CubeDevice, inputs: &Inputs, purpose: Purpose) -> Results {
+    let client = device.client();
+    let program = &inputs.program;
+    let tensor = |numbers: &[f32]| upload(&client, device, numbers, &[numbers.len()]);
+    let map = program.maps[0];
+    let shape = [inputs.images, map.channels, map.height, map.width];
+    let engine = Engine::new(program.clone());
+    let given = Given {
+        x: upload(&client, device, &inputs.x, &shape),
+        weights: tensor(&inputs.weights),
+        mixing: tensor(&inputs.mixing),
+        running: tensor(&inputs.running),
+        factors: inputs.factors.clone(),
+        epsilon: 1e-5,
+    };
+    let weights = given.weights.clone();
+    let done = engine.forward(given, purpose).unwrap();
+    let mut results = [download(done.outputs), download(done.observed), Vec::new(), Vec::new(), Vec::new()];
+    if purpose.reverse {
+        let gradient = tensor(&inputs.gradient);
+        let reversed =
+            engine.reverse(inputs.images, purpose, [done.arena, done.numbers, weights, gradient]).unwrap();
+        results[2] = download(reversed.weights);
+        results[3] = download(reversed.mixing);
+        results[4] = reversed.input.map(download).unwrap_or_default();
+    }
+    results
+}
+
+/// Largest difference, relative to the largest number of the reference. Both sides compute in `f32` and differ in the order
+/// of sums; norms over few positions magnify what differs.
+const TOLERANCE: f32 = 2e-4;
+
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}: length");
+    let largest = expected.iter().fold(1e-3_f32, |largest, number| largest.max(number.abs()));
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (found - expected).abs() <= TOLERANCE * largest,
+            "{what}: number {at} is {found} and not {expected}, largest {largest}"
+        );
+    }
+}
+
+#[test]
+fn random_programs_give_what_burns_operators_give() {
+    let Some(device) = cube_device() else { return };
+    for seed in 0..40 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let inputs = random_program(&mut rng);
+        for of_batch in [true, false] {
+            let purpose = Purpose { of_batch, reverse: true, input: true };
+            let expected = reference::results(&inputs, purpose);
+            let found = on_gpu(&device, &inputs, purpose);
+            for ((found, expected), name) in found.iter().zip(&expected).zip(NAMES) {
+                // Nothing that reads the input leaves no gradient.
+                let expected = if found.is_empty() { &Vec::new() } else { expected };
+                assert_close(found, expected, &format!("program {seed}, norms of the batch {of_batch}: {name}"));
+            }
+            // A pass that will not be reversed uses places again.
+            let found = on_gpu(&device, &inputs, Purpose { of_batch, reverse: false, input: false });
+            assert_close(&found[0], &expected[0], &format!("program {seed}, forward only: outputs"));
+        }
+    }
+}
