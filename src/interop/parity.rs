@@ -238,13 +238,13 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
         average: None,
         alpha_deviation: 0.0,
     };
-    let mut learner = Learner::new(Model { network, kernels }, &config, 0, device);
+    let mut learner = Learner::new(Model::new(network, kernels), &config, 0, device);
     let (state, alphas) = (State::below(&golden.tensors, "state."), State::below(&golden.tensors, ALPHAS));
     learner.weights = state.fill(learner.weights.layout(), device)?;
     learner.running = state.fill(learner.running.layout(), device)?;
     learner.alphas = alphas.fill(learner.alphas.layout(), device)?;
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong network.
-    state.check_strangers(&[&learner.model.network], Strangers::Any)?;
+    state.check_strangers(&[learner.model.network()], Strangers::Any)?;
     Ok(learner)
 }
 

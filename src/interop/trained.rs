@@ -126,7 +126,7 @@ impl TrainedNetwork {
     /// # Shapes
     /// `[batch, channels, height, width]`, normalised → `[batch, classes]`
     pub fn logits(&self, kernels: Kernels, images: Tensor<4>) -> Tensor<2> {
-        let model = Model { network: self.network.clone(), kernels };
+        let model = Model::new(self.network.clone(), kernels);
         let mixing = self.mixing.weights(&self.network.alphas, &self.alphas.views());
         model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
     }

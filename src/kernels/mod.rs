@@ -17,6 +17,8 @@
 mod batch_norm;
 mod buffer;
 mod conv;
+mod cpu;
+mod operator;
 mod pool;
 pub mod program;
 mod stage;
@@ -30,9 +32,10 @@ mod parity;
 use std::fmt;
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 pub use self::batch_norm::BatchNormOutput;
+pub use self::operator::{Pass, PassOutput};
 pub use self::window::Window;
 use crate::space::network::{Conv, Pool};
 
@@ -137,6 +140,29 @@ impl Kernels {
         } else {
             conv::reference::convolve(x, weight, window, groups)
         }
+    }
+
+    /// Whether whole networks run as programs on this device.
+    pub fn has_programs(self, device: &Device) -> bool {
+        self == Self::Native && matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+    }
+
+    /// Runs a program on a device that [has them](Self::has_programs).
+    ///
+    /// # Shapes
+    /// `x` `[n, c, h, w]`; `weights`, `mixing` and `running` as long as the program says, `mixing` one longer where that is 0.
+    ///
+    /// # Panics
+    /// When the shapes are not those of the program.
+    pub fn run(
+        self,
+        pass: Pass,
+        x: Tensor<4>,
+        weights: Tensor<1>,
+        mixing: Tensor<1>,
+        running: Tensor<1>,
+    ) -> PassOutput {
+        operator::run(pass, x, weights, mixing, running)
     }
 
     /// Whether our operators are asked for and know the tensor's device and number format.

@@ -31,7 +31,8 @@ impl DropPath {
         Tensor::from_data(TensorData::new(self.factors(block, edge, batch), [batch, 1, 1, 1]), device)
     }
 
-    fn factors(&self, block: usize, edge: usize, batch: usize) -> Vec<f32> {
+    /// One factor an image.
+    pub(super) fn factors(&self, block: usize, edge: usize, batch: usize) -> Vec<f32> {
         let place = ((block as u64) << 32) | edge as u64;
         let mut key = [0; 32];
         for (part, value) in key.chunks_exact_mut(8).zip([PURPOSE, self.seed, self.pass, place]) {

@@ -124,8 +124,11 @@ impl<'a> Forward<'a> {
             return running.values();
         }
         let kept = observed.iter().enumerate().map(|(at, value)| value.clone().unwrap_or(self.running.flat(at)));
-        let (old, batch) = (running.values(), Tensor::cat(kept.collect(), 0));
-        // In this form a statistic that was kept stays the same to the bit.
-        old.clone() + (batch - old).mul_scalar(MOMENTUM)
+        statistics_after(running.values(), Tensor::cat(kept.collect(), 0))
     }
+}
+
+/// Running statistics moved towards those of a batch. In this form a statistic that was kept stays the same to the bit.
+pub(super) fn statistics_after(old: Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
+    old.clone() + (batch - old).mul_scalar(MOMENTUM)
 }

@@ -7,11 +7,12 @@ use crate::{
     },
     space::network::{Block, Cell, CellOutput, Chain, Conv, Edge, FeatureMap, Layer, LayerKind, Network, Pool},
 };
+use std::sync::Arc;
 
 /// A program and what its rows of factors stand for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Lowered {
-    pub program: Program,
+    pub program: Arc<Program>,
     /// Block and edge of each row of factors.
     pub drops: Vec<(usize, usize)>,
 }
@@ -55,7 +56,7 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
     program.factors = drops.len();
     program.gather();
     debug_assert_eq!(program.check(), Ok(()));
-    Lowered { program, drops }
+    Lowered { program: Arc::new(program), drops }
 }
 
 /// What a layer reads or gives: a feature map in parts, the parts in the order of its channels.

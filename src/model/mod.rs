@@ -7,6 +7,7 @@
 mod device;
 mod drop_path;
 mod forward;
+mod fused;
 mod initialise;
 mod lower;
 mod mixing;

@@ -1,6 +1,6 @@
 //! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
 
-use super::{DropPath, Forward, Mode, TensorGroup, Views};
+use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs};
 use crate::{
     kernels::Kernels,
     space::network::{Block, Cell, CellOutput, Edge, Network},
@@ -10,8 +10,9 @@ use burn::tensor::{Tensor, activation};
 /// A lowered network and the operators that compute it.
 #[derive(Debug, Clone)]
 pub struct Model {
-    pub network: Network,
-    pub kernels: Kernels,
+    network: Network,
+    kernels: Kernels,
+    programs: Programs,
 }
 
 /// What a pass gives.
@@ -25,14 +26,41 @@ pub struct Output {
 }
 
 impl Model {
-    /// One pass.
+    pub fn new(network: Network, kernels: Kernels) -> Self {
+        Self { network, kernels, programs: Programs::default() }
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The weights as leaves of a new autodiff graph, in the form that a pass on their device wants.
+    pub fn leaves(&self, weights: &TensorGroup) -> Views {
+        if self.kernels.has_programs(&weights.values().device()) { weights.leaf() } else { weights.leaves() }
+    }
+
+    /// One pass. Where the device has programs, the network runs as one; else layer by layer.
     ///
-    /// `weights` may be tracked; then `x` and `mixing` must be on an autodiff device too. `mixing` holds the
+    /// `weights` may be tracked, as [`leaves`](Self::leaves); then `x` and `mixing` must be on an autodiff device too. `mixing` holds the
     /// mixing weights of each alpha table, `[edges, candidates]`; it is empty for a discrete network.
     ///
     /// # Shapes
     /// `x`: `[batch, channels, height, width]`
     pub fn forward(
+        &self,
+        mode: Mode,
+        weights: &Views,
+        running: &TensorGroup,
+        mixing: &[Tensor<2>],
+        x: Tensor<4>,
+    ) -> Output {
+        if self.kernels.has_programs(&x.device()) {
+            return self.programs.forward(&self.network, mode, weights, running, mixing, x);
+        }
+        self.layer_by_layer(mode, weights, running, mixing, x)
+    }
+
+    fn layer_by_layer(
         &self,
         mode: Mode,
         weights: &Views,
@@ -195,7 +223,7 @@ mod tests {
                 let head = network.auxiliary.as_mut().unwrap();
                 assert!(head.in_place, "as the space says");
                 head.in_place = in_place;
-                let model = Model { network, kernels: Kernels::Native };
+                let model = Model::new(network, Kernels::Native);
                 let output = model.forward(mode, &weights.views(), &running, &[], x.clone());
                 (host(output.logits), output.auxiliary.map(host))
             };

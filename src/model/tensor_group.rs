@@ -108,28 +108,34 @@ impl TensorGroup {
 
     /// The tensors, untracked, for evaluation.
     pub fn views(&self) -> Views {
-        self.split(|tensor| tensor)
+        Views { layout: self.layout.clone(), vector: self.values.clone(), leaves: Vec::new() }
     }
 
-    /// The tensors as leaves of a new autodiff graph.
+    /// The tensors as leaves of a new autodiff graph, one a tensor: for networks that take tensors one by one.
     pub fn leaves(&self) -> Views {
-        self.split(|tensor| tensor.autodiff().require_grad())
+        let leaf = |entry: &Entry| self.values.clone().slice([entry.range.clone()]).autodiff().require_grad();
+        Views { leaves: self.layout.entries.iter().map(leaf).collect(), ..self.views() }
     }
 
-    fn split(&self, finish: impl Fn(Tensor<1>) -> Tensor<1>) -> Views {
-        let tensors =
-            self.layout.entries.iter().map(|entry| finish(self.values.clone().slice([entry.range.clone()]))).collect();
-        Views { layout: self.layout.clone(), tensors }
+    /// The vector as one leaf of a new autodiff graph: for programs, which take it whole.
+    pub fn leaf(&self) -> Views {
+        Views { vector: self.values.clone().autodiff().require_grad(), ..self.views() }
     }
 
     /// Gathers the gradients of `leaves` into one vector in the layout's order, zero where the loss does not
     /// depend on a tensor. Untracked.
     pub fn gradient(&self, leaves: &Views, gradients: &Gradients) -> Tensor<1> {
-        let parts = leaves.tensors.iter().map(|leaf| match leaf.grad(gradients) {
+        let of = |leaf: &Tensor<1>| match leaf.grad(gradients) {
             Some(gradient) => gradient.inner(),
             None => leaf.clone().inner().zeros_like(),
-        });
-        if self.layout.is_empty() { self.values.clone() } else { Tensor::cat(parts.collect(), 0) }
+        };
+        if self.layout.is_empty() {
+            self.values.clone()
+        } else if leaves.leaves.is_empty() {
+            of(&leaves.vector)
+        } else {
+            Tensor::cat(leaves.leaves.iter().map(of).collect(), 0)
+        }
     }
 }
 
@@ -137,7 +143,10 @@ impl TensorGroup {
 #[derive(Debug)]
 pub struct Views {
     layout: Arc<Layout>,
-    tensors: Vec<Tensor<1>>,
+    /// `[layout.len()]`
+    vector: Tensor<1>,
+    /// One a tensor, where they are tracked one by one; the vector is untracked then.
+    leaves: Vec<Tensor<1>>,
 }
 
 impl Views {
@@ -149,7 +158,7 @@ impl Views {
         let at = self.layout.position(name)?;
         let shape: [usize; D] =
             self.layout.entries[at].shape.as_slice().try_into().expect("a tensor has its layer's rank");
-        Some(self.tensors[at].clone().reshape(shape))
+        Some(self.flat(at).reshape(shape))
     }
 
     /// The tensor `name` with its shape.
@@ -160,16 +169,29 @@ impl Views {
         self.find(name).expect("a network's tensors are in its group")
     }
 
+    /// Which stretch of the vector is which tensor.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The whole vector, `[layout.len()]`, as it is tracked.
+    pub(super) fn vector(&self) -> Tensor<1> {
+        self.vector.clone()
+    }
+
     pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.layout.position(name)
     }
 
     pub(super) fn flat(&self, at: usize) -> Tensor<1> {
-        self.tensors[at].clone()
+        match self.leaves.get(at) {
+            Some(leaf) => leaf.clone(),
+            None => self.vector.clone().slice([self.layout.entries[at].range.clone()]),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.tensors.len()
+        self.layout.entries.len()
     }
 }
 

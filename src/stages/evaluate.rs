@@ -68,7 +68,7 @@ impl Stage for Evaluate {
         let file = TensorFile::open(of.output("weights")?).map_err(|error| StageError::failed(sentence(&error)))?;
         let groups = State::below(&file, "").groups(&network, &device);
         let (learned, running) = groups.map_err(|error| StageError::failed(sentence(&error)))?;
-        let model = Model { network, kernels: self.compute.kernels };
+        let model = Model::new(network, self.compute.kernels);
         let views = learned.views();
 
         let indices = dataset.all(Part::Test);
@@ -96,7 +96,7 @@ impl Stage for Evaluate {
                 ..Progress::default()
             });
         }
-        let cost = model.network.cost();
+        let cost = model.network().cost();
         tally.publish(cost.parameters, cost.multiply_adds, context)
     }
 }

@@ -101,7 +101,7 @@ impl Stage for Retrain {
         let Settings { feed, learner, training, .. } = &self.settings;
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Test };
         let task = feed.task(&dataset, watched, device.clone())?;
-        let learner = Learner::new(Model { network, kernels: self.compute.kernels }, learner, feed.seed, &device);
+        let learner = Learner::new(Model::new(network, self.compute.kernels), learner, feed.seed, &device);
         let trained = training::train(context, learner, &task, training, watched, &device)?;
 
         context.publish_bytes("space", space_text.as_bytes())?;
@@ -139,7 +139,7 @@ fn publish(
     context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&weights, &running]))?;
 
     let last = records.last().ok_or_else(|| StageError::failed("the training has no epoch"))?;
-    let cost = learner.model.network.cost();
+    let cost = learner.model.network().cost();
     context.metric("epochs", records.len() as f64);
     context.metric("steps", trained.steps_taken() as f64);
     context.metric("parameters", cost.parameters as f64);

@@ -90,7 +90,7 @@ impl Stage for Search {
         // What is fitted is not watched.
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Nothing };
         let task = feed.task(&dataset, watched, device.clone())?;
-        let model = Model { network: self.network(&dataset)?, kernels: self.compute.kernels };
+        let model = Model::new(self.network(&dataset)?, self.compute.kernels);
         let learner = Learner::new(model, learner, feed.seed, &device);
         let searched = training::train(context, learner, &task, training, watched, &device)?;
         self.publish(&searched, context)
@@ -131,7 +131,7 @@ impl Search {
         )?;
 
         let last = records.last().ok_or_else(|| StageError::failed("the search has no epoch"))?;
-        let cost = learner.model.network.cost();
+        let cost = learner.model.network().cost();
         context.metric("epochs", records.len() as f64);
         context.metric("supernet_parameters", cost.parameters as f64);
         context.metric("supernet_multiply_adds", cost.multiply_adds as f64);

@@ -68,9 +68,9 @@ pub struct Pass {
 impl Learner {
     /// A learner before its first step, its first values drawn from `seed`.
     pub fn new(model: Model, config: &LearnerConfig, seed: u64, device: &Device) -> Self {
-        let weights = initial_weights(&model.network, seed, device);
-        let running = initial_running(&model.network, device);
-        let alphas = initial_alphas(&model.network, config.alpha_deviation, seed, device);
+        let weights = initial_weights(model.network(), seed, device);
+        let running = initial_running(model.network(), device);
+        let alphas = initial_alphas(model.network(), config.alpha_deviation, seed, device);
         let average = config.average.map(|decay| Average::new(decay, weights.values(), running.values()));
         Self {
             weights,
@@ -90,8 +90,8 @@ impl Learner {
 
     /// The loss of `batch` in training mode and its gradients in weights and alphas. Moves nothing.
     pub fn pass(&self, batch: &Batch) -> Pass {
-        let (weights, alphas) = (self.weights.leaves(), self.alphas.leaves());
-        let mixing = self.mixing.weights(&self.model.network.alphas, &alphas);
+        let (weights, alphas) = (self.model.leaves(&self.weights), self.alphas.leaves());
+        let mixing = self.mixing.weights(&self.model.network().alphas, &alphas);
         let images = batch.images.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
         let output = self.model.forward(mode, &weights, &self.running, &mixing, images);
@@ -123,14 +123,14 @@ impl Learner {
 
     /// Logits in evaluation mode: `[batch, classes]`.
     pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
-        let mixing = self.mixing.weights(&self.model.network.alphas, &self.alphas.views());
+        let mixing = self.mixing.weights(&self.model.network().alphas, &self.alphas.views());
         let (weights, running) = self.evaluated();
         self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
     }
 
     /// The mixing weights of each table by label, rows an edge.
     pub fn mixing_weights(&self) -> Vec<(String, Vec<Vec<f32>>)> {
-        let tables = &self.model.network.alphas;
+        let tables = &self.model.network().alphas;
         let weights = self.mixing.weights(tables, &self.alphas.views());
         tables.iter().zip(weights).map(|(table, weights)| (table.label.clone(), rows(weights))).collect()
     }
@@ -138,7 +138,7 @@ impl Learner {
     /// The alphas of each table by label, rows an edge.
     pub fn alpha_tables(&self) -> Vec<(String, Vec<Vec<f32>>)> {
         let views = self.alphas.views();
-        let tables = self.model.network.alphas.iter();
+        let tables = self.model.network().alphas.iter();
         tables.map(|table| (table.label.clone(), rows(views.get::<2>(&table.label)))).collect()
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
     let build =
         Build { skeleton: "search".to_owned(), channels: None, size: None, classes: 3, input, auxiliary: false };
     let network = space(text).supernet(&build).unwrap();
-    Learner::new(Model { network, kernels: Kernels::Native }, config, 5, &Device::flex())
+    Learner::new(Model::new(network, Kernels::Native), config, 5, &Device::flex())
 }
 
 /// Ten images to fit and ten held out, three steps an epoch, the last of two images.

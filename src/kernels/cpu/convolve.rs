@@ -1,0 +1,210 @@
+//! Convolutions, forward: prologue, depthwise, product and statistics of a block while it is in the cache.
+
+use super::{
+    layout::Blocks,
+    memory::{Area, Buffer},
+    simd::{
+        Rows, depthwise,
+        elementwise::{self, Moments},
+        product::{Panels, product},
+    },
+    staging::{Canvas, Staging},
+    tape::Tape,
+};
+use crate::kernels::program::{Branch, Frame, MapId, Read};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A branch with what is the same for every block.
+pub(super) struct Prepared<'a> {
+    pub branch: &'a Branch,
+    /// The frame that sees the source.
+    pub frame: Frame,
+    pub inputs: usize,
+    /// The dense weights of each group.
+    panels: Vec<Panels>,
+    bias: Option<&'a [f32]>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(branch: &'a Branch, weights: &'a [f32]) -> Self {
+        let inputs = branch.source.iter().map(|read| read.channels).sum();
+        let panels = branch.dense.iter().flat_map(|dense| {
+            let (outputs, inputs) = (branch.channels / dense.groups, inputs / dense.groups * dense.frame.taps());
+            (0..dense.groups).map(move |group| {
+                let weights = &weights[dense.weight + group * outputs * inputs..];
+                Panels::pack(outputs, inputs, |output, input| weights[output * inputs + input])
+            })
+        });
+        let bias = branch.dense.and_then(|dense| dense.bias).map(|at| &weights[at..][..branch.channels]);
+        Self { branch, frame: frame(branch), inputs, panels: panels.collect(), bias }
+    }
+}
+
+/// The frame that sees a branch's source.
+pub(super) fn frame(branch: &Branch) -> Frame {
+    let of_dense = || branch.dense.map_or(Frame::PIXEL, |dense| dense.frame);
+    branch.depthwise.map_or_else(of_dense, |depthwise| depthwise.frame)
+}
+
+/// How the outputs of a frame lie in scratch memory: one long row where every output is its own pixel, else a row a row.
+pub(super) fn canvas(frame: &Frame, output: [usize; 2], images: usize) -> Canvas {
+    match *frame {
+        Frame::PIXEL => Canvas::new(1, output[0] * output[1] * images),
+        _ => Canvas::new(output[0], output[1] * images),
+    }
+}
+
+/// Scratch memory of a thread.
+#[derive(Default)]
+struct Scratch {
+    staged: Area,
+    depth: Area,
+    out: Area,
+}
+
+/// What was staged last: branches of one source and frame share it.
+type Staged<'a> = Option<(&'a [Read], Frame)>;
+
+/// Writes the output map, and returns its moments by block and channel where they are asked for.
+pub(super) fn forward(tape: &Tape, branches: &[Branch], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let blocks = tape.blocks(output);
+    let map = tape.map(output);
+    let sides = [map.height, map.width];
+    let mut prepared: Vec<Prepared<'_>> = branches.iter().map(|branch| Prepared::new(branch, &tape.weights)).collect();
+    // Branches of one source and frame follow each other, so that it is staged once.
+    prepared.sort_by_key(|prepared| {
+        let first = |other: &&Branch| other.source == prepared.branch.source && frame(other) == prepared.frame;
+        branches.iter().position(|other| first(&other))
+    });
+    let mut values = Buffer::take(blocks.len());
+    let found = values
+        .par_chunks_mut(blocks.chunk(blocks.together))
+        .enumerate()
+        .map_init(Scratch::default, |scratch, (block, out)| {
+            let images = images_of(&blocks, block);
+            let mut staged = None;
+            for prepared in &prepared {
+                branch_forward(tape, prepared, images.clone(), sides, &mut staged, scratch, out);
+            }
+            let plane = blocks.pixels * images.len();
+            if moments { out.chunks_exact(plane).map(elementwise::moments).collect() } else { Vec::new() }
+        })
+        .collect();
+    (values, found)
+}
+
+pub(super) fn images_of(blocks: &Blocks, block: usize) -> Range<usize> {
+    let first = block * blocks.together;
+    first..first + blocks.block(block).1
+}
+
+/// One branch of one block; `out` is the block of the whole output map.
+fn branch_forward<'a>(
+    tape: &Tape,
+    prepared: &Prepared<'a>,
+    images: Range<usize>,
+    sides: [usize; 2],
+    staged_of: &mut Staged<'a>,
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) {
+    let branch = prepared.branch;
+    let source = tape.map(branch.source[0].map);
+    let staging = Staging::new(prepared.frame, [source.height, source.width], sides, images.len());
+    let staged = scratch.staged.of(prepared.inputs * staging.plane);
+    if *staged_of != Some((&branch.source, prepared.frame)) {
+        stage_all(tape, &branch.source, images.clone(), &staging, staged);
+        *staged_of = Some((&branch.source, prepared.frame));
+    }
+    let canvas = canvas(&prepared.frame, sides, images.len());
+    let plane = canvas.compact();
+    let out = &mut out[branch.first * plane..][..branch.channels * plane];
+    let rows = rows(&staging, &canvas);
+    // Without padding, the canvas is the map itself.
+    let stride = if canvas.is_dense() { plane } else { canvas.plane() };
+    if canvas.is_dense() {
+        compute(tape, prepared, &staging, staged, rows, &mut scratch.depth, out, stride);
+    } else {
+        let padded = scratch.out.of(branch.channels * stride);
+        compute(tape, prepared, &staging, staged, rows, &mut scratch.depth, padded, stride);
+        for (padded, out) in padded.chunks_exact(stride).zip(out.chunks_exact_mut(plane)) {
+            canvas.take(padded, out);
+        }
+    }
+}
+
+/// Stages every channel of a source.
+pub(super) fn stage_all(tape: &Tape, source: &[Read], images: Range<usize>, staging: &Staging, staged: &mut [f32]) {
+    for (first, read) in Tape::parts(source) {
+        for channel in 0..read.channels {
+            let to = &mut staged[(first + channel) * staging.plane..][..staging.plane];
+            tape.stage(read, channel, images.clone(), staging, 0.0, to);
+        }
+    }
+}
+
+pub(super) fn rows(staging: &Staging, canvas: &Canvas) -> Rows {
+    Rows { count: canvas.rows, width: canvas.pitch, input_pitch: staging.pitch, output_pitch: canvas.pitch }
+}
+
+/// The depthwise outputs of a block, planes `stride` apart.
+pub(super) fn depthwise_outputs(
+    weights: &[f32],
+    inputs: usize,
+    staging: &Staging,
+    staged: &[f32],
+    rows: Rows,
+    out: &mut [f32],
+    stride: usize,
+) {
+    let taps = staging.frame.taps();
+    for channel in 0..inputs {
+        let (input, out) =
+            (&staged[channel * staging.plane..][..staging.plane], &mut out[channel * stride..][..stride]);
+        let weights = &weights[channel * taps..][..taps];
+        depthwise::correlate(input, weights, staging.taps(), rows, out, false);
+    }
+}
+
+fn compute(
+    tape: &Tape,
+    prepared: &Prepared<'_>,
+    staging: &Staging,
+    staged: &[f32],
+    rows: Rows,
+    depth: &mut Area,
+    out: &mut [f32],
+    stride: usize,
+) {
+    let Prepared { branch, inputs, panels, bias, .. } = prepared;
+    let Some(depthwise) = &branch.depthwise else {
+        let groups = panels.len();
+        let (in_group, out_group) = (inputs / groups, branch.channels / groups);
+        for (group, panels) in panels.iter().enumerate() {
+            let staged = &staged[group * in_group * staging.plane..];
+            let bias = bias.map(|bias| &bias[group * out_group..][..out_group]);
+            let out = &mut out[group * out_group * stride..];
+            product(panels, bias, &offsets(staging, in_group), staged, rows, out, stride, false);
+        }
+        return;
+    };
+    let weights = &tape.weights[depthwise.weight..];
+    let Some(panels) = panels.first() else {
+        return depthwise_outputs(weights, *inputs, staging, staged, rows, out, stride);
+    };
+    // One long row: a product does not care where rows end.
+    let length = rows.count * rows.output_pitch;
+    let plane = super::staging::roomy(length);
+    let depth = depth.of(inputs * plane);
+    depthwise_outputs(weights, *inputs, staging, staged, rows, depth, plane);
+    let flat = Rows { count: 1, width: length, input_pitch: length, output_pitch: length };
+    let planes: Vec<usize> = (0..*inputs).map(|channel| channel * plane).collect();
+    product(panels, *bias, &planes, depth, flat, out, stride, false);
+}
+
+/// Where each tap of each channel is read: channels in turn, taps in reading order.
+pub(super) fn offsets(staging: &Staging, channels: usize) -> Vec<usize> {
+    let taps = |channel| staging.offsets.iter().map(move |offset| channel * staging.plane + offset);
+    (0..channels).flat_map(taps).collect()
+}

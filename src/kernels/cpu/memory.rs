@@ -1,0 +1,90 @@
+//! Buffers that outlive the pass that filled them.
+//!
+//! A pass over a supernet writes hundreds of megabytes, and the operating system clears every page that it hands out: at
+//! the speed of a fresh page, memory would cost as much as the arithmetic. Buffers therefore go back to a pool, and the next
+//! pass, which asks for the same sizes, takes them out again.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+/// Values that hold whatever the buffer's last user left there.
+#[derive(Debug, Default)]
+pub(super) struct Buffer(Vec<f32>);
+
+/// What waits to be used again.
+#[derive(Debug)]
+struct Pool {
+    waiting: Vec<Vec<f32>>,
+    /// Values in use, and the most that ever were: more than that is not worth keeping.
+    used: usize,
+    most_used: usize,
+    kept: usize,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { waiting: Vec::new(), used: 0, most_used: 0, kept: 0 });
+
+/// The pool is plain data: a thread that panicked with it in hand left it whole.
+fn pool() -> std::sync::MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Buffer {
+    /// `length` values, not cleared.
+    pub fn take(length: usize) -> Self {
+        let mut pool = pool();
+        pool.used += length;
+        pool.most_used = pool.most_used.max(pool.used);
+        // A little too large will do; the smallest that will do leaves the larger ones to others.
+        let fits = |buffer: &&Vec<f32>| buffer.len() >= length && buffer.len() <= length + length / 8;
+        let found = pool.waiting.iter().filter(fits).map(Vec::len).min();
+        let Some(found) = found.and_then(|found| pool.waiting.iter().position(|buffer| buffer.len() == found)) else {
+            drop(pool);
+            return Self(vec![0.0; length]);
+        };
+        let mut buffer = pool.waiting.swap_remove(found);
+        pool.kept -= buffer.len();
+        drop(pool);
+        buffer.truncate(length);
+        Self(buffer)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        let mut pool = pool();
+        pool.used -= buffer.len();
+        if pool.used + pool.kept + buffer.len() <= pool.most_used {
+            pool.kept += buffer.len();
+            pool.waiting.push(buffer);
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+/// Memory of one thread's work on one block: areas that keep their size from block to block.
+#[derive(Debug, Default)]
+pub(super) struct Area(Vec<f32>);
+
+impl Area {
+    /// `length` values that hold whatever was left there; zeros where nothing was.
+    pub fn of(&mut self, length: usize) -> &mut [f32] {
+        if self.0.len() < length {
+            self.0.resize(length, 0.0);
+        }
+        &mut self.0[..length]
+    }
+}

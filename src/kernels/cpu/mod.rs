@@ -1,0 +1,114 @@
+//! Programs on the processor.
+//!
+//! A batch is cut into blocks of a few images ([`layout`]). A block of a map fits the second-level cache, and an operator does
+//! with a block all there is to do with it: a convolution reads its source, normalises and rectifies it, lays it out so that
+//! every tap is a shifted read ([`staging`]), convolves channel by channel, multiplies, and takes the statistics of what it
+//! has written, before the next block is touched. In reverse it makes the gradient of its output ([`gradient`]) and the depthwise
+//! outputs anew instead of reading them from memory.
+//!
+//! Threads take blocks. Sums over images are taken in an order that depends on the batch alone.
+
+mod combine;
+mod convolve;
+mod convolve_backward;
+mod gradient;
+mod layout;
+mod memory;
+mod pool;
+mod reverse;
+mod scatter;
+mod simd;
+mod staging;
+mod statistics;
+mod tape;
+mod tasks;
+
+pub(super) use reverse::backward;
+pub(super) use tape::Tape;
+
+use super::{Pass, program::Step};
+use memory::Buffer;
+
+/// What a pass gives beside its tape.
+pub(super) struct Output {
+    /// The program's outputs, end to end, each `[n, channels]`.
+    pub outputs: Vec<f32>,
+    /// `[running]`: what the batch had where a batch norm ran in training, what it was given elsewhere.
+    pub observed: Vec<f32>,
+}
+
+/// Runs a program.
+///
+/// # Shapes
+/// `x` `[images, c, h, w]`; the vectors as long as the program says.
+///
+/// `keep` says whether the tape is wanted: without it a map's memory is given back after its last reader.
+pub(super) fn forward(
+    pass: Pass,
+    images: usize,
+    x: &[f32],
+    [weights, mixing, running]: [&[f32]; 3],
+    keep: bool,
+) -> (Output, Tape) {
+    let program = pass.program.clone();
+    let norms = statistics::norms_of_maps(&program);
+    let mut observed = running.to_vec();
+    let mut tape = Tape {
+        pass,
+        images,
+        weights: weights.to_vec(),
+        mixing: mixing.to_vec(),
+        maps: std::iter::repeat_with(|| None).take(program.maps.len()).collect(),
+        norms: vec![Vec::new(); program.norms.len()],
+    };
+    let blocks = tape.blocks(0);
+    let mut input = Buffer::take(blocks.len());
+    blocks.import(x, &mut input);
+    tape.maps[0] = Some(input);
+    let last_reads = last_reads(&program);
+    for (at, step) in program.steps.iter().enumerate() {
+        let output = step.output();
+        let moments = tape.map(output).statistics && tape.pass.training;
+        let (values, by_block) = match step {
+            Step::Convolve { branches, output } => convolve::forward(&tape, branches, *output, moments),
+            Step::Pool { pool, output } => pool::forward(&tape, pool, *output, moments),
+            Step::Combine { terms, output } => combine::forward(&tape, terms, *output, moments),
+        };
+        tape.maps[output] = Some(values);
+        let of_channels: Vec<statistics::Statistics> = if moments {
+            let runs = |channel: usize| by_block.iter().map(move |of_block| of_block[channel]);
+            (0..tape.map(output).channels).map(|channel| statistics::join(runs(channel))).collect()
+        } else {
+            Vec::new()
+        };
+        tape.normalise(&norms[output], &of_channels, running, &mut observed);
+        if !keep {
+            for &map in &last_reads[at] {
+                tape.maps[map] = None;
+            }
+        }
+    }
+    let mut outputs = Vec::new();
+    for &map in &program.outputs {
+        let blocks = tape.blocks(map);
+        let start = outputs.len();
+        outputs.resize(start + blocks.len(), 0.0);
+        blocks.export(tape.values(map), &mut outputs[start..]);
+    }
+    (Output { outputs, observed }, tape)
+}
+
+/// The maps that nobody reads after each step.
+fn last_reads(program: &super::program::Program) -> Vec<Vec<usize>> {
+    let mut last = vec![None; program.maps.len()];
+    for (at, step) in program.steps.iter().enumerate() {
+        step.reads().for_each(|read| last[read.map] = Some(at));
+    }
+    let mut by_step = vec![Vec::new(); program.steps.len()];
+    for (map, last) in last.into_iter().enumerate() {
+        if let Some(at) = last.filter(|_| !program.outputs.contains(&map)) {
+            by_step[at].push(map);
+        }
+    }
+    by_step
+}

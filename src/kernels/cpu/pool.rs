@@ -1,0 +1,239 @@
+//! Pooling, forward and in reverse.
+
+use super::{
+    convolve::images_of,
+    gradient::Gradient,
+    memory::{Area, Buffer},
+    reverse::Reverse,
+    scatter::scatter,
+    simd::elementwise::{self, Moments},
+    staging::{Canvas, Staging},
+    tape::Tape,
+    tasks::{Tasks, slots_by_task},
+};
+use crate::kernels::program::{MapId, PoolKind, PoolStep};
+use pulp::Arch;
+use rayon::prelude::*;
+
+#[derive(Default)]
+struct Scratch {
+    staged: Area,
+    counts: Area,
+    out: Area,
+    taken: Vec<bool>,
+    spread: Area,
+    plane: Area,
+}
+
+/// What stands for the padding.
+fn fill(kind: PoolKind) -> f32 {
+    match kind {
+        PoolKind::Max => f32::NEG_INFINITY,
+        PoolKind::Mean => 0.0,
+    }
+}
+
+/// Writes the output map, and returns its moments by block and channel where they are asked for.
+pub(super) fn forward(tape: &Tape, pool: &PoolStep, output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let (blocks, map) = (tape.blocks(output), tape.map(output));
+    let source = tape.map(pool.source[0].map);
+    let mut values = Buffer::take(blocks.len());
+    let found = values
+        .par_chunks_mut(blocks.chunk(blocks.together))
+        .enumerate()
+        .map_init(Scratch::default, |scratch, (block, out)| {
+            let images = images_of(&blocks, block);
+            let sides = [map.height, map.width];
+            let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
+            let canvas = Canvas::new(sides[0], sides[1] * images.len());
+            let plane = canvas.compact();
+            let mut found = Vec::new();
+            if pool.kind == PoolKind::Mean {
+                inverse_counts(&staging, &canvas, scratch);
+            }
+            for (first, read) in Tape::parts(&pool.source) {
+                for channel in 0..read.channels {
+                    let staged = scratch.staged.of(staging.plane);
+                    tape.stage(read, channel, images.clone(), &staging, fill(pool.kind), staged);
+                    let out = &mut out[(first + channel) * plane..][..plane];
+                    match pool.kind {
+                        PoolKind::Max => maximum(staged, &staging, &canvas, out),
+                        PoolKind::Mean => mean(staged, &staging, &canvas, scratch.counts.of(plane), out),
+                    }
+                    if moments {
+                        found.push(elementwise::moments(out));
+                    }
+                }
+            }
+            found
+        })
+        .collect();
+    (values, found)
+}
+
+/// One over the pixels of each window, those of the padding not counted, in `scratch.counts`.
+fn inverse_counts(staging: &Staging, canvas: &Canvas, scratch: &mut Scratch) {
+    let plane = staging.input[0] * staging.input[1] * staging.images;
+    let (ones, staged) = (scratch.plane.of(plane), scratch.staged.of(staging.plane));
+    ones.fill(1.0);
+    staging.stage(ones, 0.0, staged, |one| one);
+    let counts = scratch.counts.of(canvas.compact());
+    sum_of_taps(staged, staging, canvas, counts);
+    counts.iter_mut().for_each(|count| *count = 1.0 / *count);
+}
+
+fn each_tap(
+    staged: &[f32],
+    staging: &Staging,
+    canvas: &Canvas,
+    out: &mut [f32],
+    join: impl Fn(&mut f32, f32) + Copy,
+    start: f32,
+) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (row, out) in out.chunks_exact_mut(canvas.width).enumerate() {
+                out.fill(start);
+                for offset in &staging.offsets {
+                    let from = &staged[offset + row * staging.pitch..][..canvas.width];
+                    out.iter_mut().zip(from).for_each(|(out, from)| join(out, *from));
+                }
+            }
+        },
+    );
+}
+
+fn sum_of_taps(staged: &[f32], staging: &Staging, canvas: &Canvas, out: &mut [f32]) {
+    each_tap(staged, staging, canvas, out, |sum, value| *sum += value, 0.0);
+}
+
+fn maximum(staged: &[f32], staging: &Staging, canvas: &Canvas, out: &mut [f32]) {
+    // What is no number wins, and stays.
+    let join = |most: &mut f32, value: f32| *most = if value <= *most { *most } else { value };
+    let keep = |most: &mut f32, value: f32| {
+        if !most.is_nan() {
+            join(most, value);
+        }
+    };
+    each_tap(staged, staging, canvas, out, keep, f32::NEG_INFINITY);
+}
+
+fn mean(staged: &[f32], staging: &Staging, canvas: &Canvas, counts: &[f32], out: &mut [f32]) {
+    sum_of_taps(staged, staging, canvas, out);
+    out.iter_mut().zip(counts).for_each(|(out, count)| *out *= count);
+}
+
+/// Sends the gradient of a pool on to its source.
+pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gradient: &Gradient) {
+    let wanted: Vec<_> = pool
+        .source
+        .iter()
+        .filter(|read| read.map != 0 || reverse.of_input)
+        .copied()
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|read| (read, reverse.slot(&read)))
+        .collect();
+    let mut wanted = wanted;
+    let tape = &reverse.tape;
+    let (blocks, map) = (tape.blocks(output), tape.map(output));
+    let source = tape.map(pool.source[0].map);
+    let sides = [map.height, map.width];
+    let fresh: Vec<bool> = wanted.iter().map(|(_, (_, fresh))| *fresh).collect();
+    let tasks =
+        Tasks::new(tape.images, pool.source.iter().map(|read| tape.blocks(read.map).together).chain([blocks.together]));
+    let of_slots: Vec<_> = wanted.iter().map(|(read, (slot, _))| slot.blocks(tape, read.map)).collect();
+    let chunks = slots_by_task(&tasks, of_slots.iter().zip(wanted.iter_mut().map(|(_, (slot, _))| &mut *slot.values)));
+    chunks.into_par_iter().enumerate().for_each_init(Scratch::default, |scratch, (task, mut chunks)| {
+        for images in tasks.blocks(task, blocks.together) {
+            let number = images.start / blocks.together;
+            let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
+            let canvas = Canvas::new(sides[0], sides[1] * images.len());
+            let to = Canvas::new(source.height, source.width * images.len());
+            if pool.kind == PoolKind::Mean {
+                inverse_counts(&staging, &canvas, scratch);
+            }
+            let mut slot = 0;
+            for (first, read) in Tape::parts(&pool.source) {
+                if read.map == 0 && !reverse.of_input {
+                    continue;
+                }
+                for channel in 0..read.channels {
+                    let Scratch { staged, counts, out, taken, spread, plane } = &mut *scratch;
+                    let out = out.of(canvas.compact());
+                    gradient.plane(tape, output, number, first + channel, out);
+                    let spread = spread.of(staging.plane);
+                    spread.fill(0.0);
+                    match pool.kind {
+                        PoolKind::Mean => {
+                            out.iter_mut().zip(counts.of(canvas.compact())).for_each(|(out, count)| *out *= *count);
+                            add_to_taps(out, &staging, &canvas, spread);
+                        }
+                        PoolKind::Max => {
+                            let staged = staged.of(staging.plane);
+                            tape.stage(read, channel, images.clone(), &staging, f32::NEG_INFINITY, staged);
+                            let most = blocks.plane(tape.values(output), number, first + channel);
+                            add_to_first(out, most, staged, &staging, &canvas, taken, spread);
+                        }
+                    }
+                    let plane = plane.of(to.len());
+                    plane.fill(0.0);
+                    staging.unstage_add(spread, plane, to.pitch);
+                    let (start, chunk) = (tasks.images(task).start, &mut *chunks[slot]);
+                    scatter(tape, read, channel, images.clone(), plane, &to, chunk, start, !fresh[slot]);
+                }
+                slot += 1;
+            }
+        }
+    });
+    for (read, (slot, _)) in wanted {
+        reverse.keep(&read, slot);
+    }
+}
+
+fn add_to_taps(gradient: &[f32], staging: &Staging, canvas: &Canvas, spread: &mut [f32]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (row, gradient) in gradient.chunks_exact(canvas.width).enumerate() {
+                for offset in &staging.offsets {
+                    let to = &mut spread[offset + row * staging.pitch..][..canvas.width];
+                    to.iter_mut().zip(gradient).for_each(|(to, gradient)| *to += gradient);
+                }
+            }
+        },
+    );
+}
+
+/// The first tap in reading order that has the maximum takes the gradient.
+fn add_to_first(
+    gradient: &[f32],
+    most: &[f32],
+    staged: &[f32],
+    staging: &Staging,
+    canvas: &Canvas,
+    taken: &mut Vec<bool>,
+    spread: &mut [f32],
+) {
+    taken.clear();
+    taken.resize(canvas.width, false);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let rows = gradient.chunks_exact(canvas.width).zip(most.chunks_exact(canvas.width)).enumerate();
+            for (row, (gradient, most)) in rows {
+                taken.fill(false);
+                for offset in &staging.offsets {
+                    let start = offset + row * staging.pitch;
+                    let (from, to) = (&staged[start..][..canvas.width], &mut spread[start..][..canvas.width]);
+                    for lane in 0..canvas.width {
+                        let here = !taken[lane] & (from[lane] == most[lane]);
+                        to[lane] += if here { gradient[lane] } else { 0.0 };
+                        taken[lane] |= here;
+                    }
+                }
+            }
+        },
+    );
+}

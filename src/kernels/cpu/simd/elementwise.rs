@@ -1,0 +1,371 @@
+//! Sums and maps over slices of equal length.
+
+use pulp::{Simd, WithSimd};
+
+use super::vector::dispatch;
+
+/// Values that are summed in `f32`, several sums side by side, before the sum goes on in `f64`: with AVX-512 64 sums of
+/// 16 values, so that rounding stays near one part in 10⁷ whatever the length.
+const BLOCK: usize = 1024;
+
+/// Sums side by side: enough to hide the latency of an addition.
+const SUMS: usize = 4;
+
+/// Count, mean, and sum of squares about the mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(in crate::kernels) struct Moments {
+    pub count: f64,
+    pub mean: f64,
+    pub squares: f64,
+}
+
+impl Moments {
+    /// The moments of both sets of values (Chan, Golub & LeVeque 1983, equation 2.1).
+    #[must_use]
+    pub(in crate::kernels) fn join(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        if count == 0.0 {
+            return self;
+        }
+        let difference = other.mean - self.mean;
+        Self {
+            count,
+            mean: self.mean + difference * (other.count / count),
+            squares: self.squares + other.squares + difference * difference * (self.count * other.count / count),
+        }
+    }
+}
+
+/// The moments of `x`, exact to a few parts in 10⁷ of the squares however far the mean is from zero. Each block is
+/// summed, and summed again about its own mean while it is in the nearest cache.
+pub(in crate::kernels) fn moments(x: &[f32]) -> Moments {
+    x.chunks(BLOCK).fold(Moments::default(), |moments, block| {
+        let count = block.len() as f64;
+        let about = (f64::from(dispatch(Sum(block))) / count) as f32;
+        let [first, squares] = dispatch(ProductSums { a: block, a0: about, b: block, b0: about }).map(f64::from);
+        // The rounding of `about` to `f32` is made good: `first` would be zero about the exact mean.
+        let shift = first / count;
+        moments.join(Moments { count, mean: f64::from(about) + shift, squares: squares - shift * shift * count })
+    })
+}
+
+/// `Σ g` and `Σ g * (z - mean)`.
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn weighted_sums(g: &[f32], z: &[f32], mean: f32) -> (f64, f64) {
+    assert_eq!(g.len(), z.len(), "pairs");
+    g.chunks(BLOCK).zip(z.chunks(BLOCK)).fold((0.0, 0.0), |(first, product), (g, z)| {
+        let sums = dispatch(ProductSums { a: g, a0: 0.0, b: z, b0: mean }).map(f64::from);
+        (first + sums[0], product + sums[1])
+    })
+}
+
+/// `Σ x`
+pub(in crate::kernels) fn sum(x: &[f32]) -> f64 {
+    x.chunks(BLOCK).map(|block| f64::from(dispatch(Sum(block)))).sum()
+}
+
+/// `out = max(x * scale + shift, 0)`, or without the maximum; not a number stays so.
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn affine_relu(x: &[f32], scale: f32, shift: f32, relu: bool, out: &mut [f32]) {
+    dispatch(Map {
+        map: AffineRelu { scale, shift, floor: if relu { 0.0 } else { f32::NEG_INFINITY } },
+        from: [x],
+        out,
+    });
+}
+
+/// `out += a * x`
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
+    dispatch(Map { map: Axpy { a }, from: [x], out });
+}
+
+/// `out += a * x + b`
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn affine_add(x: &[f32], a: f32, b: f32, out: &mut [f32]) {
+    dispatch(Map { map: AffineAdd { a, b }, from: [x], out });
+}
+
+/// `out = alpha * g + beta * z + delta`
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn affine2(g: &[f32], alpha: f32, z: &[f32], beta: f32, delta: f32, out: &mut [f32]) {
+    dispatch(Map { map: Affine2 { alpha, beta, delta }, from: [g, z], out });
+}
+
+/// `out += g` where `y > 0`
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn masked_add(g: &[f32], y: &[f32], out: &mut [f32]) {
+    dispatch(Map { map: MaskedAdd, from: [g, y], out });
+}
+
+/// `Σ x` in `f32`
+struct Sum<'a>(&'a [f32]);
+
+impl WithSimd for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (vectors, rest) = S::as_simd_f32s(self.0);
+        let (groups, vectors) = vectors.as_chunks::<SUMS>();
+        let mut sums = [simd.splat_f32s(0.0); SUMS];
+        for group in groups {
+            for (sum, &x) in sums.iter_mut().zip(group) {
+                *sum = simd.add_f32s(*sum, x);
+            }
+        }
+        for (sum, &x) in sums.iter_mut().zip(vectors) {
+            *sum = simd.add_f32s(*sum, x);
+        }
+        sums[SUMS - 1] = simd.add_f32s(sums[SUMS - 1], simd.partial_load_f32s(rest));
+        join(simd, sums)
+    }
+}
+
+/// `Σ (a - a0)` and `Σ (a - a0) * (b - b0)` in `f32`
+struct ProductSums<'a> {
+    a: &'a [f32],
+    a0: f32,
+    b: &'a [f32],
+    b0: f32,
+}
+
+impl WithSimd for ProductSums<'_> {
+    type Output = [f32; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f32; 2] {
+        let (a0, b0) = (simd.splat_f32s(self.a0), simd.splat_f32s(self.b0));
+        let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(self.a), S::as_simd_f32s(self.b));
+        let ((a, a_vectors), (b, b_vectors)) = (a.as_chunks::<SUMS>(), b.as_chunks::<SUMS>());
+        let mut first = [simd.splat_f32s(0.0); SUMS];
+        let mut product = [simd.splat_f32s(0.0); SUMS];
+        for (a, b) in a.iter().zip(b) {
+            for i in 0..SUMS {
+                let a = simd.sub_f32s(a[i], a0);
+                first[i] = simd.add_f32s(first[i], a);
+                product[i] = simd.mul_add_e_f32s(a, simd.sub_f32s(b[i], b0), product[i]);
+            }
+        }
+        for (i, (&a, &b)) in a_vectors.iter().zip(b_vectors).enumerate() {
+            let a = simd.sub_f32s(a, a0);
+            first[i] = simd.add_f32s(first[i], a);
+            product[i] = simd.mul_add_e_f32s(a, simd.sub_f32s(b, b0), product[i]);
+        }
+        let (mut first, mut product) = (join(simd, first), join(simd, product));
+        for (a, b) in a_rest.iter().zip(b_rest) {
+            first += a - self.a0;
+            product += (a - self.a0) * (b - self.b0);
+        }
+        [first, product]
+    }
+}
+
+#[inline(always)]
+fn join<S: Simd>(simd: S, sums: [S::f32s; SUMS]) -> f32 {
+    let halves = [simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3])];
+    simd.reduce_sum_f32s(simd.add_f32s(halves[0], halves[1]))
+}
+
+/// What becomes of each value of an output, from itself and `N` inputs.
+trait Lanewise<const N: usize>: Copy {
+    fn apply<S: Simd>(self, simd: S, out: S::f32s, from: [S::f32s; N]) -> S::f32s;
+}
+
+struct Map<'a, M, const N: usize> {
+    map: M,
+    from: [&'a [f32]; N],
+    out: &'a mut [f32],
+}
+
+impl<M: Lanewise<N>, const N: usize> WithSimd for Map<'_, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let len = self.out.len();
+        assert!(self.from.iter().all(|from| from.len() == len), "slices of equal length");
+        let whole = len / S::F32_LANES;
+        let (out, out_rest) = S::as_mut_simd_f32s(self.out);
+        let mut vectors: [&[S::f32s]; N] = [&[]; N];
+        let mut rests: [&[f32]; N] = [&[]; N];
+        for (n, from) in self.from.into_iter().enumerate() {
+            let (from, rest) = S::as_simd_f32s(from);
+            (vectors[n], rests[n]) = (&from[..whole], rest);
+        }
+        for (at, out) in out[..whole].iter_mut().enumerate() {
+            let mut from = [simd.splat_f32s(0.0); N];
+            for n in 0..N {
+                from[n] = vectors[n][at];
+            }
+            *out = self.map.apply(simd, *out, from);
+        }
+        if !out_rest.is_empty() {
+            let mut from = [simd.splat_f32s(0.0); N];
+            for n in 0..N {
+                from[n] = simd.partial_load_f32s(rests[n]);
+            }
+            let value = self.map.apply(simd, simd.partial_load_f32s(out_rest), from);
+            simd.partial_store_f32s(out_rest, value);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct AffineRelu {
+    scale: f32,
+    shift: f32,
+    floor: f32,
+}
+
+impl Lanewise<1> for AffineRelu {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, _: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
+        let value = simd.mul_add_e_f32s(x, simd.splat_f32s(self.scale), simd.splat_f32s(self.shift));
+        let floor = simd.splat_f32s(self.floor);
+        // A maximum would turn not-a-number into the floor on some machines.
+        simd.select_f32s(simd.less_than_f32s(value, floor), floor, value)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Axpy {
+    a: f32,
+}
+
+impl Lanewise<1> for Axpy {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, out: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
+        simd.mul_add_e_f32s(x, simd.splat_f32s(self.a), out)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct AffineAdd {
+    a: f32,
+    b: f32,
+}
+
+impl Lanewise<1> for AffineAdd {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, out: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
+        simd.add_f32s(out, simd.mul_add_e_f32s(x, simd.splat_f32s(self.a), simd.splat_f32s(self.b)))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Affine2 {
+    alpha: f32,
+    beta: f32,
+    delta: f32,
+}
+
+impl Lanewise<2> for Affine2 {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, _: S::f32s, [g, z]: [S::f32s; 2]) -> S::f32s {
+        let of_z = simd.mul_add_e_f32s(z, simd.splat_f32s(self.beta), simd.splat_f32s(self.delta));
+        simd.mul_add_e_f32s(g, simd.splat_f32s(self.alpha), of_z)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct MaskedAdd;
+
+impl Lanewise<2> for MaskedAdd {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, out: S::f32s, [g, y]: [S::f32s; 2]) -> S::f32s {
+        let is_positive = simd.less_than_f32s(simd.splat_f32s(0.0), y);
+        simd.select_f32s(is_positive, simd.add_f32s(out, g), out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{assert_close, values};
+    use super::super::vector::levels;
+    use super::*;
+
+    const LENGTHS: [usize; 9] = [0, 1, 7, 16, 48, 63, 1024, 1030, 5000];
+
+    #[test]
+    fn moments_are_exact_far_from_zero() {
+        levels::each(|| {
+            for len in LENGTHS.into_iter().skip(1) {
+                for centre in [0.0, 3.0, -5000.0] {
+                    let x: Vec<f32> = values(len as u64, len).iter().map(|x| x + centre).collect();
+                    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / len as f64;
+                    let squares: f64 = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum();
+                    let moments = moments(&x);
+                    assert_eq!(moments.count, len as f64);
+                    assert!(
+                        (moments.mean - mean).abs() <= 1e-7 * mean.abs().max(1.0),
+                        "{len} {centre} {moments:?} {mean}"
+                    );
+                    assert!(
+                        (moments.squares - squares).abs() <= 1e-5 * squares + 1e-9,
+                        "{len} {centre} {moments:?} {squares}"
+                    );
+                }
+            }
+            assert_eq!(moments(&[]), Moments::default());
+        });
+    }
+
+    #[test]
+    fn sums_are_those_of_scalar_loops() {
+        levels::each(|| {
+            for len in LENGTHS {
+                let (g, z) = (values(1, len), values(2, len));
+                let first: f64 = g.iter().map(|&g| f64::from(g)).sum();
+                let product: f64 = g.iter().zip(&z).map(|(&g, &z)| f64::from(g) * (f64::from(z) - 0.25)).sum();
+                let sums = weighted_sums(&g, &z, 0.25);
+                let scale = 1e-6 * (len as f64 + 1.0);
+                assert!((sums.0 - first).abs() <= scale && (sums.1 - product).abs() <= scale, "{len} {sums:?}");
+                assert!((sum(&g) - first).abs() <= scale, "{len}");
+            }
+        });
+    }
+
+    #[test]
+    fn maps_are_those_of_scalar_loops() {
+        levels::each(|| {
+            for len in LENGTHS {
+                let (g, z, start) = (values(3, len), values(4, len), values(5, len));
+                let check = |run: &dyn Fn(&mut [f32]), scalar: &dyn Fn(usize) -> f32| {
+                    let mut out = start.clone();
+                    run(&mut out);
+                    assert_close(&out, &(0..len).map(scalar).collect::<Vec<_>>(), 1.0);
+                };
+                check(&|out| affine_relu(&g, -1.5, 0.2, true, out), &|i| (g[i] * -1.5 + 0.2).max(0.0));
+                check(&|out| affine_relu(&g, -1.5, 0.2, false, out), &|i| g[i] * -1.5 + 0.2);
+                check(&|out| axpy(0.7, &g, out), &|i| start[i] + 0.7 * g[i]);
+                check(&|out| affine2(&g, 0.3, &z, -2.0, 0.1, out), &|i| 0.3 * g[i] - 2.0 * z[i] + 0.1);
+                check(&|out| masked_add(&g, &z, out), &|i| if z[i] > 0.0 { start[i] + g[i] } else { start[i] });
+            }
+        });
+    }
+
+    #[test]
+    fn not_a_number_goes_through_and_zero_passes_no_gradient() {
+        levels::each(|| {
+            let mut out = [1.0; 19];
+            affine_relu(&[f32::NAN; 19], 1.0, 0.0, true, &mut out);
+            assert!(out.iter().all(|out| out.is_nan()));
+            let mut out = [1.0; 19];
+            masked_add(&[5.0; 19], &[0.0; 19], &mut out);
+            assert_eq!(out, [1.0; 19]);
+        });
+    }
+}

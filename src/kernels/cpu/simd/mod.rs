@@ -1,0 +1,25 @@
+//! The inner loops of the CPU engine, in vector registers.
+//!
+//! All of them walk [`Rows`] of lanes and read a *staged* input: planes laid out so that tap `t` of a kernel, for row `r`
+//! and lane `l`, stands at `offsets[t] + r * input_pitch + l`.
+//!
+//! | file | computes |
+//! | --- | --- |
+//! | [`product`] | weighted sums of inputs: pointwise and dense convolutions, and the gradients of their inputs |
+//! | [`dots`] | dot products of outputs with inputs: the gradients of their weights |
+//! | [`depthwise`] | one window a channel: values, gradients of the weights, gradients of the input |
+//! | [`elementwise`] | sums and maps over flat slices |
+//!
+//! The order of every sum depends on shapes alone (and on the width of the machine's vectors), never on threads.
+
+pub(in crate::kernels) mod depthwise;
+pub(in crate::kernels) mod dots;
+pub(in crate::kernels) mod elementwise;
+pub(in crate::kernels) mod product;
+mod rows;
+mod vector;
+
+pub(in crate::kernels) use self::rows::Rows;
+
+#[cfg(test)]
+mod sample;

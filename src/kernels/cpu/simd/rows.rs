@@ -1,0 +1,56 @@
+//! What a loop walks over.
+
+/// Lanes that every width is a multiple of: the widest vector, AVX-512.
+pub(super) const LANES: usize = 16;
+
+/// Rows of lanes, some distance apart in what is read and in what is written.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::kernels) struct Rows {
+    pub count: usize,
+    /// Lanes of a row, a multiple of 16.
+    pub width: usize,
+    /// Distance of two rows in what is read.
+    pub input_pitch: usize,
+    /// Distance of two rows in what is written; for the gradients of weights, in the gradient of the output.
+    pub output_pitch: usize,
+}
+
+impl Rows {
+    pub(super) fn is_empty(self) -> bool {
+        self.count == 0 || self.width == 0
+    }
+
+    /// Values from the first that a tap reads to the last, both included.
+    fn read(self) -> usize {
+        (self.count - 1) * self.input_pitch + self.width
+    }
+
+    /// Values from the first that is written to the last, both included.
+    fn written(self) -> usize {
+        (self.count - 1) * self.output_pitch + self.width
+    }
+
+    /// The loops read and write without further checks: this is what makes them sound. Rows must not be empty.
+    ///
+    /// # Panics
+    /// When a width is not whole vectors, or when a tap of `offsets` reaches past an input of `len` values.
+    pub(super) fn check_input(self, offsets: &[usize], len: usize) {
+        assert!(self.width.is_multiple_of(LANES), "a row of {} lanes is not whole vectors", self.width);
+        let read = self.read();
+        let last = offsets.iter().copied().max().unwrap_or(0);
+        assert!(
+            offsets.is_empty() || len.checked_sub(read).is_some_and(|room| last <= room),
+            "a tap at {last} reads {read} values of {len}",
+        );
+    }
+
+    /// As [`check_input`](Self::check_input), for `planes` outputs that lie `stride` apart.
+    ///
+    /// # Panics
+    /// When they do not fit `len` values.
+    pub(super) fn check_output(self, planes: usize, stride: usize, len: usize) {
+        let written = self.written();
+        let reach = planes.saturating_sub(1) * stride + written;
+        assert!(planes == 0 || reach <= len, "{planes} planes of {written} values, {stride} apart, in {len}");
+    }
+}

@@ -1,0 +1,167 @@
+//! A program as one operator of burn, with its gradient.
+
+use super::cpu;
+use super::program::Program;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::FlexTensor;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What changes from pass to pass, beside the tensors.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    pub program: Arc<Program>,
+    /// Whether batch norms look at the batch, else at the running statistics.
+    pub training: bool,
+    pub epsilon: f64,
+    /// `[program.factors][images]`: what each image of a term is multiplied with.
+    pub factors: Arc<Vec<f32>>,
+}
+
+/// What a pass gives.
+#[derive(Debug, Clone)]
+pub struct PassOutput {
+    /// The program's outputs end to end, each `[n, channels]`.
+    pub outputs: Tensor<1>,
+    /// `[running]`, without gradient: where a batch norm ran in training the batch's mean and unbiased variance, elsewhere
+    /// what was given.
+    pub observed: Tensor<1>,
+}
+
+/// Runs a program.
+///
+/// # Shapes
+/// `x` `[n, c, h, w]`; `weights`, `mixing` and `running` as long as the program says, `mixing` one longer where that is 0.
+///
+/// # Panics
+/// When the shapes are not those of the program.
+pub(super) fn run(pass: Pass, x: Tensor<4>, weights: Tensor<1>, mixing: Tensor<1>, running: Tensor<1>) -> PassOutput {
+    let program = &pass.program;
+    let [_, channels, height, width] = x.dims();
+    let input = program.maps[0];
+    assert_eq!([channels, height, width], [input.channels, input.height, input.width], "the program's input");
+    let lengths = [weights.dims()[0], mixing.dims()[0], running.dims()[0]];
+    assert_eq!(lengths, [program.weights, program.mixing.max(1), program.running], "the program's vectors");
+    let (outputs, observed) = Dispatch::native_network(
+        x.into_dispatch(),
+        weights.into_dispatch(),
+        mixing.into_dispatch(),
+        running.into_dispatch(),
+        pass,
+    );
+    PassOutput { outputs: Tensor::from_dispatch(outputs), observed: Tensor::from_dispatch(observed) }
+}
+
+/// Routes from a device to its engine.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait NetworkOperator: Backend {
+    /// Outputs and observed statistics.
+    fn native_network(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        mixing: FloatTensor<Self>,
+        running: FloatTensor<Self>,
+        pass: Pass,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+impl NetworkOperator for Flex {
+    fn native_network(
+        x: FlexTensor,
+        weights: FlexTensor,
+        mixing: FlexTensor,
+        running: FlexTensor,
+        pass: Pass,
+    ) -> (FlexTensor, FlexTensor) {
+        let (outputs, observed, _) = forward([&x, &weights, &mixing, &running], pass, false);
+        (outputs, observed)
+    }
+}
+
+fn forward(
+    [x, weights, mixing, running]: [&FlexTensor; 4],
+    pass: Pass,
+    keep: bool,
+) -> (FlexTensor, FlexTensor, cpu::Tape) {
+    let [images, ..]: [usize; 4] = x.layout().shape().dims();
+    let [x, weights, mixing, running] = [x, weights, mixing, running].map(FlexTensor::to_contiguous);
+    let vectors = [values(&weights), &values(&mixing)[..pass.program.mixing], values(&running)];
+    let (output, tape) = cpu::forward(pass, images, values(&x), vectors, keep);
+    (vector(output.outputs), vector(output.observed), tape)
+}
+
+/// The values of a contiguous `f32` tensor.
+fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("programs are given f32 tensors, which have been made contiguous")
+}
+
+fn vector(values: Vec<f32>) -> FlexTensor {
+    let shape = [values.len()];
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// The backward step: the gradients of weights and mixing weights, and of the input where it is tracked.
+#[derive(Debug)]
+struct NetworkGradient;
+
+/// The tape is taken by the one backward pass that a graph sees.
+#[derive(Debug, Clone)]
+struct Saved {
+    tape: Arc<Mutex<Option<cpu::Tape>>>,
+    x: [usize; 4],
+}
+
+impl Backward<Flex, 3> for NetworkGradient {
+    type State = Saved;
+
+    fn backward(self, ops: Ops<Saved, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [x, weights, mixing] = ops.parents;
+        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let tape = ops.state.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tape = tape.expect("a graph is walked once");
+        let found = cpu::backward(tape, values(&gradient), x.is_some());
+        if let Some(node) = weights {
+            gradients.register::<Flex>(node.id, vector(found.weights));
+        }
+        if let Some(node) = mixing {
+            let mut of_mixing = found.mixing;
+            of_mixing.resize(of_mixing.len().max(1), 0.0);
+            gradients.register::<Flex>(node.id, vector(of_mixing));
+        }
+        if let Some((node, input)) = x.zip(found.input) {
+            let input = FlexTensor::from_data(TensorData::new(input, ops.state.x));
+            gradients.register::<Flex>(node.id, input);
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> NetworkOperator for Autodiff<Flex, C> {
+    fn native_network(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        mixing: FloatTensor<Self>,
+        running: FloatTensor<Self>,
+        pass: Pass,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [x.node(), weights.node(), mixing.node()];
+        let shape = x.primitive().layout().shape().dims();
+        let tensors = [x.primitive(), weights.primitive(), mixing.primitive(), running.primitive()];
+        let (outputs, observed) = match NetworkGradient.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (outputs, observed, tape) = forward(tensors, pass, true);
+                let saved = Saved { tape: Arc::new(Mutex::new(Some(tape))), x: shape };
+                (prepared.finish(saved, outputs), observed)
+            }
+            OpsKind::UnTracked(prepared) => {
+                let (outputs, observed, _) = forward(tensors, pass, false);
+                (prepared.finish(outputs), observed)
+            }
+        };
+        (outputs, Self::from_inner(observed))
+    }
+}

@@ -1,0 +1,73 @@
+//! A pass of a network that runs as a program.
+
+use super::{
+    DropPath, EPSILON, Mode, Output, TensorGroup, Views,
+    forward::statistics_after,
+    lower::{Lowered, Purpose, lower},
+};
+use crate::{
+    kernels::{Kernels, Pass},
+    space::network::Network,
+};
+use burn::tensor::Tensor;
+use std::sync::{Arc, OnceLock};
+
+/// The programs of a network, made when they are first wanted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Programs {
+    train: OnceLock<Arc<Lowered>>,
+    evaluate: OnceLock<Arc<Lowered>>,
+}
+
+impl Programs {
+    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Lowered {
+        let (kept, purpose) = match mode {
+            Mode::Train { .. } => (&self.train, Purpose::Train),
+            Mode::Evaluate => (&self.evaluate, Purpose::Evaluate),
+        };
+        kept.get_or_init(|| Arc::new(lower(network, purpose, weights.layout(), running.layout())))
+    }
+
+    /// One pass; shapes are those of [`Model::forward`](super::Model::forward).
+    pub(super) fn forward(
+        &self,
+        network: &Network,
+        mode: Mode,
+        weights: &Views,
+        running: &TensorGroup,
+        mixing: &[Tensor<2>],
+        x: Tensor<4>,
+    ) -> Output {
+        let lowered = self.of(network, mode, weights, running);
+        let images = x.dims()[0];
+        let device = x.device();
+        let mixing: Vec<Tensor<1>> =
+            mixing.iter().map(|table| table.clone().reshape([table.dims().iter().product::<usize>()])).collect();
+        let mixing = if mixing.is_empty() { Tensor::zeros([1], &device) } else { Tensor::cat(mixing, 0) };
+        let training = matches!(mode, Mode::Train { .. });
+        let pass = Pass {
+            program: lowered.program.clone(),
+            training,
+            epsilon: EPSILON,
+            factors: Arc::new(factors(lowered, mode, images)),
+        };
+        let result = Kernels::Native.run(pass, x, weights.vector(), mixing, running.values());
+        let scores = |at: usize| {
+            let length = images * network.classes;
+            let scores = result.outputs.clone().slice([at * length..(at + 1) * length]);
+            scores.reshape([images, network.classes])
+        };
+        let running = match training {
+            true => statistics_after(running.values(), result.observed.clone()),
+            false => running.values(),
+        };
+        Output { logits: scores(0), auxiliary: (lowered.program.outputs.len() > 1).then(|| scores(1)), running }
+    }
+}
+
+/// What drop path does in each of its places to each image, place by place.
+fn factors(lowered: &Lowered, mode: Mode, images: usize) -> Vec<f32> {
+    let Mode::Train { drop_path: Some(drop_path) } = mode else { return vec![1.0; lowered.drops.len() * images] };
+    let of_place = |&(block, edge): &(usize, usize)| DropPath::factors(&drop_path, block, edge, images);
+    lowered.drops.iter().flat_map(of_place).collect()
+}
