@@ -18,6 +18,8 @@ mod batch_norm;
 mod buffer;
 mod conv;
 mod cpu;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod gpu;
 mod operator;
 mod pool;
 pub mod program;
@@ -35,7 +37,7 @@ use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Tensor};
 
 pub use self::batch_norm::BatchNormOutput;
-pub use self::operator::{Pass, PassOutput};
+pub use self::operator::{Pass, PassOutput, Plans};
 pub use self::window::Window;
 use crate::space::network::{Conv, Pool};
 
@@ -144,7 +146,13 @@ impl Kernels {
 
     /// Whether whole networks run as programs on this device.
     pub fn has_programs(self, device: &Device) -> bool {
-        self == Self::Native && matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+        let known = match device.clone().without_autodiff().as_dispatch() {
+            DispatchDevice::Flex(_) => true,
+            #[cfg(any(feature = "cuda", feature = "wgpu"))]
+            DispatchDevice::Cube(_) => true,
+            _ => false,
+        };
+        self == Self::Native && known
     }
 
     /// Runs a program on a device that [has them](Self::has_programs).

@@ -6,7 +6,7 @@ use super::{
     lower::{Lowered, Purpose, lower},
 };
 use crate::{
-    kernels::{Kernels, Pass},
+    kernels::{Kernels, Pass, Plans},
     space::network::Network,
 };
 use burn::tensor::Tensor;
@@ -15,17 +15,26 @@ use std::sync::{Arc, OnceLock};
 /// The programs of a network, made when they are first wanted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Programs {
-    train: OnceLock<Arc<Lowered>>,
-    evaluate: OnceLock<Arc<Lowered>>,
+    train: OnceLock<Arc<Kept>>,
+    evaluate: OnceLock<Arc<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    lowered: Lowered,
+    plans: Plans,
 }
 
 impl Programs {
-    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Lowered {
+    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Kept {
         let (kept, purpose) = match mode {
             Mode::Train { .. } => (&self.train, Purpose::Train),
             Mode::Evaluate => (&self.evaluate, Purpose::Evaluate),
         };
-        kept.get_or_init(|| Arc::new(lower(network, purpose, weights.layout(), running.layout())))
+        kept.get_or_init(|| {
+            let lowered = lower(network, purpose, weights.layout(), running.layout());
+            Arc::new(Kept { lowered, plans: Plans::default() })
+        })
     }
 
     /// One pass; shapes are those of [`Model::forward`](super::Model::forward).
@@ -38,7 +47,7 @@ impl Programs {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Output {
-        let lowered = self.of(network, mode, weights, running);
+        let Kept { lowered, plans } = self.of(network, mode, weights, running);
         let images = x.dims()[0];
         let device = x.device();
         let mixing: Vec<Tensor<1>> =
@@ -50,6 +59,7 @@ impl Programs {
             training,
             epsilon: EPSILON,
             factors: Arc::new(factors(lowered, mode, images)),
+            plans: plans.clone(),
         };
         let result = Kernels::Native.run(pass, x, weights.vector(), mixing, running.values());
         let scores = |at: usize| {

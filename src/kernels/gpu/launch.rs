@@ -1,11 +1,11 @@
 //! One launch of a kernel.
 
+use super::buffer::{Buffer, address};
 use super::kernel::{UNITS, combine, dense, dense_weight, depthwise, gradient, parameters, pool, statistics};
 use super::plan::Split;
 use cubecl::client::Client;
-use cubecl::ir::{AddressType, ElemType};
-use cubecl::prelude::{BufferArg, CubeCount, CubeDim};
-use cubecl::server::Handle;
+use cubecl::ir::ElemType;
+use cubecl::prelude::{CubeCount, CubeDim};
 
 /// A kernel and what it is given beside the buffers. `records` and `targets` are places in the table, `partial` and `sums`
 /// in the numbers; counts are those of the grid.
@@ -131,22 +131,6 @@ pub(super) enum Launch {
     },
 }
 
-/// Part of the GPU's memory.
-#[derive(Debug, Clone)]
-pub(super) struct Buffer {
-    pub handle: Handle,
-    /// Numbers in it.
-    pub length: usize,
-}
-
-impl Buffer {
-    pub fn arg(&self) -> BufferArg {
-        // SAFETY: whoever makes a buffer says how many numbers its handle has room for: `Engine` takes both from one
-        // allocation or from one contiguous tensor.
-        unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.length) }
-    }
-}
-
 /// What all launches of a pass are given.
 pub(super) struct Pass<'a> {
     pub client: &'a Client,
@@ -202,8 +186,7 @@ impl Launch {
     pub fn run(&self, pass: &Pass<'_>) {
         let [x, y, z] = self.cubes().map(|cubes| cubes as u32);
         let (client, cubes, units) = (pass.client, CubeCount::Static(x, y, z), CubeDim::new_1d(UNITS));
-        let largest = pass.arena.length.max(pass.numbers.length);
-        let address = if largest > i32::MAX as usize { AddressType::U64 } else { AddressType::U32 };
+        let address = address(pass.arena.length.max(pass.numbers.length));
         let (format, images) = (pass.format, pass.images as u32);
         let (arena, numbers, table) = (pass.arena.arg(), pass.numbers.arg(), pass.table.arg());
         let weights = || pass.weights.arg();

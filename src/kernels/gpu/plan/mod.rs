@@ -18,7 +18,7 @@ use crate::kernels::program::{Map, Program, ProgramError, Read};
 
 /// What a pass is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Purpose {
+pub(in crate::kernels) struct Purpose {
     /// Norms look at the batch, and not at the running statistics.
     pub of_batch: bool,
     /// Whether the reverse pass will be run.
@@ -29,7 +29,7 @@ pub struct Purpose {
 
 /// A program cannot be run on so many images.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
+pub(in crate::kernels) enum PlanError {
     #[error(transparent)]
     Program(#[from] ProgramError),
     #[error("a pass over {images} images is too large for one GPU buffer: use a smaller batch")]
@@ -38,7 +38,7 @@ pub enum PlanError {
 
 /// Launches and the sizes of the buffers that they work on.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::kernels::gpu) struct Plan {
     pub table: Vec<u32>,
     pub forward: Vec<Launch>,
     pub reverse: Vec<Launch>,
@@ -59,7 +59,7 @@ pub(super) struct Plan {
 
 /// How a sum over positions is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Split {
+pub(in crate::kernels::gpu) struct Split {
     pub chunks: usize,
     pub length: usize,
 }
