@@ -43,7 +43,9 @@ impl Runtime {
                 runtime.device = device;
             } else {
                 let origin = fields.origin_of("device").clone();
-                let message = format!("`device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `{device}`");
+                let message = format!(
+                    "`device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `{device}`"
+                );
                 let near = nearest(&device, ["cpu", "cuda", "wgpu"]).map(|near| format!("did you mean `{near}`?"));
                 fields.problems().add_hinted(&origin, message, near);
             }

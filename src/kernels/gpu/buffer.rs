@@ -78,7 +78,19 @@ impl Elements<'_> {
         let [plain, ones, mixed, dropped] = front.map(|count| count as u32);
         let (address, numbers) = (address(numbers.length), numbers.arg());
         let (mixing, factors) = (mixing.arg(), factors.arg());
-        copy::prepare::launch(self.client, cubes, units, address, numbers, mixing, factors, plain, ones, mixed, dropped);
+        copy::prepare::launch(
+            self.client,
+            cubes,
+            units,
+            address,
+            numbers,
+            mixing,
+            factors,
+            plain,
+            ones,
+            mixed,
+            dropped,
+        );
     }
 
     /// Some numbers from `first` on to a place in the arena and its length.
@@ -86,7 +98,18 @@ impl Elements<'_> {
         let (cubes, units) = grid(count);
         let (region, first, count) = ((place / REGION) as u32, first as u32, count as u32);
         let (address, format) = (address(arena.length), self.format);
-        copy::take_in::launch(self.client, cubes, units, address, arena.arg(), from.arg(), region, first, count, format);
+        copy::take_in::launch(
+            self.client,
+            cubes,
+            units,
+            address,
+            arena.arg(),
+            from.arg(),
+            region,
+            first,
+            count,
+            format,
+        );
     }
 
     /// What lies at a place in the arena, of its length, to `first` and further on.

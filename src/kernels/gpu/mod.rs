@@ -73,8 +73,7 @@ pub(super) struct Gradients {
 pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Done {
     let (client, device) = (given.x.client.clone(), given.x.device.clone());
     let plan = &planned.plan;
-    let [x, weights, mixing, running] =
-        [given.x, given.weights, given.mixing, given.running].map(Buffer::of);
+    let [x, weights, mixing, running] = [given.x, given.weights, given.mixing, given.running].map(Buffer::of);
     let factors = Buffer::upload(&client, &given.factors);
     let (arena, numbers) = (Buffer::empty(&client, plan.arena), Buffer::empty(&client, plan.numbers));
     let outputs = Buffer::empty(&client, plan.outputs.iter().map(|(_, numbers)| numbers).sum());
@@ -151,9 +150,5 @@ pub(super) fn reverse(
     };
     let input = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, input.handle, DType::F32);
     let Pass { vectors: [of_weights, of_mixing], .. } = pass;
-    Gradients {
-        weights: of_weights.tensor(&client, &device),
-        mixing: of_mixing.tensor(&client, &device),
-        input,
-    }
+    Gradients { weights: of_weights.tensor(&client, &device), mixing: of_mixing.tensor(&client, &device), input }
 }

@@ -62,7 +62,15 @@ pub fn dense<E: Float>(
     let (oy, ox) = (pixel / out_width, pixel % out_width);
 
     for begin in range_stepped(0, depth, DEPTH) {
-        load_left(&mut left, weights, weight + first_row * stride + begin, stride, outputs - first_row, depth - begin, rows);
+        load_left(
+            &mut left,
+            weights,
+            weight + first_row * stride + begin,
+            stride,
+            outputs - first_row,
+            depth - begin,
+            rows,
+        );
         #[unroll]
         for part in 0..comptime!(DEPTH * columns / UNITS as usize) {
             let row = unit / columns + part * comptime!(UNITS as usize / columns);

@@ -4,7 +4,9 @@
 //! was added to, each with its weight, and batch norm's part in it is a slope and an offset for the whole channel.
 
 use super::combine::TERM;
-use super::{NORM, PLANE, PROLOGUE, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, cube_sum, normalised, start_of};
+use super::{
+    NORM, PLANE, PROLOGUE, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, cube_sum, normalised, start_of,
+};
 use cubecl::prelude::*;
 
 /// A term, and the plane of the gradient of what it was added to: one way in which a channel of a map was read. A map that a
@@ -13,7 +15,15 @@ pub(in super::super) const ENTRY: usize = TERM + PLANE;
 
 /// The gradient of the normalised value that arrives through one entry, without the term's weight.
 #[cube]
-fn arriving<E: Float>(arena: &[E], numbers: &[f32], table: &[u32], entry: usize, image: usize, pixel: usize, z: usize) -> f32 {
+fn arriving<E: Float>(
+    arena: &[E],
+    numbers: &[f32],
+    table: &[u32],
+    entry: usize,
+    image: usize,
+    pixel: usize,
+    z: usize,
+) -> f32 {
     let gradient = f32::cast_from(arena[start_of(table, entry + TERM, image) + pixel]);
     let gradient = gradient * numbers[table[entry + SOURCE + 1] as usize + image];
     let mut passes = true;

@@ -135,7 +135,8 @@ impl Planner<'_> {
         let split = Split::of(positions, 256, most);
         let counts: Vec<usize> = products.iter().zip(&taps).map(|pair| pair.0[2] * inner(pair)).collect();
         let partial = self.numbers.take(split.chunks * counts.iter().sum::<usize>());
-        let widest = |of: &dyn Fn((&Vec<usize>, &usize)) -> usize| products.iter().zip(&taps).map(of).max().unwrap_or(0);
+        let widest =
+            |of: &dyn Fn((&Vec<usize>, &usize)) -> usize| products.iter().zip(&taps).map(of).max().unwrap_or(0);
         let (outputs, longest_inner) = (widest(&|pair| pair.0[2]), widest(&inner));
         let records = self.table.next();
         let mut runs = Vec::new();
@@ -216,7 +217,8 @@ impl Planner<'_> {
         let size = self.program.maps[output];
         let mut records = Vec::new();
         for (plane, readers, channels, adds, from) in &targets {
-            let frames: Vec<usize> = readers.iter().map(|reader| self.dense_frame(&branches[reader.0], output)).collect();
+            let frames: Vec<usize> =
+                readers.iter().map(|reader| self.dense_frame(&branches[reader.0], output)).collect();
             let first = self.table.next();
             for ((at, group, input), frame) in readers.iter().zip(frames) {
                 let branch = &branches[*at];
@@ -244,7 +246,14 @@ impl Planner<'_> {
     }
 
     /// The plane of the gradient of a depthwise convolution's output.
-    fn behind(&self, branch: (usize, &Branch), channel: usize, output: usize, whole: Stretch, between: &Scratch) -> Plane {
+    fn behind(
+        &self,
+        branch: (usize, &Branch),
+        channel: usize,
+        output: usize,
+        whole: Stretch,
+        between: &Scratch,
+    ) -> Plane {
         let size = self.program.maps[output];
         let direct = Plane::of(whole.start, branch.1.first + channel, size.channels, pixels(&size));
         between.plane(branch.0, channel).unwrap_or(direct)
@@ -362,4 +371,3 @@ impl Planner<'_> {
         }
     }
 }
-

@@ -98,7 +98,12 @@ impl Planner<'_> {
 
     /// The plane of the gradient of some channels of a view, and whether it is to be added to. They must all have been
     /// written before, or none.
-    pub(super) fn target(&mut self, gradients: &mut Gradients, view: View, channels: std::ops::Range<usize>) -> (Plane, bool) {
+    pub(super) fn target(
+        &mut self,
+        gradients: &mut Gradients,
+        view: View,
+        channels: std::ops::Range<usize>,
+    ) -> (Plane, bool) {
         let map = self.program.maps[view.0];
         let width = view.1.map_or(map.channels, |norm| self.program.norms[norm].channels);
         let numbers = width * self.positions(view.0);

@@ -89,13 +89,18 @@ impl<R: Rng> Draw<'_, R> {
         };
         // Statistics of a handful of values magnify every rounding.
         let norm = (!self.chance(3) && self.images * sides[0] * sides[1] >= 16).then(|| {
-            let earlier = self.program.norms.iter().position(|norm| (norm.map, norm.first, norm.channels) == (map, first, channels));
+            let earlier = self
+                .program
+                .norms
+                .iter()
+                .position(|norm| (norm.map, norm.first, norm.channels) == (map, first, channels));
             if let Some(earlier) = earlier.filter(|_| self.rng.random_range(0..2) == 0) {
                 return earlier;
             }
             let affine = self.rng.random_range(0..2) == 0;
             self.program.maps[map].statistics = true;
-            let (scale, shift) = if affine { (Some(self.weights(channels)), Some(self.weights(channels))) } else { (None, None) };
+            let (scale, shift) =
+                if affine { (Some(self.weights(channels)), Some(self.weights(channels))) } else { (None, None) };
             let mean = self.program.running;
             self.program.running += 2 * channels;
             self.program.norms.push(Norm { map, first, channels, scale, shift, mean, variance: mean + channels });
@@ -141,7 +146,8 @@ impl<R: Rng> Draw<'_, R> {
                 (None, inputs)
             } else {
                 let divisors: Vec<usize> = (1..=inputs).filter(|groups| inputs % groups == 0).collect();
-                let groups = if kind == 0 && self.chance(2) { divisors[self.rng.random_range(0..divisors.len())] } else { 1 };
+                let groups =
+                    if kind == 0 && self.chance(2) { divisors[self.rng.random_range(0..divisors.len())] } else { 1 };
                 let wide = if self.chance(6) { 70 } else { 6 };
                 let channels = groups * self.rng.random_range(1..=wide);
                 let frame = if kind == 0 { frame } else { Frame::PIXEL };
@@ -172,7 +178,11 @@ impl<R: Rng> Draw<'_, R> {
         let mut terms = Vec::new();
         for _ in 0..self.rng.random_range(0..6) {
             let read = self.read(sides, channels);
-            let spread = if read.channels > 1 { 1 + self.rng.random_range(0..=(channels - 1) / (read.channels - 1) - 1) } else { 1 };
+            let spread = if read.channels > 1 {
+                1 + self.rng.random_range(0..=(channels - 1) / (read.channels - 1) - 1)
+            } else {
+                1
+            };
             let at = self.rng.random_range(0..=channels - 1 - (read.channels - 1) * spread);
             let weight = (!self.chance(3)).then(|| self.rng.random_range(0..self.program.mixing));
             let factor = self.chance(3).then(|| self.rng.random_range(0..self.program.factors));

@@ -46,8 +46,7 @@ pub(super) fn results(inputs: &Inputs, purpose: Purpose) -> Results {
         };
         pass.maps[step.output()] = Some(written);
     }
-    let outputs: Vec<Tensor<1>> =
-        program.outputs.iter().map(|&map| pass.map(map).reshape([-1])).collect();
+    let outputs: Vec<Tensor<1>> = program.outputs.iter().map(|&map| pass.map(map).reshape([-1])).collect();
     let outputs = Tensor::cat(outputs, 0);
     let gradients = (outputs.clone() * vector(&inputs.gradient)).sum().backward();
     let host = |tensor: Tensor<1>| -> Vec<f32> { tensor.into_data().try_to_vec().unwrap() };
