@@ -22,6 +22,7 @@ mod cpu;
 mod gpu;
 mod operator;
 mod pool;
+mod precision;
 pub mod program;
 mod stage;
 mod window;
@@ -38,6 +39,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 pub use self::batch_norm::BatchNormOutput;
 pub use self::operator::{Pass, PassOutput, Plans};
+pub use self::precision::Precision;
 pub use self::window::Window;
 use crate::space::network::{Conv, Pool};
 

@@ -1,6 +1,7 @@
 //! A program as one operator of burn, with its gradient.
 
 use super::cpu;
+use super::precision::Precision;
 use super::program::Program;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -23,6 +24,8 @@ pub struct Pass {
     pub factors: Arc<Vec<f32>>,
     /// Those of this program.
     pub plans: Plans,
+    /// Of a GPU; the processor knows `f32`.
+    pub precision: Precision,
 }
 
 /// The processor plans nothing ahead.

@@ -6,7 +6,7 @@ use super::{
     lower::{Lowered, Purpose, lower},
 };
 use crate::{
-    kernels::{Kernels, Pass, Plans},
+    kernels::{Kernels, Pass, Plans, Precision},
     space::network::Network,
 };
 use burn::tensor::Tensor;
@@ -60,6 +60,7 @@ impl Programs {
             epsilon: EPSILON,
             factors: Arc::new(factors(lowered, mode, images)),
             plans: plans.clone(),
+            precision: Precision::F32,
         };
         let result = Kernels::Native.run(pass, x, weights.vector(), mixing, running.values());
         let scores = |at: usize| {
@@ -80,4 +81,28 @@ fn factors(lowered: &Lowered, mode: Mode, images: usize) -> Vec<f32> {
     let Mode::Train { drop_path: Some(drop_path) } = mode else { return vec![1.0; lowered.drops.len() * images] };
     let of_place = |&(block, edge): &(usize, usize)| DropPath::factors(&drop_path, block, edge, images);
     lowered.drops.iter().flat_map(of_place).collect()
+}
+
+#[cfg(all(test, any(feature = "cuda", feature = "wgpu")))]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{initial_running, initial_weights},
+        space::shipped,
+    };
+    use burn::tensor::Device;
+
+    /// The supernet of DARTS has 8 cells, 14 edges each, 7 candidates an edge: operator by operator some thousand launches a
+    /// pass.
+    #[test]
+    fn a_gpu_runs_the_darts_supernet_in_few_launches() {
+        let space = shipped::space("darts");
+        let network = space.supernet(&shipped::build("search", 32, 10)).unwrap();
+        let device = Device::flex();
+        let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
+        let lowered = lower(&network, Purpose::Train, weights.layout(), running.layout());
+        let [forward, reverse, arena, numbers] = Plans::default().costs(&lowered.program, 64);
+        println!("{forward} and {reverse} launches, {arena} and {numbers} numbers, {} steps", lowered.program.steps.len());
+        assert!(forward < 600 && reverse < 1300, "{forward} and {reverse} launches");
+    }
 }

@@ -19,10 +19,15 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Room for `f32`, for one at least: an empty buffer cannot be bound.
-    pub fn empty(client: &Client, numbers: usize) -> Self {
+    /// Room for numbers of so many bytes, for one at least: an empty buffer cannot be bound.
+    pub fn room(client: &Client, numbers: usize, bytes: usize) -> Self {
         let length = numbers.max(1);
-        Self { handle: client.empty(length * size_of::<f32>()), length }
+        Self { handle: client.empty(length * bytes), length }
+    }
+
+    /// Room for `f32`.
+    pub fn empty(client: &Client, numbers: usize) -> Self {
+        Self::room(client, numbers, size_of::<f32>())
     }
 
     pub fn upload(client: &Client, numbers: &[f32]) -> Self {

@@ -25,13 +25,11 @@ pub use self::plans::Plans;
 use self::buffer::{Buffer, Elements};
 use self::launch::Pass;
 use self::plans::Planned;
+use super::precision::Precision;
 use super::program::Program;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
-
-/// The number format of maps.
-const F32: ElemType = ElemType::Float(FloatKind::F32);
 
 /// What a pass is given.
 #[derive(Debug, Clone)]
@@ -45,6 +43,7 @@ pub(super) struct Given {
     /// `[factors][n]`, end to end.
     pub factors: Vec<f32>,
     pub epsilon: f32,
+    pub precision: Precision,
 }
 
 /// What a pass leaves behind.
@@ -75,16 +74,19 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
     let plan = &planned.plan;
     let [x, weights, mixing, running] = [given.x, given.weights, given.mixing, given.running].map(Buffer::of);
     let factors = Buffer::upload(&client, &given.factors);
-    let (arena, numbers) = (Buffer::empty(&client, plan.arena), Buffer::empty(&client, plan.numbers));
+    let dtype = given.precision.dtype();
+    let arena = Buffer::room(&client, plan.arena, dtype.size());
+    let numbers = Buffer::empty(&client, plan.numbers);
     let outputs = Buffer::empty(&client, plan.outputs.iter().map(|(_, numbers)| numbers).sum());
     let observed = Buffer::empty(&client, program.running);
-    let elements = Elements { client: &client, format: F32 };
+    let format = format(dtype);
+    let elements = Elements { client: &client, format };
     elements.copy(&running, &observed, program.running);
     elements.prepare(&numbers, &mixing, &factors, plan.front);
     elements.take_in(&arena, &x, 0, plan.input);
     let pass = Pass {
         client: &client,
-        format: F32,
+        format,
         images: planned.images,
         epsilon: given.epsilon,
         arena,
@@ -100,7 +102,9 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
         first += output.1;
     }
     let Pass { arena, numbers, vectors: [_, observed], .. } = pass;
-    let [outputs, arena, numbers] = [outputs, arena, numbers].map(|buffer| buffer.tensor(&client, &device));
+    let [outputs, numbers] = [outputs, numbers].map(|buffer| buffer.tensor(&client, &device));
+    let shape = Shape::new([arena.length]);
+    let arena = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, arena.handle, dtype);
     // A network without a norm has no running statistics.
     let shape = Shape::new([program.running]);
     let observed = CubeTensor::new_contiguous(client, device, shape, observed.handle, DType::F32);
@@ -113,17 +117,17 @@ pub(super) fn reverse(
     planned: &Planned,
     [arena, numbers, weights, gradient]: [CubeTensor; 4],
 ) -> Gradients {
-    let (client, device) = (arena.client.clone(), arena.device.clone());
+    let (client, device, format) = (arena.client.clone(), arena.device.clone(), format(arena.dtype));
     let plan = &planned.plan;
     let [arena, numbers, weights, gradient] = [arena, numbers, weights, gradient].map(Buffer::of);
-    let elements = Elements { client: &client, format: F32 };
+    let elements = Elements { client: &client, format };
     let of_weights = Buffer::empty(&client, program.weights);
     let of_mixing = Buffer::empty(&client, program.mixing);
     elements.clear(&of_weights);
     elements.clear(&of_mixing);
     let pass = Pass {
         client: &client,
-        format: F32,
+        format,
         images: planned.images,
         epsilon: 0.0,
         arena,
@@ -151,4 +155,8 @@ pub(super) fn reverse(
     let input = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, input.handle, DType::F32);
     let Pass { vectors: [of_weights, of_mixing], .. } = pass;
     Gradients { weights: of_weights.tensor(&client, &device), mixing: of_mixing.tensor(&client, &device), input }
+}
+
+fn format(dtype: DType) -> ElemType {
+    ElemType::Float(if dtype == DType::BF16 { FloatKind::BF16 } else { FloatKind::F32 })
 }

@@ -61,7 +61,8 @@ impl GpuNetwork for CubeBackend {
     ) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
         let planned = planned(&pass, x.shape()[0], purpose);
         let (factors, epsilon) = (pass.factors.to_vec(), pass.epsilon as f32);
-        let done = forward(&pass.program, &planned, Given { x, weights, mixing, running, factors, epsilon });
+        let precision = pass.precision;
+        let done = forward(&pass.program, &planned, Given { x, weights, mixing, running, factors, epsilon, precision });
         (done.outputs, done.observed, done.arena, done.numbers)
     }
 
@@ -101,9 +102,8 @@ mod fusion {
     ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
         let planned = planned(pass, x.shape[0], *purpose);
         let outputs = planned.plan.outputs.iter().map(|(_, numbers)| numbers).sum();
-        let buffers = [planned.plan.arena, planned.plan.numbers].map(vector);
-        let [arena, numbers] = buffers;
-        (vector(outputs), vector(pass.program.running), arena, numbers)
+        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), pass.precision.dtype());
+        (vector(outputs), vector(pass.program.running), arena, vector(planned.plan.numbers))
     }
 
     pub(super) fn reverse(

@@ -44,6 +44,16 @@ impl Plans {
     }
 }
 
+#[cfg(test)]
+impl Plans {
+    /// Launches of a training pass and of its reverse, and numbers in the two buffers.
+    pub fn costs(&self, program: &Program, images: usize) -> [usize; 4] {
+        let purpose = Purpose { of_batch: true, reverse: true, input: false };
+        let plan = &self.plan(program, images, purpose).unwrap().plan;
+        [plan.forward.len(), plan.reverse.len(), plan.arena, plan.numbers]
+    }
+}
+
 impl Planned {
     pub(super) fn table(&self, client: &Client, device: &CubeDevice) -> Buffer {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);

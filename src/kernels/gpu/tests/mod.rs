@@ -4,6 +4,7 @@ mod programs;
 mod reference;
 
 use self::programs::{Inputs, random_program};
+use crate::kernels::Precision;
 use super::{Given, Plans, Purpose, forward, reverse};
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, DeviceType, Shape};
@@ -52,6 +53,7 @@ type Results = [Vec<f32>; 5];
 const NAMES: [&str; 5] = ["outputs", "observed", "weights", "mixing", "input"];
 
 fn on_gpu(device: &CubeDevice, inputs: &Inputs, purpose: Purpose) -> Results {
+    let precision = Precision::F32;
     let client = device.client();
     let program = &inputs.program;
     let tensor = |numbers: &[f32]| upload(&client, device, numbers, &[numbers.len()]);
@@ -65,6 +67,7 @@ fn on_gpu(device: &CubeDevice, inputs: &Inputs, purpose: Purpose) -> Results {
         running: tensor(&inputs.running),
         factors: inputs.factors.clone(),
         epsilon: 1e-5,
+        precision,
     };
     let weights = given.weights.clone();
     let done = forward(program, &planned, given);
