@@ -102,7 +102,10 @@ mod tests {
         let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
         let lowered = lower(&network, Purpose::Train, weights.layout(), running.layout());
         let [forward, reverse, arena, numbers] = Plans::default().costs(&lowered.program, 64);
-        println!("{forward} and {reverse} launches, {arena} and {numbers} numbers, {} steps", lowered.program.steps.len());
+        println!(
+            "{forward} and {reverse} launches, {arena} and {numbers} numbers, {} steps",
+            lowered.program.steps.len()
+        );
         assert!(forward < 600 && reverse < 1300, "{forward} and {reverse} launches");
     }
 }

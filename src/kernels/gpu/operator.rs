@@ -178,7 +178,7 @@ impl<C: CheckpointStrategy> NetworkOperator for Autodiff<Cube, C> {
         pass: Pass,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [x.node(), weights.node(), mixing.node()];
-        let input = !nodes[0].requirement.is_none();
+        let input = x.is_tracked();
         let images = x.primitive().shape()[0];
         let [x, weights, mixing, running] = [x, weights, mixing, running].map(|tensor| tensor.into_primitive());
         let (outputs, observed) = match NetworkGradient.prepare::<C>(nodes).compute_bound().stateful() {

@@ -4,8 +4,8 @@ mod programs;
 mod reference;
 
 use self::programs::{Inputs, random_program};
-use crate::kernels::Precision;
 use super::{Given, Plans, Purpose, forward, reverse};
+use crate::kernels::Precision;
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, DeviceType, Shape};
 use burn_cubecl::CubeDevice;
@@ -83,12 +83,13 @@ fn on_gpu(device: &CubeDevice, inputs: &Inputs, purpose: Purpose) -> Results {
 }
 
 /// Largest difference, relative to the largest number of the reference. Both sides compute in `f32` and differ in the order
-/// of sums; norms over few positions magnify what differs.
+/// of sums; norms over few positions magnify what differs. Numbers below a tenth may be nothing but rounding, as a gradient that a
+/// norm takes out again.
 const TOLERANCE: f32 = 2e-4;
 
 fn assert_close(found: &[f32], expected: &[f32], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}: length");
-    let largest = expected.iter().fold(1e-3_f32, |largest, number| largest.max(number.abs()));
+    let largest = expected.iter().fold(0.1_f32, |largest, number| largest.max(number.abs()));
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert!(
             (found - expected).abs() <= TOLERANCE * largest,

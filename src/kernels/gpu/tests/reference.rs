@@ -4,7 +4,7 @@ use super::Results;
 use super::programs::Inputs;
 use crate::kernels::gpu::Purpose;
 use crate::kernels::program::{Branch, Frame, PoolKind, PoolStep, Program, Read, Step, Term};
-use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 struct Pass<'a> {
@@ -146,14 +146,10 @@ impl Pass<'_> {
         let (to, frame) = ([map.height, map.width], &pool.frame);
         let x = self.source(&pool.source);
         match pool.kind {
-            PoolKind::Max => module::max_pool2d(
-                Self::framed(x, frame, to, -1e30),
-                frame.kernel,
-                frame.stride,
-                [0, 0],
-                frame.dilation,
-                false,
-            ),
+            PoolKind::Max => {
+                let options = MaxPoolOptions::new(frame.kernel).with_stride(frame.stride).with_dilation(frame.dilation);
+                module::max_pool2d(Self::framed(x, frame, to, -1e30), options)
+            }
             PoolKind::Mean => {
                 let channels = x.dims()[1];
                 let ones = Tensor::ones([channels, 1, frame.kernel[0], frame.kernel[1]], &x.device());
