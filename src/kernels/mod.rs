@@ -20,10 +20,14 @@ mod conv;
 mod cpu;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
+#[cfg(test)]
+mod held;
 mod operator;
 mod pool;
 mod precision;
 pub mod program;
+#[cfg(test)]
+mod reference;
 mod stage;
 mod window;
 

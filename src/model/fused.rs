@@ -65,7 +65,7 @@ impl Programs {
         let result = Kernels::Native.run(pass, x, weights.vector(), mixing, running.values());
         let scores = |at: usize| {
             let length = images * network.classes;
-            let scores = result.outputs.clone().slice([at * length..(at + 1) * length]);
+            let scores = result.outputs.clone().narrow(0, at * length, length);
             scores.reshape([images, network.classes])
         };
         let running = match training {

@@ -204,7 +204,7 @@ fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) 
             let z = of.plane(tape.values(term.read.map), block, term.read.first + channel);
             let Prologue { factor, offset, .. } = tape.prologue(&term.read, channel);
             for ((out, gradient), z) in out.iter_mut().zip(&gradient).zip(z) {
-                let passed = if z.mul_add(factor, offset) > 0.0 { weight * gradient } else { 0.0 };
+                let passed = if z * factor + offset > 0.0 { weight * gradient } else { 0.0 };
                 *out = if fresh { passed } else { *out + passed };
             }
         }

@@ -20,7 +20,7 @@ struct Scratch {
     staged: Area,
     counts: Area,
     out: Area,
-    taken: Vec<bool>,
+    taken: Vec<u32>,
     spread: Area,
     plane: Area,
 }
@@ -110,12 +110,7 @@ fn sum_of_taps(staged: &[f32], staging: &Staging, canvas: &Canvas, out: &mut [f3
 
 fn maximum(staged: &[f32], staging: &Staging, canvas: &Canvas, out: &mut [f32]) {
     // What is no number wins, and stays.
-    let join = |most: &mut f32, value: f32| *most = if value <= *most { *most } else { value };
-    let keep = |most: &mut f32, value: f32| {
-        if !most.is_nan() {
-            join(most, value);
-        }
-    };
+    let keep = |most: &mut f32, value: f32| *most = if (value <= *most) | most.is_nan() { *most } else { value };
     each_tap(staged, staging, canvas, out, keep, f32::NEG_INFINITY);
 }
 
@@ -213,24 +208,26 @@ fn add_to_first(
     staged: &[f32],
     staging: &Staging,
     canvas: &Canvas,
-    taken: &mut Vec<bool>,
+    taken: &mut Vec<u32>,
     spread: &mut [f32],
 ) {
+    // All ones where the maximum has been met: as wide as a value, so that vectors hold both.
     taken.clear();
-    taken.resize(canvas.width, false);
+    taken.resize(canvas.width, 0);
     Arch::new().dispatch(
         #[inline(always)]
         || {
             let rows = gradient.chunks_exact(canvas.width).zip(most.chunks_exact(canvas.width)).enumerate();
             for (row, (gradient, most)) in rows {
-                taken.fill(false);
+                taken.fill(0);
                 for offset in &staging.offsets {
                     let start = offset + row * staging.pitch;
                     let (from, to) = (&staged[start..][..canvas.width], &mut spread[start..][..canvas.width]);
-                    for lane in 0..canvas.width {
-                        let here = !taken[lane] & (from[lane] == most[lane]);
-                        to[lane] += if here { gradient[lane] } else { 0.0 };
-                        taken[lane] |= here;
+                    let lanes = taken.iter_mut().zip(from.iter().zip(most)).zip(to.iter_mut().zip(gradient));
+                    for ((taken, (from, most)), (to, gradient)) in lanes {
+                        let here = if from == most { !*taken } else { 0 };
+                        *to += f32::from_bits(gradient.to_bits() & here);
+                        *taken |= here;
                     }
                 }
             }

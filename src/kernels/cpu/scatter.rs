@@ -46,7 +46,7 @@ pub(super) fn scatter(
 /// A gradient behind a prologue.
 #[inline(always)]
 fn pass(gradient: f32, value: f32, prologue: Prologue) -> f32 {
-    if value.mul_add(prologue.factor, prologue.offset) > prologue.least { gradient } else { 0.0 }
+    if value * prologue.factor + prologue.offset > prologue.least { gradient } else { 0.0 }
 }
 
 fn rows(from: &[f32], canvas: &Canvas, values: &[f32], prologue: Prologue, to: &mut [f32], add: bool) {

@@ -166,6 +166,10 @@ impl Staging {
         let (images, width) = (self.images, self.input[1]);
         self.each_row(|at, pixel, count, step| {
             let start = pixel / width * pitch + pixel % width * images;
+            if step == 1 {
+                let (from, to) = (&staged[at..][..count * images], &mut plane[start..][..count * images]);
+                return to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+            }
             for column in 0..count {
                 let from = &staged[at + column * images..][..images];
                 let to = &mut plane[start + column * step * images..][..images];

@@ -137,7 +137,7 @@ impl Prologue {
     /// A value that is no number stays one.
     pub fn function(self) -> impl Fn(f32) -> f32 + Copy {
         move |x| {
-            let y = x.mul_add(self.factor, self.offset);
+            let y = x * self.factor + self.offset;
             if y < self.least { self.least } else { y }
         }
     }

@@ -11,13 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The plans of **one** program that were made so far, by number of images and purpose. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Plans {
-    made: Arc<Mutex<HashMap<(usize, Purpose), Arc<Planned>>>>,
+    made: Arc<Mutex<Made>>,
 }
+
+type Made = HashMap<(usize, Purpose), Arc<Planned>>;
 
 /// A plan, what it was made for, and its table on the GPUs that have run it.
 #[derive(Debug)]
 pub(in crate::kernels) struct Planned {
-    pub plan: Plan,
+    pub(super) plan: Plan,
     pub images: usize,
     pub purpose: Purpose,
     tables: Mutex<HashMap<CubeDevice, Buffer>>,

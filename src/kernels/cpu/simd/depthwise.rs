@@ -3,12 +3,19 @@
 //! Windows of stride 1 (see [`Taps::row_step`]) are walked down columns of the plane, so that a vector of the input is
 //! read once for all the rows of the window that meet it.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles are indexed by several numbers at once, whose bounds are constants"
+)]
+
+use std::hint::black_box;
+
 use pulp::{Simd, WithSimd};
 
 use super::Rows;
 use super::dots::dots;
 use super::product::single;
-use super::vector::{dispatch, load, store, sum_lanes};
+use super::vector::{MOST_SUMS, dispatch, load, store, sum_lanes, unrolled};
 
 /// Where the taps of a window stand in a staged plane.
 #[derive(Debug, Clone, Copy)]
@@ -25,14 +32,15 @@ pub(in crate::kernels) struct Taps<'a> {
 impl Taps<'_> {
     /// # Panics
     /// When the offsets do not fit the kernel, break the promise of `row_step`, or reach past an input of `len` values.
+    #[inline]
     fn check(&self, rows: Rows, len: usize) {
         let [height, width] = self.kernel;
         assert_eq!(self.offsets.len(), height * width, "an offset a tap");
         rows.check_input(self.offsets, len);
         if let Some(step) = self.row_step {
             assert!(step > 0, "rows of a window are apart");
-            let is_kept = (width..self.offsets.len())
-                .all(|tap| self.offsets[tap] == self.offsets[tap % width] + tap / width * step * rows.input_pitch);
+            let pairs = self.offsets.iter().zip(self.offsets.get(width..).unwrap_or_default());
+            let is_kept = pairs.fold(true, |kept, (tap, below)| kept & (*below == tap + step * rows.input_pitch));
             assert!(is_kept, "rows of a window of stride 1 are {step} rows of the plane apart");
         }
     }
@@ -126,12 +134,12 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// Calls `walk` with the first row and the count of runs of rows that are `step` apart: each row is in one run.
+    /// Runs of rows that are `step` apart: the first row and the count of each. Every row is in one run.
     #[inline(always)]
-    fn each_run(self, mut walk: impl FnMut(usize, usize)) {
-        for first in 0..self.step.min(self.rows.count) {
-            walk(first, (self.rows.count - first).div_ceil(self.step));
-        }
+    fn runs(self) -> impl Iterator<Item = (usize, usize)> {
+        let (count, step) = (self.rows.count, self.step);
+        let (least, longer) = if step == 1 { (count, 0) } else { (count / step, count % step) };
+        (0..step.min(count)).map(move |first| (first, least + usize::from(first < longer)))
     }
 }
 
@@ -160,7 +168,7 @@ impl Correlate<'_> {
     #[inline(always)]
     fn runs<S: Simd, const KH: usize>(self, simd: S) {
         let step = self.columns.step;
-        self.columns.each_run(|mut row, mut left| {
+        for (mut row, mut left) in self.columns.runs() {
             while left > 0 {
                 let rows = match left {
                     8.. => self.band::<S, KH, 8>(simd, row),
@@ -171,7 +179,7 @@ impl Correlate<'_> {
                 row += rows * step;
                 left -= rows;
             }
-        });
+        }
     }
 
     /// `R` rows from `row` on. Returns `R`.
@@ -215,15 +223,20 @@ impl Correlate<'_> {
                 for ky in 0..KH {
                     weights[ky] = simd.splat_f32s(self.weights[ky * taps.kernel[1] + kx]);
                 }
-                let input = input.add(taps.offsets[kx]);
-                for y in 0..R + KH - 1 {
-                    for n in 0..N {
-                        let vector = load::<S>(input.add(y * input_step + n * S::F32_LANES));
-                        for ky in y.saturating_sub(R - 1)..KH.min(y + 1) {
-                            sums[y - ky][n] = simd.mul_add_e_f32s(weights[ky], vector, sums[y - ky][n]);
+                let mut input = input.add(taps.offsets[kx]);
+                unrolled!(Y, 14 => {
+                    if Y < R + KH - 1 {
+                        for n in 0..N {
+                            let vector = load::<S>(input.add(n * S::F32_LANES));
+                            for ky in 0..KH {
+                                if Y.wrapping_sub(ky) < R {
+                                    sums[Y - ky][n] = simd.mul_add_e_f32s(weights[ky], vector, sums[Y - ky][n]);
+                                }
+                            }
                         }
+                        input = input.wrapping_add(input_step);
                     }
-                }
+                });
             }
             for r in 0..R {
                 for n in 0..N {
@@ -247,60 +260,83 @@ impl WithSimd for PlaneDots<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match self.columns.taps.kernel {
-            [3, _] => self.runs::<S, 3, 8>(simd),
-            _ => self.runs::<S, 5, 4>(simd),
+            [3, _] => self.square::<S, 3>(simd),
+            _ => self.square::<S, 5>(simd),
         }
     }
 }
 
 impl PlaneDots<'_> {
-    /// A square window of `K`, in bands of `R` rows.
+    /// A square window of `K`.
     #[inline(always)]
-    fn runs<S: Simd, const K: usize, const R: usize>(self, simd: S) {
+    fn square<S: Simd, const K: usize>(self, simd: S) {
         let mut sums = [[simd.splat_f32s(0.0); K]; K];
-        let step = self.columns.step;
-        self.columns.each_run(|mut row, mut left| {
-            while left > 0 {
-                let rows = match left {
-                    _ if left >= R => self.band::<S, K, R>(simd, row, &mut sums),
-                    4.. => self.band::<S, K, 4>(simd, row, &mut sums),
-                    2..4 => self.band::<S, K, 2>(simd, row, &mut sums),
-                    _ => self.band::<S, K, 1>(simd, row, &mut sums),
-                };
-                row += rows * step;
-                left -= rows;
+        // Each height of band in a pass of its own, so that the sums stay in registers all through it.
+        self.bands::<S, K, 8>(simd, None, &mut sums);
+        self.bands::<S, K, 4>(simd, Some(8), &mut sums);
+        self.bands::<S, K, 2>(simd, Some(4), &mut sums);
+        self.bands::<S, K, 1>(simd, Some(2), &mut sums);
+        let mut flat = [simd.splat_f32s(0.0); MOST_SUMS];
+        for ky in 0..K {
+            for kx in 0..K {
+                flat[ky * K + kx] = sums[ky][kx];
             }
-        });
-        sum_lanes(simd, sums.as_flattened(), |tap, sum| self.sums[tap] += sum);
+        }
+        let flat = sum_lanes(simd, flat, K * K);
+        let sums = &mut self.sums[..K * K];
+        for tap in 0..K * K {
+            sums[tap] += flat[tap];
+        }
     }
 
+    /// Bands of `R` rows of what bands of `before` rows leave of each run.
     #[inline(always)]
-    fn band<S: Simd, const K: usize, const R: usize>(&self, simd: S, row: usize, all: &mut [[S::f32s; K]; K]) -> usize {
+    fn bands<S: Simd, const K: usize, const R: usize>(
+        &self,
+        simd: S,
+        before: Option<usize>,
+        all: &mut [[S::f32s; K]; K],
+    ) {
         let Columns { taps, step, rows, input } = self.columns;
         let mut sums = *all;
-        // SAFETY: `plane_dots` has checked that `rows` can be read from `grad` and from every offset of the window, and
-        // that the window's rows are `step` rows of the plane apart; `R` rows from `row` on, `step` apart, are among
-        // them.
-        unsafe {
-            let grad = self.grad.add(row * rows.output_pitch);
-            let input = input.add(row * rows.input_pitch);
-            for lane in (0..rows.width).step_by(S::F32_LANES) {
-                let mut grads = [simd.splat_f32s(0.0); R];
-                for r in 0..R {
-                    grads[r] = load::<S>(grad.add(r * step * rows.output_pitch + lane));
-                }
-                for y in 0..R + K - 1 {
-                    for kx in 0..K {
-                        let vector = load::<S>(input.add(taps.offsets[kx] + y * step * rows.input_pitch + lane));
-                        for ky in y.saturating_sub(R - 1)..K.min(y + 1) {
-                            sums[ky][kx] = simd.mul_add_e_f32s(grads[y - ky], vector, sums[ky][kx]);
-                        }
+        let mut offsets = [0; K];
+        offsets.copy_from_slice(&taps.offsets[..K]);
+        for (first, count) in self.columns.runs() {
+            let left = before.map_or(count, |before| count % before);
+            for band in 0..left / R {
+                let row = first + (count - left + band * R) * step;
+                // SAFETY: `plane_dots` has checked that `rows` can be read from `grad` and from every offset of the
+                // window, and that the window's rows are `step` rows of the plane apart; `R` rows from `row` on, `step`
+                // apart, are among them.
+                unsafe {
+                    let grad = self.grad.add(row * rows.output_pitch);
+                    let input = input.add(row * rows.input_pitch);
+                    for lane in (0..rows.width).step_by(S::F32_LANES) {
+                        // Hidden from the compiler, which would else keep the place of every row and tap on the stack.
+                        let (mut grad, mut input) = (black_box(grad.add(lane)), black_box(input.add(lane)));
+                        let mut grads = [simd.splat_f32s(0.0); R];
+                        unrolled!(Y, 14 => {
+                            if Y < R {
+                                grads[Y] = load::<S>(grad);
+                                grad = grad.wrapping_add(step * rows.output_pitch);
+                            }
+                            if Y < R + K - 1 {
+                                for kx in 0..K {
+                                    let vector = load::<S>(input.add(offsets[kx]));
+                                    for ky in 0..K {
+                                        if Y.wrapping_sub(ky) < R {
+                                            sums[ky][kx] = simd.mul_add_e_f32s(grads[Y - ky], vector, sums[ky][kx]);
+                                        }
+                                    }
+                                }
+                                input = input.wrapping_add(step * rows.input_pitch);
+                            }
+                        });
                     }
                 }
             }
         }
         *all = sums;
-        R
     }
 }
 

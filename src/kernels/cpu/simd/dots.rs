@@ -1,9 +1,14 @@
 //! Dot products of the rows of two sets of planes.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles are indexed by several numbers at once, whose bounds are constants"
+)]
+
 use pulp::{Simd, WithSimd};
 
 use super::Rows;
-use super::vector::{dispatch, load, sum_lanes};
+use super::vector::{dispatch, load, sum_lanes, unrolled};
 
 /// Lanes over which a tile of sums stays in registers: eight left planes of so many are 16 KiB, half of the nearest
 /// cache, and the sums across lanes that end each block are a few percent of the work.
@@ -140,8 +145,30 @@ impl Dots<'_> {
                 }
             }
         }
-        let (all, pairs) = (&mut *self.sums, self.offsets.len());
-        sum_lanes(simd, sums.as_flattened(), |index, sum| all[(plane + index / K) * pairs + k + index % K] += sum);
+        // Trees of the longer side of the tile: fewer, and fuller.
+        let pairs = self.offsets.len();
+        let all = &mut self.sums[plane * pairs + k..][..(M - 1) * pairs + K];
+        if M < K {
+            for m in 0..M {
+                let sums = sum_lanes(simd, sums[m], K);
+                for at in 0..K {
+                    all[m * pairs + at] += sums[at];
+                }
+            }
+        } else {
+            unrolled!(AT, 6 => {
+                if AT < K {
+                    let mut column = [simd.splat_f32s(0.0); M];
+                    for m in 0..M {
+                        column[m] = sums[m][AT];
+                    }
+                    let sums = sum_lanes(simd, column, M);
+                    for m in 0..M {
+                        all[m * pairs + AT] += sums[m];
+                    }
+                }
+            });
+        }
         K
     }
 }

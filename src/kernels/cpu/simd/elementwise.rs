@@ -78,20 +78,20 @@ pub(in crate::kernels) fn affine_relu(x: &[f32], scale: f32, shift: f32, relu: b
     });
 }
 
+/// `out += x * scale + shift`
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn affine_add(x: &[f32], scale: f32, shift: f32, out: &mut [f32]) {
+    dispatch(Map { map: AffineAdd { scale, shift }, from: [x], out });
+}
+
 /// `out += a * x`
 ///
 /// # Panics
 /// When the lengths differ.
 pub(in crate::kernels) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
     dispatch(Map { map: Axpy { a }, from: [x], out });
-}
-
-/// `out += a * x + b`
-///
-/// # Panics
-/// When the lengths differ.
-pub(in crate::kernels) fn affine_add(x: &[f32], a: f32, b: f32, out: &mut [f32]) {
-    dispatch(Map { map: AffineAdd { a, b }, from: [x], out });
 }
 
 /// `out = alpha * g + beta * z + delta`
@@ -241,6 +241,20 @@ impl Lanewise<1> for AffineRelu {
 }
 
 #[derive(Clone, Copy)]
+struct AffineAdd {
+    scale: f32,
+    shift: f32,
+}
+
+impl Lanewise<1> for AffineAdd {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, out: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
+        let shifted = simd.add_f32s(out, simd.splat_f32s(self.shift));
+        simd.mul_add_e_f32s(x, simd.splat_f32s(self.scale), shifted)
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Axpy {
     a: f32,
 }
@@ -249,19 +263,6 @@ impl Lanewise<1> for Axpy {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, out: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
         simd.mul_add_e_f32s(x, simd.splat_f32s(self.a), out)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct AffineAdd {
-    a: f32,
-    b: f32,
-}
-
-impl Lanewise<1> for AffineAdd {
-    #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, out: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
-        simd.add_f32s(out, simd.mul_add_e_f32s(x, simd.splat_f32s(self.a), simd.splat_f32s(self.b)))
     }
 }
 
@@ -350,6 +351,7 @@ mod tests {
                 };
                 check(&|out| affine_relu(&g, -1.5, 0.2, true, out), &|i| (g[i] * -1.5 + 0.2).max(0.0));
                 check(&|out| affine_relu(&g, -1.5, 0.2, false, out), &|i| g[i] * -1.5 + 0.2);
+                check(&|out| affine_add(&g, 0.4, -0.2, out), &|i| start[i] + 0.4 * g[i] - 0.2);
                 check(&|out| axpy(0.7, &g, out), &|i| start[i] + 0.7 * g[i]);
                 check(&|out| affine2(&g, 0.3, &z, -2.0, 0.1, out), &|i| 0.3 * g[i] - 2.0 * z[i] + 0.1);
                 check(&|out| masked_add(&g, &z, out), &|i| if z[i] > 0.0 { start[i] + g[i] } else { start[i] });

@@ -1,13 +1,20 @@
 //! Weighted sums of inputs: a matrix product whose second matrix is read from shifted positions of staged planes, so
 //! that the matrix of columns ("im2col") is never written.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles are indexed by several numbers at once, whose bounds are constants"
+)]
+
+use std::hint::black_box;
+
 use pulp::{Simd, WithSimd};
 
 use super::Rows;
 use super::vector::{dispatch, load, store};
 
 /// Outputs of a panel. Eight outputs of three vectors are 24 sums, which together with three inputs and a weight fit
-/// the 32 registers of AVX-512.
+/// the 32 registers of AVX-512; with 16 registers a panel is taken in two halves, two vectors at a time.
 const PANEL: usize = 8;
 
 /// A matrix of weights, laid out in panels of up to eight outputs: `[input][output of the panel]`, one after another.
@@ -131,12 +138,12 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT < 32 {
-            self.strips::<S, 3>(simd);
-        } else if self.weights.outputs <= PANEL / 2 {
-            self.strips::<S, 6>(simd);
-        } else {
-            self.strips::<S, 3>(simd);
+        // Few outputs have few sums: wider strips hide the latency of an addition.
+        match (S::REGISTER_COUNT, self.weights.outputs) {
+            (_, 1) | (32.., ..=4) => self.strips::<S, 6>(simd),
+            (32.., _) => self.strips::<S, 3>(simd),
+            // Three vectors of four outputs would just fit 16 registers, and in practice do not.
+            _ => self.strips::<S, 2>(simd),
         }
     }
 }
@@ -172,7 +179,7 @@ impl Product<'_> {
         match vectors {
             1 => self.panels::<S, 1>(simd, first(at)),
             2 => self.panels::<S, 2>(simd, first(at)),
-            3 => self.panels::<S, 3>(simd, first(at)),
+            3 if N > 2 => self.panels::<S, 3>(simd, first(at)),
             4 if N > 3 => self.panels::<S, 4>(simd, first(at)),
             5 if N > 3 => self.panels::<S, 5>(simd, first(at)),
             _ if N > 3 => self.panels::<S, 6>(simd, first(at)),
@@ -188,8 +195,9 @@ impl Product<'_> {
             let step = (outputs - panel).min(PANEL);
             for part in (0..step).step_by(tile) {
                 let output = panel + part;
-                // SAFETY: `panel` outputs of a weight an offset come before this panel.
-                let weights = unsafe { self.weights.panels.as_ptr().add(panel * self.offsets.len() + part) };
+                // `panel` outputs of a weight an offset come before this panel. Hidden from the compiler, which would else
+                // step the places of every height of tile along, on the stack, whichever tile is next.
+                let (output, weights) = black_box((output, &self.weights.panels[panel * self.offsets.len()..][part..]));
                 match (step - part).min(tile) {
                     1 => self.tile::<S, 1, N>(simd, weights, step, output, at),
                     2 => self.tile::<S, 2, N>(simd, weights, step, output, at),
@@ -210,12 +218,13 @@ impl Product<'_> {
     fn tile<S: Simd, const M: usize, const N: usize>(
         &self,
         simd: S,
-        mut weights: *const f32,
+        weights: &[f32],
         step: usize,
         output: usize,
         at: [Position; N],
     ) {
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
+        let mut weights = weights.as_ptr();
         // SAFETY: `weighted_sums` has checked that the rows of every offset can be read, those of every output read and
         // written, and that there is a weight for each pair; the positions are of vectors within rows.
         unsafe {
@@ -247,7 +256,7 @@ impl Product<'_> {
                         sums[m][n] = simd.mul_add_e_f32s(weight, inputs[n], sums[m][n]);
                     }
                 }
-                weights = weights.add(step);
+                weights = weights.wrapping_add(step);
             }
             for m in 0..M {
                 for n in 0..N {
@@ -262,9 +271,7 @@ impl Product<'_> {
 #[inline(always)]
 fn first<const M: usize, const N: usize>(at: &[Position; M]) -> [Position; N] {
     let mut first = [Position::default(); N];
-    for n in 0..N.min(M) {
-        first[n] = at[n];
-    }
+    first[..N.min(M)].copy_from_slice(&at[..N.min(M)]);
     first
 }
 

@@ -16,31 +16,35 @@ pub(in crate::kernels) struct Rows {
 }
 
 impl Rows {
+    #[inline]
     pub(super) fn is_empty(self) -> bool {
         self.count == 0 || self.width == 0
     }
 
     /// Values from the first that a tap reads to the last, both included.
+    #[inline]
     fn read(self) -> usize {
-        (self.count - 1) * self.input_pitch + self.width
+        (self.count - 1).saturating_mul(self.input_pitch).saturating_add(self.width)
     }
 
     /// Values from the first that is written to the last, both included.
+    #[inline]
     fn written(self) -> usize {
-        (self.count - 1) * self.output_pitch + self.width
+        (self.count - 1).saturating_mul(self.output_pitch).saturating_add(self.width)
     }
 
     /// The loops read and write without further checks: this is what makes them sound. Rows must not be empty.
     ///
     /// # Panics
     /// When a width is not whole vectors, or when a tap of `offsets` reaches past an input of `len` values.
+    #[inline]
     pub(super) fn check_input(self, offsets: &[usize], len: usize) {
         assert!(self.width.is_multiple_of(LANES), "a row of {} lanes is not whole vectors", self.width);
         let read = self.read();
-        let last = offsets.iter().copied().max().unwrap_or(0);
+        let last = offsets.iter().fold(0, |last, offset| last.max(*offset));
         assert!(
-            offsets.is_empty() || len.checked_sub(read).is_some_and(|room| last <= room),
-            "a tap at {last} reads {read} values of {len}",
+            offsets.is_empty() || (read <= len && last <= len - read),
+            "a tap at {last} reads {read} values of {len}"
         );
     }
 
@@ -48,9 +52,10 @@ impl Rows {
     ///
     /// # Panics
     /// When they do not fit `len` values.
+    #[inline]
     pub(super) fn check_output(self, planes: usize, stride: usize, len: usize) {
         let written = self.written();
-        let reach = planes.saturating_sub(1) * stride + written;
+        let reach = planes.saturating_sub(1).saturating_mul(stride).saturating_add(written);
         assert!(planes == 0 || reach <= len, "{planes} planes of {written} values, {stride} apart, in {len}");
     }
 }

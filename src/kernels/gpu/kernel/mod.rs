@@ -84,7 +84,8 @@ pub(super) fn reached(table: &[u32], frame: usize, #[comptime] axis: usize, pixe
     let stride = table[frame + 2 + axis];
     let from = pixel - tap * table[frame + 6 + axis] - table[frame + 4 + axis];
     // A coordinate in front of the first output has wrapped around: no side is that long.
-    let whole = from % stride == 0 && from < 0x8000_0000u32;
+    let rest = from % stride;
+    let whole = rest == 0 && from < 0x8000_0000u32;
     select(whole, from / stride, 0xffff_ffffu32)
 }
 

@@ -41,7 +41,7 @@ pub fn pool<E: Float>(
                         let next = read::<E>(&*arena, numbers, table, source, from + (y * width + x) as usize);
                         if comptime!(maximum) {
                             // NaN is larger than anything.
-                            let larger = count == 0.0 || next > value || next != next;
+                            let larger = count == 0.0 || next > value || next.is_nan();
                             value = select(larger, next, value);
                         } else {
                             value += next;
@@ -144,7 +144,7 @@ fn share_of<E: Float>(
                     if comptime!(maximum) {
                         let at = y * width + x;
                         let next = read::<E>(arena, numbers, table, source, from + at as usize);
-                        let larger = count == 0.0 || next > value || next != next;
+                        let larger = count == 0.0 || next > value || next.is_nan();
                         value = select(larger, next, value);
                         largest = select(larger, at, largest);
                     }

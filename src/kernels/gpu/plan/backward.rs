@@ -12,6 +12,39 @@ use std::collections::BTreeMap;
 /// What reads a channel in a dense convolution: branch, group, and which input of the group it is.
 type DenseReader = (usize, usize, usize);
 
+/// Channels in a row whose gradient is made at one time.
+struct DenseTarget {
+    /// Of the first.
+    plane: Plane,
+    readers: Vec<DenseReader>,
+    channels: usize,
+    adds: bool,
+    sides: [usize; 2],
+}
+
+/// Channels in a row of a view with the same readers: those of the first.
+struct DenseRun {
+    view: View,
+    first: usize,
+    readers: Vec<DenseReader>,
+    channels: usize,
+    adds: bool,
+}
+
+impl DenseRun {
+    fn goes_on(&self, view: View, channel: usize, readers: &[DenseReader], adds: bool) -> bool {
+        let next = |first: &DenseReader| (first.0, first.1, first.2 + self.channels);
+        (view, channel, adds) == (self.view, self.first + self.channels, self.adds)
+            && readers.iter().copied().eq(self.readers.iter().map(next))
+    }
+}
+
+/// A depthwise channel for its filter's gradient: what it reads, its gradient, the words behind them.
+type FilterRecord = (Source, Plane, [usize; 3]);
+
+/// What reads a channel of a view in depthwise convolutions: its gradient's plane, the words behind it.
+type DepthwiseReaders = BTreeMap<(View, usize), Vec<(Plane, [usize; 2])>>;
+
 impl Planner<'_> {
     /// Gives where the gradient of the input lies, where it is asked for. `seeds`: where the gradients of the outputs lie.
     pub(super) fn reverse(&mut self, seeds: &[Stretch]) -> Option<usize> {
@@ -131,13 +164,12 @@ impl Planner<'_> {
         let tiles: usize =
             products.iter().zip(&taps).map(|pair| side(pair.0[2]) * side(inner(pair))).sum::<usize>().max(1);
         // Some cubes for each of a large GPU's processors, and no more numbers to add up than that takes.
-        let most = (1056 / tiles).clamp(1, 65_535 / products.len());
+        let most = (1056 / tiles).clamp(1, (65_535 / products.len()).max(1));
         let split = Split::of(positions, 256, most);
         let counts: Vec<usize> = products.iter().zip(&taps).map(|pair| pair.0[2] * inner(pair)).collect();
         let partial = self.numbers.take(split.chunks * counts.iter().sum::<usize>());
-        let widest =
-            |of: &dyn Fn((&Vec<usize>, &usize)) -> usize| products.iter().zip(&taps).map(of).max().unwrap_or(0);
-        let (outputs, longest_inner) = (widest(&|pair| pair.0[2]), widest(&inner));
+        let outputs = products.iter().map(|record| record[2]).max().unwrap_or(0);
+        let longest_inner = products.iter().zip(&taps).map(inner).max().unwrap_or(0);
         let records = self.table.next();
         let mut runs = Vec::new();
         let mut next = partial.start;
@@ -176,12 +208,13 @@ impl Planner<'_> {
         between: &Scratch,
     ) {
         let to = sides(&self.program.maps[output]);
-        let mut targets: Vec<(Plane, Vec<DenseReader>, usize, bool, [usize; 2])> = Vec::new();
+        let mut targets: Vec<DenseTarget> = Vec::new();
         let mut read: BTreeMap<(View, usize), Vec<DenseReader>> = BTreeMap::new();
         for (at, branch) in branches.iter().enumerate() {
             let Some(dense) = branch.dense else { continue };
             if let Some(plane) = between.plane(at, 0) {
-                targets.push((plane, vec![(at, 0, 0)], inputs(branch), false, to));
+                let (readers, channels) = (vec![(at, 0, 0)], inputs(branch));
+                targets.push(DenseTarget { plane, readers, channels, adds: false, sides: to });
                 continue;
             }
             let group = inputs(branch) / dense.groups;
@@ -192,31 +225,25 @@ impl Planner<'_> {
                 }
             }
         }
-        // Channels in a row with the same readers are one target.
-        let mut runs: Vec<((View, usize), Vec<DenseReader>, usize, bool)> = Vec::new();
-        for ((view, channel), readers) in read {
-            let adds = Self::was_written(gradients, view, channel);
-            if let Some((first, earlier, length, added)) = runs.last_mut()
-                && (view, channel) == (first.0, first.1 + *length)
-                && adds == *added
-                && readers.len() == earlier.len()
-                && readers.iter().zip(&*earlier).all(|(next, first)| *next == (first.0, first.1, first.2 + *length))
-            {
-                *length += 1;
-            } else {
-                runs.push(((view, channel), readers, 1, adds));
+        let mut runs: Vec<DenseRun> = Vec::new();
+        for ((view, first), readers) in read {
+            let adds = Self::was_written(gradients, view, first);
+            match runs.last_mut().filter(|run| run.goes_on(view, first, &readers, adds)) {
+                Some(run) => run.channels += 1,
+                None => runs.push(DenseRun { view, first, readers, channels: 1, adds }),
             }
         }
-        for ((view, first), readers, length, _) in runs {
-            let (plane, adds) = self.target(gradients, view, first..first + length);
-            targets.push((plane, readers, length, adds, sides(&self.program.maps[view.0])));
+        for DenseRun { view, first, readers, channels, .. } in runs {
+            let (plane, adds) = self.target(gradients, view, first..first + channels);
+            let sides = sides(&self.program.maps[view.0]);
+            targets.push(DenseTarget { plane, readers, channels, adds, sides });
         }
         if targets.is_empty() {
             return;
         }
         let size = self.program.maps[output];
         let mut records = Vec::new();
-        for (plane, readers, channels, adds, from) in &targets {
+        for DenseTarget { plane, readers, channels, adds, sides: from } in &targets {
             let frames: Vec<usize> =
                 readers.iter().map(|reader| self.dense_frame(&branches[reader.0], output)).collect();
             let first = self.table.next();
@@ -268,7 +295,7 @@ impl Planner<'_> {
         let weights: usize = filters().map(|(_, branch, depthwise)| inputs(branch) * depthwise.frame.taps()).sum();
         let split = Split::of(positions, 2048, (8192 / weights.max(1)).clamp(1, 32));
         let partial = self.numbers.take(weights * split.chunks);
-        let (mut records, mut runs): (Vec<(Source, Plane, [usize; 3])>, Vec<[usize; 3]>) = (Vec::new(), Vec::new());
+        let (mut records, mut runs): (Vec<FilterRecord>, Vec<[usize; 3]>) = (Vec::new(), Vec::new());
         let mut next = partial.start;
         for (at, branch, depthwise) in filters() {
             let frame = self.table.frame(depthwise.frame, self.sides_of(&branch.source), to);
@@ -300,7 +327,7 @@ impl Planner<'_> {
         between: &Scratch,
     ) {
         let to = sides(&self.program.maps[output]);
-        let mut read: BTreeMap<(View, usize), Vec<(Plane, [usize; 2])>> = BTreeMap::new();
+        let mut read = DepthwiseReaders::new();
         for (at, branch) in branches.iter().enumerate() {
             let Some(depthwise) = branch.depthwise else { continue };
             let frame = self.table.frame(depthwise.frame, self.sides_of(&branch.source), to);

@@ -145,7 +145,7 @@ impl<R: Rng> Draw<'_, R> {
             let (dense, channels) = if kind == 1 {
                 (None, inputs)
             } else {
-                let divisors: Vec<usize> = (1..=inputs).filter(|groups| inputs % groups == 0).collect();
+                let divisors: Vec<usize> = (1..=inputs).filter(|groups| inputs.is_multiple_of(*groups)).collect();
                 let groups =
                     if kind == 0 && self.chance(2) { divisors[self.rng.random_range(0..divisors.len())] } else { 1 };
                 let wide = if self.chance(6) { 70 } else { 6 };

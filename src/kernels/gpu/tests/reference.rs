@@ -61,7 +61,7 @@ impl Pass<'_> {
     }
 
     fn weight(&self, start: usize, count: usize) -> Tensor<1> {
-        self.weights.clone().slice([start..start + count])
+        self.weights.clone().narrow(0, start, count)
     }
 
     /// Mean and biased variance of each channel, `[1, c, 1, 1]`, and the number of values.
@@ -74,11 +74,10 @@ impl Pass<'_> {
     }
 
     fn read(&self, read: &Read) -> Tensor<4> {
-        let channels = read.first..read.first + read.channels;
-        let mut x = self.map(read.map).slice([0..usize::MAX.min(self.map(read.map).dims()[0]), channels]);
+        let mut x = self.map(read.map).narrow(1, read.first, read.channels);
         if let Some(norm) = read.norm.map(|norm| self.program.norms[norm]) {
             let width = norm.channels;
-            let given = |start: usize| self.running.clone().slice([start..start + width]).reshape([1, width, 1, 1]);
+            let given = |start: usize| self.running.clone().narrow(0, start, width).reshape([1, width, 1, 1]);
             let (mean, variance) = if self.of_batch {
                 let (mean, variance, _) = Self::moments(&x);
                 (mean, variance)
@@ -169,7 +168,7 @@ impl Pass<'_> {
                 for at in (0..term.read.channels).filter(|at| term.at + at * term.spread == channel) {
                     let mut x = x.clone().slice([0..images, at..at + 1]);
                     if let Some(weight) = term.weight {
-                        x = x * self.mixing.clone().slice([weight..weight + 1]).reshape([1, 1, 1, 1]);
+                        x = x * self.mixing.clone().narrow(0, weight, 1).reshape([1, 1, 1, 1]);
                     }
                     if let Some(row) = term.factor {
                         x = x * self.factors[row].clone();
