@@ -25,14 +25,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     // How it learns, what for, what it sees.
     ("data", &[]),
     ("tasks", &["model", "data"]),
-    ("train", &["model", "tasks", "store"]),
+    ("train", &["kernels", "model", "tasks", "store"]), // kernels: optimisers in one pass over the weights
     // What a person sees.
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
     // Where it meets.
     ("interop", &["space", "kernels", "model", "tasks", "train"]),
-    ("bench", &["data"]),
-    ("stages", &["*", "observe", "cli"]),
+    ("stages", &["*", "observe", "bench", "cli"]),
+    // What a bench times is a stage's step, read as the stage is and taken by what a training takes its steps by.
+    ("bench", &["kernels", "model", "data", "tasks", "train", "stages"]),
     ("cli", &["*"]),
 ];
 

@@ -2,16 +2,31 @@
 
 mod loader;
 mod memory;
+pub mod shipped;
 mod spread;
+mod step;
 
 pub use loader::{LoaderBench, LoaderRow, View};
 pub use spread::Spread;
+pub use step::{Images, Loaded, StepBench, StepRow};
 
 /// What cannot be measured, and why.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    #[error(transparent)]
+    Task(#[from] crate::tasks::TaskError),
+    #[error(transparent)]
+    Open(#[from] crate::model::DeviceError),
+    #[error("the device failed: {0}")]
+    Device(String),
+    #[error("the loss became {loss}")]
+    Diverged { loss: f32 },
+    #[error("the work is for {expected}, and these are {found:?} of {classes} classes")]
+    Images { expected: String, found: [usize; 3], classes: usize },
+    #[error("failed to write the works that ship to a folder for temporary files")]
+    Unpack(#[source] std::io::Error),
     #[error("failed to write pictures to measure with")]
     Pictures(#[source] std::io::Error),
     #[error("failed to start {threads} threads")]

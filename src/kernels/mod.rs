@@ -29,6 +29,7 @@ pub mod program;
 #[cfg(test)]
 mod reference;
 mod stage;
+pub mod vector;
 mod window;
 
 #[cfg(test)]

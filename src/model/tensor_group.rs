@@ -96,6 +96,14 @@ impl TensorGroup {
         self.values = values;
     }
 
+    /// Replaces the vector by what `next` makes of it, who is handed the vector itself: where nobody else holds it, it can be
+    /// changed in place.
+    pub fn update(&mut self, next: impl FnOnce(Tensor<1>) -> Tensor<1>) {
+        let nothing = Tensor::empty([0], &self.values.device());
+        let values = std::mem::replace(&mut self.values, nothing);
+        self.set(next(values));
+    }
+
     /// The same tensors with other values.
     pub fn with(&self, values: Tensor<1>) -> Self {
         Self { layout: self.layout.clone(), values }

@@ -4,10 +4,7 @@ use super::site::Size;
 use crate::{
     data::{DataError, Dataset, Statistics},
     run::{Context, Input, StageError, sentence},
-    space::{
-        Build, Genotype, GenotypeText, Space,
-        network::{FeatureMap, Network},
-    },
+    space::{Build, Genotype, GenotypeText, Space, network::Network},
 };
 use std::{
     collections::BTreeMap,
@@ -83,15 +80,7 @@ pub(super) struct NetworkCard {
 
 impl NetworkCard {
     pub fn build(&self) -> Build {
-        let [channels, height, width] = self.input;
-        Build {
-            skeleton: self.size.skeleton.clone(),
-            channels: Some(self.size.channels),
-            size: Some(self.size.size),
-            classes: self.classes,
-            input: FeatureMap { channels, height, width },
-            auxiliary: self.auxiliary,
-        }
+        self.size.build(self.classes, self.input, self.auxiliary)
     }
 
     /// The network of `genotype`.

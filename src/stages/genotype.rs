@@ -17,8 +17,14 @@ struct Published {
     yaml: String,
 }
 
-/// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the pipeline, or the text itself.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    let (file, genotype, yaml) = named(fields, site)?;
+    Some(Box::new(Published { file, genotype, yaml }))
+}
+
+/// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the pipeline, or the text itself.
+/// The space, the genotype and its YAML form.
+pub(super) fn named(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<super::SpaceFile>, Genotype, String)> {
     let file = site.space(fields);
     let from = fields.required_text("from");
     let file = file?;
@@ -26,7 +32,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         return None;
     }
     match published(&from, site.folder, &file.space) {
-        Ok((genotype, yaml)) => Some(Box::new(Published { file, genotype, yaml })),
+        Ok((genotype, yaml)) => Some((file, genotype, yaml)),
         Err((message, hint)) => {
             let place = fields.origin_of("from").clone();
             fields.problems().add_hinted(&place, message, hint);

@@ -18,11 +18,13 @@ mod search;
 mod site;
 mod training;
 mod watch;
+mod work;
 
 pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
 pub(crate) use findings::drawn_cells;
 pub use site::{Site, SpaceFile};
+pub use work::{Work, WorkError};
 
 use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},

@@ -38,8 +38,14 @@ pub(super) fn read_transfer(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<
 }
 
 fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
-    let file: Option<&SpaceFile> = site.inherited.as_deref();
     let compute = site.compute(fields);
+    let settings = settings(fields, site, recipe)?;
+    Some(Box::new(Retrain { compute: compute?, data_roots: site.data_roots(), settings }))
+}
+
+/// All that decides the result besides the genotype and the images.
+pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Settings> {
+    let file: Option<&SpaceFile> = site.inherited.as_deref();
     let skeleton = Some(fields.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
     let size = site.size(fields, skeleton, file);
     let seed = hyperparameters::seed(fields);
@@ -56,8 +62,7 @@ fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Optio
         augment: augmentation::augment(fields, recipe.augment),
         seed,
     };
-    let settings = Settings { size: size?, feed, learner, training };
-    Some(Box::new(Retrain { compute: compute?, data_roots: site.data_roots(), settings }))
+    Some(Settings { size: size?, feed, learner, training })
 }
 
 impl Stage for Retrain {

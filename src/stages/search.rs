@@ -12,7 +12,6 @@ use crate::{
     data::Dataset,
     model::Model,
     run::{Context, Resource, Stage, StageError, sentence},
-    space::{Build, network::FeatureMap},
     train::{Learner, LearnerConfig, Strategy, Training},
 };
 use serde_json::{Value as Json, json};
@@ -26,10 +25,16 @@ struct Search {
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+    let compute = site.compute(fields);
+    let (file, settings) = settings(fields, site)?;
+    Some(Box::new(Search { file, compute: compute?, data_roots: site.data_roots(), settings }))
+}
+
+/// The space, and all that decides the result besides it and the images.
+pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<SpaceFile>, Settings)> {
     // The one strategy of this version; named in files so that they stay true when there are more.
     fields.choice("strategy", (), &[("single_level", ())]);
     let file = site.space(fields);
-    let compute = site.compute(fields);
     let skeleton = fields.text("skeleton").unwrap_or_else(|| "search".to_owned());
     let feed = Feed {
         batch: hyperparameters::batch(fields),
@@ -40,8 +45,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let (learner, training) = hyperparameters::search(fields);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
-    let settings = Settings { size, feed, learner, training };
-    Some(Box::new(Search { file, compute: compute?, data_roots: site.data_roots(), settings }))
+    Some((file, Settings { size, feed, learner, training }))
 }
 
 impl Stage for Search {
@@ -99,15 +103,7 @@ impl Stage for Search {
 
 impl Search {
     fn network(&self, dataset: &Dataset) -> Result<crate::space::network::Network, StageError> {
-        let [channels, height, width] = dataset.shape;
-        let build = Build {
-            skeleton: self.settings.size.skeleton.clone(),
-            channels: Some(self.settings.size.channels),
-            size: Some(self.settings.size.size),
-            classes: dataset.classes.len(),
-            input: FeatureMap { channels, height, width },
-            auxiliary: false,
-        };
+        let build = self.settings.size.build(dataset.classes.len(), dataset.shape, false);
         self.file
             .space
             .supernet(&build)

@@ -6,7 +6,7 @@ use crate::{
     kernels::Kernels,
     model::DeviceName,
     run::StageError,
-    space::{self, Space},
+    space::{self, Build, Space, network::FeatureMap},
 };
 use burn::tensor::Device;
 use serde_json::{Value as Json, json};
@@ -62,6 +62,20 @@ pub(super) struct Size {
     pub skeleton: String,
     pub channels: usize,
     pub size: usize,
+}
+
+impl Size {
+    /// Its network for so many classes and images of `[channels, height, width]`.
+    pub fn build(&self, classes: usize, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
+        Build {
+            skeleton: self.skeleton.clone(),
+            channels: Some(self.channels),
+            size: Some(self.size),
+            classes,
+            input: FeatureMap { channels, height, width },
+            auxiliary,
+        }
+    }
 }
 
 impl Site<'_> {

@@ -1,6 +1,8 @@
 //! A mean of the weights over the steps of a training, the late ones counting more.
 
+use crate::kernels::vector;
 use burn::tensor::Tensor;
+use std::mem;
 
 /// Exponential moving average of weights and running statistics: `a ← a + (1 − d)(w − a)` after each step.
 ///
@@ -44,10 +46,21 @@ impl Average {
         self.steps += 1;
         let steps = self.steps as f64;
         let share = 1.0 - self.decay.min((1.0 + steps) / (10.0 + steps));
-        let towards = |old: &Tensor<1>, new: Tensor<1>| old.clone() + (new - old.clone()).mul_scalar(share);
-        self.weights = towards(&self.weights, weights);
-        self.running = towards(&self.running, running);
+        move_towards(&mut self.weights, weights, share);
+        move_towards(&mut self.running, running, share);
     }
+}
+
+/// `a ← a + share (b − a)`
+fn move_towards(average: &mut Tensor<1>, new: Tensor<1>, share: f64) {
+    let old = mem::replace(average, Tensor::empty([0], &new.device()));
+    *average = if vector::is_on_cpu(&old) {
+        let share = share as f32;
+        let [moved] = vector::update([old], [new], |[old], [new]| [old + (new - old) * share]);
+        moved
+    } else {
+        old.clone() + (new - old).mul_scalar(share)
+    };
 }
 
 #[cfg(test)]

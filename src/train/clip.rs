@@ -1,5 +1,6 @@
 //! Clipping by the global norm: one norm over all weights, as PyTorch's `clip_grad_norm_`.
 
+use crate::kernels::vector;
 use burn::tensor::Tensor;
 
 /// Row length of the sum below: partial sums keep f32 accurate over millions of squares.
@@ -8,6 +9,9 @@ const ROW: usize = 1024;
 /// The Euclidean norm of a vector, `[1]`.
 pub fn norm(vector: &Tensor<1>) -> Tensor<1> {
     let [length] = vector.dims();
+    if vector::is_on_cpu(vector) {
+        return Tensor::from_floats([vector::sum_of_squares(vector.clone()).sqrt() as f32], &vector.device());
+    }
     let squares = vector.clone().square();
     let rows = length / ROW;
     if rows == 0 {
@@ -23,7 +27,16 @@ pub fn clip_norm(gradient: Tensor<1>, limit: f64) -> (Tensor<1>, Tensor<1>) {
     let norm = norm(&gradient);
     // The small constant is PyTorch's; it is part of the reference's numbers.
     let factor = norm.clone().add_scalar(1e-6).recip().mul_scalar(limit).clamp_max(1.0);
-    (gradient * factor, norm)
+    if !vector::is_on_cpu(&gradient) {
+        return (gradient * factor, norm);
+    }
+    let factor = factor.into_scalar::<f32>();
+    // On the CPU nobody waits to know the factor, and most gradients are short.
+    if factor == 1.0 {
+        return (gradient, norm);
+    }
+    let [clipped] = vector::update([gradient], [], |[g], []| [g * factor]);
+    (clipped, norm)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Stochastic gradient descent with momentum (Sutskever et al., ICML 2013, for Nesterov's), on one vector.
 
+use crate::kernels::vector;
 use burn::tensor::Tensor;
 
 /// Settings of [`Sgd`]; the learning rate comes with each step.
@@ -35,16 +36,29 @@ impl Sgd {
     }
 
     /// `g' = g + λw`, `v = μv + g'`, `w − η v`; with Nesterov `w − η (g' + μv)`.
+    ///
+    /// # Shapes
+    /// both `[len]` → `[len]`
     pub fn step(&mut self, weights: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
         let SgdConfig { momentum, nesterov, weight_decay } = self.config;
-        let gradient = gradient + weights.clone().mul_scalar(weight_decay);
-        let velocity = match self.velocity.take() {
-            Some(velocity) => velocity.mul_scalar(momentum) + gradient.clone(),
-            None => gradient.clone(),
+        let velocity = self.velocity.take().unwrap_or_else(|| weights.zeros_like());
+        let (weights, velocity) = if vector::is_on_cpu(&weights) {
+            let [decay, momentum, rate] = [weight_decay, momentum, learning_rate].map(|value| value as f32);
+            let [weights, velocity] = vector::update([weights, velocity], [gradient], |[w, v], [g]| {
+                let g = g + w * decay;
+                let v = v * momentum + g;
+                let direction = if nesterov { g + v * momentum } else { v };
+                [w - direction * rate, v]
+            });
+            (weights, velocity)
+        } else {
+            let gradient = gradient + weights.clone().mul_scalar(weight_decay);
+            let velocity = velocity.mul_scalar(momentum) + gradient.clone();
+            let direction = if nesterov { gradient + velocity.clone().mul_scalar(momentum) } else { velocity.clone() };
+            (weights - direction.mul_scalar(learning_rate), velocity)
         };
-        self.velocity = Some(velocity.clone());
-        let direction = if nesterov { gradient + velocity.mul_scalar(momentum) } else { velocity };
-        weights - direction.mul_scalar(learning_rate)
+        self.velocity = Some(velocity);
+        weights
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::DropPath,
-    tasks::{self, Classification, Score, TaskError, cross_entropy},
+    tasks::{self, Batch, Classification, Score, TaskError, cross_entropy},
 };
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,33 @@ pub enum Strategy {
     SingleLevel { alpha_rate: f64 },
     /// Training of a network whose cells are chosen.
     WeightsOnly,
+}
+
+impl Strategy {
+    /// One step on the next of `batches`, on `accumulate` of them where only weights descend, which they do at `rate`.
+    /// `None` where there are no more.
+    ///
+    /// # Errors
+    /// The first error of a batch; nothing has moved then but running statistics.
+    pub fn step<E>(
+        self,
+        learner: &mut Learner,
+        batches: &mut impl Iterator<Item = Result<Batch, E>>,
+        accumulate: usize,
+        rate: f64,
+    ) -> Result<Option<StepOutcome>, E> {
+        let outcome = match self {
+            Self::SingleLevel { alpha_rate } => {
+                let rates = Rates { weights: rate, alphas: alpha_rate };
+                batches.next().transpose()?.map(|batch| single_level::step(learner, &batch, rates))
+            }
+            Self::WeightsOnly => weights_only::step(learner, batches.take(accumulate), rate)?,
+        };
+        if let (Some(average), Some(_)) = (&mut learner.average, &outcome) {
+            average.add(learner.weights.values(), learner.running.values());
+        }
+        Ok(outcome)
+    }
 }
 
 /// Whoever runs a training: hears of it, stops it, says when to save.
@@ -186,23 +213,12 @@ impl<'a> Training<'a> {
     /// One step on the next batches; `None` after the epoch's last.
     fn step(
         &mut self,
-        batches: &mut impl Iterator<Item = Result<tasks::Batch, TaskError>>,
+        batches: &mut impl Iterator<Item = Result<Batch, TaskError>>,
     ) -> Result<Option<StepOutcome>, TaskError> {
         let TrainingConfig { strategy, accumulate, .. } = *self.config;
         let rate = self.rate(self.progress.step);
         self.learner.drop_path = self.drop_path();
-        let outcome = match strategy {
-            Strategy::SingleLevel { alpha_rate } => {
-                let rates = Rates { weights: rate, alphas: alpha_rate };
-                batches.next().transpose()?.map(|batch| single_level::step(&mut self.learner, &batch, rates))
-            }
-            Strategy::WeightsOnly => weights_only::step(&mut self.learner, batches.take(accumulate), rate)?,
-        };
-        let Learner { average, weights, running, .. } = &mut self.learner;
-        if let (Some(average), Some(_)) = (average, &outcome) {
-            average.add(weights.values(), running.values());
-        }
-        Ok(outcome)
+        strategy.step(&mut self.learner, batches, accumulate, rate)
     }
 
     /// What the first pass of the next step drops.

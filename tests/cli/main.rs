@@ -1,5 +1,6 @@
 //! The program as a person types it: one binary of tests, a folder of its own for each.
 
+mod bench;
 mod cache;
 mod complaints;
 mod download;

@@ -10,6 +10,7 @@ use super::{
     },
     staging::{Canvas, Staging},
     tape::Tape,
+    winograd::{self, Filters},
 };
 use crate::kernels::program::{Branch, Frame, MapId, Read};
 use rayon::prelude::*;
@@ -21,14 +22,32 @@ pub(super) struct Prepared<'a> {
     /// The frame that sees the source.
     pub frame: Frame,
     pub inputs: usize,
-    /// The dense weights of each group.
-    panels: Vec<Panels>,
+    /// The dense weights of each group, or of pairs of rows.
+    weights: Weights,
     bias: Option<&'a [f32]>,
 }
 
+enum Weights {
+    ByTap(Vec<Panels>),
+    ByPairOfRows(Filters),
+}
+
 impl<'a> Prepared<'a> {
-    fn new(branch: &'a Branch, weights: &'a [f32]) -> Self {
+    fn new(tape: &'a Tape, branch: &'a Branch, sides: [usize; 2]) -> Self {
+        let weights = tape.weights.as_slice();
         let inputs = branch.source.iter().map(|read| read.channels).sum();
+        let source = tape.map(branch.source[0].map);
+        let bias = branch.dense.and_then(|dense| dense.bias).map(|at| &weights[at..][..branch.channels]);
+        if let Some(dense) = branch.dense
+            && winograd::applies(branch, inputs, [source.height, source.width], sides)
+        {
+            let width = dense.frame.kernel[1];
+            let weight = |output: usize, input: usize, row: usize, column: usize| {
+                weights[dense.weight + ((output * inputs + input) * 3 + row) * width + column]
+            };
+            let filters = Filters::new(branch.channels, inputs, width, weight);
+            return Self { branch, frame: frame(branch), inputs, weights: Weights::ByPairOfRows(filters), bias };
+        }
         let panels = branch.dense.iter().flat_map(|dense| {
             let (outputs, inputs) = (branch.channels / dense.groups, inputs / dense.groups * dense.frame.taps());
             (0..dense.groups).map(move |group| {
@@ -36,8 +55,7 @@ impl<'a> Prepared<'a> {
                 Panels::pack(outputs, inputs, |output, input| weights[output * inputs + input])
             })
         });
-        let bias = branch.dense.and_then(|dense| dense.bias).map(|at| &weights[at..][..branch.channels]);
-        Self { branch, frame: frame(branch), inputs, panels: panels.collect(), bias }
+        Self { branch, frame: frame(branch), inputs, weights: Weights::ByTap(panels.collect()), bias }
     }
 }
 
@@ -59,19 +77,20 @@ pub(super) fn canvas(frame: &Frame, output: [usize; 2], images: usize) -> Canvas
 #[derive(Default)]
 struct Scratch {
     staged: Area,
+    transformed: Area,
     depth: Area,
     out: Area,
 }
 
-/// What was staged last: branches of one source and frame share it.
-type Staged<'a> = Option<(&'a [Read], Frame)>;
+/// What was staged last, and whether its rows were transformed too: branches of one source and frame share it.
+type Staged<'a> = Option<(&'a [Read], Frame, bool)>;
 
 /// Writes the output map, and returns its moments by block and channel where they are asked for.
 pub(super) fn forward(tape: &Tape, branches: &[Branch], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
     let blocks = tape.blocks(output);
     let map = tape.map(output);
     let sides = [map.height, map.width];
-    let mut prepared: Vec<Prepared<'_>> = branches.iter().map(|branch| Prepared::new(branch, &tape.weights)).collect();
+    let mut prepared: Vec<Prepared<'_>> = branches.iter().map(|branch| Prepared::new(tape, branch, sides)).collect();
     // Branches of one source and frame follow each other, so that it is staged once.
     prepared.sort_by_key(|prepared| {
         let first = |other: &&Branch| other.source == prepared.branch.source && frame(other) == prepared.frame;
@@ -113,21 +132,28 @@ fn branch_forward<'a>(
     let source = tape.map(branch.source[0].map);
     let staging = Staging::new(prepared.frame, [source.height, source.width], sides, images.len());
     let staged = scratch.staged.of(prepared.inputs * staging.plane);
-    if *staged_of != Some((&branch.source, prepared.frame)) {
+    let by_rows = matches!(prepared.weights, Weights::ByPairOfRows(_));
+    let known = staged_of.filter(|(source, frame, _)| (*source, *frame) == (&branch.source, prepared.frame));
+    if known.is_none() {
         stage_all(tape, &branch.source, images.clone(), &staging, staged);
-        *staged_of = Some((&branch.source, prepared.frame));
     }
+    if by_rows && !known.is_some_and(|(_, _, transformed)| transformed) {
+        winograd::transform(&staging, staged, prepared.inputs, &mut scratch.transformed);
+    }
+    let transformed = by_rows || known.is_some_and(|(_, _, transformed)| transformed);
+    *staged_of = Some((&branch.source, prepared.frame, transformed));
     let canvas = canvas(&prepared.frame, sides, images.len());
     let plane = canvas.compact();
     let out = &mut out[branch.first * plane..][..branch.channels * plane];
-    let rows = rows(&staging, &canvas);
     // Without padding, the canvas is the map itself.
     let stride = if canvas.is_dense() { plane } else { canvas.plane() };
+    let transformed = scratch.transformed.all();
+    let input = Input { tape, staging: &staging, staged, transformed, canvas: &canvas };
     if canvas.is_dense() {
-        compute(tape, prepared, &staging, staged, rows, &mut scratch.depth, out, stride);
+        compute(&input, prepared, &mut scratch.depth, out, stride);
     } else {
         let padded = scratch.out.of(branch.channels * stride);
-        compute(tape, prepared, &staging, staged, rows, &mut scratch.depth, padded, stride);
+        compute(&input, prepared, &mut scratch.depth, padded, stride);
         for (padded, out) in padded.chunks_exact(stride).zip(out.chunks_exact_mut(plane)) {
             canvas.take(padded, out);
         }
@@ -167,17 +193,25 @@ pub(super) fn depthwise_outputs(
     }
 }
 
-fn compute(
-    tape: &Tape,
-    prepared: &Prepared<'_>,
-    staging: &Staging,
-    staged: &[f32],
-    rows: Rows,
-    depth: &mut Area,
-    out: &mut [f32],
-    stride: usize,
-) {
-    let Prepared { branch, inputs, panels, bias, .. } = prepared;
+/// A block's source, laid out.
+struct Input<'a> {
+    tape: &'a Tape,
+    staging: &'a Staging,
+    staged: &'a [f32],
+    transformed: &'a [f32],
+    canvas: &'a Canvas,
+}
+
+fn compute(input: &Input<'_>, prepared: &Prepared<'_>, depth: &mut Area, out: &mut [f32], stride: usize) {
+    let Input { tape, staging, staged, transformed, canvas } = *input;
+    let rows = rows(staging, canvas);
+    let Prepared { branch, inputs, weights, bias, .. } = prepared;
+    let panels = match weights {
+        Weights::ByTap(panels) => panels,
+        Weights::ByPairOfRows(filters) => {
+            return winograd::outputs(filters, *bias, staging, transformed, *inputs, canvas, out, stride, false, depth);
+        }
+    };
     let Some(depthwise) = &branch.depthwise else {
         let groups = panels.len();
         let (in_group, out_group) = (inputs / groups, branch.channels / groups);

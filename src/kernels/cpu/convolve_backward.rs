@@ -14,6 +14,7 @@ use super::{
     staging::{Canvas, Staging, roomy},
     tape::Tape,
     tasks::{Tasks, slots_by_task},
+    winograd::{self, Filters},
 };
 use crate::kernels::program::{Branch, Dense, Depthwise, Frame, MapId, Read};
 use rayon::prelude::*;
@@ -26,6 +27,8 @@ struct Prepared<'a> {
     inputs: usize,
     /// Of each group, what carries the output's gradient to the source, or to the depthwise output.
     panels: Vec<Panels>,
+    /// The same for pairs of rows, in the panels' place.
+    filters: Option<Filters>,
     /// Depthwise weights with each filter's taps in reverse, which carry a gradient back at stride 1.
     reversed: Vec<f32>,
     /// Where its weights' gradients begin in a task's sums: dense, depthwise, bias.
@@ -35,7 +38,9 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(branch: &'a Branch, weights: &[f32], slots: Vec<Option<usize>>, next: &mut usize) -> Self {
+    fn new(tape: &Tape, branch: &'a Branch, sides: [usize; 2], slots: Vec<Option<usize>>, next: &mut usize) -> Self {
+        let weights = tape.weights.as_slice();
+        let source = tape.map(branch.source[0].map);
         let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
         let frame = frame(branch);
         let taps = frame.taps();
@@ -44,7 +49,11 @@ impl<'a> Prepared<'a> {
             *next += length;
             start
         };
-        let of_dense = branch.dense.map_or(0, |dense| branch.channels * inputs / dense.groups * dense.frame.taps());
+        let by_rows = winograd::applies(branch, inputs, [source.height, source.width], sides);
+        let of_dense = branch.dense.map_or(0, |dense| match by_rows {
+            true => winograd::sums_len(branch.channels, inputs, frame.kernel[1]),
+            false => branch.channels * inputs / dense.groups * dense.frame.taps(),
+        });
         let sums = [
             room(of_dense),
             room(branch.depthwise.map_or(0, |_| inputs * taps)),
@@ -54,8 +63,16 @@ impl<'a> Prepared<'a> {
             let filters = weights[depthwise.weight..][..inputs * taps].chunks_exact(taps);
             filters.flat_map(|filter| filter.iter().rev().copied()).collect()
         });
-        let panels = branch.dense.iter().flat_map(|dense| backward_panels(dense, branch.channels, inputs, weights));
-        Self { branch, frame, inputs, panels: panels.collect(), reversed, sums, slots }
+        let filters = branch.dense.filter(|_| by_rows).map(|dense| {
+            let width = frame.kernel[1];
+            // From outputs to inputs, rows and columns of the window in reverse.
+            Filters::new(inputs, branch.channels, width, |input, output, row, column| {
+                weights[dense.weight + ((output * inputs + input) * 3 + 2 - row) * width + width - 1 - column]
+            })
+        });
+        let by_tap = branch.dense.iter().filter(|_| !by_rows);
+        let panels = by_tap.flat_map(|dense| backward_panels(dense, branch.channels, inputs, weights)).collect();
+        Self { branch, frame, inputs, panels, filters, reversed, sums, slots }
     }
 }
 
@@ -82,6 +99,9 @@ fn backward_panels<'a>(
 #[derive(Default)]
 struct Scratch {
     staged: Area,
+    /// Rows of the source, and of the output's gradient, for windows of three rows.
+    transformed: Area,
+    of_output: Area,
     /// The output's gradient, plane by plane as it is in a map, and with padded rows.
     compact: Area,
     gradient: Area,
@@ -125,10 +145,11 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
         places.push(branch.source.iter().map(&mut slot_of).collect::<Vec<_>>());
     }
     let tape = &reverse.tape;
+    let sides = [tape.map(output).height, tape.map(output).width];
     let mut prepared: Vec<Prepared<'_>> = branches
         .iter()
         .zip(places)
-        .map(|(branch, slots)| Prepared::new(branch, &tape.weights, slots, &mut next))
+        .map(|(branch, slots)| Prepared::new(tape, branch, sides, slots, &mut next))
         .collect();
     // Branches of one source follow each other, those of one frame among them too: staged once, written once.
     let first_like = |like: &dyn Fn(&Branch) -> bool| branches.iter().position(like);
@@ -139,7 +160,6 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     });
     let sources = branches.iter().flat_map(|branch| &branch.source).map(|read| tape.blocks(read.map).together);
     let tasks = Tasks::new(tape.images, sources.chain([tape.blocks(output).together]));
-    let sides = [tape.map(output).height, tape.map(output).width];
     let fresh: Vec<bool> = wanted.iter().map(|(_, _, fresh)| *fresh).collect();
     let blocks_of: Vec<_> = wanted.iter().map(|(map, slot, _)| slot.blocks(tape, *map)).collect();
     let chunks = slots_by_task(&tasks, blocks_of.iter().zip(wanted.iter_mut().map(|(_, slot, _)| &mut *slot.values)));
@@ -184,7 +204,17 @@ fn add_sums(prepared: &Prepared<'_>, sums: &[Vec<f32>], weights: &mut [f32]) {
         branch.dense.map(|dense| (dense.weight, branch.channels * prepared.inputs / dense.groups * dense.frame.taps()));
     let depthwise = branch.depthwise.map(|depthwise| (depthwise.weight, prepared.inputs * prepared.frame.taps()));
     let bias = branch.dense.and_then(|dense| dense.bias).map(|bias| (bias, branch.channels));
-    for (start, place) in prepared.sums.into_iter().zip([dense, depthwise, bias]) {
+    let by_rows = prepared.filters.is_some();
+    if let Some((weight, length)) = dense.filter(|_| by_rows) {
+        let (pairs, width) = (branch.channels * prepared.inputs, prepared.frame.kernel[1]);
+        let mut total = vec![0.0; winograd::sums_len(branch.channels, prepared.inputs, width)];
+        for of_task in sums {
+            total.iter_mut().zip(&of_task[prepared.sums[0]..]).for_each(|(total, sum)| *total += sum);
+        }
+        let found = winograd::weight_gradient(&total, pairs, width);
+        weights[weight..][..length].iter_mut().zip(found).for_each(|(weight, found)| *weight += found);
+    }
+    for (start, place) in prepared.sums.into_iter().zip([dense.filter(|_| !by_rows), depthwise, bias]) {
         let Some((weight, length)) = place else { continue };
         for of_task in sums {
             let to = &mut weights[weight..][..length];
@@ -206,6 +236,9 @@ fn source_backward(block: &Block<'_>, branches: &[Prepared<'_>], scratch: &mut S
         let staging = Staging::new(of_frame[0].frame, input, *sides, block.images.len());
         let staged = scratch.staged.of(first.inputs * staging.plane);
         stage_all(tape, &first.branch.source, block.images.clone(), &staging, staged);
+        if of_frame.iter().any(|prepared| prepared.filters.is_some()) {
+            winograd::transform(&staging, staged, first.inputs, &mut scratch.transformed);
+        }
         for prepared in of_frame {
             let canvas = Canvas::new(sides[0], sides[1] * block.images.len());
             output_gradient(block, prepared, &canvas, scratch);
@@ -277,7 +310,7 @@ fn separable_backward(
 ) {
     let Prepared { inputs, branch, .. } = prepared;
     let (inputs, taps, plane) = (*inputs, staging.frame.taps(), canvas.plane());
-    let Scratch { staged, compact, gradient, depth, of_depth, plane: single, reversed, of_source } = scratch;
+    let Scratch { staged, compact, gradient, depth, of_depth, plane: single, reversed, of_source, .. } = scratch;
     let staged = staged.of(inputs * staging.plane);
     let gradient: &[f32] = if canvas.is_dense() {
         compact.of(branch.channels * roomy(canvas.compact()))
@@ -344,6 +377,9 @@ fn dense_backward(
     scratch: &mut Scratch,
     sums: &mut [f32],
 ) {
+    if let Some(filters) = &prepared.filters {
+        return by_rows_backward(prepared, filters, staging, [canvas, to], scratch, sums);
+    }
     let Prepared { inputs, branch, panels, .. } = prepared;
     let (inputs, taps, plane) = (*inputs, staging.frame.taps(), canvas.plane());
     let (in_group, out_group) = (inputs / dense.groups, branch.channels / dense.groups);
@@ -394,6 +430,36 @@ fn dense_backward(
             }
         }
     }
+}
+
+/// A window of three rows, taken by pairs of rows.
+fn by_rows_backward(
+    prepared: &Prepared<'_>,
+    filters: &Filters,
+    staging: &Staging,
+    [canvas, to]: [&Canvas; 2],
+    scratch: &mut Scratch,
+    sums: &mut [f32],
+) {
+    let Prepared { inputs, branch, .. } = prepared;
+    let (inputs, outputs, plane) = (*inputs, branch.channels, canvas.plane());
+    let Scratch { transformed, of_output, compact, gradient, depth, reversed, of_source, .. } = scratch;
+    let (length, values) = (roomy(canvas.compact()), compact.of(outputs * roomy(canvas.compact())));
+    let gradient: &[f32] = if canvas.is_dense() { values } else { gradient.of(outputs * plane) };
+    let transformed = transformed.all();
+    let sums = &mut sums[prepared.sums[0]..];
+    winograd::add_gradient(gradient, plane, outputs, staging, transformed, inputs, canvas, sums, depth);
+    if prepared.slots.iter().all(Option::is_none) {
+        return;
+    }
+    let back = staging.reversed();
+    let reversed = reversed.of(outputs * back.plane);
+    for (plane, staged) in values.chunks_exact(length).zip(reversed.chunks_exact_mut(back.plane)) {
+        back.stage(&plane[..canvas.compact()], 0.0, staged, |value| value);
+    }
+    let of_output = winograd::transform(&back, reversed, outputs, of_output);
+    let out = of_source.of(inputs * to.plane());
+    winograd::outputs(filters, None, &back, of_output, outputs, to, out, to.plane(), true, depth);
 }
 
 /// Takes the source's gradient of a block to a slot, zero where the prologue's ReLU was shut.

@@ -87,4 +87,9 @@ impl Area {
         }
         &mut self.0[..length]
     }
+
+    /// All that is there.
+    pub fn all(&self) -> &[f32] {
+        &self.0
+    }
 }

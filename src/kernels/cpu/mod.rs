@@ -22,6 +22,7 @@ mod staging;
 mod statistics;
 mod tape;
 mod tasks;
+mod winograd;
 
 pub(super) use reverse::backward;
 pub(super) use tape::Tape;

@@ -18,10 +18,8 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     // Only the weights' gradient is clipped: DARTS' clip covers the network's weights, and α is no part of them.
     let (weight_gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
 
-    let weights = learner.sgd.step(learner.weights.values(), weight_gradient, rates.weights);
-    let alphas = learner.adam.step(learner.alphas.values(), pass.alpha_gradient, rates.alphas);
-    learner.weights.set(weights);
-    learner.alphas.set(alphas);
+    learner.weights.update(|weights| learner.sgd.step(weights, weight_gradient, rates.weights));
+    learner.alphas.update(|alphas| learner.adam.step(alphas, pass.alpha_gradient, rates.alphas));
     learner.running.set(pass.running);
 
     StepOutcome { loss: pass.loss, logits: pass.logits, labels: batch.labels.clone(), gradient_norm }

@@ -63,8 +63,7 @@ pub fn step<E>(
     }
     let Some(sum) = sum else { return Ok(None) };
     let (gradient, gradient_norm) = clip_norm(sum.gradient, learner.clip_norm);
-    let weights = learner.sgd.step(learner.weights.values(), gradient, rate);
-    learner.weights.set(weights);
+    learner.weights.update(|weights| learner.sgd.step(weights, gradient, rate));
     Ok(Some(StepOutcome {
         loss: sum.loss,
         logits: Tensor::cat(sum.logits, 0),

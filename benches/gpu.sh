@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# What a GPU must show, on a machine where nothing is built: kernels held to PyTorch's tensors, then speed, then PyTorch beside it.
+#
+#   benches/gpu.sh BINARY [--device cuda] [--batch N…] [--steps K]
+#
+# BINARY       a release build of darts-run with the device's feature (`cargo build --release --features cuda`), or its .xz
+# DARTS_RUN_DATA  folder with CIFAR-10: the binary files, the official .tar.gz, or a `cifar10-jpeg.pack`. Without it, pictures are drawn
+# PYTHON       a Python that has PyTorch (default python3); without one its side is left out
+# MODES, PRECISIONS, ROUNDS   PyTorch's modes, ours (default: all there are), rounds of the comparison (default 3)
+# RESULTS      file that raw lines are added to (default benches/results/gpu_DATE.jsonl)
+#
+# `--device cpu` runs the same on a processor. Exit code 5: a kernel is out of tolerance; nothing is timed then.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+usage() {
+    sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+(($#)) || usage
+binary=$1
+shift
+device=cuda
+batches=(64)
+steps=20
+works=(nb201 darts retrain)
+while (($#)); do
+    case $1 in
+    --device) device=${2:?} && shift 2 ;;
+    --steps) steps=${2:?} && shift 2 ;;
+    --batch | --work)
+        option=$1 list=()
+        shift
+        while (($#)) && [[ $1 != --* ]]; do list+=("$1") && shift; done
+        if [[ $option == --batch ]]; then batches=("${list[@]}"); else works=("${list[@]}"); fi
+        ;;
+    *) usage ;;
+    esac
+done
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+results=${RESULTS:-$here/results/gpu_$(date +%F).jsonl}
+python=${PYTHON:-python3}
+export CUDA_PATH=${CUDA_PATH:-/usr/local/cuda}
+
+if [[ $binary == *.xz ]]; then
+    xz -dc "$binary" >"$scratch/darts-run"
+    binary=$scratch/darts-run
+    chmod +x "$binary"
+fi
+"$binary" --version
+if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
+fi
+
+# Says where CIFAR-10's binary files are, or nothing.
+cifar10() {
+    local root=${DARTS_RUN_DATA:-} found
+    [[ -n $root ]] || return 0
+    for found in "$root" "$root"/cifar-10-batches-bin "$root"/cifar10* ; do
+        if [[ -f $found/data_batch_1.bin && -f $found/test_batch.bin ]]; then
+            echo "$found"
+            return
+        fi
+    done
+    found=$(find -L "$root" -maxdepth 2 -name cifar-10-binary.tar.gz -print -quit)
+    if [[ -n $found ]]; then
+        tar -xzf "$found" -C "$scratch" >&2 && echo "$scratch/cifar-10-batches-bin"
+        return
+    fi
+    found=$(find -L "$root" -maxdepth 2 -name cifar10-jpeg.pack -print -quit)
+    if [[ -n $found ]] && "$python" "$here/unpack_cifar10.py" "$found" "$scratch/cifar10" >&2; then
+        echo "$scratch/cifar10"
+    fi
+}
+
+printf '\n== data\n'
+data=$(cifar10)
+echo "CIFAR-10: ${data:-none, pictures are drawn}"
+
+printf '\n== parity with the tensors of PyTorch, on %s\n' "$device"
+"$binary" parity "$here"/../tests/golden/*.safetensors --device "$device" --kernels native
+
+# The precisions that this binary knows, from its help; where it knows one, nothing need be said.
+precisions=(${PRECISIONS:-$("$binary" bench --help | awk '
+    /^ +--/ { on = /--precision/; next }
+    on && /^ +- / { sub(":", "", $2); print $2 }
+    on && /possible values: / { gsub(/.*possible values: |].*/, ""); gsub(/, /, " "); print }')})
+
+mkdir -p "$(dirname "$results")"
+common=(--device "$device" --batch "${batches[@]}" --steps "$steps" --json)
+for precision in "${precisions[@]:-}"; do
+    said=(${precision:+--precision "$precision"})
+    printf '\n== steps on fixed images and on loaded ones %s\n' "${precision:-}"
+    "$binary" bench --work "${works[@]}" "${common[@]}" "${said[@]}" --with-data ${data:+--data "$data"} | tee -a "$results" ||
+        echo "not all of it could be measured" >&2
+done
+
+printf '\n== beside PyTorch\n'
+if ! "$python" -c 'import torch' 2>/dev/null; then
+    echo "$python has no PyTorch: its side is left out"
+    exit 0
+fi
+modes=(${MODES:-eager nhwc amp compile $([[ $device != cuda* ]] || echo compile-amp)})
+"$python" "$here/compare.py" --binary "$binary" --python "$python" --device "$device" --work "${works[@]}" --batch "${batches[@]}" \
+    --modes "${modes[@]}" --precisions "${precisions[@]}" --steps "$steps" --rounds "${ROUNDS:-3}" --out "$results"
+printf '\nraw lines: %s\n' "$results"

@@ -1,0 +1,99 @@
+//! `darts-run bench --work …`: how fast this machine does a kind of work.
+
+mod loader;
+mod step;
+
+use super::{Complaint, ExitClass, parity::KernelChoice, run::invalid};
+use crate::{bench::BenchError, stages::WorkError};
+use clap::Args;
+use std::{io::Write, num::NonZeroUsize, path::PathBuf};
+
+#[derive(Args, Debug)]
+pub(super) struct BenchArguments {
+    /// What to measure: `loader` (picture files into batches); `nb201`, `darts`, `retrain` or a file of your own (a step of a
+    /// search or a training; benches/works shows how such a file looks). Several may be given
+    #[arg(long, value_name = "WORK", num_args = 1.., required = true)]
+    work: Vec<String>,
+    /// Images a batch; several may be given [default: 64, of the loader 32]
+    #[arg(long, value_name = "N", num_args = 1..)]
+    batch: Vec<NonZeroUsize>,
+    /// Threads; all cores without it
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// What is timed: batches of the loader [default: 25], steps [default: 5]
+    #[arg(long, value_name = "K")]
+    steps: Option<NonZeroUsize>,
+    /// Steps before those that are timed
+    #[arg(long, value_name = "W", default_value = "2")]
+    warm: usize,
+    /// `cpu`, `cuda` or `cuda:INDEX`
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    /// Whose operators compute a step
+    #[arg(long, value_enum, default_value = "native")]
+    kernels: KernelChoice,
+    /// Steps on images that are loaded and changed meanwhile too, and what that costs
+    #[arg(long)]
+    with_data: bool,
+    /// Of the loader: folder of class folders of JPEG and PNG files, or one with such a `train` in it; `--with-data`: folder of
+    /// CIFAR-10's binary files. Without it, pictures are drawn
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// One JSON object a configuration, each on a line, instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+impl BenchArguments {
+    fn batches(&self, default: usize) -> Vec<usize> {
+        if self.batch.is_empty() { vec![default] } else { self.batch.iter().map(|batch| batch.get()).collect() }
+    }
+}
+
+const LOADER: &str = "loader";
+
+pub(super) fn run(arguments: &BenchArguments) -> Result<u8, Complaint> {
+    if !arguments.work.iter().any(|work| work == LOADER) {
+        return step::run(arguments);
+    }
+    if arguments.work.len() > 1 {
+        return Err(Complaint::usage("`loader` is measured by itself"));
+    }
+    loader::run(arguments)
+}
+
+fn complaint(error: &BenchError) -> Complaint {
+    let class = match error {
+        BenchError::Data(_) | BenchError::TooFew { .. } | BenchError::Images { .. } | BenchError::Open(_) => {
+            ExitClass::Input
+        }
+        BenchError::Pictures(_)
+        | BenchError::Unpack(_)
+        | BenchError::Threads { .. }
+        | BenchError::Task(_)
+        | BenchError::Device(_)
+        | BenchError::Diverged { .. } => ExitClass::Failed,
+    };
+    let complaint = Complaint::caused(class, error);
+    match error {
+        BenchError::Data(error) => complaint.hinted(error.hint()),
+        BenchError::TooFew { .. } => complaint.hint("lower `--batch`"),
+        BenchError::Pictures(_) => complaint.hint("`--data FOLDER` measures with pictures of your own"),
+        BenchError::Threads { .. } => complaint.hint("lower `--threads`"),
+        BenchError::Images { .. } => complaint.hint("without `--data`, pictures are drawn as the work wants them"),
+        BenchError::Diverged { .. } => complaint.hint("lower the work's `learning_rate`"),
+        BenchError::Unpack(_) | BenchError::Open(_) | BenchError::Task(_) | BenchError::Device(_) => complaint,
+    }
+}
+
+fn unreadable(error: &WorkError) -> Complaint {
+    match error {
+        WorkError::Invalid { problems, .. } => invalid(problems),
+        WorkError::Read { .. } => Complaint::caused(ExitClass::Input, error),
+    }
+}
+
+fn say(text: &str) {
+    // A closed pipe changes nothing about what was measured.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

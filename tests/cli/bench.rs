@@ -1,0 +1,62 @@
+//! `darts-run bench` of a work of one's own, small enough to be a test. No time is judged.
+
+use crate::scratch::Scratch;
+use serde_json::Value as Json;
+
+const WORK: &str = "\
+images: {channels: 1, size: 8, classes: 3}
+search: {space: nas_bench_201, channels: 2, size: 1, augment: {crop_padding: 1, flip: true, cutout: 4}}
+";
+
+fn rows(stdout: &str) -> Vec<Json> {
+    stdout.lines().map(|line| serde_json::from_str(line).expect("a line is a JSON object")).collect()
+}
+
+#[test]
+fn each_configuration_is_a_row_of_its_own() {
+    let scratch = Scratch::new();
+    scratch.write("mine.yaml", WORK);
+    let arguments =
+        ["bench", "--work", "mine.yaml", "--batch", "2", "3", "--steps", "2", "--warm", "0", "--threads", "1"];
+    let json = scratch.run(&[&arguments[..], &["--json"]].concat()).exits(0);
+    let rows = rows(&json.stdout);
+    assert_eq!(rows.iter().map(|row| row["batch"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(3)]);
+    for row in &rows {
+        assert_eq!((&row["work"], &row["device"], &row["mode"]), (&"mine".into(), &"cpu".into(), &"native".into()));
+        assert_eq!((&row["threads"], &row["steps"], &row["precision"]), (&1.into(), &2.into(), &"f32".into()));
+        let (ms, images) = (row["ms"].as_f64().unwrap(), row["images_s"].as_f64().unwrap());
+        assert!((images * ms / 1e3 - row["batch"].as_f64().unwrap()).abs() < 0.1, "{row}");
+        let spread: Vec<f64> = row["spread"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap()).collect();
+        assert!(spread[0] <= ms && ms <= spread[1], "{row}");
+        assert!(row["params"].as_u64().unwrap() > 100 && row["peak_mib"].as_f64().unwrap() > 1.0, "{row}");
+    }
+    let table = scratch.run(&arguments).exits(0).stdout;
+    assert!(table.contains("mine") && table.contains("images/s") && table.contains("native kernels"), "{table}");
+}
+
+#[test]
+fn what_loading_costs_is_told_where_it_is_asked_for() {
+    let scratch = Scratch::new();
+    scratch.write("mine.yaml", WORK);
+    let arguments =
+        ["bench", "--work", "mine.yaml", "--batch", "4", "--steps", "6", "--kernels", "reference", "--json"];
+    let without = scratch.run(&arguments).exits(0);
+    assert!(rows(&without.stdout)[0].get("data_loss_percent").is_none());
+    let with = scratch.run(&[&arguments[..], &["--with-data"]].concat()).exits(0);
+    let row = &rows(&with.stdout)[0];
+    assert_eq!(row["kernels"], "reference");
+    let (fixed, loaded) = (row["ms"].as_f64().unwrap(), row["with_data_ms"].as_f64().unwrap());
+    assert!((row["data_loss_percent"].as_f64().unwrap() - 100.0 * (loaded / fixed - 1.0)).abs() < 1.0 + 2.0 / fixed);
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_with_its_reason() {
+    let scratch = Scratch::new();
+    scratch.write("wrong.yaml", "search: {space: nas_bench_201, bacth: 3}\n");
+    let unknown = scratch.run(&["bench", "--work", "nb2001"]).exits(2);
+    assert!(unknown.stderr.contains("no work `nb2001`") && unknown.stderr.contains("`nb201`"), "{}", unknown.stderr);
+    let wrong = scratch.run(&["bench", "--work", "wrong.yaml"]).exits(3);
+    assert!(wrong.stderr.contains("unknown key `bacth`"), "{}", wrong.stderr);
+    scratch.run(&["bench", "--work", "absent.yaml"]).exits(3);
+    scratch.run(&["bench", "--work", "loader", "nb201"]).exits(2);
+}
