@@ -41,6 +41,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const WORDS: &[(&[&str], Where, &str)] = &[
     (&["burn"], Where::NotIn(&["config", "plan", "store", "space"]), "this room knows nothing of tensors"),
     (&["burn_flex"], Where::OnlyIn(&["kernels"]), "a backend's insides are for kernels"),
+    (&["burn_cubecl"], Where::OnlyIn(&["kernels"]), "a backend's insides are for kernels"),
+    (&["cubecl"], Where::OnlyIn(&["kernels"]), "kernels are written in one room"),
     (&["clap"], Where::OnlyIn(&["cli"]), "arguments are read in one room"),
     (&["indicatif"], Where::OnlyIn(&["observe"]), "progress is drawn in one room"),
     (&["print", "!"], TERMINAL, WRITES),

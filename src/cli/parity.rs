@@ -20,7 +20,7 @@ pub(super) struct ParityArguments {
     /// by more than the stated tolerance when weights and images are moved by roundings is judged by how far they move
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// `cpu`, `cuda` or `cuda:INDEX`
+    /// `cpu`, `cuda`, `wgpu`, `cuda:INDEX` or `wgpu:INDEX`
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
     /// Whose operators compute

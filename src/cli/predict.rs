@@ -51,7 +51,7 @@ pub(super) struct PredictArguments {
     /// Images at a time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
-    /// `cpu`, `cuda` or `cuda:INDEX`
+    /// `cpu`, `cuda`, `wgpu`, `cuda:INDEX` or `wgpu:INDEX`
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
     /// Whose operators compute

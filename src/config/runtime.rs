@@ -9,7 +9,7 @@ const MOST_THREADS: usize = 1024;
 /// How to run, as against what: changes here never change a result's key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Runtime {
-    /// `cpu`, `cuda`, or `cuda:1`. The backend is part of a key (as `numerics`), the index is not.
+    /// `cpu`, `cuda`, `wgpu`, or one of several as `cuda:1`. The backend is part of a key (as `numerics`), the index is not.
     pub device: String,
     /// Threads for kernels; all cores where absent.
     pub threads: Option<usize>,
@@ -43,8 +43,10 @@ impl Runtime {
                 runtime.device = device;
             } else {
                 let origin = fields.origin_of("device").clone();
-                let message = format!("`device` must be `cpu`, `cuda` or `cuda:INDEX`, found `{device}`");
-                let near = nearest(&device, ["cpu", "cuda"]).map(|near| format!("did you mean `{near}`?"));
+                let message = format!(
+                    "`device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `{device}`"
+                );
+                let near = nearest(&device, ["cpu", "cuda", "wgpu"]).map(|near| format!("did you mean `{near}`?"));
                 fields.problems().add_hinted(&origin, message, near);
             }
         }
@@ -68,7 +70,8 @@ impl Runtime {
 
 fn is_device(text: &str) -> bool {
     let index = |rest: &str| rest.strip_prefix(':').is_some_and(|index| index.parse::<u32>().is_ok());
-    text == "cpu" || text.strip_prefix("cuda").is_some_and(|rest| rest.is_empty() || index(rest))
+    let gpu = |kind: &str| text.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || index(rest));
+    text == "cpu" || gpu("cuda") || gpu("wgpu")
 }
 
 #[cfg(test)]
@@ -96,14 +99,14 @@ mod tests {
         assert_eq!(
             read(text).1,
             [
-                "p.yaml:1:9 `device` must be `cpu`, `cuda` or `cuda:INDEX`, found `cdua` Some(\"did you mean `cuda`?\")",
+                "p.yaml:1:9 `device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `cdua` Some(\"did you mean `cuda`?\")",
                 "p.yaml:2:10 `threads` must be a whole number from 1 to 1024, found `0` None",
                 "p.yaml:4:46 `every_seconds` must be a number above 0, found `0` None",
                 "p.yaml:4:14 unknown key `every_second` in `checkpoint` Some(\"did you mean `every_seconds`?\")",
                 "p.yaml:3:1 unknown key `thread` in `runtime` Some(\"did you mean `threads`?\")",
             ]
         );
-        for device in ["tpu", "cuda:", "cuda:x", "cuda1", ""] {
+        for device in ["tpu", "cuda:", "cuda:x", "cuda1", "wgpu:", "cpu:0", ""] {
             assert_eq!(read(&format!("device: '{device}'")).1.len(), 1, "{device}");
         }
     }

@@ -258,3 +258,26 @@ fn batch(golden: &GoldenFile, at: usize, device: &Device) -> Result<Batch, Golde
         labels: Tensor::from_data(TensorData::new(labels.to_vec(), [count]), device),
     })
 }
+
+#[cfg(all(test, any(feature = "cuda", feature = "wgpu")))]
+mod tests {
+    use super::*;
+    use crate::model::DeviceName;
+
+    /// The reference's networks, searched and discrete, with drop path's absence and an auxiliary head among them.
+    #[test]
+    fn golden_networks_are_the_references_on_a_gpu() {
+        let index = 0;
+        let name = if cfg!(feature = "cuda") { DeviceName::Cuda { index } } else { DeviceName::Wgpu { index } };
+        let device = match name.open() {
+            Ok(device) => device,
+            Err(error) => return println!("{error}: no network was run on a GPU"),
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for name in ["darts_supernet", "nb201_supernet", "nb201_network", "cifar_amoebanet_a"] {
+            let file = root.join("tests/golden").join(format!("{name}.safetensors"));
+            let parity = replay(&file, root, Kernels::Native, &device).unwrap();
+            assert!(parity.groups.len() >= 6 && parity.is_within(), "{name}: {:#?}", parity.groups);
+        }
+    }
+}

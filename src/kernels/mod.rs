@@ -18,10 +18,13 @@ mod batch_norm;
 mod buffer;
 mod conv;
 mod cpu;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod gpu;
 #[cfg(test)]
 mod held;
 mod operator;
 mod pool;
+mod precision;
 pub mod program;
 #[cfg(test)]
 mod reference;
@@ -40,7 +43,8 @@ use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Tensor};
 
 pub use self::batch_norm::BatchNormOutput;
-pub use self::operator::{Pass, PassOutput};
+pub use self::operator::{Pass, PassOutput, Plans};
+pub use self::precision::Precision;
 pub use self::window::Window;
 use crate::space::network::{Conv, Pool};
 
@@ -149,7 +153,13 @@ impl Kernels {
 
     /// Whether whole networks run as programs on this device.
     pub fn has_programs(self, device: &Device) -> bool {
-        self == Self::Native && matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+        let known = match device.clone().without_autodiff().as_dispatch() {
+            DispatchDevice::Flex(_) => true,
+            #[cfg(any(feature = "cuda", feature = "wgpu"))]
+            DispatchDevice::Cube(_) => true,
+            _ => false,
+        };
+        self == Self::Native && known
     }
 
     /// Runs a program on a device that [has them](Self::has_programs).

@@ -1,6 +1,7 @@
 //! A program as one operator of burn, with its gradient.
 
 use super::cpu;
+use super::precision::Precision;
 use super::program::Program;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -21,7 +22,18 @@ pub struct Pass {
     pub epsilon: f64,
     /// `[program.factors][images]`: what each image of a term is multiplied with.
     pub factors: Arc<Vec<f32>>,
+    /// Those of this program.
+    pub plans: Plans,
+    /// Of a GPU; the processor knows `f32`.
+    pub precision: Precision,
 }
+
+/// The processor plans nothing ahead.
+#[cfg(not(any(feature = "cuda", feature = "wgpu")))]
+#[derive(Debug, Clone, Default)]
+pub struct Plans;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub use super::gpu::Plans;
 
 /// What a pass gives.
 #[derive(Debug, Clone)]
@@ -58,7 +70,7 @@ pub(super) fn run(pass: Pass, x: Tensor<4>, weights: Tensor<1>, mixing: Tensor<1
 }
 
 /// Routes from a device to its engine.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub(crate) trait NetworkOperator: Backend {
     /// Outputs and observed statistics.
     fn native_network(

@@ -6,7 +6,7 @@ use super::{
     lower::{Lowered, Purpose, lower},
 };
 use crate::{
-    kernels::{Kernels, Pass},
+    kernels::{Kernels, Pass, Plans, Precision},
     space::network::Network,
 };
 use burn::tensor::Tensor;
@@ -15,17 +15,26 @@ use std::sync::{Arc, OnceLock};
 /// The programs of a network, made when they are first wanted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Programs {
-    train: OnceLock<Arc<Lowered>>,
-    evaluate: OnceLock<Arc<Lowered>>,
+    train: OnceLock<Arc<Kept>>,
+    evaluate: OnceLock<Arc<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    lowered: Lowered,
+    plans: Plans,
 }
 
 impl Programs {
-    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Lowered {
+    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Kept {
         let (kept, purpose) = match mode {
             Mode::Train { .. } => (&self.train, Purpose::Train),
             Mode::Evaluate => (&self.evaluate, Purpose::Evaluate),
         };
-        kept.get_or_init(|| Arc::new(lower(network, purpose, weights.layout(), running.layout())))
+        kept.get_or_init(|| {
+            let lowered = lower(network, purpose, weights.layout(), running.layout());
+            Arc::new(Kept { lowered, plans: Plans::default() })
+        })
     }
 
     /// One pass; shapes are those of [`Model::forward`](super::Model::forward).
@@ -38,7 +47,7 @@ impl Programs {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Output {
-        let lowered = self.of(network, mode, weights, running);
+        let Kept { lowered, plans } = self.of(network, mode, weights, running);
         let images = x.dims()[0];
         let device = x.device();
         let mixing: Vec<Tensor<1>> =
@@ -50,6 +59,8 @@ impl Programs {
             training,
             epsilon: EPSILON,
             factors: Arc::new(factors(lowered, mode, images)),
+            plans: plans.clone(),
+            precision: Precision::F32,
         };
         let result = Kernels::Native.run(pass, x, weights.vector(), mixing, running.values());
         let scores = |at: usize| {
@@ -70,4 +81,31 @@ fn factors(lowered: &Lowered, mode: Mode, images: usize) -> Vec<f32> {
     let Mode::Train { drop_path: Some(drop_path) } = mode else { return vec![1.0; lowered.drops.len() * images] };
     let of_place = |&(block, edge): &(usize, usize)| DropPath::factors(&drop_path, block, edge, images);
     lowered.drops.iter().flat_map(of_place).collect()
+}
+
+#[cfg(all(test, any(feature = "cuda", feature = "wgpu")))]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{initial_running, initial_weights},
+        space::shipped,
+    };
+    use burn::tensor::Device;
+
+    /// The supernet of DARTS has 8 cells, 14 edges each, 7 candidates an edge: operator by operator some thousand launches a
+    /// pass.
+    #[test]
+    fn a_gpu_runs_the_darts_supernet_in_few_launches() {
+        let space = shipped::space("darts");
+        let network = space.supernet(&shipped::build("search", 32, 10)).unwrap();
+        let device = Device::flex();
+        let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
+        let lowered = lower(&network, Purpose::Train, weights.layout(), running.layout());
+        let [forward, reverse, arena, numbers] = Plans::default().costs(&lowered.program, 64);
+        println!(
+            "{forward} and {reverse} launches, {arena} and {numbers} numbers, {} steps",
+            lowered.program.steps.len()
+        );
+        assert!(forward < 600 && reverse < 1300, "{forward} and {reverse} launches");
+    }
 }

@@ -22,7 +22,7 @@ pub struct Site<'a> {
     pub folder: &'a Path,
     /// Where data sets lie.
     pub data_root: &'a Path,
-    /// `cpu`, `cuda`, or `cuda:1`.
+    /// `cpu`, `cuda`, `wgpu`, or one of several as `cuda:1`.
     pub device: &'a str,
     /// The space that the stage's inputs work in.
     pub inherited: Option<Arc<SpaceFile>>,

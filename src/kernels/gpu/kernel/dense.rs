@@ -1,0 +1,286 @@
+//! Dense convolution as a product of matrices that are never written out, and its input's gradient.
+//!
+//! A cube makes a tile of [`TILE`] numbers of the result: `rows` channels by `TILE / rows` pixels, each unit 4 by 4. Both
+//! factors go through shared memory [`DEPTH`] deep. Units load along pixels, so that neighbours read neighbours, and each
+//! unit loads for one pixel only: where it lies is worked out once and not in the loop.
+
+use super::{FRAME, PLANE, SOURCE, UNITS, reached, read, start_of, tapped};
+use cubecl::prelude::*;
+
+/// Numbers in a tile of the result.
+pub(in super::super) const TILE: usize = 4096;
+const DEPTH: usize = 8;
+/// A unit's part of a tile has this side.
+const SIDE: usize = 4;
+
+/// First source, inputs, outputs, offset of the weights, offset of the bias and one (0: no bias), the plane of the first
+/// output, the frame's place in the table: one group of one branch.
+pub(in super::super) const PRODUCT: usize = 6 + PLANE;
+
+/// `out[o, n, y, x] = bias[o] + Σ_{i, t} weight[o, i, t] · source[i, n, y · s + ty · d + start, …]`, the source's norm and
+/// ReLU folded in.
+///
+/// Grid: positions `n · oh · ow` by `TILE / rows`, outputs by `rows`, records ([`PRODUCT`] words).
+#[cube(launch, address_type = "dynamic")]
+pub fn dense<E: Float>(
+    arena: &mut [E],
+    numbers: &[f32],
+    weights: &[f32],
+    table: &[u32],
+    records: u32,
+    positions: u32,
+    #[comptime] rows: usize,
+    #[define(E)] _format: ElemType,
+) {
+    let columns = comptime!(TILE / rows);
+    let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * rows));
+    let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * columns));
+    let mut sums = Array::<f32>::new(comptime!(SIDE * SIDE));
+
+    let product = records as usize + CUBE_POS_Z as usize * PRODUCT;
+    let sources = table[product] as usize;
+    let outputs = table[product + 2] as usize;
+    let weight = table[product + 3] as usize;
+    let frame = table[product + 5 + PLANE] as usize;
+    let kernel_width = table[frame + 1];
+    let taps = (table[frame] * kernel_width) as usize;
+    let (height, width) = (table[frame + 8], table[frame + 9]);
+    let out_width = table[frame + 11];
+    let plane = table[frame + 10] * out_width;
+    let first_row = CUBE_POS_Y as usize * rows;
+    let mut depth = table[product + 1] as usize * taps;
+    let stride = depth;
+    if first_row >= outputs {
+        depth *= 0;
+    }
+
+    let unit = UNIT_POS as usize;
+    let column = unit % columns;
+    let position = CUBE_POS_X * columns as u32 + column as u32;
+    let inside = position < positions;
+    let (image, pixel) = ((position / plane) as usize, position % plane);
+    let (oy, ox) = (pixel / out_width, pixel % out_width);
+
+    for begin in range_stepped(0, depth, DEPTH) {
+        load_left(
+            &mut left,
+            weights,
+            weight + first_row * stride + begin,
+            stride,
+            outputs - first_row,
+            depth - begin,
+            rows,
+        );
+        #[unroll]
+        for part in 0..comptime!(DEPTH * columns / UNITS as usize) {
+            let row = unit / columns + part * comptime!(UNITS as usize / columns);
+            let at = begin + row;
+            let mut value = 0.0f32;
+            if inside && at < depth {
+                let source = sources + at / taps * SOURCE;
+                let tap = (at % taps) as u32;
+                let y = tapped(table, frame, 0usize, oy, tap / kernel_width);
+                let x = tapped(table, frame, 1usize, ox, tap % kernel_width);
+                if y < height && x < width {
+                    let from = start_of(table, source, image) + (y * width + x) as usize;
+                    value = read::<E>(&*arena, numbers, table, source, from);
+                }
+            }
+            right[row * columns + column] = value;
+        }
+        sync_cube();
+        multiply(&left, &right, &mut sums, rows);
+        sync_cube();
+    }
+
+    let bias = table[product + 4] as usize;
+    #[unroll]
+    for j in 0..SIDE {
+        let position = CUBE_POS_X * columns as u32 + column_of(j, rows) as u32;
+        if position < positions {
+            let to = start_of(table, product + 5, (position / plane) as usize) + (position % plane) as usize;
+            #[unroll]
+            for i in 0..SIDE {
+                let row = first_row + row_of(i, rows);
+                if row < outputs {
+                    let mut sum = sums[i * SIDE + j];
+                    if bias != 0 {
+                        sum += weights[bias - 1 + row];
+                    }
+                    arena[to + row * plane as usize] = E::cast_from(sum);
+                }
+            }
+        }
+    }
+}
+
+/// The plane of the first channel that is written, first reader and number of readers, channels, whether it is added to
+/// what is there, height, width.
+pub(in super::super) const INPUT_TARGET: usize = PLANE + 6;
+
+/// The plane of the first output's gradient, outputs, offset of the weights of the first output and the first channel, how
+/// far apart the weights of two outputs lie, the frame's place in the table.
+pub(in super::super) const INPUT_READER: usize = PLANE + 4;
+
+/// The gradient of what dense convolutions read, before the ReLU is undone, over all that read a run of channels:
+/// `g[i, n, y, x] (+)= Σ_{reader, o, t} weight[o, i, t] · dout[o, n, (y − ty · d − start) / s, …]`.
+///
+/// Grid: positions `n · h · w` by `TILE / rows`, channels by `rows`, targets ([`INPUT_TARGET`] words).
+#[cube(launch, address_type = "dynamic")]
+pub fn dense_input_gradient<E: Float>(
+    arena: &mut [E],
+    weights: &[f32],
+    table: &[u32],
+    targets: u32,
+    images: u32,
+    #[comptime] rows: usize,
+    #[define(E)] _format: ElemType,
+) {
+    let columns = comptime!(TILE / rows);
+    let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * rows));
+    let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * columns));
+    let mut sums = Array::<f32>::new(comptime!(SIDE * SIDE));
+
+    let target = targets as usize + CUBE_POS_Z as usize * INPUT_TARGET;
+    let first_reader = table[target + PLANE] as usize;
+    let channels = table[target + PLANE + 2] as usize;
+    let width = table[target + PLANE + 5];
+    let plane = table[target + PLANE + 4] * width;
+    let positions = images * plane;
+    let first_row = CUBE_POS_Y as usize * rows;
+    let mut readers = table[target + PLANE + 1] as usize;
+    if first_row >= channels {
+        readers *= 0;
+    }
+
+    let unit = UNIT_POS as usize;
+    let column = unit % columns;
+    let position = CUBE_POS_X * columns as u32 + column as u32;
+    let inside = position < positions;
+    let (image, pixel) = ((position / plane) as usize, position % plane);
+    let (y, x) = (pixel / width, pixel % width);
+
+    for number in 0..readers {
+        let reader = first_reader + number * INPUT_READER;
+        let weight = table[reader + PLANE + 1] as usize;
+        let stride = table[reader + PLANE + 2] as usize;
+        let frame = table[reader + PLANE + 3] as usize;
+        let kernel_width = table[frame + 1];
+        let taps = (table[frame] * kernel_width) as usize;
+        let (out_height, out_width) = (table[frame + 10], table[frame + 11]);
+        let out_plane = (out_height * out_width) as usize;
+        let depth = table[reader + PLANE] as usize * taps;
+        let from = start_of(table, reader, image);
+        for begin in range_stepped(0, depth, DEPTH) {
+            #[unroll]
+            for part in 0..comptime!((DEPTH * rows).div_ceil(UNITS as usize)) {
+                // Neighbours read neighbours in a 1x1 convolution, whose channels lie side by side.
+                let element = unit + part * UNITS as usize;
+                let (row, at) = (element % rows, begin + element / rows);
+                if element < comptime!(DEPTH * rows) {
+                    let mut value = 0.0f32;
+                    if at < depth && first_row + row < channels {
+                        value = weights[weight + at / taps * stride + (first_row + row) * taps + at % taps];
+                    }
+                    left[element] = value;
+                }
+            }
+            #[unroll]
+            for part in 0..comptime!(DEPTH * columns / UNITS as usize) {
+                let row = unit / columns + part * comptime!(UNITS as usize / columns);
+                let at = begin + row;
+                let mut value = 0.0f32;
+                if inside && at < depth {
+                    let tap = (at % taps) as u32;
+                    let oy = reached(table, frame, 0usize, y, tap / kernel_width);
+                    let ox = reached(table, frame, 1usize, x, tap % kernel_width);
+                    if oy < out_height && ox < out_width {
+                        value = f32::cast_from(arena[from + at / taps * out_plane + (oy * out_width + ox) as usize]);
+                    }
+                }
+                right[row * columns + column] = value;
+            }
+            sync_cube();
+            multiply(&left, &right, &mut sums, rows);
+            sync_cube();
+        }
+    }
+
+    let adds = table[target + PLANE + 3] != 0;
+    #[unroll]
+    for j in 0..SIDE {
+        let position = CUBE_POS_X * columns as u32 + column_of(j, rows) as u32;
+        if position < positions {
+            let to = start_of(table, target, (position / plane) as usize) + (position % plane) as usize;
+            #[unroll]
+            for i in 0..SIDE {
+                let row = first_row + row_of(i, rows);
+                if row < channels {
+                    let at = to + row * plane as usize;
+                    let mut sum = sums[i * SIDE + j];
+                    if adds {
+                        sum += f32::cast_from(arena[at]);
+                    }
+                    arena[at] = E::cast_from(sum);
+                }
+            }
+        }
+    }
+}
+
+/// Loads [`DEPTH`] columns of `rows` rows of a matrix whose rows lie `stride` apart, zeros beyond its end, transposed.
+#[cube]
+fn load_left(
+    left: &mut Shared<[f32]>,
+    matrix: &[f32],
+    first: usize,
+    stride: usize,
+    rows_left: usize,
+    columns_left: usize,
+    #[comptime] rows: usize,
+) {
+    #[unroll]
+    for part in 0..comptime!((DEPTH * rows).div_ceil(UNITS as usize)) {
+        let element = UNIT_POS as usize + part * UNITS as usize;
+        let (row, column) = (element / DEPTH, element % DEPTH);
+        if element < comptime!(DEPTH * rows) {
+            let mut value = 0.0f32;
+            if row < rows_left && column < columns_left {
+                value = matrix[first + row * stride + column];
+            }
+            left[column * rows + row] = value;
+        }
+    }
+}
+
+/// The row in a cube's tile of a unit's `i`th row: four in a row, so that a warp reads few.
+#[cube]
+fn row_of(i: usize, #[comptime] rows: usize) -> usize {
+    UNIT_POS as usize / comptime!(TILE / rows / SIDE) * SIDE + i
+}
+
+/// The column in a cube's tile of a unit's `j`th column: neighbours have neighbours.
+#[cube]
+fn column_of(j: usize, #[comptime] rows: usize) -> usize {
+    let lanes = comptime!(TILE / rows / SIDE);
+    UNIT_POS as usize % lanes + j * lanes
+}
+
+/// Adds the product of two stages to a unit's sums.
+#[cube]
+fn multiply(left: &Shared<[f32]>, right: &Shared<[f32]>, sums: &mut Array<f32>, #[comptime] rows: usize) {
+    let columns = comptime!(TILE / rows);
+    #[unroll]
+    for k in 0..DEPTH {
+        #[unroll]
+        for j in 0..SIDE {
+            let value = right[k * columns + column_of(j, rows)];
+            #[unroll]
+            for i in 0..SIDE {
+                sums[i * SIDE + j] += left[k * rows + row_of(i, rows)] * value;
+            }
+        }
+    }
+}
+
+const _: () = assert!(FRAME == 12, "places in a frame are written out above");

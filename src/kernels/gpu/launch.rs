@@ -1,0 +1,462 @@
+//! One launch of a kernel.
+
+use super::buffer::{Buffer, address};
+use super::kernel::{UNITS, combine, dense, dense_weight, depthwise, gradient, parameters, pool, statistics};
+use super::plan::Split;
+use cubecl::client::Client;
+use cubecl::ir::ElemType;
+use cubecl::prelude::{CubeCount, CubeDim};
+
+/// A kernel and what it is given beside the buffers. `records` and `targets` are places in the table, `partial` and `sums`
+/// in the numbers; counts are those of the grid.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Launch {
+    Depthwise {
+        records: usize,
+        channels: usize,
+        positions: usize,
+    },
+    Dense {
+        records: usize,
+        products: usize,
+        outputs: usize,
+        positions: usize,
+    },
+    Moments {
+        region: usize,
+        channels: usize,
+        positions: usize,
+        plane: usize,
+        split: Split,
+        partial: usize,
+    },
+    NormsOfBatch {
+        records: usize,
+        channels: usize,
+        chunks: usize,
+        partial: usize,
+    },
+    NormsAsGiven {
+        records: usize,
+        channels: usize,
+    },
+    Pool {
+        records: usize,
+        channels: usize,
+        frame: usize,
+        positions: usize,
+        maximum: bool,
+    },
+    Combine {
+        records: usize,
+        channels: usize,
+        positions: usize,
+        plane: usize,
+    },
+    EntrySums {
+        records: usize,
+        entries: usize,
+        positions: usize,
+        plane: usize,
+        split: Split,
+        partial: usize,
+    },
+    Coefficients {
+        records: usize,
+        channels: usize,
+        entries: usize,
+        chunks: usize,
+        partial: usize,
+        sums: usize,
+        inverse: f32,
+    },
+    Gather {
+        records: usize,
+        channels: usize,
+        positions: usize,
+        plane: usize,
+        normed: bool,
+    },
+    DenseWeight {
+        records: usize,
+        products: usize,
+        outputs: usize,
+        inner: usize,
+        positions: usize,
+        split: Split,
+    },
+    DenseInput {
+        targets: usize,
+        runs: usize,
+        channels: usize,
+        positions: usize,
+    },
+    DepthwiseWeight {
+        records: usize,
+        channels: usize,
+        taps: usize,
+        positions: usize,
+        split: Split,
+    },
+    DepthwiseInput {
+        targets: usize,
+        channels: usize,
+        positions: usize,
+    },
+    PoolInput {
+        targets: usize,
+        channels: usize,
+        frame: usize,
+        positions: usize,
+        maximum: bool,
+    },
+    Reduce {
+        records: usize,
+        runs: usize,
+        longest: usize,
+        chunks: usize,
+    },
+    ReduceBiases {
+        records: usize,
+        biases: usize,
+        chunks: usize,
+    },
+    NormParameters {
+        records: usize,
+        channels: usize,
+    },
+    MixingGradient {
+        records: usize,
+        weights: usize,
+    },
+}
+
+/// What all launches of a pass are given.
+pub(super) struct Pass<'a> {
+    pub client: &'a Client,
+    /// Number format of the arena.
+    pub format: ElemType,
+    pub images: usize,
+    pub epsilon: f32,
+    pub arena: Buffer,
+    pub numbers: Buffer,
+    pub weights: Buffer,
+    pub table: Buffer,
+    /// The running statistics and what was observed, in a reverse pass the gradients of weights and mixing weights.
+    pub vectors: [Buffer; 2],
+}
+
+/// Grids have this many cubes in a dimension at most: what WebGPU promises everywhere.
+const MOST_CUBES: usize = 65_535;
+
+impl Launch {
+    pub fn fits_a_grid(&self) -> bool {
+        self.cubes().iter().all(|&cubes| cubes <= MOST_CUBES)
+    }
+
+    /// Cubes in each dimension.
+    fn cubes(&self) -> [usize; 3] {
+        let units = |numbers: usize| numbers.div_ceil(UNITS as usize);
+        match *self {
+            Self::Depthwise { channels, positions, .. }
+            | Self::Pool { channels, positions, .. }
+            | Self::Combine { channels, positions, .. }
+            | Self::Gather { channels, positions, .. }
+            | Self::DepthwiseInput { channels, positions, .. }
+            | Self::PoolInput { channels, positions, .. } => [units(positions), channels, 1],
+            Self::Dense { products, outputs, positions, .. } => tiles(outputs, positions, products),
+            Self::DenseInput { runs, channels, positions, .. } => tiles(channels, positions, runs),
+            Self::Moments { channels, split, .. } => [split.chunks, channels, 1],
+            Self::EntrySums { entries, split, .. } => [split.chunks, entries, 1],
+            Self::DepthwiseWeight { channels, taps, split, .. } => [split.chunks, channels, taps],
+            Self::DenseWeight { products, outputs, inner, split, .. } => {
+                let side = |numbers: usize| numbers.div_ceil(dense_weight::SIDE);
+                [side(inner), side(outputs), products * split.chunks]
+            }
+            Self::NormsOfBatch { channels, .. }
+            | Self::NormsAsGiven { channels, .. }
+            | Self::Coefficients { channels, .. }
+            | Self::NormParameters { channels, .. } => [units(channels), 1, 1],
+            Self::Reduce { runs, longest, .. } => [units(longest), runs, 1],
+            Self::ReduceBiases { biases, .. } => [units(biases), 1, 1],
+            Self::MixingGradient { weights, .. } => [weights, 1, 1],
+        }
+    }
+
+    pub fn run(&self, pass: &Pass<'_>) {
+        let [x, y, z] = self.cubes().map(|cubes| cubes as u32);
+        let (client, cubes, units) = (pass.client, CubeCount::Static(x, y, z), CubeDim::new_1d(UNITS));
+        let address = address(pass.arena.length.max(pass.numbers.length));
+        let (format, images) = (pass.format, pass.images as u32);
+        let (arena, numbers, table) = (pass.arena.arg(), pass.numbers.arg(), pass.table.arg());
+        let weights = || pass.weights.arg();
+        let [first, second] = &pass.vectors;
+        // Everything fits 32 bits: `Plan::new` has checked the table, the numbers and the batch.
+        let word = |number: usize| number as u32;
+        match *self {
+            Self::Depthwise { records, positions, .. } => depthwise::depthwise::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                weights(),
+                table,
+                word(records),
+                word(positions),
+                format,
+            ),
+            Self::Dense { records, outputs, positions, .. } => dense::dense::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                weights(),
+                table,
+                word(records),
+                word(positions),
+                rows(outputs),
+                format,
+            ),
+            Self::Moments { region, channels, positions, plane, split, partial } => statistics::moments::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                word(region / super::kernel::REGION),
+                word(channels),
+                word(positions),
+                word(plane),
+                word(split.length),
+                word(partial),
+                format,
+            ),
+            Self::NormsOfBatch { records, channels, chunks, partial } => statistics::norms_of_batch::launch(
+                client,
+                cubes,
+                units,
+                address,
+                numbers,
+                second.arg(),
+                weights(),
+                table,
+                word(records),
+                word(channels),
+                word(chunks),
+                word(partial),
+                pass.epsilon,
+            ),
+            Self::NormsAsGiven { records, channels } => statistics::norms_as_given::launch(
+                client,
+                cubes,
+                units,
+                address,
+                numbers,
+                first.arg(),
+                weights(),
+                table,
+                word(records),
+                word(channels),
+                pass.epsilon,
+            ),
+            Self::Pool { records, frame, positions, maximum, .. } => pool::pool::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                table,
+                word(records),
+                word(frame),
+                word(positions),
+                maximum,
+                format,
+            ),
+            Self::Combine { records, positions, plane, .. } => combine::combine::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                table,
+                word(records),
+                word(positions),
+                word(plane),
+                format,
+            ),
+            Self::EntrySums { records, positions, plane, split, partial, .. } => gradient::entry_sums::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                table,
+                word(records),
+                word(positions),
+                word(plane),
+                word(split.length),
+                word(partial),
+                format,
+            ),
+            Self::Coefficients { records, channels, entries, chunks, partial, sums, inverse } => {
+                gradient::coefficients::launch(
+                    client,
+                    cubes,
+                    units,
+                    address,
+                    numbers,
+                    table,
+                    word(records),
+                    word(channels),
+                    word(entries),
+                    word(chunks),
+                    word(partial),
+                    word(sums),
+                    inverse,
+                );
+            }
+            Self::Gather { records, positions, plane, normed, .. } => gradient::gather::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                table,
+                word(records),
+                word(positions),
+                word(plane),
+                normed,
+                format,
+            ),
+            Self::DenseWeight { records, positions, split, .. } => dense_weight::dense_weight_gradient::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                table,
+                word(records),
+                word(positions),
+                word(split.chunks),
+                word(split.length),
+                format,
+            ),
+            Self::DenseInput { targets, channels, .. } => dense::dense_input_gradient::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                weights(),
+                table,
+                word(targets),
+                images,
+                rows(channels),
+                format,
+            ),
+            Self::DepthwiseWeight { records, positions, split, .. } => depthwise::depthwise_weight_gradient::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                table,
+                word(records),
+                word(positions),
+                word(split.length),
+                format,
+            ),
+            Self::DepthwiseInput { targets, .. } => depthwise::depthwise_input_gradient::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                weights(),
+                table,
+                word(targets),
+                images,
+                format,
+            ),
+            Self::PoolInput { targets, frame, positions, maximum, .. } => pool::pool_input_gradient::launch(
+                client,
+                cubes,
+                units,
+                address,
+                arena,
+                numbers,
+                table,
+                word(targets),
+                word(frame),
+                word(positions),
+                maximum,
+                format,
+            ),
+            Self::Reduce { records, chunks, .. } => parameters::reduce::launch(
+                client,
+                cubes,
+                units,
+                address,
+                numbers,
+                first.arg(),
+                table,
+                word(records),
+                word(chunks),
+            ),
+            Self::ReduceBiases { records, biases, chunks } => parameters::reduce_biases::launch(
+                client,
+                cubes,
+                units,
+                address,
+                numbers,
+                first.arg(),
+                table,
+                word(records),
+                word(biases),
+                word(chunks),
+            ),
+            Self::NormParameters { records, channels } => parameters::norm_parameters::launch(
+                client,
+                cubes,
+                units,
+                address,
+                numbers,
+                first.arg(),
+                table,
+                word(records),
+                word(channels),
+            ),
+            Self::MixingGradient { records, .. } => parameters::mixing_gradient::launch(
+                client,
+                cubes,
+                units,
+                address,
+                numbers,
+                second.arg(),
+                table,
+                word(records),
+            ),
+        }
+    }
+}
+
+/// Rows of a dense tile: as few as hold all channels, so that what is left of a tile is pixels.
+fn rows(channels: usize) -> usize {
+    channels.next_power_of_two().clamp(16, 64)
+}
+
+fn tiles(channels: usize, positions: usize, records: usize) -> [usize; 3] {
+    let rows = rows(channels);
+    [positions.div_ceil(dense::TILE / rows), channels.div_ceil(rows), records]
+}

@@ -1,0 +1,162 @@
+//! Executes a [`Program`] on a GPU, forward and in reverse, with kernels of our own.
+//!
+//! - [`kernel`]: what runs on the GPU.
+//! - [`plan`]: where everything lies and which kernels run, for a program and a number of images; made once ([`Plans`]).
+//! - [`launch`]: one kernel and its arguments.
+//! - [`operator`]: how burn sees it.
+//! - [`buffer`]: memory, and what enters and leaves it.
+//!
+//! A pass has two buffers: the **arena** (maps, their gradients and scratch, in the maps' number format) and the **numbers**
+//! (`f32`). Both are allocated at the start of a pass and handed from the forward to the reverse pass; nothing is allocated
+//! per operator. The launches of a pass are a fixed list over fixed places, as a graph capture would want them.
+
+mod buffer;
+mod kernel;
+mod launch;
+mod operator;
+mod plan;
+mod plans;
+#[cfg(test)]
+pub(in crate::kernels) mod tests;
+
+pub(super) use self::plan::Purpose;
+pub use self::plans::Plans;
+
+use self::buffer::{Buffer, Elements};
+use self::launch::Pass;
+use self::plans::Planned;
+use super::precision::Precision;
+use super::program::Program;
+use burn::tensor::{DType, Shape};
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::{ElemType, FloatKind};
+
+/// What a pass is given.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    /// `[n, c, h, w]`, `f32`
+    pub x: CubeTensor,
+    /// `[weights]`, `[mixing]`, `[running]`
+    pub weights: CubeTensor,
+    pub mixing: CubeTensor,
+    pub running: CubeTensor,
+    /// `[factors][n]`, end to end.
+    pub factors: Vec<f32>,
+    pub epsilon: f32,
+    pub precision: Precision,
+}
+
+/// What a pass leaves behind.
+#[derive(Debug, Clone)]
+pub(super) struct Done {
+    /// The outputs end to end, `[n, classes]` each.
+    pub outputs: CubeTensor,
+    /// `[running]`: what the batch had where norms looked at it, else what was given.
+    pub observed: CubeTensor,
+    /// What the reverse pass needs.
+    pub arena: CubeTensor,
+    pub numbers: CubeTensor,
+}
+
+/// The gradients of a pass.
+#[derive(Debug, Clone)]
+pub(super) struct Gradients {
+    /// `[weights]`, `[mixing]`
+    pub weights: CubeTensor,
+    pub mixing: CubeTensor,
+    /// `[n, c, h, w]` where it was asked for, else a single number.
+    pub input: CubeTensor,
+}
+
+/// One pass.
+pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Done {
+    let (client, device) = (given.x.client.clone(), given.x.device.clone());
+    let plan = &planned.plan;
+    let [x, weights, mixing, running] = [given.x, given.weights, given.mixing, given.running].map(Buffer::of);
+    let factors = Buffer::upload(&client, &given.factors);
+    let dtype = given.precision.dtype();
+    let arena = Buffer::room(&client, plan.arena, dtype.size());
+    let numbers = Buffer::empty(&client, plan.numbers);
+    let outputs = Buffer::empty(&client, plan.outputs.iter().map(|(_, numbers)| numbers).sum());
+    let observed = Buffer::empty(&client, program.running);
+    let format = format(dtype);
+    let elements = Elements { client: &client, format };
+    elements.copy(&running, &observed, program.running);
+    elements.prepare(&numbers, &mixing, &factors, plan.front);
+    elements.take_in(&arena, &x, 0, plan.input);
+    let pass = Pass {
+        client: &client,
+        format,
+        images: planned.images,
+        epsilon: given.epsilon,
+        arena,
+        numbers,
+        weights,
+        table: planned.table(&client, &device),
+        vectors: [running, observed],
+    };
+    plan.forward.iter().for_each(|launch| launch.run(&pass));
+    let mut first = 0;
+    for output in &plan.outputs {
+        elements.take_out(&pass.arena, &outputs, first, *output);
+        first += output.1;
+    }
+    let Pass { arena, numbers, vectors: [_, observed], .. } = pass;
+    let [outputs, numbers] = [outputs, numbers].map(|buffer| buffer.tensor(&client, &device));
+    let shape = Shape::new([arena.length]);
+    let arena = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, arena.handle, dtype);
+    // A network without a norm has no running statistics.
+    let shape = Shape::new([program.running]);
+    let observed = CubeTensor::new_contiguous(client, device, shape, observed.handle, DType::F32);
+    Done { outputs, observed, arena, numbers }
+}
+
+/// The reverse of a pass that was made with the same plan. `gradient` is that of the outputs, `[outputs]`.
+pub(super) fn reverse(
+    program: &Program,
+    planned: &Planned,
+    [arena, numbers, weights, gradient]: [CubeTensor; 4],
+) -> Gradients {
+    let (client, device, format) = (arena.client.clone(), arena.device.clone(), format(arena.dtype));
+    let plan = &planned.plan;
+    let [arena, numbers, weights, gradient] = [arena, numbers, weights, gradient].map(Buffer::of);
+    let elements = Elements { client: &client, format };
+    let of_weights = Buffer::empty(&client, program.weights);
+    let of_mixing = Buffer::empty(&client, program.mixing);
+    elements.clear(&of_weights);
+    elements.clear(&of_mixing);
+    let pass = Pass {
+        client: &client,
+        format,
+        images: planned.images,
+        epsilon: 0.0,
+        arena,
+        numbers,
+        weights,
+        table: planned.table(&client, &device),
+        vectors: [of_weights, of_mixing],
+    };
+    let mut first = 0;
+    for seed in &plan.seeds {
+        elements.take_in(&pass.arena, &gradient, first, *seed);
+        first += seed.1;
+    }
+    plan.reverse.iter().for_each(|launch| launch.run(&pass));
+    let input = Buffer::empty(&client, if planned.purpose.input { plan.input.1 } else { 0 });
+    match plan.input_gradient {
+        Some(place) => elements.take_out(&pass.arena, &input, 0, (place, plan.input.1)),
+        None => elements.clear(&input),
+    }
+    let map = program.maps[0];
+    let shape = match planned.purpose.input {
+        true => Shape::new([planned.images, map.channels, map.height, map.width]),
+        false => Shape::new([1]),
+    };
+    let input = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, input.handle, DType::F32);
+    let Pass { vectors: [of_weights, of_mixing], .. } = pass;
+    Gradients { weights: of_weights.tensor(&client, &device), mixing: of_mixing.tensor(&client, &device), input }
+}
+
+fn format(dtype: DType) -> ElemType {
+    ElemType::Float(if dtype == DType::BF16 { FloatKind::BF16 } else { FloatKind::F32 })
+}

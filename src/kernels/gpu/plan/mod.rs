@@ -1,0 +1,226 @@
+//! A program for a number of images: where everything lies, and which kernels run in which order.
+//!
+//! A plan is made once and run many times. It allocates nothing while it runs and asks the GPU nothing: a pass is a fixed
+//! list of launches over fixed places.
+
+mod backward;
+mod forward;
+mod gradients;
+mod parameters;
+mod space;
+mod table;
+
+use self::space::{Space, Stretch};
+use self::table::{Plane, Source, Table};
+use super::kernel::PROLOGUE;
+use super::launch::Launch;
+use crate::kernels::program::{Map, Program, ProgramError, Read};
+
+/// What a pass is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::kernels) struct Purpose {
+    /// Norms look at the batch, and not at the running statistics.
+    pub of_batch: bool,
+    /// Whether the reverse pass will be run.
+    pub reverse: bool,
+    /// Whether the gradient of the input is asked for.
+    pub input: bool,
+}
+
+/// A program cannot be run on so many images.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::kernels) enum PlanError {
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error("a pass over {images} images is too large for one GPU buffer: use a smaller batch")]
+    TooLarge { images: usize },
+}
+
+/// Launches and the sizes of the buffers that they work on.
+#[derive(Debug)]
+pub(in crate::kernels::gpu) struct Plan {
+    pub table: Vec<u32>,
+    pub forward: Vec<Launch>,
+    pub reverse: Vec<Launch>,
+    /// Lengths of the buffers.
+    pub arena: usize,
+    pub numbers: usize,
+    /// Numbers of the input, and where it lies.
+    pub input: (usize, usize),
+    /// Where each output lies, and its number of numbers.
+    pub outputs: Vec<(usize, usize)>,
+    /// Where each output's gradient lies.
+    pub seeds: Vec<(usize, usize)>,
+    /// Where the input's gradient lies.
+    pub input_gradient: Option<usize>,
+    /// How the numbers begin: prologues that change nothing, ones, mixing weights, factors.
+    pub front: [usize; 4],
+}
+
+/// How a sum over positions is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::kernels::gpu) struct Split {
+    pub chunks: usize,
+    pub length: usize,
+}
+
+impl Split {
+    /// Chunks of at least `least` positions, at most `most` of them. Depends on shapes alone.
+    fn of(positions: usize, least: usize, most: usize) -> Self {
+        let chunks = positions.div_ceil(least).clamp(1, most.max(1));
+        let length = positions.div_ceil(chunks).next_multiple_of(16);
+        Self { chunks: positions.div_ceil(length), length }
+    }
+}
+
+/// What is known while a plan is made.
+struct Planner<'a> {
+    program: &'a Program,
+    images: usize,
+    purpose: Purpose,
+    table: Table,
+    arena: Space,
+    numbers: Space,
+    launches: Vec<Launch>,
+    /// Where maps lie, once they are written.
+    maps: Vec<Option<Stretch>>,
+    /// Where the prologues of norms lie.
+    norms: Vec<usize>,
+    front: [usize; 4],
+}
+
+/// The place of a prologue that changes nothing.
+const PLAIN: usize = 0;
+
+impl Plan {
+    /// # Errors
+    /// A program that does not pass [`Program::check`], and batches whose places do not fit 32 bits.
+    pub fn new(program: &Program, images: usize, purpose: Purpose) -> Result<Self, PlanError> {
+        program.check()?;
+        let too_large = || PlanError::TooLarge { images };
+        let largest = program.maps.iter().map(|map| map.channels * map.height * map.width).max().unwrap_or(0);
+        if images == 0 || largest.checked_mul(images).is_none_or(|numbers| numbers > u32::MAX as usize / 2) {
+            return Err(too_large());
+        }
+        let front = [PROLOGUE, images, program.mixing, program.factors * images];
+        let mut planner = Planner {
+            program,
+            images,
+            purpose,
+            table: Table::default(),
+            arena: Space::default(),
+            numbers: Space::default(),
+            launches: Vec::new(),
+            maps: vec![None; program.maps.len()],
+            norms: Vec::new(),
+            front,
+        };
+        planner.forward();
+        let forward = std::mem::take(&mut planner.launches);
+        let outputs = program.outputs.iter().map(|&map| (planner.place(map), images * program.maps[map].channels));
+        let outputs: Vec<(usize, usize)> = outputs.collect();
+        let (mut seeds, mut input_gradient) = (Vec::new(), None);
+        if purpose.reverse {
+            let seeded: Vec<Stretch> = outputs.iter().map(|(_, numbers)| planner.arena.take(*numbers)).collect();
+            seeds = seeded.iter().zip(&outputs).map(|(seed, (_, numbers))| (seed.start, *numbers)).collect();
+            input_gradient = planner.reverse(&seeded);
+        }
+        let input = program.maps.first().map_or(0, |map| images * pixels(map) * map.channels);
+        let plan = Self {
+            input: (planner.place(0), input),
+            reverse: planner.launches,
+            table: planner.table.words,
+            arena: planner.arena.length(),
+            numbers: planner.numbers.length(),
+            forward,
+            outputs,
+            seeds,
+            input_gradient,
+            front,
+        };
+        let longest = plan.table.len().max(plan.numbers).max(program.weights);
+        let fits = longest < u32::MAX as usize && plan.arena / super::kernel::REGION < u32::MAX as usize;
+        let launches = || plan.forward.iter().chain(&plan.reverse);
+        if !fits || !launches().all(Launch::fits_a_grid) { Err(too_large()) } else { Ok(plan) }
+    }
+}
+
+impl Planner<'_> {
+    /// The place of the number 1, and of a row of ones, one an image.
+    fn ones(&self) -> usize {
+        self.front[0]
+    }
+
+    fn mixing(&self, weight: Option<usize>) -> usize {
+        weight.map_or(self.ones(), |weight| self.front[0] + self.front[1] + weight)
+    }
+
+    fn factor(&self, row: Option<usize>) -> usize {
+        row.map_or(self.ones(), |row| self.front[..3].iter().sum::<usize>() + row * self.images)
+    }
+
+    /// Where a map lies.
+    fn place(&self, map: usize) -> usize {
+        self.maps[map].expect("a checked program reads only what was written").start
+    }
+
+    /// Positions of a map: pixels of all images.
+    fn positions(&self, map: usize) -> usize {
+        self.images * pixels(&self.program.maps[map])
+    }
+
+    fn map_plane(&self, map: usize, channel: usize) -> Plane {
+        let size = &self.program.maps[map];
+        Plane::of(self.place(map), channel, size.channels, pixels(size))
+    }
+
+    /// Channel `at` of a read.
+    fn source(&self, read: &Read, at: usize) -> Source {
+        Source {
+            plane: self.map_plane(read.map, read.first + at),
+            prologue: read.norm.map_or(PLAIN, |norm| self.norms[norm] + at * PROLOGUE),
+            norm: read.norm.is_some(),
+            relu: read.relu,
+        }
+    }
+
+    fn sources(&self, reads: &[Read]) -> Vec<Source> {
+        reads.iter().flat_map(|read| (0..read.channels).map(move |at| self.source(read, at))).collect()
+    }
+
+    fn sides_of(&self, reads: &[Read]) -> [usize; 2] {
+        sides(&self.program.maps[reads[0].map])
+    }
+}
+
+/// A channel that is written as it is and read as it is.
+fn plain(plane: Plane) -> Source {
+    Source { plane, prologue: PLAIN, norm: false, relu: false }
+}
+
+fn sides(map: &Map) -> [usize; 2] {
+    [map.height, map.width]
+}
+
+fn pixels(map: &Map) -> usize {
+    map.height * map.width
+}
+
+/// Maps that no step reads after the one with this index.
+fn last_reads(program: &Program) -> Vec<Vec<usize>> {
+    let mut last = vec![None; program.maps.len()];
+    for (at, step) in program.steps.iter().enumerate() {
+        // What nobody reads ends where it is written.
+        last[step.output()] = Some(at);
+        step.reads().for_each(|read| last[read.map] = Some(at));
+    }
+    program.outputs.iter().for_each(|&map| last[map] = None);
+    let mut dead = vec![Vec::new(); program.steps.len()];
+    for (map, step) in last.into_iter().enumerate() {
+        if let Some(step) = step {
+            let list: &mut Vec<usize> = &mut dead[step];
+            list.push(map);
+        }
+    }
+    dead
+}
