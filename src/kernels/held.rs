@@ -2,7 +2,7 @@
 
 use super::program::{Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term};
 use super::reference::{self, Inputs};
-use super::{Kernels, Pass};
+use super::{Kernels, Pass, Plans, Precision};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -150,7 +150,14 @@ fn hold(draft: Draft, images: usize, device: &Device, tolerance: f32, what: &str
     let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].channels * images).sum();
     let towards = numbers(outputs);
     for training in [true, false] {
-        let pass = Pass { program: program.clone(), training, epsilon: 1e-5, factors: factors.clone() };
+        let pass = Pass {
+            program: program.clone(),
+            training,
+            epsilon: 1e-5,
+            factors: factors.clone(),
+            plans: Plans::default(),
+            precision: Precision::F32,
+        };
         let on = |device: &Device| {
             let device = device.clone().autodiff();
             let vector =
