@@ -1,12 +1,11 @@
-//! The same bits on any number of threads: our operators, and those of burn's CPU backend that networks use too.
+//! The same bits on any number of threads: our programs, and those of burn's CPU backend that networks use too.
 
 use burn::tensor::activation::{log_softmax, relu, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Kernels, Window};
-use crate::space::network::{Conv, Pool};
+use super::held;
 
 type Bits = Vec<Vec<u32>>;
 
@@ -49,35 +48,13 @@ fn value_and_gradients<const A: usize, const B: usize, const R: usize>(
 }
 
 #[test]
-fn native_operators() {
-    let native = Kernels::Native;
-    for (stride, groups, kernel) in [([1, 1], 1, [3, 3]), ([2, 2], 1, [3, 3]), ([1, 1], 8, [5, 5]), ([2, 2], 1, [1, 1])]
-    {
-        let padding = kernel.map(|side| side / 2);
-        let conv = Conv { kernel, stride, padding, dilation: [1, 1], groups, bias: false };
-        let weight = [8, 8 / groups, kernel[0], kernel[1]];
-        assert_same_bits(&format!("{conv:?}"), || {
-            value_and_gradients([37, 8, 13, 11], weight, |x, weight| native.conv(x, weight, None, &conv))
+fn programs() {
+    for images in [1, 37] {
+        assert_same_bits(&format!("a program on {images} images"), || {
+            let found = held::small_supernet_on(images, &Device::flex());
+            found.into_iter().map(|numbers| numbers.into_iter().map(f32::to_bits).collect()).collect()
         });
     }
-    let pool = Pool { kernel: 3, stride: 2, padding: 1 };
-    assert_same_bits("max pool", || value_and_gradients([37, 8, 13, 11], [1], |x, _| native.max_pool(x, &pool)));
-    assert_same_bits("avg pool", || value_and_gradients([37, 8, 13, 11], [1], |x, _| native.avg_pool(x, &pool)));
-    assert_same_bits("batch norm", || {
-        value_and_gradients([37, 8, 13, 11], [8], |x, scale| {
-            native.batch_norm_train(x, Some(scale.clone()), Some(scale), 1e-5).output
-        })
-    });
-    assert_same_bits("batch norm, given statistics", || {
-        value_and_gradients([37, 8, 13, 11], [8], |x, scale| {
-            let ones = scale.clone().detach() * 0.0 + 1.0;
-            native.batch_norm_eval(x, Some(scale.clone()), Some(scale), ones.clone(), ones, 1e-5)
-        })
-    });
-    assert_same_bits("depthwise, dilated", || {
-        let window = Window { padding: [4, 4], dilation: [2, 2], ..Window::default() };
-        value_and_gradients([37, 8, 13, 11], [8, 1, 5, 5], |x, weight| native.depthwise(x, weight, window))
-    });
 }
 
 #[test]

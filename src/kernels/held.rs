@@ -131,70 +131,107 @@ fn frame(kernel: usize, stride: usize, dilation: usize) -> Frame {
     Frame { kernel: [kernel; 2], stride: [stride; 2], start, dilation: [dilation; 2] }
 }
 
-/// Runs a program on `device` and by the reference, in training and in evaluation, and compares.
-#[track_caller]
-fn hold(draft: Draft, images: usize, device: &Device, tolerance: f32, what: &str) {
-    let Draft { program, mut random } = draft;
-    program.check().unwrap();
-    let input = program.maps[0];
-    let mut numbers = |length: usize| -> Vec<f32> { (0..length).map(|_| random.random_range(-1.0f32..1.0)).collect() };
-    let x = numbers(images * input.channels * input.height * input.width);
-    let weights = numbers(program.weights);
-    let mixing = numbers(program.mixing.max(1));
-    // Variances are not negative.
-    let running: Vec<f32> = numbers(program.running).into_iter().map(f32::abs).collect();
-    let drawn = numbers(program.factors * images).into_iter();
-    let factors: Vec<f32> = drawn.map(|factor| if factor < -0.4 { 0.0 } else { 1.25 }).collect();
-    let program = Arc::new(program);
-    let factors = Arc::new(factors);
-    let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].channels * images).sum();
-    let towards = numbers(outputs);
-    for training in [true, false] {
+/// A program with numbers for all that it is given.
+struct Drawn {
+    program: Arc<Program>,
+    images: usize,
+    x: Vec<f32>,
+    weights: Vec<f32>,
+    mixing: Vec<f32>,
+    running: Vec<f32>,
+    factors: Arc<Vec<f32>>,
+    /// The gradient of the outputs.
+    towards: Vec<f32>,
+}
+
+/// Outputs, observed statistics, and the gradients of input, weights and mixing weights.
+type Results = [Vec<f32>; 5];
+
+const NAMES: [&str; 5] =
+    ["outputs", "observed", "gradient of the input", "gradient of the weights", "gradient of the mixing weights"];
+
+impl Drawn {
+    fn new(draft: Draft, images: usize) -> Self {
+        let Draft { program, mut random } = draft;
+        program.check().unwrap();
+        let input = program.maps[0];
+        let mut numbers =
+            |length: usize| -> Vec<f32> { (0..length).map(|_| random.random_range(-1.0f32..1.0)).collect() };
+        let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].channels * images).sum();
+        let drops = numbers(program.factors * images).into_iter();
+        Self {
+            x: numbers(images * input.channels * input.height * input.width),
+            weights: numbers(program.weights),
+            mixing: numbers(program.mixing.max(1)),
+            // Variances are not negative.
+            running: numbers(program.running).into_iter().map(f32::abs).collect(),
+            factors: Arc::new(drops.map(|factor| if factor < -0.4 { 0.0 } else { 1.25 }).collect()),
+            towards: numbers(outputs),
+            images,
+            program: Arc::new(program),
+        }
+    }
+
+    fn results(
+        &self,
+        device: &Device,
+        training: bool,
+        run: impl Fn(Pass, &Inputs) -> (Tensor<1>, Tensor<1>),
+    ) -> Results {
+        let device = device.clone().autodiff();
+        let vector =
+            |numbers: &Vec<f32>| Tensor::<1>::from_data(TensorData::new(numbers.clone(), [numbers.len()]), &device);
+        let input = self.program.maps[0];
+        let shape = [self.images, input.channels, input.height, input.width];
+        let inputs = Inputs {
+            x: Tensor::<4>::from_data(TensorData::new(self.x.clone(), shape), &device).require_grad(),
+            weights: vector(&self.weights).require_grad(),
+            mixing: vector(&self.mixing).require_grad(),
+            running: vector(&self.running),
+        };
         let pass = Pass {
-            program: program.clone(),
+            program: self.program.clone(),
             training,
             epsilon: 1e-5,
-            factors: factors.clone(),
+            factors: self.factors.clone(),
             plans: Plans::default(),
             precision: Precision::F32,
         };
-        let on = |device: &Device| {
-            let device = device.clone().autodiff();
-            let vector =
-                |numbers: &Vec<f32>| Tensor::<1>::from_data(TensorData::new(numbers.clone(), [numbers.len()]), &device);
-            let shape = [images, input.channels, input.height, input.width];
-            Inputs {
-                x: Tensor::<4>::from_data(TensorData::new(x.clone(), shape), &device).require_grad(),
-                weights: vector(&weights).require_grad(),
-                mixing: vector(&mixing).require_grad(),
-                running: vector(&running),
-            }
-        };
-        let gradients = |inputs: &Inputs, outputs: &Tensor<1>| {
-            let towards = Tensor::<1>::from_floats(towards.as_slice(), &outputs.device());
-            let gradients = (outputs.clone() * towards).sum().backward();
-            let flat = |found: Option<Vec<f32>>, length| found.unwrap_or_else(|| vec![0.0; length]);
-            [
-                flat(inputs.x.grad(&gradients).map(host), x.len()),
-                flat(inputs.weights.grad(&gradients).map(host), weights.len()),
-                flat(inputs.mixing.grad(&gradients).map(host), mixing.len()),
-            ]
-        };
-        let plain = on(&Device::flex());
-        let (expected, expected_observed) = reference::run(&pass, &plain);
-        let ours = on(device);
-        let Inputs { x, weights, mixing, running } = &ours;
-        let found = Kernels::Native.run(pass, x.clone(), weights.clone(), mixing.clone(), running.clone());
-        let [of_x, of_weights, of_mixing] = gradients(&ours, &found.outputs);
-        let [expected_x, expected_weights, expected_mixing] = gradients(&plain, &expected);
-        let what = |part: &str| format!("{what}, training {training}: {part}");
-        let close = |found: &[f32], expected: &[f32], part| close(found, expected, tolerance, &what(part));
-        close(&host(found.outputs), &host(expected), "outputs");
-        close(&host(found.observed), &host(expected_observed), "observed");
-        close(&of_x, &expected_x, "gradient of the input");
-        close(&of_weights, &expected_weights, "gradient of the weights");
-        close(&of_mixing, &expected_mixing, "gradient of the mixing weights");
+        let (outputs, observed) = run(pass, &inputs);
+        let gradients = (outputs.clone() * vector(&self.towards)).sum().backward();
+        let flat = |found: Option<Vec<f32>>, length| found.unwrap_or_else(|| vec![0.0; length]);
+        [
+            host(outputs),
+            host(observed),
+            flat(inputs.x.grad(&gradients).map(host), self.x.len()),
+            flat(inputs.weights.grad(&gradients).map(host), self.weights.len()),
+            flat(inputs.mixing.grad(&gradients).map(host), self.mixing.len()),
+        ]
     }
+}
+
+fn by_engine(pass: Pass, inputs: &Inputs) -> (Tensor<1>, Tensor<1>) {
+    let Inputs { x, weights, mixing, running } = inputs;
+    let found = Kernels::Native.run(pass, x.clone(), weights.clone(), mixing.clone(), running.clone());
+    (found.outputs, found.observed)
+}
+
+/// Runs a program on `device` and by the reference, in training and in evaluation, and compares.
+#[track_caller]
+fn hold(draft: Draft, images: usize, device: &Device, tolerance: f32, what: &str) {
+    let drawn = Drawn::new(draft, images);
+    for training in [true, false] {
+        let expected = drawn.results(&Device::flex(), training, |pass, inputs| reference::run(&pass, inputs));
+        let found = drawn.results(device, training, by_engine);
+        for ((found, expected), name) in found.iter().zip(&expected).zip(NAMES) {
+            close(found, expected, tolerance, &format!("{what}, training {training}: {name}"));
+        }
+    }
+}
+
+/// A small supernet in training on `device`.
+pub(super) fn small_supernet_on(images: usize, device: &Device) -> Results {
+    Drawn::new(small_supernet(0, 9, 10, 12), images).results(device, true, by_engine)
 }
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -31,7 +31,7 @@ pub struct Pass {
 /// The processor plans nothing ahead.
 #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
 #[derive(Debug, Clone, Default)]
-pub struct Plans;
+pub struct Plans {}
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub use super::gpu::Plans;
 
@@ -108,7 +108,7 @@ fn forward(
 }
 
 /// The values of a contiguous `f32` tensor.
-fn values(tensor: &FlexTensor) -> &[f32] {
+pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("programs are given f32 tensors, which have been made contiguous")
 }
 

@@ -52,7 +52,7 @@ impl Walk<'_> {
 
     fn weights<const D: usize>(&self, at: usize, shape: [usize; D]) -> Tensor<D> {
         let length: usize = shape.iter().product();
-        self.inputs.weights.clone().slice([at..at + length]).reshape(shape)
+        self.inputs.weights.clone().narrow(0, at, length).reshape(shape)
     }
 
     fn read(&mut self, read: &Read) -> Tensor<4> {
@@ -117,7 +117,7 @@ impl Walk<'_> {
                 for term in terms {
                     let mut x = self.read(&term.read);
                     if let Some(at) = term.weight {
-                        x = x * self.inputs.mixing.clone().slice([at..at + 1]).reshape([1, 1, 1, 1]);
+                        x = x * self.inputs.mixing.clone().narrow(0, at, 1).reshape([1, 1, 1, 1]);
                     }
                     if let Some(row) = term.factor {
                         let factors = &self.pass.factors[row * images..][..images];

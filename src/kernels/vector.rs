@@ -11,7 +11,7 @@ use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::buffer::values;
+use super::operator::values;
 
 /// Values that a thread takes at a time: 64 KiB of each vector, so that what it holds of all stays in its cache.
 const PIECE: usize = 1 << 14;

@@ -2,7 +2,7 @@
 
 use super::{DropPath, TensorGroup, Views};
 use crate::{
-    kernels::Kernels,
+    kernels::layers,
     space::network::{Chain, Layer, LayerKind},
 };
 use burn::tensor::{Tensor, activation, module};
@@ -24,7 +24,6 @@ pub enum Mode {
 
 /// One pass: the tensors it reads, and the batch statistics it leaves behind.
 pub struct Forward<'a> {
-    kernels: Kernels,
     mode: Mode,
     weights: &'a Views,
     running: &'a Views,
@@ -33,8 +32,8 @@ pub struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    pub fn new(kernels: Kernels, mode: Mode, weights: &'a Views, running: &'a Views) -> Self {
-        Self { kernels, mode, weights, running, observed: RefCell::new(vec![None; running.len()]) }
+    pub fn new(mode: Mode, weights: &'a Views, running: &'a Views) -> Self {
+        Self { mode, weights, running, observed: RefCell::new(vec![None; running.len()]) }
     }
 
     /// Layers in sequence.
@@ -56,12 +55,12 @@ impl<'a> Forward<'a> {
             LayerKind::Conv(conv) => {
                 let weight = self.weights.get(&format!("{}.weight", layer.label));
                 let bias = conv.bias.then(|| self.weights.get(&format!("{}.bias", layer.label)));
-                self.kernels.conv(x, weight, bias, conv)
+                layers::conv(x, weight, bias, conv)
             }
             LayerKind::FactorizedReduce { first, second } => self.factorized_reduce(first, second, x),
             LayerKind::BatchNorm { .. } => self.batch_norm(&layer.label, x),
-            LayerKind::MaxPool(pool) => self.kernels.max_pool(x, pool),
-            LayerKind::AvgPool(pool) => self.kernels.avg_pool(x, pool),
+            LayerKind::MaxPool(pool) => layers::max_pool(x, pool),
+            LayerKind::AvgPool(pool) => layers::avg_pool(x, pool),
             LayerKind::GlobalAvgPool => {
                 let [batch, channels, height, width] = x.dims();
                 x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels, 1, 1])
@@ -89,7 +88,7 @@ impl<'a> Forward<'a> {
         let shifted = x.clone().slice([0..batch, 0..channels, 1..height, 1..width]);
         let halve = |label: &str, x| {
             let weight: Tensor<4> = self.weights.get(&format!("{label}.weight"));
-            self.kernels.pointwise(x, weight, 2)
+            layers::pointwise(x, weight, 2)
         };
         Tensor::cat(vec![halve(first, x), halve(second, shifted)], 1)
     }
@@ -100,11 +99,11 @@ impl<'a> Forward<'a> {
         let (mean, variance) = (format!("{label}.running_mean"), format!("{label}.running_var"));
         if self.mode == Mode::Evaluate {
             let (mean, variance) = (self.running.get::<1>(&mean), self.running.get::<1>(&variance));
-            return self.kernels.batch_norm_eval(x, scale, shift, mean, variance, EPSILON);
+            return layers::batch_norm_eval(x, scale, shift, mean, variance, EPSILON);
         }
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
-        let normalised = self.kernels.batch_norm_train(x, scale, shift, EPSILON);
+        let normalised = layers::batch_norm_train(x, scale, shift, EPSILON);
         // The running variance is unbiased, the one that normalises is not. A single value has no variance.
         let unbiased = normalised.variance.inner().mul_scalar(count / (count - 1.0).max(1.0));
         self.observe(&mean, normalised.mean.inner());

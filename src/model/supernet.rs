@@ -73,7 +73,7 @@ impl Model {
             Mode::Train { drop_path } => (true, drop_path),
             Mode::Evaluate => (false, None),
         };
-        let forward = Forward::new(self.kernels, mode, weights, &views);
+        let forward = Forward::new(mode, weights, &views);
         let mixing: Vec<Scalars> = mixing.iter().map(scalars).collect();
         let network = &self.network;
 
