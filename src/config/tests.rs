@@ -233,7 +233,8 @@ fn all_problems_of_a_file_are_shown_with_their_places() {
        ╰────
       help: did you mean `name`?
 
-      × `device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `cdua`
+      × `device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`,
+      │ found `cdua`
        ╭─[p.yaml:2:19]
      2 │ runtime: {device: cdua}
        ·                   ────
@@ -303,7 +304,8 @@ fn all_problems_of_a_file_are_shown_with_their_places() {
 fn problems_from_outside_the_file_show_what_was_said() {
     let said = load_with(GOOD, &[], &["serch.epochs=3", "runtime.threads=0"], &[("DARTS_RUN_RUNTIME__DEVICE", "tpu")]);
     insta::assert_snapshot!(said.unwrap_err(), @"
-      × `device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `tpu`
+      × `device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`,
+      │ found `tpu`
       ╰─▶ environment variable `DARTS_RUN_RUNTIME__DEVICE`
 
       × `serch` is no key of the pipeline and no stage
