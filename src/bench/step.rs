@@ -198,7 +198,7 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn new(bench: &'a StepBench, device: &Device) -> Self {
         let work = &bench.work;
-        let model = Model { network: work.network.clone(), kernels: bench.kernels };
+        let model = Model::new(work.network.clone(), bench.kernels);
         let mut learner = Learner::new(model, &work.learner, work.seed, device);
         let probability = work.training.drop_path;
         learner.drop_path = (probability > 0.0).then_some(DropPath { probability, seed: work.seed, pass: 0 });

@@ -2,9 +2,9 @@
 
 use super::program::{Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term};
 use super::reference::{self, Inputs};
-use super::{Kernels, Pass};
+use super::{Kernels, Pass, Plans, Precision};
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
@@ -143,13 +143,21 @@ fn hold(draft: Draft, images: usize, device: &Device, what: &str) {
     let mixing = numbers(program.mixing.max(1));
     // Variances are not negative.
     let running: Vec<f32> = numbers(program.running).into_iter().map(f32::abs).collect();
-    let factors = numbers(program.factors * images).into_iter().map(|f| if f < -0.4 { 0.0 } else { 1.25 }).collect();
+    let drawn = numbers(program.factors * images).into_iter();
+    let factors: Vec<f32> = drawn.map(|factor| if factor < -0.4 { 0.0 } else { 1.25 }).collect();
     let program = Arc::new(program);
     let factors = Arc::new(factors);
     let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].channels * images).sum();
     let towards = numbers(outputs);
     for training in [true, false] {
-        let pass = Pass { program: program.clone(), training, epsilon: 1e-5, factors: factors.clone() };
+        let pass = Pass {
+            program: program.clone(),
+            training,
+            epsilon: 1e-5,
+            factors: factors.clone(),
+            plans: Plans::default(),
+            precision: Precision::F32,
+        };
         let on = |device: &Device| {
             let device = device.clone().autodiff();
             let vector =
@@ -322,4 +330,12 @@ fn small_supernet(seed: u64, channels: usize, height: usize, width: usize) -> Dr
 #[test]
 fn the_processor_is_held_to_the_reference() {
     all(&Device::flex());
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[test]
+fn a_gpu_is_held_to_the_reference() {
+    if let Some(device) = super::gpu::tests::gpu() {
+        all(&device);
+    }
 }

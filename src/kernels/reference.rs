@@ -5,7 +5,7 @@ use super::program::{Branch, Frame, PoolKind, Program, Read, Step};
 use burn::tensor::{
     Tensor, activation,
     module::{avg_pool2d, batch_norm, batch_norm_train, conv2d, max_pool2d},
-    ops::ConvOptions,
+    ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
 };
 
 /// Tensors of a pass: the input, and the vectors.
@@ -100,8 +100,14 @@ impl Walk<'_> {
                 let Frame { kernel, stride, start, .. } = pool.frame;
                 let padding = start.map(|start| start.unsigned_abs());
                 let pooled = match pool.kind {
-                    PoolKind::Max => max_pool2d(x, kernel, stride, padding, [1, 1], false),
-                    PoolKind::Mean => avg_pool2d(x, kernel, stride, padding, false, false),
+                    PoolKind::Max => {
+                        let options = MaxPoolOptions::new(kernel).with_stride(stride).with_padding(padding);
+                        max_pool2d(x, options)
+                    }
+                    PoolKind::Mean => {
+                        let options = AvgPoolOptions::new(kernel).with_stride(stride).with_padding(padding);
+                        avg_pool2d(x, options.with_count_include_pad(false))
+                    }
                 };
                 cut(pooled, [map.height, map.width])
             }

@@ -298,6 +298,7 @@ fn flatten(rows: Rows) -> Rows {
 }
 
 /// A depthwise convolution, and the product behind it where there is one.
+#[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 fn separable_backward(
     tape: &Tape,
     prepared: &Prepared<'_>,

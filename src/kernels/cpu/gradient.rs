@@ -101,6 +101,7 @@ impl Gradient {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a plane and all that names it")]
     fn start(
         &self,
         tape: &Tape,

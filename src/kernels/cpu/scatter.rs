@@ -10,6 +10,7 @@ use std::ops::Range;
 
 /// Takes the gradient of one channel of some images, rows as `canvas` has them, to its place in a slot, zero where the
 /// read's ReLU was shut. The slot's images begin with `first_image`.
+#[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn scatter(
     tape: &Tape,
     read: &Read,

@@ -69,7 +69,7 @@ impl Tape {
     }
 
     /// The parts of a source with the number of their first channel.
-    pub(super) fn parts<'a>(source: &'a [Read]) -> impl Iterator<Item = (usize, &'a Read)> {
+    pub(super) fn parts(source: &[Read]) -> impl Iterator<Item = (usize, &Read)> {
         source.iter().scan(0, |next, read| {
             let first = *next;
             *next += read.channels;

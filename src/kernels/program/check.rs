@@ -108,7 +108,7 @@ impl Program {
             (Some(depthwise), None) => depthwise.frame,
             (depthwise, Some(dense)) => {
                 let groups = dense.groups;
-                if groups == 0 || inputs % groups != 0 || branch.channels % groups != 0 {
+                if groups == 0 || !inputs.is_multiple_of(groups) || !branch.channels.is_multiple_of(groups) {
                     return Some(format!("{groups} groups do not divide {inputs} and {} channels", branch.channels));
                 }
                 if dense.weight + branch.channels * inputs / groups * dense.frame.taps() > self.weights

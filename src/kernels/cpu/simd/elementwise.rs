@@ -102,14 +102,6 @@ pub(in crate::kernels) fn affine2(g: &[f32], alpha: f32, z: &[f32], beta: f32, d
     dispatch(Map { map: Affine2 { alpha, beta, delta }, from: [g, z], out });
 }
 
-/// `out += g` where `y > 0`
-///
-/// # Panics
-/// When the lengths differ.
-pub(in crate::kernels) fn masked_add(g: &[f32], y: &[f32], out: &mut [f32]) {
-    dispatch(Map { map: MaskedAdd, from: [g, y], out });
-}
-
 /// `Σ x` in `f32`
 struct Sum<'a>(&'a [f32]);
 
@@ -281,17 +273,6 @@ impl Lanewise<2> for Affine2 {
     }
 }
 
-#[derive(Clone, Copy)]
-struct MaskedAdd;
-
-impl Lanewise<2> for MaskedAdd {
-    #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, out: S::f32s, [g, y]: [S::f32s; 2]) -> S::f32s {
-        let is_positive = simd.less_than_f32s(simd.splat_f32s(0.0), y);
-        simd.select_f32s(is_positive, simd.add_f32s(out, g), out)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample::{assert_close, values};
@@ -354,20 +335,16 @@ mod tests {
                 check(&|out| affine_add(&g, 0.4, -0.2, out), &|i| start[i] + 0.4 * g[i] - 0.2);
                 check(&|out| axpy(0.7, &g, out), &|i| start[i] + 0.7 * g[i]);
                 check(&|out| affine2(&g, 0.3, &z, -2.0, 0.1, out), &|i| 0.3 * g[i] - 2.0 * z[i] + 0.1);
-                check(&|out| masked_add(&g, &z, out), &|i| if z[i] > 0.0 { start[i] + g[i] } else { start[i] });
             }
         });
     }
 
     #[test]
-    fn not_a_number_goes_through_and_zero_passes_no_gradient() {
+    fn not_a_number_goes_through() {
         levels::each(|| {
             let mut out = [1.0; 19];
             affine_relu(&[f32::NAN; 19], 1.0, 0.0, true, &mut out);
             assert!(out.iter().all(|out| out.is_nan()));
-            let mut out = [1.0; 19];
-            masked_add(&[5.0; 19], &[0.0; 19], &mut out);
-            assert_eq!(out, [1.0; 19]);
         });
     }
 }

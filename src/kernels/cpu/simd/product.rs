@@ -47,10 +47,6 @@ impl Panels {
     pub(in crate::kernels) fn outputs(&self) -> usize {
         self.outputs
     }
-
-    pub(in crate::kernels) fn inputs(&self) -> usize {
-        self.inputs
-    }
 }
 
 /// For every output `o` of `panels`, row `r` and lane `l`, with `w` the weights, `b` the bias or zero, and `out` as it

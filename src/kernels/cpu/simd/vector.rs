@@ -173,7 +173,7 @@ mod tests {
         fn with_simd<S: Simd>(self, simd: S) {
             // SAFETY: no vector is longer than `LANES`.
             let sums = sum_lanes(simd, self.0.map(|lanes| unsafe { load::<S>(lanes.as_ptr()) }), N);
-            let expected = self.0.map(|lanes| lanes[..S::F32_LANES].iter().sum());
+            let expected = self.0.map(|lanes| lanes[..S::F32_LANES].iter().sum::<f32>());
             assert_eq!(sums[..N], expected);
         }
     }
