@@ -387,3 +387,11 @@ fn small_supernet(seed: u64, channels: usize, height: usize, width: usize) -> Dr
 fn the_processor_is_held_to_the_reference() {
     all(&Device::flex());
 }
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[test]
+fn a_gpu_is_held_to_the_reference() {
+    if let Some(device) = super::gpu::tests::gpu() {
+        all(&device);
+    }
+}
