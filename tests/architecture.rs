@@ -201,15 +201,17 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     }
 }
 
-/// Whether `#[cfg(test)] mod name { … }` or `#[cfg(test)] mod name;` stands here: five trees.
+/// Whether `#[cfg(test)] mod name { … }` or `#[cfg(test)] mod name;` stands here, five trees. Tests that want a feature too, as in
+/// `#[cfg(all(test, …))]`, are tests.
 fn is_test_module(trees: &[TokenTree]) -> bool {
     let [TokenTree::Punct(hash), TokenTree::Group(attribute), TokenTree::Ident(keyword), TokenTree::Ident(_), body, ..] =
         trees
     else {
         return false;
     };
+    let attribute = attribute.stream().to_string().replace([' ', '\n'], "");
     hash.as_char() == '#'
-        && attribute.stream().to_string().replace(' ', "") == "cfg(test)"
+        && (attribute == "cfg(test)" || attribute.starts_with("cfg(all(test,"))
         && *keyword == "mod"
         && match body {
             TokenTree::Group(body) => body.delimiter() == Delimiter::Brace,

@@ -391,7 +391,7 @@ fn the_processor_is_held_to_the_reference() {
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[test]
 fn a_gpu_is_held_to_the_reference() {
-    if let Some(device) = super::gpu::tests::gpu() {
+    if let Some(device) = super::gpu::gpu() {
         all(&device);
     }
 }

@@ -9,7 +9,11 @@ use std::sync::Mutex;
 
 /// Values that hold whatever the buffer's last user left there.
 #[derive(Debug, Default)]
-pub(super) struct Buffer(Vec<f32>);
+pub(super) struct Buffer {
+    /// Those in use, and a few more where a buffer a little too large was found.
+    values: Vec<f32>,
+    length: usize,
+}
 
 /// What waits to be used again.
 #[derive(Debug)]
@@ -39,24 +43,22 @@ impl Buffer {
         let found = pool.waiting.iter().filter(fits).map(Vec::len).min();
         let Some(found) = found.and_then(|found| pool.waiting.iter().position(|buffer| buffer.len() == found)) else {
             drop(pool);
-            return Self(vec![0.0; length]);
+            return Self { values: vec![0.0; length], length };
         };
-        let mut buffer = pool.waiting.swap_remove(found);
-        pool.kept -= buffer.len();
-        drop(pool);
-        buffer.truncate(length);
-        Self(buffer)
+        let values = pool.waiting.swap_remove(found);
+        pool.kept -= values.len();
+        Self { values, length }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.0);
+        let values = std::mem::take(&mut self.values);
         let mut pool = pool();
-        pool.used -= buffer.len();
-        if pool.used + pool.kept + buffer.len() <= pool.most_used {
-            pool.kept += buffer.len();
-            pool.waiting.push(buffer);
+        pool.used -= self.length;
+        if !values.is_empty() && pool.used + pool.kept + values.len() <= pool.most_used {
+            pool.kept += values.len();
+            pool.waiting.push(values);
         }
     }
 }
@@ -65,13 +67,13 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[..self.length]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[..self.length]
     }
 }
 

@@ -17,10 +17,12 @@ mod operator;
 mod plan;
 mod plans;
 #[cfg(test)]
-pub(in crate::kernels) mod tests;
+mod tests;
 
 pub(super) use self::plan::Purpose;
 pub use self::plans::Plans;
+#[cfg(test)]
+pub(super) use self::tests::gpu;
 
 use self::buffer::{Buffer, Elements};
 use self::launch::Pass;
