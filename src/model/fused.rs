@@ -69,7 +69,7 @@ impl Programs {
             scores.reshape([images, network.classes])
         };
         let running = match training {
-            true => statistics_after(running.values(), result.observed.clone()),
+            true => statistics_after(running.values(), result.observed.clone().inner()),
             false => running.values(),
         };
         Output { logits: scores(0), auxiliary: (lowered.program.outputs.len() > 1).then(|| scores(1)), running }
