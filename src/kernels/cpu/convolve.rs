@@ -65,12 +65,10 @@ pub(super) fn frame(branch: &Branch) -> Frame {
     branch.depthwise.map_or_else(of_dense, |depthwise| depthwise.frame)
 }
 
-/// How the outputs of a frame lie in scratch memory: one long row where every output is its own pixel, else a row a row.
-pub(super) fn canvas(frame: &Frame, output: [usize; 2], images: usize) -> Canvas {
-    match *frame {
-        Frame::PIXEL => Canvas::new(1, output[0] * output[1] * images),
-        _ => Canvas::new(output[0], output[1] * images),
-    }
+/// How outputs lie in scratch memory: one long row where every output is its own pixel, else a row a row.
+fn canvas(staging: &Staging) -> Canvas {
+    let ([height, width], images) = (staging.output, staging.images);
+    if staging.is_plane() { Canvas::new(1, height * width * images) } else { Canvas::new(height, width * images) }
 }
 
 /// Scratch memory of a thread.
@@ -142,7 +140,7 @@ fn branch_forward<'a>(
     }
     let transformed = by_rows || known.is_some_and(|(_, _, transformed)| transformed);
     *staged_of = Some((&branch.source, prepared.frame, transformed));
-    let canvas = canvas(&prepared.frame, sides, images.len());
+    let canvas = canvas(&staging);
     let plane = canvas.compact();
     let out = &mut out[branch.first * plane..][..branch.channels * plane];
     // Without padding, the canvas is the map itself.

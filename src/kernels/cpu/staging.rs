@@ -84,7 +84,7 @@ impl Staging {
 
     /// Whether a staged plane is the plane itself.
     pub fn is_plane(&self) -> bool {
-        self.frame == Frame::PIXEL
+        self.frame == Frame::PIXEL && self.input == self.output
     }
 
     /// The padded pixel of column (or row) `at` of a phase, if the map has it.

@@ -102,14 +102,14 @@ impl Dots<'_> {
     fn planes<S: Simd, const M: usize, const K: usize>(&mut self, simd: S, block: Block, plane: usize) {
         let mut k = 0;
         while k < self.offsets.len() {
-            let left = self.offsets.len() - k;
-            // Four left over are two and two.
-            match if left == K + 1 { K - 1 } else { left.min(K) } {
-                1 => k += self.tile::<S, M, 1>(simd, block, plane, k),
-                2 => k += self.tile::<S, M, 2>(simd, block, plane, k),
-                3 | 4 => k += self.tile::<S, M, 3>(simd, block, plane, k),
-                _ => k += self.tile::<S, M, K>(simd, block, plane, k),
-            }
+            k += match self.offsets.len() - k {
+                1 => self.tile::<S, M, 1>(simd, block, plane, k),
+                2 => self.tile::<S, M, 2>(simd, block, plane, k),
+                // Four left over are two and two.
+                4 if K == 3 => self.tile::<S, M, 2>(simd, block, plane, k),
+                left if left < K => self.tile::<S, M, 3>(simd, block, plane, k),
+                _ => self.tile::<S, M, K>(simd, block, plane, k),
+            };
         }
     }
 
@@ -186,6 +186,10 @@ mod tests {
                 for (at, rows) in ROWS.into_iter().enumerate() {
                     check(planes, [1, 3, 10, 27][(planes + at) % 4], rows);
                 }
+            }
+            for inputs in 1..=14 {
+                check(1, inputs, ROWS[0]);
+                check(2, inputs, ROWS[1]);
             }
             check(3, 4, Rows { count: 5, width: 528, input_pitch: 530, output_pitch: 528 });
         });
