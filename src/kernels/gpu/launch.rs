@@ -193,25 +193,18 @@ impl Launch {
         let [first, second] = &pass.vectors;
         // Everything fits 32 bits: `Plan::new` has checked the table, the numbers and the batch.
         let word = |number: usize| number as u32;
+        // What every kernel is given first.
+        macro_rules! launch {
+            ($room:ident :: $kernel:ident, $($argument:expr),+ $(,)?) => {
+                $room::$kernel::launch(client, cubes, units, address, $($argument),+)
+            };
+        }
         match *self {
-            Self::Depthwise { records, positions, .. } => depthwise::depthwise::launch(
-                client,
-                cubes,
-                units,
-                address,
-                arena,
-                numbers,
-                weights(),
-                table,
-                word(records),
-                word(positions),
-                format,
-            ),
-            Self::Dense { records, outputs, positions, .. } => dense::dense::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::Depthwise { records, positions, .. } => {
+                launch!(depthwise::depthwise, arena, numbers, weights(), table, word(records), word(positions), format)
+            }
+            Self::Dense { records, outputs, positions, .. } => launch!(
+                dense::dense,
                 arena,
                 numbers,
                 weights(),
@@ -219,13 +212,10 @@ impl Launch {
                 word(records),
                 word(positions),
                 rows(outputs),
-                format,
+                format
             ),
-            Self::Moments { region, channels, positions, plane, split, partial } => statistics::moments::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::Moments { region, channels, positions, plane, split, partial } => launch!(
+                statistics::moments,
                 arena,
                 numbers,
                 word(region / super::kernel::REGION),
@@ -234,13 +224,10 @@ impl Launch {
                 word(plane),
                 word(split.length),
                 word(partial),
-                format,
+                format
             ),
-            Self::NormsOfBatch { records, channels, chunks, partial } => statistics::norms_of_batch::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::NormsOfBatch { records, channels, chunks, partial } => launch!(
+                statistics::norms_of_batch,
                 numbers,
                 second.arg(),
                 weights(),
@@ -249,53 +236,26 @@ impl Launch {
                 word(channels),
                 word(chunks),
                 word(partial),
-                pass.epsilon,
+                pass.epsilon
             ),
-            Self::NormsAsGiven { records, channels } => statistics::norms_as_given::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::NormsAsGiven { records, channels } => launch!(
+                statistics::norms_as_given,
                 numbers,
                 first.arg(),
                 weights(),
                 table,
                 word(records),
                 word(channels),
-                pass.epsilon,
+                pass.epsilon
             ),
-            Self::Pool { records, frame, positions, maximum, .. } => pool::pool::launch(
-                client,
-                cubes,
-                units,
-                address,
-                arena,
-                numbers,
-                table,
-                word(records),
-                word(frame),
-                word(positions),
-                maximum,
-                format,
-            ),
-            Self::Combine { records, positions, plane, .. } => combine::combine::launch(
-                client,
-                cubes,
-                units,
-                address,
-                arena,
-                numbers,
-                table,
-                word(records),
-                word(positions),
-                word(plane),
-                format,
-            ),
-            Self::EntrySums { records, positions, plane, split, partial, .. } => gradient::entry_sums::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::Pool { records, frame, positions, maximum, .. } => {
+                launch!(pool::pool, arena, numbers, table, word(records), word(frame), word(positions), maximum, format)
+            }
+            Self::Combine { records, positions, plane, .. } => {
+                launch!(combine::combine, arena, numbers, table, word(records), word(positions), word(plane), format)
+            }
+            Self::EntrySums { records, positions, plane, split, partial, .. } => launch!(
+                gradient::entry_sums,
                 arena,
                 numbers,
                 table,
@@ -304,14 +264,11 @@ impl Launch {
                 word(plane),
                 word(split.length),
                 word(partial),
-                format,
+                format
             ),
             Self::Coefficients { records, channels, entries, chunks, partial, sums, inverse } => {
-                gradient::coefficients::launch(
-                    client,
-                    cubes,
-                    units,
-                    address,
+                launch!(
+                    gradient::coefficients,
                     numbers,
                     table,
                     word(records),
@@ -320,14 +277,11 @@ impl Launch {
                     word(chunks),
                     word(partial),
                     word(sums),
-                    inverse,
+                    inverse
                 );
             }
-            Self::Gather { records, positions, plane, normed, .. } => gradient::gather::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::Gather { records, positions, plane, normed, .. } => launch!(
+                gradient::gather,
                 arena,
                 numbers,
                 table,
@@ -335,13 +289,10 @@ impl Launch {
                 word(positions),
                 word(plane),
                 normed,
-                format,
+                format
             ),
-            Self::DenseWeight { records, positions, split, .. } => dense_weight::dense_weight_gradient::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::DenseWeight { records, positions, split, .. } => launch!(
+                dense_weight::dense_weight_gradient,
                 arena,
                 numbers,
                 table,
@@ -349,51 +300,33 @@ impl Launch {
                 word(positions),
                 word(split.chunks),
                 word(split.length),
-                format,
+                format
             ),
-            Self::DenseInput { targets, channels, .. } => dense::dense_input_gradient::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::DenseInput { targets, channels, .. } => launch!(
+                dense::dense_input_gradient,
                 arena,
                 weights(),
                 table,
                 word(targets),
                 images,
                 rows(channels),
-                format,
+                format
             ),
-            Self::DepthwiseWeight { records, positions, split, .. } => depthwise::depthwise_weight_gradient::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::DepthwiseWeight { records, positions, split, .. } => launch!(
+                depthwise::depthwise_weight_gradient,
                 arena,
                 numbers,
                 table,
                 word(records),
                 word(positions),
                 word(split.length),
-                format,
+                format
             ),
-            Self::DepthwiseInput { targets, .. } => depthwise::depthwise_input_gradient::launch(
-                client,
-                cubes,
-                units,
-                address,
-                arena,
-                weights(),
-                table,
-                word(targets),
-                images,
-                format,
-            ),
-            Self::PoolInput { targets, frame, positions, maximum, .. } => pool::pool_input_gradient::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::DepthwiseInput { targets, .. } => {
+                launch!(depthwise::depthwise_input_gradient, arena, weights(), table, word(targets), images, format)
+            }
+            Self::PoolInput { targets, frame, positions, maximum, .. } => launch!(
+                pool::pool_input_gradient,
                 arena,
                 numbers,
                 table,
@@ -401,52 +334,26 @@ impl Launch {
                 word(frame),
                 word(positions),
                 maximum,
-                format,
+                format
             ),
-            Self::Reduce { records, chunks, .. } => parameters::reduce::launch(
-                client,
-                cubes,
-                units,
-                address,
-                numbers,
-                first.arg(),
-                table,
-                word(records),
-                word(chunks),
-            ),
-            Self::ReduceBiases { records, biases, chunks } => parameters::reduce_biases::launch(
-                client,
-                cubes,
-                units,
-                address,
+            Self::Reduce { records, chunks, .. } => {
+                launch!(parameters::reduce, numbers, first.arg(), table, word(records), word(chunks))
+            }
+            Self::ReduceBiases { records, biases, chunks } => launch!(
+                parameters::reduce_biases,
                 numbers,
                 first.arg(),
                 table,
                 word(records),
                 word(biases),
-                word(chunks),
+                word(chunks)
             ),
-            Self::NormParameters { records, channels } => parameters::norm_parameters::launch(
-                client,
-                cubes,
-                units,
-                address,
-                numbers,
-                first.arg(),
-                table,
-                word(records),
-                word(channels),
-            ),
-            Self::MixingGradient { records, .. } => parameters::mixing_gradient::launch(
-                client,
-                cubes,
-                units,
-                address,
-                numbers,
-                second.arg(),
-                table,
-                word(records),
-            ),
+            Self::NormParameters { records, channels } => {
+                launch!(parameters::norm_parameters, numbers, first.arg(), table, word(records), word(channels))
+            }
+            Self::MixingGradient { records, .. } => {
+                launch!(parameters::mixing_gradient, numbers, second.arg(), table, word(records))
+            }
         }
     }
 }
