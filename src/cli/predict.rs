@@ -92,11 +92,11 @@ fn evaluate(
     device: &Device,
 ) -> Result<Vec<f32>, Complaint> {
     let [channels, height, width] = images.shape;
-    let mut logits = Vec::new();
+    let (of, mut logits) = (network.logits(kernels), Vec::new());
     for start in (0..images.count()).step_by(batch) {
         let end = images.count().min(start + batch);
         let data = TensorData::new(images.numbers(start..end)?, [end - start, channels, height, width]);
-        logits.extend(crate::model::host(network.logits(kernels, Tensor::from_data(data, device))));
+        logits.extend(crate::model::host(of(Tensor::from_data(data, device))));
     }
     Ok(logits)
 }

@@ -121,14 +121,14 @@ impl TrainedNetwork {
         Ok(Self { candidate: candidate.clone(), weights: weights_group, running, alphas, mixing, network, description })
     }
 
-    /// Class scores in evaluation mode.
+    /// What gives class scores in evaluation mode, batch by batch.
     ///
     /// # Shapes
     /// `[batch, channels, height, width]`, normalised → `[batch, classes]`
-    pub fn logits(&self, kernels: Kernels, images: Tensor<4>) -> Tensor<2> {
+    pub fn logits(&self, kernels: Kernels) -> impl Fn(Tensor<4>) -> Tensor<2> {
         let model = Model::new(self.network.clone(), kernels);
         let mixing = self.mixing.weights(&self.network.alphas, &self.alphas.views());
-        model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
+        move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
     }
 }
 
@@ -295,7 +295,7 @@ mod tests {
             assert_eq!(one.to_host(), other.to_host());
         }
         let x = images(side);
-        assert_eq!(bits(of.logits(Kernels::Native, x.clone())), bits(back.logits(Kernels::Native, x)));
+        assert_eq!(bits(of.logits(Kernels::Native)(x.clone())), bits(back.logits(Kernels::Native)(x)));
         assert_eq!(weights::described(&back), written, "and in and out");
     }
 
@@ -330,8 +330,8 @@ mod tests {
         let whole = TrainedNetwork::assemble(&said, &plain, Some(&alphas), here(), &Device::flex()).unwrap();
         comes_back(&whole, 8);
         let x = images(8);
-        let (softmax, sigmoid) = (whole.logits(Kernels::Native, x.clone()), Mixing::Sigmoid);
-        let sigmoid = TrainedNetwork { mixing: sigmoid, ..whole }.logits(Kernels::Native, x);
+        let (softmax, sigmoid) = (whole.logits(Kernels::Native)(x.clone()), Mixing::Sigmoid);
+        let sigmoid = TrainedNetwork { mixing: sigmoid, ..whole }.logits(Kernels::Native)(x);
         assert_ne!(bits(softmax), bits(sigmoid));
     }
 
@@ -344,7 +344,7 @@ mod tests {
         let plain = file(&weights::to_safetensors(&[&made.weights, &made.running]));
         let head = file(&weights::to_safetensors(&[&with_head.weights, &with_head.running]));
         let said = Description { channels: Some(2), size: Some(3), input: Some([3, 16, 16]), ..description };
-        let expected = bits(made.logits(Kernels::Native, images(16)));
+        let expected = bits(made.logits(Kernels::Native)(images(16)));
         for wrapper in ["", "state.", "module.", "state_dict.", "model.module.", "checkpoint.", "state_dict._orig_mod."]
         {
             let mut tensors: Vec<(String, StoredTensor)> =
@@ -360,7 +360,7 @@ mod tests {
                 let error = read.err().unwrap().to_string();
                 assert!(error.contains("has no tensor of the network, whose first is `stem.0.weight`"), "{error}");
             } else {
-                assert_eq!(bits(read.unwrap().logits(Kernels::Native, images(16))), expected, "{wrapper}");
+                assert_eq!(bits(read.unwrap().logits(Kernels::Native)(images(16))), expected, "{wrapper}");
             }
         }
     }
