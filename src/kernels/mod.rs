@@ -22,7 +22,6 @@ mod gpu;
 mod held;
 pub mod layers;
 mod operator;
-mod precision;
 pub mod program;
 #[cfg(test)]
 mod reference;
@@ -31,10 +30,9 @@ pub mod vector;
 use std::fmt;
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-pub use self::operator::{Pass, PassOutput, Plans};
-pub use self::precision::Precision;
+pub use self::operator::{Pass, PassOutput, Plans, run};
 
 /// What computes a network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -56,24 +54,6 @@ impl Kernels {
             _ => false,
         };
         self == Self::Native && known
-    }
-
-    /// Runs a program on a device that [has them](Self::has_programs).
-    ///
-    /// # Shapes
-    /// `x` `[n, c, h, w]`; `weights`, `mixing` and `running` as long as the program says, `mixing` one longer where that is 0.
-    ///
-    /// # Panics
-    /// When the shapes are not those of the program.
-    pub fn run(
-        self,
-        pass: Pass,
-        x: Tensor<4>,
-        weights: Tensor<1>,
-        mixing: Tensor<1>,
-        running: Tensor<1>,
-    ) -> PassOutput {
-        operator::run(pass, x, weights, mixing, running)
     }
 }
 

@@ -1,7 +1,6 @@
 //! A program as one operator of burn, with its gradient.
 
 use super::cpu;
-use super::precision::Precision;
 use super::program::Program;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -24,8 +23,6 @@ pub struct Pass {
     pub factors: Arc<Vec<f32>>,
     /// Those of this program.
     pub plans: Plans,
-    /// Of a GPU; the processor knows `f32`.
-    pub precision: Precision,
 }
 
 /// The processor plans nothing ahead.
@@ -45,14 +42,14 @@ pub struct PassOutput {
     pub observed: Tensor<1>,
 }
 
-/// Runs a program.
+/// Runs a program on a device that [has programs](super::Kernels::has_programs).
 ///
 /// # Shapes
 /// `x` `[n, c, h, w]`; `weights`, `mixing` and `running` as long as the program says, `mixing` one longer where that is 0.
 ///
 /// # Panics
 /// When the shapes are not those of the program.
-pub(super) fn run(pass: Pass, x: Tensor<4>, weights: Tensor<1>, mixing: Tensor<1>, running: Tensor<1>) -> PassOutput {
+pub fn run(pass: Pass, x: Tensor<4>, weights: Tensor<1>, mixing: Tensor<1>, running: Tensor<1>) -> PassOutput {
     let program = &pass.program;
     let [_, channels, height, width] = x.dims();
     let input = program.maps[0];

@@ -4,11 +4,12 @@ use super::Pass;
 use super::program::{Branch, Frame, PoolKind, Program, Read, Step};
 use burn::tensor::{
     Tensor, activation,
-    module::{avg_pool2d, batch_norm, batch_norm_train, conv2d, max_pool2d},
-    ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
+    module::{batch_norm, batch_norm_train, conv2d, max_pool2d},
+    ops::{ConvOptions, MaxPoolOptions, PadMode},
 };
 
 /// Tensors of a pass: the input, and the vectors.
+#[derive(Clone)]
 pub(super) struct Inputs {
     pub x: Tensor<4>,
     pub weights: Tensor<1>,
@@ -97,19 +98,7 @@ impl Walk<'_> {
             }
             Step::Pool { pool, .. } => {
                 let x = self.source(&pool.source);
-                let Frame { kernel, stride, start, .. } = pool.frame;
-                let padding = start.map(|start| start.unsigned_abs());
-                let pooled = match pool.kind {
-                    PoolKind::Max => {
-                        let options = MaxPoolOptions::new(kernel).with_stride(stride).with_padding(padding);
-                        max_pool2d(x, options)
-                    }
-                    PoolKind::Mean => {
-                        let options = AvgPoolOptions::new(kernel).with_stride(stride).with_padding(padding);
-                        avg_pool2d(x, options.with_count_include_pad(false))
-                    }
-                };
-                cut(pooled, [map.height, map.width])
+                pooled(x, &pool.frame, pool.kind, [map.height, map.width])
             }
             Step::Combine { terms, .. } => {
                 let device = self.inputs.x.device();
@@ -156,16 +145,37 @@ impl Walk<'_> {
     }
 }
 
-fn convolve(x: Tensor<4>, weight: Tensor<4>, frame: &Frame, groups: usize, sides: [usize; 2]) -> Tensor<4> {
+/// Cut and padded so that a window without padding steps over it `to` times.
+fn framed(x: Tensor<4>, frame: &Frame, to: [usize; 2], padding: f32) -> Tensor<4> {
     let [images, channels, height, width] = x.dims();
-    let inside = frame.start.map(|start| start.max(0).unsigned_abs());
-    let padding = frame.start.map(|start| start.min(0).unsigned_abs());
-    let x = x.slice([0..images, 0..channels, inside[0]..height, inside[1]..width]);
-    cut(conv2d(x, weight, None, ConvOptions::new(frame.stride, padding, frame.dilation, groups)), sides)
+    let axis = |axis: usize, side: usize| {
+        let reach = (frame.kernel[axis] - 1) * frame.dilation[axis] + 1;
+        let start = frame.start[axis];
+        let end = start + ((to[axis] - 1) * frame.stride[axis] + reach) as isize;
+        let kept = start.max(0).unsigned_abs()..end.min(side as isize).unsigned_abs();
+        (kept, start.min(0).unsigned_abs(), (end - side as isize).max(0).unsigned_abs())
+    };
+    let ((rows, top, bottom), (columns, left, right)) = (axis(0, height), axis(1, width));
+    let kept = x.slice([0..images, 0..channels, rows, columns]);
+    kept.pad((left, right, top, bottom), PadMode::Constant(padding))
 }
 
-/// Padding on both sides may give a row more than a map has.
-fn cut(x: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
-    let [images, channels, ..] = x.dims();
-    x.slice([0..images, 0..channels, 0..sides[0], 0..sides[1]])
+fn convolve(x: Tensor<4>, weight: Tensor<4>, frame: &Frame, groups: usize, to: [usize; 2]) -> Tensor<4> {
+    let options = ConvOptions::new(frame.stride, [0; 2], frame.dilation, groups);
+    conv2d(framed(x, frame, to, 0.0), weight, None, options)
+}
+
+fn pooled(x: Tensor<4>, frame: &Frame, kind: PoolKind, to: [usize; 2]) -> Tensor<4> {
+    match kind {
+        PoolKind::Max => {
+            let options = MaxPoolOptions::new(frame.kernel).with_stride(frame.stride).with_dilation(frame.dilation);
+            max_pool2d(framed(x, frame, to, f32::NEG_INFINITY), options)
+        }
+        PoolKind::Mean => {
+            let channels = x.dims()[1];
+            let ones = Tensor::ones([channels, 1, frame.kernel[0], frame.kernel[1]], &x.device());
+            let counts = convolve(x.ones_like(), ones.clone(), frame, channels, to);
+            convolve(x, ones, frame, channels, to) / counts
+        }
+    }
 }

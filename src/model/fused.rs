@@ -6,7 +6,7 @@ use super::{
     lower::{Lowered, Purpose, lower},
 };
 use crate::{
-    kernels::{Kernels, Pass, Plans, Precision},
+    kernels::{self, Pass, Plans},
     space::network::Network,
 };
 use burn::tensor::Tensor;
@@ -60,9 +60,8 @@ impl Programs {
             epsilon: EPSILON,
             factors: Arc::new(factors(lowered, mode, images)),
             plans: plans.clone(),
-            precision: Precision::F32,
         };
-        let result = Kernels::Native.run(pass, x, weights.vector(), mixing, running.values());
+        let result = kernels::run(pass, x, weights.vector(), mixing, running.values());
         let scores = |at: usize| {
             let length = images * network.classes;
             let scores = result.outputs.clone().narrow(0, at * length, length);

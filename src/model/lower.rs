@@ -229,8 +229,8 @@ impl Lowering<'_> {
     }
 
     fn batch_norm(&mut self, label: &str, affine: bool, value: Value, size: FeatureMap) -> Value {
-        // Statistics are left behind by whoever writes a map: of a map as it was written, and not of the network's input.
-        let as_written = value.iter().all(|read| read.norm.is_none() && !read.relu && read.map != 0);
+        // Statistics are of maps as they were written.
+        let as_written = value.iter().all(|read| read.norm.is_none() && !read.relu);
         let value = if as_written { value } else { vec![self.write(terms(&value, None, None), size)] };
         let offset = |layout: &Layout, part: &str| layout.start(&format!("{label}.{part}"));
         let (mean, variance) = (offset(self.running, "running_mean"), offset(self.running, "running_var"));

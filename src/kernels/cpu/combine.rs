@@ -1,7 +1,7 @@
 //! Nodes: all candidates of all edges in one pass, and what their gradients need in another.
 
 use super::{
-    gradient::{Contribution, Linear, Planes, Slot, Sums, through_norm, total, with_factors},
+    gradient::{Contribution, Planes, Sums, total, with_factors},
     layout::Blocks,
     memory::{Area, Buffer},
     reverse::Reverse,
@@ -210,50 +210,4 @@ fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) 
         }
     });
     reverse.keep(&term.read, slot);
-}
-
-impl Reverse {
-    /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted, and what the gradient of
-    /// the normalised value is to be multiplied with is returned.
-    pub fn through(
-        &mut self,
-        read: &crate::kernels::program::Read,
-        norm: usize,
-        weight: f32,
-        sums: &[Sums],
-    ) -> Vec<f32> {
-        let program = self.tape.pass.program.clone();
-        let map = program.maps[read.map];
-        let count = self.tape.pass.training.then_some(self.tape.images * map.height * map.width);
-        let channels = &self.tape.norms[norm];
-        let (alpha, linear): (Vec<f32>, Vec<Linear>) =
-            channels.iter().zip(sums).map(|(channel, sums)| through_norm(channel, weight, *sums, count)).unzip();
-        for (at, (channel, sums)) in channels.iter().zip(sums).enumerate() {
-            if let Some(scale) = program.norms[norm].scale {
-                self.weights[scale + at] += (f64::from(weight * channel.inverse) * sums.product) as f32;
-            }
-            if let Some(shift) = program.norms[norm].shift {
-                self.weights[shift + at] += (f64::from(weight) * sums.gradient) as f32;
-            }
-        }
-        if count.is_some() {
-            self.gradients[read.map].add_linear(map.channels, read.first, &linear);
-        }
-        alpha
-    }
-
-    /// The slot of a read, taken out, and whether nothing has been written to it.
-    pub fn slot(&mut self, read: &crate::kernels::program::Read) -> (Slot, bool) {
-        let slots = &mut self.slots[read.map];
-        if let Some(at) = slots.iter().position(|slot| slot.is_of(read)) {
-            return (slots.swap_remove(at), false);
-        }
-        let mut slot = Slot { first: read.first, channels: read.channels, norm: read.norm, values: Buffer::default() };
-        slot.values = Buffer::take(slot.blocks(&self.tape, read.map).len());
-        (slot, true)
-    }
-
-    pub fn keep(&mut self, read: &crate::kernels::program::Read, slot: Slot) {
-        self.slots[read.map].push(slot);
-    }
 }

@@ -132,7 +132,7 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     let mut places = Vec::new();
     for branch in branches {
         let mut slot_of = |read: &Read| {
-            if read.map == 0 && !reverse.of_input {
+            if !reverse.wants(read) {
                 return None;
             }
             let known = wanted.iter().position(|(map, slot, _)| *map == read.map && slot.is_of(read));

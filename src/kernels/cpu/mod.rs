@@ -29,6 +29,7 @@ pub(super) use tape::Tape;
 
 use super::{Pass, program::Step};
 use memory::Buffer;
+use simd::elementwise::{self, Moments};
 
 /// What a pass gives beside its tape.
 pub(super) struct Output {
@@ -62,29 +63,28 @@ pub(super) fn forward(
         maps: std::iter::repeat_with(|| None).take(program.maps.len()).collect(),
         norms: vec![Vec::new(); program.norms.len()],
     };
-    let blocks = tape.blocks(0);
-    let mut input = Buffer::take(blocks.len());
-    blocks.import(x, &mut input);
-    tape.maps[0] = Some(input);
     let last_reads = last_reads(&program);
-    for (at, step) in program.steps.iter().enumerate() {
-        let output = step.output();
-        let moments = tape.map(output).statistics && tape.pass.training;
+    for at in 0..=program.steps.len() {
+        // Nobody has written the input: it is taken in where a step would have been.
+        let step = at.checked_sub(1).map(|at| &program.steps[at]);
+        let map = step.map_or(0, Step::output);
+        let moments = tape.map(map).statistics && tape.pass.training;
         let (values, by_block) = match step {
-            Step::Convolve { branches, output } => convolve::forward(&tape, branches, *output, moments),
-            Step::Pool { pool, output } => pool::forward(&tape, pool, *output, moments),
-            Step::Combine { terms, output } => combine::forward(&tape, terms, *output, moments),
+            None => take_in(&tape, x, moments),
+            Some(Step::Convolve { branches, output }) => convolve::forward(&tape, branches, *output, moments),
+            Some(Step::Pool { pool, output }) => pool::forward(&tape, pool, *output, moments),
+            Some(Step::Combine { terms, output }) => combine::forward(&tape, terms, *output, moments),
         };
-        tape.maps[output] = Some(values);
+        tape.maps[map] = Some(values);
         let of_channels: Vec<statistics::Statistics> = if moments {
             let runs = |channel: usize| by_block.iter().map(move |of_block| of_block[channel]);
-            (0..tape.map(output).channels).map(|channel| statistics::join(runs(channel))).collect()
+            (0..tape.map(map).channels).map(|channel| statistics::join(runs(channel))).collect()
         } else {
             Vec::new()
         };
-        tape.normalise(&norms[output], &of_channels, running, &mut observed);
+        tape.normalise(&norms[map], &of_channels, running, &mut observed);
         if !keep {
-            for &map in &last_reads[at] {
+            for &map in step.iter().flat_map(|_| &last_reads[at - 1]) {
                 tape.maps[map] = None;
             }
         }
@@ -97,6 +97,16 @@ pub(super) fn forward(
         blocks.export(tape.values(map), &mut outputs[start..]);
     }
     (Output { outputs, observed }, tape)
+}
+
+/// The input in blocks, and its moments by block and channel where they are asked for.
+fn take_in(tape: &Tape, x: &[f32], moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let blocks = tape.blocks(0);
+    let mut input = Buffer::take(blocks.len());
+    blocks.import(x, &mut input);
+    let of_block = |block| (0..blocks.channels).map(|c| elementwise::moments(blocks.plane(&input, block, c))).collect();
+    let found = if moments { (0..blocks.count()).map(of_block).collect() } else { Vec::new() };
+    (input, found)
 }
 
 /// The maps that nobody reads after each step.

@@ -2,7 +2,7 @@
 
 use super::{
     convolve::images_of,
-    gradient::Gradient,
+    gradient::{Gradient, Slot},
     memory::{Area, Buffer},
     reverse::Reverse,
     scatter::scatter,
@@ -11,7 +11,7 @@ use super::{
     tape::Tape,
     tasks::{Tasks, slots_by_task},
 };
-use crate::kernels::program::{MapId, PoolKind, PoolStep};
+use crate::kernels::program::{MapId, PoolKind, PoolStep, Read};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -121,16 +121,8 @@ fn mean(staged: &[f32], staging: &Staging, canvas: &Canvas, counts: &[f32], out:
 
 /// Sends the gradient of a pool on to its source.
 pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gradient: &Gradient) {
-    let wanted: Vec<_> = pool
-        .source
-        .iter()
-        .filter(|read| read.map != 0 || reverse.of_input)
-        .copied()
-        .collect::<Vec<_>>()
-        .into_iter()
-        .map(|read| (read, reverse.slot(&read)))
-        .collect();
-    let mut wanted = wanted;
+    let reads: Vec<Read> = pool.source.iter().filter(|read| reverse.wants(read)).copied().collect();
+    let mut wanted: Vec<(Read, (Slot, bool))> = reads.into_iter().map(|read| (read, reverse.slot(&read))).collect();
     let tape = &reverse.tape;
     let (blocks, map) = (tape.blocks(output), tape.map(output));
     let source = tape.map(pool.source[0].map);
@@ -151,7 +143,7 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
             }
             let mut slot = 0;
             for (first, read) in Tape::parts(&pool.source) {
-                if read.map == 0 && !reverse.of_input {
+                if !reverse.wants(read) {
                     continue;
                 }
                 for channel in 0..read.channels {

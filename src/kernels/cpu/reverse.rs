@@ -2,12 +2,12 @@
 
 use super::{
     combine, convolve_backward,
-    gradient::{Contribution, Gradient, Planes, Slot},
+    gradient::{Contribution, Gradient, Linear, Planes, Slot, Sums, through_norm},
     memory::Buffer,
     pool,
     tape::Tape,
 };
-use crate::kernels::program::{MapId, Step};
+use crate::kernels::program::{MapId, Read, Step};
 use std::sync::Arc;
 
 /// A reverse pass under way.
@@ -64,9 +64,11 @@ pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) 
         }
         reverse.tape.maps[output] = None;
     }
+    // Norms of the input have parameters too.
+    let of_map = reverse.settle(0);
     let input = of_input.then(|| {
         let blocks = reverse.tape.blocks(0);
-        let gradient = reverse.settle(0).whole(&reverse.tape, 0);
+        let gradient = of_map.whole(&reverse.tape, 0);
         let mut input = vec![0.0; blocks.len()];
         blocks.export(&gradient, &mut input);
         input
@@ -99,13 +101,7 @@ impl Reverse {
                 None => vec![1.0; slot.channels],
                 Some(norm) => {
                     let sums = slot.sums(&self.tape, map, &self.tape.norms[norm]);
-                    let read = crate::kernels::program::Read {
-                        map,
-                        first: slot.first,
-                        channels: slot.channels,
-                        norm: Some(norm),
-                        relu: false,
-                    };
+                    let read = Read { map, first: slot.first, channels: slot.channels, norm: Some(norm), relu: false };
                     self.through(&read, norm, 1.0, &sums)
                 }
             };
@@ -114,5 +110,48 @@ impl Reverse {
             self.gradients[map].contributions.push(contribution);
         }
         std::mem::take(&mut self.gradients[map])
+    }
+
+    /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
+    pub fn wants(&self, read: &Read) -> bool {
+        self.of_input || read.map != 0 || read.norm.is_some()
+    }
+
+    /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted, and what the gradient of
+    /// the normalised value is to be multiplied with is returned.
+    pub fn through(&mut self, read: &Read, norm: usize, weight: f32, sums: &[Sums]) -> Vec<f32> {
+        let program = self.tape.pass.program.clone();
+        let map = program.maps[read.map];
+        let count = self.tape.pass.training.then_some(self.tape.images * map.height * map.width);
+        let channels = &self.tape.norms[norm];
+        let (alpha, linear): (Vec<f32>, Vec<Linear>) =
+            channels.iter().zip(sums).map(|(channel, sums)| through_norm(channel, weight, *sums, count)).unzip();
+        for (at, (channel, sums)) in channels.iter().zip(sums).enumerate() {
+            if let Some(scale) = program.norms[norm].scale {
+                self.weights[scale + at] += (f64::from(weight * channel.inverse) * sums.product) as f32;
+            }
+            if let Some(shift) = program.norms[norm].shift {
+                self.weights[shift + at] += (f64::from(weight) * sums.gradient) as f32;
+            }
+        }
+        if count.is_some() {
+            self.gradients[read.map].add_linear(map.channels, read.first, &linear);
+        }
+        alpha
+    }
+
+    /// The slot of a read, taken out, and whether nothing has been written to it.
+    pub fn slot(&mut self, read: &Read) -> (Slot, bool) {
+        let slots = &mut self.slots[read.map];
+        if let Some(at) = slots.iter().position(|slot| slot.is_of(read)) {
+            return (slots.swap_remove(at), false);
+        }
+        let mut slot = Slot { first: read.first, channels: read.channels, norm: read.norm, values: Buffer::default() };
+        slot.values = Buffer::take(slot.blocks(&self.tape, read.map).len());
+        (slot, true)
+    }
+
+    pub fn keep(&mut self, read: &Read, slot: Slot) {
+        self.slots[read.map].push(slot);
     }
 }

@@ -61,8 +61,7 @@ impl GpuNetwork for CubeBackend {
     ) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
         let planned = planned(&pass, x.shape()[0], purpose);
         let (factors, epsilon) = (pass.factors.to_vec(), pass.epsilon as f32);
-        let precision = pass.precision;
-        let done = forward(&pass.program, &planned, Given { x, weights, mixing, running, factors, epsilon, precision });
+        let done = forward(&pass.program, &planned, Given { x, weights, mixing, running, factors, epsilon });
         (done.outputs, done.observed, done.arena, done.numbers)
     }
 
@@ -102,7 +101,7 @@ mod fusion {
     ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
         let planned = planned(pass, x.shape[0], *purpose);
         let outputs = planned.plan.outputs.iter().map(|(_, numbers)| numbers).sum();
-        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), pass.precision.dtype());
+        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::ARENA);
         (vector(outputs), vector(pass.program.running), arena, vector(planned.plan.numbers))
     }
 

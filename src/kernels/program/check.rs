@@ -166,3 +166,55 @@ impl Program {
         (!fits).then(|| format!("a term of map {} does not fit map {output}", term.read.map))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::program::{Dense, Map, Norm};
+
+    /// A 1x1 convolution of three channels to two, and a node of its norm.
+    fn program() -> Program {
+        let map = |channels, statistics| Map { channels, height: 4, width: 4, statistics };
+        let read = |map, channels, norm| Read { map, first: 0, channels, norm, relu: false };
+        let dense = Dense { weight: 0, bias: None, frame: Frame::PIXEL, groups: 1 };
+        let source = vec![read(0, 3, None)];
+        let branch = Branch { source, depthwise: None, dense: Some(dense), first: 0, channels: 2 };
+        let term = Term { read: read(1, 2, Some(0)), at: 0, spread: 1, weight: Some(0), factor: None };
+        Program {
+            maps: vec![map(3, false), map(2, true), map(2, false)],
+            norms: vec![Norm { map: 1, first: 0, channels: 2, scale: None, shift: None, mean: 0, variance: 2 }],
+            steps: vec![
+                Step::Convolve { branches: vec![branch], output: 1 },
+                Step::Combine { terms: vec![term], output: 2 },
+            ],
+            outputs: vec![2],
+            weights: 6,
+            mixing: 1,
+            running: 4,
+            factors: 0,
+        }
+    }
+
+    #[test]
+    fn what_no_engine_must_be_given_is_refused_with_its_step() {
+        assert_eq!(program().check(), Ok(()));
+        type Wrong = (fn(&mut Program), usize, &'static str);
+        let wrongs: [Wrong; 9] = [
+            (|program| program.steps.swap(0, 1), 0, "read before it is written"),
+            (|program| program.weights = 5, 0, "outside of the weights"),
+            (|program| program.maps[1].channels = 3, 0, "branches write 2 channels"),
+            (|program| program.maps[1].statistics = false, 1, "does not cover"),
+            (|program| program.running = 3, 1, "does not cover"),
+            (|program| program.mixing = 0, 1, "does not fit map 2"),
+            (|program| program.maps[2].height = 3, 1, "does not fit map 2"),
+            (|program| program.steps.extend_from_within(1..), 2, "written twice"),
+            (|program| program.outputs = vec![3], 2, "never written"),
+        ];
+        for (wrong, step, what) in wrongs {
+            let mut program = program();
+            wrong(&mut program);
+            let error = program.check().unwrap_err();
+            assert!(error.step == step && error.what.contains(what), "{error}");
+        }
+    }
+}

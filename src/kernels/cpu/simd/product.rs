@@ -18,7 +18,7 @@ use super::vector::{dispatch, load, store};
 const PANEL: usize = 8;
 
 /// A matrix of weights, laid out in panels of up to eight outputs: `[input][output of the panel]`, one after another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::kernels) struct Panels {
     weights: Vec<f32>,
     outputs: usize,
@@ -27,21 +27,13 @@ pub(in crate::kernels) struct Panels {
 
 impl Panels {
     pub(in crate::kernels) fn pack(outputs: usize, inputs: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
-        let mut panels = Self::default();
-        panels.repack(outputs, inputs, weight);
-        panels
-    }
-
-    /// As [`pack`](Self::pack), into the memory of the panels that were here.
-    pub(in crate::kernels) fn repack(&mut self, outputs: usize, inputs: usize, weight: impl Fn(usize, usize) -> f32) {
-        (self.outputs, self.inputs) = (outputs, inputs);
-        self.weights.clear();
-        self.weights.reserve(outputs * inputs);
+        let mut weights = Vec::with_capacity(outputs * inputs);
         for first in (0..outputs).step_by(PANEL) {
             for input in 0..inputs {
-                self.weights.extend((first..outputs.min(first + PANEL)).map(|output| weight(output, input)));
+                weights.extend((first..outputs.min(first + PANEL)).map(|output| weight(output, input)));
             }
         }
+        Self { weights, outputs, inputs }
     }
 
     pub(in crate::kernels) fn outputs(&self) -> usize {

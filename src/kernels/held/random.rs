@@ -5,26 +5,14 @@ use crate::kernels::program::{
 };
 use rand::{Rng, RngExt};
 
-/// A program and numbers for it.
-pub(super) struct Inputs {
-    pub program: Program,
-    pub images: usize,
-    pub x: Vec<f32>,
-    pub weights: Vec<f32>,
-    pub mixing: Vec<f32>,
-    pub running: Vec<f32>,
-    pub factors: Vec<f32>,
-    /// Of the outputs.
-    pub gradient: Vec<f32>,
-}
-
 struct Draw<'a, R> {
     rng: &'a mut R,
     program: Program,
     images: usize,
 }
 
-pub(super) fn random_program(rng: &mut impl Rng) -> Inputs {
+/// A program, and how many images it is to see.
+pub(super) fn program(rng: &mut impl Rng) -> (Program, usize) {
     let images = [1, 2, 3, 5][rng.random_range(0..4)];
     let side = |rng: &mut _| RngExt::random_range(rng, 4..12);
     let input = Map { channels: rng.random_range(1..5), height: side(rng), width: side(rng), statistics: false };
@@ -38,23 +26,7 @@ pub(super) fn random_program(rng: &mut impl Rng) -> Inputs {
         }
     }
     draw.heads();
-    let Draw { rng, program, .. } = draw;
-    assert_eq!(program.check(), Ok(()));
-    let mut numbers = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
-    let outputs: usize = program.outputs.iter().map(|&map| images * program.maps[map].channels).sum();
-    let pixels = input.channels * input.height * input.width;
-    // Variances are positive.
-    let running = numbers(program.running).into_iter().map(|number| number.abs() + 0.2).collect();
-    Inputs {
-        x: numbers(images * pixels),
-        weights: numbers(program.weights),
-        mixing: numbers(program.mixing),
-        running,
-        factors: numbers(program.factors * images),
-        gradient: numbers(outputs),
-        images,
-        program,
-    }
+    (draw.program, images)
 }
 
 impl<R: Rng> Draw<'_, R> {

@@ -1,0 +1,262 @@
+//! Holds engines to the reference: programs of all kinds, in value and in every gradient, on many shapes.
+
+mod draft;
+mod random;
+
+use super::program::{Frame, PoolKind, Program, Read, Term};
+use super::reference::{self, Inputs};
+use super::{Pass, Plans, run};
+use burn::tensor::{Device, Tensor, TensorData};
+use draft::{Draft, Kind, frame, small_supernet};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// A program with numbers for all that it is given.
+struct Drawn {
+    program: Arc<Program>,
+    images: usize,
+    x: Vec<f32>,
+    weights: Vec<f32>,
+    mixing: Vec<f32>,
+    running: Vec<f32>,
+    factors: Arc<Vec<f32>>,
+    /// The gradient of the outputs.
+    towards: Vec<f32>,
+}
+
+/// Outputs, observed statistics, and the gradients of input, weights and mixing weights.
+type Results = [Vec<f32>; 5];
+
+const NAMES: [&str; 5] =
+    ["outputs", "observed", "gradient of the input", "gradient of the weights", "gradient of the mixing weights"];
+
+/// What a pass is tracked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Tracked {
+    /// Input, weights and mixing weights.
+    All,
+    /// Weights and mixing weights, as in a training.
+    Weights,
+    /// Nothing, as in an evaluation.
+    Nothing,
+}
+
+impl Drawn {
+    fn new(program: Program, images: usize, random: &mut ChaCha8Rng) -> Self {
+        program.check().unwrap();
+        let input = program.maps[0];
+        let mut numbers =
+            |length: usize| -> Vec<f32> { (0..length).map(|_| random.random_range(-1.0f32..1.0)).collect() };
+        let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].channels * images).sum();
+        let drops = numbers(program.factors * images).into_iter();
+        Self {
+            x: numbers(images * input.channels * input.height * input.width),
+            weights: numbers(program.weights),
+            mixing: numbers(program.mixing.max(1)),
+            // Variances are positive.
+            running: numbers(program.running).into_iter().map(|number| number.abs() + 0.1).collect(),
+            factors: Arc::new(drops.map(|factor| if factor < -0.4 { 0.0 } else { 1.25 }).collect()),
+            towards: numbers(outputs),
+            images,
+            program: Arc::new(program),
+        }
+    }
+
+    /// Gradients that nothing was tracked for are empty.
+    fn results(
+        &self,
+        device: &Device,
+        training: bool,
+        tracked: Tracked,
+        run: impl Fn(Pass, Inputs) -> (Tensor<1>, Tensor<1>),
+    ) -> Results {
+        let device = if tracked == Tracked::Nothing { device.clone() } else { device.clone().autodiff() };
+        let vector =
+            |numbers: &Vec<f32>| Tensor::<1>::from_data(TensorData::new(numbers.clone(), [numbers.len()]), &device);
+        let input = self.program.maps[0];
+        let shape = [self.images, input.channels, input.height, input.width];
+        let x = Tensor::<4>::from_data(TensorData::new(self.x.clone(), shape), &device);
+        let (weights, mixing) = (vector(&self.weights), vector(&self.mixing));
+        let inputs = Inputs {
+            x: if tracked == Tracked::All { x.require_grad() } else { x },
+            weights: if tracked == Tracked::Nothing { weights } else { weights.require_grad() },
+            mixing: if tracked == Tracked::Nothing { mixing } else { mixing.require_grad() },
+            running: vector(&self.running),
+        };
+        let pass = Pass {
+            program: self.program.clone(),
+            training,
+            epsilon: 1e-5,
+            factors: self.factors.clone(),
+            plans: Plans::default(),
+        };
+        let Inputs { x, weights, mixing, .. } = inputs.clone();
+        let (outputs, observed) = run(pass, inputs);
+        let (of_outputs, of_observed) = (host(outputs.clone()), host(observed));
+        if tracked == Tracked::Nothing {
+            return [of_outputs, of_observed, Vec::new(), Vec::new(), Vec::new()];
+        }
+        let gradients = (outputs * vector(&self.towards)).sum().backward();
+        let flat = |found: Option<Vec<f32>>, length| found.unwrap_or_else(|| vec![0.0; length]);
+        let of_input = match tracked {
+            Tracked::All => flat(x.grad(&gradients).map(host), self.x.len()),
+            _ => Vec::new(),
+        };
+        [
+            of_outputs,
+            of_observed,
+            of_input,
+            flat(weights.grad(&gradients).map(host), self.weights.len()),
+            flat(mixing.grad(&gradients).map(host), self.mixing.len()),
+        ]
+    }
+}
+
+fn by_reference(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
+    reference::run(&pass, &inputs)
+}
+
+fn by_engine(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
+    let Inputs { x, weights, mixing, running } = inputs;
+    let found = run(pass, x, weights, mixing, running);
+    (found.outputs, found.observed)
+}
+
+/// How far results may be off: engine and reference compute in `f32` and differ in the order of sums.
+#[derive(Clone, Copy)]
+struct Rounding {
+    /// Of the largest value.
+    tolerance: f32,
+    /// Least of the largest values.
+    floor: f32,
+    /// Whether all gradients share the largest value: a gradient that a norm takes out again is nothing but the rounding of
+    /// those that went into it.
+    shared: bool,
+}
+
+/// Of one operator, of a network with batch norms over few values, and of anything that programs can say.
+const ONE_OPERATOR: Rounding = Rounding { tolerance: 3e-5, floor: 1e-3, shared: false };
+const NETWORK: Rounding = Rounding { tolerance: 1e-4, ..ONE_OPERATOR };
+const ANYTHING: Rounding = Rounding { tolerance: 2e-4, floor: 0.1, shared: true };
+
+/// Runs a program on `device` and by the reference, in training and in evaluation, tracked for all and for less, and compares.
+#[track_caller]
+fn hold(program: Program, images: usize, random: &mut ChaCha8Rng, device: &Device, rounding: Rounding, what: &str) {
+    let drawn = Drawn::new(program, images, random);
+    for training in [true, false] {
+        let expected = drawn.results(&Device::flex(), training, Tracked::All, by_reference);
+        for tracked in [Tracked::All, Tracked::Weights, Tracked::Nothing] {
+            let found = drawn.results(device, training, tracked, by_engine);
+            compare(&found, &expected, rounding, &format!("{what}, training {training}"));
+        }
+    }
+}
+
+#[track_caller]
+fn compare(found: &Results, expected: &Results, rounding: Rounding, what: &str) {
+    let largest = |of: &[Vec<f32>]| of.iter().flatten().fold(rounding.floor, |most, value| most.max(value.abs()));
+    for (group, name) in NAMES.into_iter().enumerate().filter(|(group, _)| !found[*group].is_empty()) {
+        let scale = if rounding.shared && group >= 2 { &expected[2..] } else { &expected[group..=group] };
+        let largest = largest(scale);
+        assert_eq!(found[group].len(), expected[group].len(), "{what}: {name}");
+        for (at, (found, expected)) in found[group].iter().zip(&expected[group]).enumerate() {
+            let error = (found - expected).abs() / largest;
+            assert!(
+                error < rounding.tolerance,
+                "{what}: {name} {at} is {found} and not {expected}, {error:.1e} of the largest"
+            );
+        }
+    }
+}
+
+/// A small supernet in training on `device`.
+pub(super) fn small_supernet_on(images: usize, device: &Device) -> Results {
+    let drawn = Drawn::new(small_supernet(9, 10, 12), images, &mut ChaCha8Rng::seed_from_u64(0));
+    drawn.results(device, true, Tracked::All, by_engine)
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+/// Odd and even sides, maps narrower and wider than a vector, one image and more than a block.
+const SHAPES: [(usize, usize, usize, usize); 6] =
+    [(1, 3, 5, 7), (5, 4, 8, 8), (2, 2, 9, 17), (3, 5, 4, 33), (7, 9, 6, 6), (2, 17, 16, 16)];
+
+/// Kernel, stride, dilation.
+const WINDOWS: [(usize, usize, usize); 7] =
+    [(3, 1, 1), (5, 1, 1), (3, 1, 2), (5, 1, 2), (3, 2, 1), (5, 2, 2), (1, 2, 1)];
+
+/// Every program, on `device`.
+fn all(device: &Device) {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    for (images, channels, height, width) in SHAPES {
+        let shape = format!("{images} images of {channels}x{height}x{width}");
+        let draft = || Draft::new(channels, height, width);
+        for (kernel, stride, dilation) in WINDOWS {
+            for kind in [
+                Kind::Depthwise,
+                Kind::Separable,
+                Kind::Dense { groups: 1, bias: false },
+                Kind::Dense { groups: channels, bias: true },
+            ] {
+                let outputs = match kind {
+                    Kind::Dense { groups, .. } if groups > 1 => 2 * channels,
+                    // Enough for windows of three rows to be taken by pairs of rows.
+                    _ => 10,
+                };
+                let mut draft = draft();
+                let source = vec![Read { relu: true, ..draft.whole(0) }];
+                let branch = draft.branch(source, kind, frame(kernel, stride, dilation), outputs, 0);
+                let z = draft.convolve(vec![branch]);
+                let what = format!("{shape}, kernel {kernel} stride {stride} dilation {dilation}");
+                hold(draft.finish(z), images, &mut random, device, ONE_OPERATOR, &what);
+            }
+        }
+        for kind in [PoolKind::Max, PoolKind::Mean] {
+            for frame in [frame(3, 1, 1), frame(3, 2, 1), Frame { kernel: [2; 2], stride: [2; 2], ..Frame::PIXEL }] {
+                let mut draft = draft();
+                let source = vec![draft.whole(0)];
+                let pooled = draft.pool(source, frame, kind);
+                let read = draft.whole(pooled);
+                let read = draft.norm(read, false);
+                let weight = draft.mixing();
+                let term = Term { read, at: 0, spread: 1, weight, factor: None };
+                let node = draft.combine(vec![term], channels, pooled);
+                let what = format!("{shape}, {kind:?} pool, {frame:?}");
+                hold(draft.finish(node), images, &mut random, device, ONE_OPERATOR, &what);
+            }
+        }
+        let supernet = small_supernet(channels, height, width);
+        hold(supernet.clone(), images, &mut random, device, NETWORK, &format!("{shape}, a small supernet"));
+        let mut gathered = supernet;
+        gathered.gather();
+        hold(gathered, images, &mut random, device, NETWORK, &format!("{shape}, a small supernet, gathered"));
+    }
+    for seed in 0..40 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (program, images) = random::program(&mut random);
+        hold(program, images, &mut random, device, ANYTHING, &format!("program {seed}"));
+    }
+}
+
+#[test]
+fn the_processor_is_held_to_the_reference() {
+    all(&Device::flex());
+}
+
+/// Where there is a GPU, or a software Vulkan that stands in for one.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[test]
+fn a_gpu_is_held_to_the_reference() {
+    use burn::tensor::DeviceType;
+    #[cfg(feature = "cuda")]
+    let kind = DeviceType::Cuda;
+    #[cfg(not(feature = "cuda"))]
+    let kind = DeviceType::Wgpu;
+    match Device::enumerate(kind).into_vec().first() {
+        Some(device) => all(device),
+        None => println!("no GPU and no software Vulkan on this machine: the GPU's kernels were not run"),
+    }
+}
