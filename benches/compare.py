@@ -64,9 +64,7 @@ def configurations(options):
     """Side, mode and command of each, for a work and a batch."""
     common = ["--device", options.device, "--steps", str(options.steps), "--warm", str(options.warm)]
     common += ["--threads", str(options.threads)] if options.threads else []
-    for precision in options.precisions or [None]:
-        extra = ["--precision", precision] if precision else []
-        yield OURS, precision or "f32", [options.binary, "bench", "--json", *common, *extra]
+    yield OURS, "f32", [options.binary, "bench", "--json", *common]
     for mode in options.modes:
         peer = os.path.join(HERE, "peer_torch.py")
         yield "pytorch", mode, [options.python, peer, "--mode", mode, *common]
@@ -167,7 +165,6 @@ def main():
     parser.add_argument("--batch", nargs="+", type=int, default=[64])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--modes", nargs="*", default=["eager", "nhwc", "amp", "compile"], help="of PyTorch")
-    parser.add_argument("--precisions", nargs="*", help="of darts-run, where it has a choice")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--warm", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)

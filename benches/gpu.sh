@@ -6,7 +6,7 @@
 # BINARY       a release build of darts-run with the device's feature (`cargo build --release --features cuda`), or its .xz
 # DARTS_RUN_DATA  folder with CIFAR-10: the binary files, the official .tar.gz, or a `cifar10-jpeg.pack`. Without it, pictures are drawn
 # PYTHON       a Python that has PyTorch (default python3); without one its side is left out
-# MODES, PRECISIONS, ROUNDS   PyTorch's modes, ours (default: all there are), rounds of the comparison (default 3)
+# MODES, ROUNDS   PyTorch's modes (default: all that the device has), rounds of the comparison (default 3)
 # RESULTS      file that raw lines are added to (default benches/results/gpu_DATE.jsonl)
 #
 # `--device cpu` runs the same on a processor. Exit code 5: a kernel is out of tolerance; nothing is timed then.
@@ -83,20 +83,11 @@ echo "CIFAR-10: ${data:-none, pictures are drawn}"
 printf '\n== parity with the tensors of PyTorch, on %s\n' "$device"
 "$binary" parity "$here"/../tests/golden/*.safetensors --device "$device" --kernels native
 
-# The precisions that this binary knows, from its help; where it knows one, nothing need be said.
-precisions=(${PRECISIONS:-$("$binary" bench --help | awk '
-    /^ +--/ { on = /--precision/; next }
-    on && /^ +- / { sub(":", "", $2); print $2 }
-    on && /possible values: / { gsub(/.*possible values: |].*/, ""); gsub(/, /, " "); print }')})
-
 mkdir -p "$(dirname "$results")"
 common=(--device "$device" --batch "${batches[@]}" --steps "$steps" --json)
-for precision in "${precisions[@]:-}"; do
-    said=(${precision:+--precision "$precision"})
-    printf '\n== steps on fixed images and on loaded ones %s\n' "${precision:-}"
-    "$binary" bench --work "${works[@]}" "${common[@]}" "${said[@]}" --with-data ${data:+--data "$data"} | tee -a "$results" ||
-        echo "not all of it could be measured" >&2
-done
+printf '\n== steps on fixed images and on loaded ones\n'
+"$binary" bench --work "${works[@]}" "${common[@]}" --with-data ${data:+--data "$data"} | tee -a "$results" ||
+    echo "not all of it could be measured" >&2
 
 printf '\n== beside PyTorch\n'
 if ! "$python" -c 'import torch' 2>/dev/null; then
@@ -105,5 +96,5 @@ if ! "$python" -c 'import torch' 2>/dev/null; then
 fi
 modes=(${MODES:-eager nhwc amp compile $([[ $device != cuda* ]] || echo compile-amp)})
 "$python" "$here/compare.py" --binary "$binary" --python "$python" --device "$device" --work "${works[@]}" --batch "${batches[@]}" \
-    --modes "${modes[@]}" --precisions "${precisions[@]}" --steps "$steps" --rounds "${ROUNDS:-3}" --out "$results"
+    --modes "${modes[@]}" --steps "$steps" --rounds "${ROUNDS:-3}" --out "$results"
 printf '\nraw lines: %s\n' "$results"

@@ -79,7 +79,7 @@ impl Planner<'_> {
     /// A node's gradient is what arrives at each of its terms: nothing is computed, it is only kept.
     fn combine_back(&mut self, gradients: &mut Gradients, terms: &[Term], output: usize, whole: Stretch) {
         let size = self.program.maps[output];
-        for term in terms.iter().filter(|term| term.read.map != 0 || self.purpose.input || term.weight.is_some()) {
+        for term in terms.iter().filter(|term| self.wants(&term.read) || term.weight.is_some()) {
             for (channel, at) in (0..size.channels).filter_map(|channel| Some((channel, channel_of(term, channel)?))) {
                 let entry = Entry {
                     source: self.source(&term.read, at),

@@ -79,10 +79,15 @@ impl Gradients {
 }
 
 impl Planner<'_> {
+    /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
+    pub(super) fn wants(&self, read: &Read) -> bool {
+        self.purpose.input || read.map != 0 || read.norm.is_some()
+    }
+
     /// The view of a read's channel and the channel in it; `None` where no gradient is asked for.
     pub(super) fn view(&self, read: &Read, at: usize) -> Option<(View, usize)> {
         let channel = if read.norm.is_some() { at } else { read.first + at };
-        (read.map != 0 || self.purpose.input).then_some(((read.map, read.norm, read.relu), channel))
+        self.wants(read).then_some(((read.map, read.norm, read.relu), channel))
     }
 
     /// What is read at a channel of a view.
