@@ -11,6 +11,7 @@ mod findings;
 mod genotype;
 mod hyperparameters;
 mod image_folder;
+mod point;
 mod prepare;
 mod report;
 mod retrain;
@@ -75,7 +76,7 @@ pub const KINDS: &[StageKind] = &[
     },
     StageKind {
         slots: KindSlots { kind: "report", slots: &[Slot { key: "of", accepts: &[], many: true, required: true }] },
-        version: 1,
+        version: 2,
         read: report::read,
     },
 ];

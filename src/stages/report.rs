@@ -64,8 +64,13 @@ impl Stage for Report {
         true
     }
 
+    /// What failed is told; the rest is no worse for it.
+    fn gathers(&self, _slot: &str) -> bool {
+        true
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let inputs = context.inputs("of");
+        let (inputs, missing) = (context.inputs("of"), context.missing("of"));
         let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for input in inputs {
             for (name, value) in &input.metrics {
@@ -75,7 +80,8 @@ impl Stage for Report {
         let verdicts: Vec<Verdict> = self.expectations.iter().map(|expected| expected.check_among(&metrics)).collect();
         let title = self.title.clone().unwrap_or_else(|| context.pipeline_name().to_owned());
         let mut document = Document::new(title);
-        document.sections = findings::sections(inputs)?;
+        document.sections = findings::sections(inputs, missing)?;
+        let lacking = missing.len();
         if !verdicts.is_empty() {
             document.sections.push(Section::new("Expectations", vec![Block::Expectations(verdicts.clone())]));
         }
@@ -92,10 +98,14 @@ impl Stage for Report {
             context.expect_missed(format!("{}: {}", verdict.word(), verdict.sentence()));
         }
         context.note("verdicts", serde_json::to_value(&verdicts).expect("verdicts are plain data"));
+        let written = match lacking {
+            0 => "written".to_owned(),
+            some => format!("written without {some} of the {} that it names", some + context.inputs("of").len()),
+        };
         context.summary(match (verdicts.len(), missed.len()) {
-            (0, _) => "written".to_owned(),
-            (all, 0) => format!("written; {all} of {all} expectations met"),
-            (all, missed) => format!("written; {missed} of {all} expectations missed"),
+            (0, _) => written,
+            (all, 0) => format!("{written}; {all} of {all} expectations met"),
+            (all, missed) => format!("{written}; {missed} of {all} expectations missed"),
         });
         Ok(())
     }

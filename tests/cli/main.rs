@@ -5,6 +5,7 @@ mod cache;
 mod complaints;
 mod download;
 mod export;
+mod gather;
 mod pictures;
 mod predict;
 mod resume;

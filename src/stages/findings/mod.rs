@@ -1,39 +1,38 @@
 //! What a report says of each kind of stage.
 
+mod absent;
 mod evaluation;
 mod trained;
 
 use super::artifacts;
 use crate::{
     report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
-    run::{Input, StageError},
+    run::{Input, Missing, StageError},
     space::{Genotype, GenotypeText, Space},
 };
 use serde_json::Value as Json;
 
-/// A section for each kind of stage among `inputs`, in the order in which kinds first appear.
-pub(super) fn sections(inputs: &[Input]) -> Result<Vec<Section>, StageError> {
+/// What did not run, then a section for each kind of stage among `inputs`, in the order in which kinds first appear.
+pub(super) fn sections(inputs: &[Input], missing: &[Missing]) -> Result<Vec<Section>, StageError> {
     let mut kinds: Vec<&str> = Vec::new();
     for input in inputs {
         if !kinds.contains(&input.kind.as_str()) {
             kinds.push(&input.kind);
         }
     }
-    kinds
-        .into_iter()
-        .map(|kind| {
-            let members: Vec<&Input> = inputs.iter().filter(|input| input.kind == kind).collect();
-            match kind {
-                "prepare" => Ok(data(&members)),
-                "search" => search(&members),
-                "derive" | "genotype" => genotypes(&members),
-                "retrain" | "transfer" => trained::section(kind, &members),
-                "evaluate" => evaluation::section(&members),
-                "benchmark" => benchmark(&members),
-                other => Ok(figures(other, &members)),
-            }
-        })
-        .collect()
+    let of_kinds = kinds.into_iter().map(|kind| {
+        let members: Vec<&Input> = inputs.iter().filter(|input| input.kind == kind).collect();
+        match kind {
+            "prepare" => Ok(data(&members)),
+            "search" => search(&members),
+            "derive" | "genotype" => genotypes(&members),
+            "retrain" | "transfer" => trained::section(kind, &members),
+            "evaluate" => evaluation::section(&members),
+            "benchmark" => benchmark(&members),
+            other => Ok(figures(other, &members)),
+        }
+    });
+    absent::section(inputs, missing).map(Ok).into_iter().chain(of_kinds).collect()
 }
 
 fn data(members: &[&Input]) -> Section {
