@@ -18,6 +18,7 @@ mod labels;
 mod lower;
 pub mod network;
 mod operation;
+mod refinement;
 #[cfg(test)]
 pub(crate) mod shipped;
 mod skeleton;
@@ -32,4 +33,5 @@ pub use derive::{Derivation, DeriveError, KeptEdges};
 pub use find::{NotFound, all, find, find_genotype};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use lower::{Build, SpaceError};
+pub use refinement::{Limit, Struck};
 pub use skeleton::SkeletonDefaults;

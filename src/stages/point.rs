@@ -6,6 +6,11 @@ use serde_json::Value as Json;
 /// Axis → value, in the order of the matrix.
 pub(super) type Point = IndexMap<String, Json>;
 
+/// Whether what is at `point` is about what is at `other`: they agree on the axes of `other`.
+pub(super) fn agrees(point: &Point, other: &Point) -> bool {
+    other.iter().all(|(axis, value)| point.get(axis) == Some(value))
+}
+
 /// `seed 2`; `method darts, seed 2`.
 pub(super) fn place(point: &Point) -> String {
     point.iter().map(|(axis, value)| format!("{axis} {}", shown(value))).collect::<Vec<_>>().join(", ")

@@ -3,6 +3,7 @@
 mod bench;
 mod cache;
 mod complaints;
+mod derive;
 mod download;
 mod export;
 mod gather;

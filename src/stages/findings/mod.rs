@@ -2,13 +2,14 @@
 
 mod absent;
 mod evaluation;
+mod genotypes;
 mod trained;
 
 use super::artifacts;
 use crate::{
-    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
+    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, curves},
     run::{Input, Missing, StageError},
-    space::{Genotype, GenotypeText, Space},
+    space::{Genotype, Space},
 };
 use serde_json::Value as Json;
 
@@ -25,7 +26,7 @@ pub(super) fn sections(inputs: &[Input], missing: &[Missing]) -> Result<Vec<Sect
         match kind {
             "prepare" => Ok(data(&members)),
             "search" => search(&members),
-            "derive" | "genotype" => genotypes(&members),
+            "derive" | "genotype" => genotypes::section(&members),
             "retrain" | "transfer" => trained::section(kind, &members),
             "evaluate" => evaluation::section(&members),
             "benchmark" => benchmark(&members),
@@ -109,49 +110,6 @@ fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
         caption: format!("{title} by epoch"),
         text: None,
     }))
-}
-
-fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
-    let mut blocks = Vec::new();
-    for member in members {
-        let space = artifacts::space(member)?;
-        let genotype = artifacts::genotype(member, &space)?;
-        for drawn in drawn_cells(&genotype, &space) {
-            let failed = |error: crate::report::ReportError| StageError::failed(error.to_string());
-            blocks.push(Block::Figure(Figure {
-                name: if members.len() > 1 {
-                    format!("{} {}", member.member, drawn.title)
-                } else {
-                    drawn.title.clone()
-                },
-                svg: cell_drawing::draw(&drawn).map_err(failed)?,
-                text: Some(cell_drawing::write(&drawn).map_err(failed)?),
-                caption: format!("{} of `{}`", drawn.title, member.member),
-            }));
-        }
-        blocks.extend(texts(&genotype, &space, members.len() == 1));
-    }
-    let found = if members.iter().all(|member| member.kind == "derive") { "Genotype" } else { "Published genotype" };
-    Ok(Section::new(found, blocks))
-}
-
-/// A genotype in all its text forms; among many, in the one that is customary for its space.
-fn texts(genotype: &Genotype, space: &Space, all: bool) -> Vec<Block> {
-    let forms = [
-        ("As a cell string:", GenotypeText::CellString),
-        ("As the DARTS code writes it:", GenotypeText::NamedTuple),
-        ("As YAML:", GenotypeText::Yaml),
-    ];
-    let mut blocks = Vec::new();
-    for (name, form) in forms.into_iter().filter(|(_, form)| all || *form == space.genotype_text) {
-        // A form that cannot hold this genotype is left out: the others can.
-        let Ok(text) = genotype.to_text(form, space) else { continue };
-        if all {
-            blocks.push(Block::Text(name.to_owned()));
-        }
-        blocks.push(Block::Code(text));
-    }
-    blocks
 }
 
 /// The cells of a genotype, ready to be drawn.
