@@ -30,7 +30,7 @@ pub use cell::CellKind;
 pub use cost::Cost;
 pub use declaration::{GenotypeText, Space, SpaceFileError};
 pub use derive::{Derivation, DeriveError, KeptEdges};
-pub use find::{NotFound, all, find, find_genotype};
+pub use find::{NotFound, all, find, find_genotype, find_published};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use lower::{Build, SpaceError};
 pub use refinement::{Limit, Struck};

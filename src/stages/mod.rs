@@ -13,6 +13,7 @@ mod hyperparameters;
 mod image_folder;
 mod point;
 mod prepare;
+mod published;
 mod report;
 mod retrain;
 mod search;
