@@ -7,7 +7,7 @@ use crate::{
     model::{DeviceName, DropPath, Model},
     stages::Work,
     tasks::{self, Batch, TaskError},
-    train::Learner,
+    train::{Learner, strategy::Rates},
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -192,6 +192,8 @@ impl StepBench {
 struct Running<'a> {
     work: &'a Work,
     learner: Learner,
+    /// What a bilevel search judges its alphas on: noise, whatever the weights are fitted on.
+    validation: Batch,
     device: Device,
 }
 
@@ -202,7 +204,7 @@ impl<'a> Running<'a> {
         let mut learner = Learner::new(model, &work.learner, work.seed, device);
         let probability = work.training.drop_path;
         learner.drop_path = (probability > 0.0).then_some(DropPath { probability, seed: work.seed, pass: 0 });
-        Self { work, learner, device: device.clone() }
+        Self { work, learner, validation: bench.noise(device), device: device.clone() }
     }
 
     /// The milliseconds of `steps` steps, after one that is not counted: batches that were prepared while nobody stepped are taken.
@@ -219,7 +221,10 @@ impl<'a> Running<'a> {
     fn step(&mut self, batches: &mut impl Iterator<Item = Result<Batch, TaskError>>) -> Result<f64, BenchError> {
         let training = &self.work.training;
         let start = Instant::now();
-        let outcome = training.strategy.step(&mut self.learner, batches, 1, training.rate.first)?;
+        let rates = Rates { weights: training.rate.first, alphas: Some(training.alpha_rate.first) };
+        let validation = &self.validation;
+        let mut validation = iter::repeat_with(|| Ok(validation.clone()));
+        let outcome = training.strategy.step(&mut self.learner, batches, &mut validation, 1, rates)?;
         let loss = outcome.map_or(f32::NAN, |outcome| outcome.loss.into_scalar::<f32>());
         self.device.sync().map_err(|error| BenchError::Device(error.to_string()))?;
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;

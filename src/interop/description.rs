@@ -128,7 +128,8 @@ impl Description {
             Some(other) => Some(other.to_string()),
         };
         let count = |key: &str| entry(key).as_ref().and_then(golden::count);
-        let supernet = text("kind").as_deref() == Some("supernet");
+        // Alphas, and so gradients of them, are a supernet's.
+        let supernet = text("kind").is_some_and(|kind| ["supernet", golden::BILEVEL].contains(&kind.as_str()));
         Self {
             supernet,
             // `NAS-Bench-201` in a file is `nas_bench_201.yaml` in the folder of spaces.

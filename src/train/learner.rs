@@ -59,8 +59,9 @@ pub struct Pass {
     pub auxiliary: Option<Tensor<2>>,
     /// ∇_w, before clipping, as long as the weights.
     pub weight_gradient: Tensor<1>,
-    /// ∇_α, as long as the alphas.
-    pub alpha_gradient: Tensor<1>,
+    /// ∂L/∂p of each table's mixing weights *p*, in their shapes: for candidate *k* of an edge it is `⟨G, o_k⟩`, the edge's
+    /// gradient along what the candidate gives.
+    pub mixing_gradient: Vec<Tensor<2>>,
     /// The running statistics after the pass.
     pub running: Tensor<1>,
 }
@@ -88,26 +89,52 @@ impl Learner {
         }
     }
 
-    /// The loss of `batch` in training mode and its gradients in weights and alphas. Moves nothing.
+    /// The loss of `batch` in training mode and its gradients at the present weights and mixing weights. Moves nothing.
     pub fn pass(&self, batch: &Batch) -> Pass {
-        let (weights, alphas) = (self.model.leaves(&self.weights), self.alphas.leaves());
-        let mixing = self.mixing.weights(&self.model.network().alphas, &alphas);
+        self.pass_at(&self.weights, &self.mixing(), batch)
+    }
+
+    /// A [`pass`](Self::pass) at other weights and mixing weights, with the running statistics and drop path of here.
+    pub fn pass_at(&self, weights: &TensorGroup, mixing: &[Tensor<2>], batch: &Batch) -> Pass {
+        let leaves = self.model.leaves(weights);
+        // The mixing weights are leaves themselves: how alphas become them is a small graph of its own, see `alpha_gradient`.
+        let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
         let images = batch.images.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let output = self.model.forward(mode, &weights, &self.running, &mixing, images);
+        let output = self.model.forward(mode, &leaves, &self.running, &mixing, images);
         let of = |logits: &Tensor<2>| cross_entropy(logits.clone(), batch.labels.clone(), self.label_smoothing);
         let mut loss = of(&output.logits);
         if let Some(auxiliary) = &output.auxiliary {
             loss = loss + of(auxiliary).mul_scalar(self.auxiliary_weight);
         }
         let gradients = loss.backward();
+        let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
+            Some(gradient) => gradient.inner(),
+            None => table.clone().inner().zeros_like(),
+        };
         Pass {
-            weight_gradient: self.weights.gradient(&weights, &gradients),
-            alpha_gradient: self.alphas.gradient(&alphas, &gradients),
+            weight_gradient: weights.gradient(&leaves, &gradients),
+            mixing_gradient: mixing.iter().map(of_table).collect(),
             loss: loss.inner(),
             logits: output.logits.inner(),
             auxiliary: output.auxiliary.map(Tensor::inner),
             running: output.running,
+        }
+    }
+
+    /// The mixing weights *p(α)* of each table, `[edges, candidates]`, untracked.
+    pub fn mixing(&self) -> Vec<Tensor<2>> {
+        self.mixing.weights(&self.model.network().alphas, &self.alphas.views())
+    }
+
+    /// ∇_α from ∂L/∂p, by the chain rule through the relaxation *p(α)*; as long as the alphas.
+    pub fn alpha_gradient(&self, mixing_gradient: &[Tensor<2>]) -> Tensor<1> {
+        let leaves = self.alphas.leaves();
+        let mixing = self.mixing.weights(&self.model.network().alphas, &leaves);
+        let along = |(p, gradient): (Tensor<2>, &Tensor<2>)| (p * gradient.clone().autodiff()).sum();
+        match mixing.into_iter().zip(mixing_gradient).map(along).reduce(|sum, table| sum + table) {
+            Some(sum) => self.alphas.gradient(&leaves, &sum.backward()),
+            None => self.alphas.values(),
         }
     }
 
@@ -123,16 +150,14 @@ impl Learner {
 
     /// Logits in evaluation mode: `[batch, classes]`.
     pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
-        let mixing = self.mixing.weights(&self.model.network().alphas, &self.alphas.views());
         let (weights, running) = self.evaluated();
-        self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
+        self.model.forward(Mode::Evaluate, &weights.views(), &running, &self.mixing(), images).logits
     }
 
     /// The mixing weights of each table by label, rows an edge.
     pub fn mixing_weights(&self) -> Vec<(String, Vec<Vec<f32>>)> {
         let tables = &self.model.network().alphas;
-        let weights = self.mixing.weights(tables, &self.alphas.views());
-        tables.iter().zip(weights).map(|(table, weights)| (table.label.clone(), rows(weights))).collect()
+        tables.iter().zip(self.mixing()).map(|(table, weights)| (table.label.clone(), rows(weights))).collect()
     }
 
     /// The alphas of each table by label, rows an edge.

@@ -21,4 +21,5 @@ pub use learner::{Learner, LearnerConfig, Pass};
 pub use record::{EpochRecord, TableRecord};
 pub use schedule::{By, Rate, Schedule};
 pub use sgd::{Sgd, SgdConfig};
-pub use training::{Ended, Observer, Strategy, Training, TrainingConfig, TrainingError};
+pub use strategy::Strategy;
+pub use training::{Ended, Observer, Training, TrainingConfig, TrainingError};

@@ -58,7 +58,8 @@ pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
     Learner::new(Model::new(network, Kernels::Native), config, 5, &Device::flex())
 }
 
-/// Ten images to fit and ten held out, three steps an epoch, the last of two images.
+/// Ten images to fit and ten held out, three steps an epoch, the last of two images. Alphas are judged on the held-out ones, four a batch
+/// in another order, the odd two left out.
 pub(super) fn task() -> Classification {
     let source = Source::Synthetic(Synthetic { train: 20, test: 2, classes: 3, size: 4, ..Synthetic::default() });
     let raw = source.locate(Path::new(""), None).unwrap().read().unwrap();
@@ -67,5 +68,6 @@ pub(super) fn task() -> Classification {
     let fit = LoaderOptions { batch: 4, order: Order::Shuffled, seed: 1, augment, drop_last: false };
     let loader = |indices: &Vec<u32>, options| Loader::new(dataset.clone(), Part::Train, indices.clone(), options);
     let held_out = loader(&dataset.split.held_out, LoaderOptions::evaluation(4)).unwrap();
-    Classification::new(loader(&dataset.split.fit, fit).unwrap(), Some(held_out), Device::flex())
+    let validation = loader(&dataset.split.held_out, LoaderOptions { seed: 2, drop_last: true, ..fit }).unwrap();
+    Classification::new(loader(&dataset.split.fit, fit).unwrap(), Some(held_out), Device::flex()).validating(validation)
 }

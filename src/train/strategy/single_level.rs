@@ -14,12 +14,15 @@ use crate::{
 pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     // One forward, one backward: both gradients belong to the same (w, α).
     let pass = learner.pass(batch);
+    let alpha_gradient = rates.alphas.map(|_| learner.alpha_gradient(&pass.mixing_gradient));
 
     // Only the weights' gradient is clipped: DARTS' clip covers the network's weights, and α is no part of them.
     let (weight_gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
 
     learner.weights.update(|weights| learner.sgd.step(weights, weight_gradient, rates.weights));
-    learner.alphas.update(|alphas| learner.adam.step(alphas, pass.alpha_gradient, rates.alphas));
+    if let (Some(rate), Some(gradient)) = (rates.alphas, alpha_gradient) {
+        learner.alphas.update(|alphas| learner.adam.step(alphas, gradient, rate));
+    }
     learner.running.set(pass.running);
 
     StepOutcome { loss: pass.loss, logits: pass.logits, labels: batch.labels.clone(), gradient_norm }
@@ -33,7 +36,7 @@ mod tests {
         train::tiny,
     };
 
-    const RATES: Rates = Rates { weights: 0.1, alphas: 0.01 };
+    const RATES: Rates = Rates { weights: 0.1, alphas: Some(0.01) };
 
     fn wide(numbers: Vec<f32>) -> Vec<f64> {
         numbers.into_iter().map(f64::from).collect()
@@ -64,7 +67,8 @@ mod tests {
             for (t, batch) in tiny::task().batches(0, 0).unwrap().enumerate() {
                 let batch = batch.unwrap();
                 let pass = learner.pass(&batch);
-                let (gw, ga) = (wide(host(pass.weight_gradient)), wide(host(pass.alpha_gradient)));
+                let ga = wide(host(learner.alpha_gradient(&pass.mixing_gradient)));
+                let gw = wide(host(pass.weight_gradient));
                 let (norm_w, norm_a) = (length(&gw), length(&ga));
                 assert!(norm_w > 0.05 && norm_a > 1e-4, "both learn: {norm_w}, {norm_a}");
                 for (i, g) in gw.into_iter().enumerate() {
