@@ -2,7 +2,7 @@
 
 use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs};
 use crate::{
-    kernels::Kernels,
+    kernels::{Kernels, OperatorTime},
     space::network::{Block, Cell, CellOutput, Edge, Network},
 };
 use burn::tensor::{Tensor, activation};
@@ -28,6 +28,24 @@ pub struct Output {
 impl Model {
     pub fn new(network: Network, kernels: Kernels) -> Self {
         Self { network, kernels, programs: Programs::default() }
+    }
+
+    /// The same, and its operators are timed while it trains: [`times`](Self::times).
+    pub fn timed(network: Network, kernels: Kernels) -> Self {
+        Self { network, kernels, programs: Programs::timed() }
+    }
+
+    /// Forgets the times so far.
+    pub fn reset_times(&self) {
+        if let Some(clock) = self.programs.clock() {
+            clock.reset();
+        }
+    }
+
+    /// How long each kind of operator took in one of `passes` training passes on `images` images. `None` of a model that is not
+    /// [`timed`](Self::timed), or that has not run as a program.
+    pub fn times(&self, images: usize, passes: usize) -> Option<Vec<OperatorTime>> {
+        self.programs.times(images, passes)
     }
 
     pub fn network(&self) -> &Network {

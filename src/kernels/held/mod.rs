@@ -85,6 +85,7 @@ impl Drawn {
             running: vector(&self.running),
         };
         let pass = Pass {
+            clock: None,
             program: self.program.clone(),
             training,
             epsilon: 1e-5,
