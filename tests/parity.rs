@@ -80,6 +80,13 @@ fn the_nas_bench_201_networks_are_the_references() {
     }
 }
 
+/// PC-DARTS: partial channels with their shuffle, the pooled bypass, betas among the alphas.
+#[test]
+fn the_supernet_of_partial_channels_is_the_references() {
+    holds("pcdarts_supernet", Kernels::Native);
+    holds("pcdarts_supernet", Kernels::Reference);
+}
+
 #[test]
 fn the_imagenet_network_is_the_references() {
     holds("imagenet_darts_v1", Kernels::Native);

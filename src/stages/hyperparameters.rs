@@ -10,6 +10,7 @@ use crate::{
     config::{Fields, Node, Value},
     data::{Augment, Cutout, Jitter, ResizedCrop},
     model::Mixing,
+    space::EdgeOptions,
     train::{AdamConfig, By, LearnerConfig, Rate, Schedule, SgdConfig, Strategy, TrainingConfig},
 };
 use serde_json::{Value as Json, json};
@@ -42,6 +43,16 @@ pub(super) fn number(node: &Node) -> f64 {
         Value::Float(value) => value,
         Value::Integer(value) => value as f64,
         _ => f64::NAN,
+    }
+}
+
+/// `partial_channels: 4` and `edge_normalisation: true` are PC-DARTS' on CIFAR-10 (arXiv 1907.05737); left out, edges are DARTS'.
+pub(super) fn edges(fields: &mut Fields<'_>) -> EdgeOptions {
+    let usual = EdgeOptions::default();
+    EdgeOptions {
+        partial_channels: fields.integer("partial_channels", usual.partial_channels, 1.., COUNT),
+        edge_normalisation: fields.boolean("edge_normalisation", usual.edge_normalisation),
+        ..usual
     }
 }
 

@@ -1,8 +1,11 @@
 //! All that changes while a network learns.
 
-use super::{Adam, AdamConfig, Average, Sgd, SgdConfig};
+use super::{Adam, AdamConfig, Average, BetaRecord, Sgd, SgdConfig, TableRecord};
 use crate::{
-    model::{DropPath, Mixing, Mode, Model, TensorGroup, initial_alphas, initial_running, initial_weights},
+    model::{
+        DropPath, Mixing, Mode, Model, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
+        initial_weights,
+    },
     tasks::{Batch, cross_entropy},
 };
 use burn::tensor::{Device, Tensor};
@@ -27,6 +30,8 @@ pub struct Learner {
     pub label_smoothing: f64,
     /// What the next pass drops; moved on by whoever steps.
     pub drop_path: Option<DropPath>,
+    /// Weight of the auxiliary skip connections, where the network has them; moved on by whoever steps.
+    pub auxiliary_skip: f64,
     /// Where there is one, it is evaluated and published in the weights' place.
     pub average: Option<Average>,
 }
@@ -78,6 +83,7 @@ impl Learner {
             running,
             average,
             drop_path: None,
+            auxiliary_skip: 1.0,
             mixing: config.mixing,
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
@@ -91,7 +97,7 @@ impl Learner {
     /// The loss of `batch` in training mode and its gradients in weights and alphas. Moves nothing.
     pub fn pass(&self, batch: &Batch) -> Pass {
         let (weights, alphas) = (self.model.leaves(&self.weights), self.alphas.leaves());
-        let mixing = self.mixing.weights(&self.model.network().alphas, &alphas);
+        let mixing = self.edge_weights(&alphas);
         let images = batch.images.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
         let output = self.model.forward(mode, &weights, &self.running, &mixing, images);
@@ -123,23 +129,33 @@ impl Learner {
 
     /// Logits in evaluation mode: `[batch, classes]`.
     pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
-        let mixing = self.mixing.weights(&self.model.network().alphas, &self.alphas.views());
+        let mixing = self.edge_weights(&self.alphas.views());
         let (weights, running) = self.evaluated();
         self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
     }
 
-    /// The mixing weights of each table by label, rows an edge.
-    pub fn mixing_weights(&self) -> Vec<(String, Vec<Vec<f32>>)> {
+    /// What everything on an edge is multiplied with, for each table.
+    fn edge_weights(&self, alphas: &Views) -> Vec<Tensor<2>> {
         let tables = &self.model.network().alphas;
-        let weights = self.mixing.weights(tables, &self.alphas.views());
-        tables.iter().zip(weights).map(|(table, weights)| (table.label.clone(), rows(weights))).collect()
+        edge_weights(tables, self.mixing.weights(tables, alphas), alphas, self.auxiliary_skip)
     }
 
-    /// The alphas of each table by label, rows an edge.
-    pub fn alpha_tables(&self) -> Vec<(String, Vec<Vec<f32>>)> {
+    /// Each table as it is now.
+    pub fn tables(&self) -> Vec<TableRecord> {
         let views = self.alphas.views();
-        let tables = self.model.network().alphas.iter();
-        tables.map(|table| (table.label.clone(), rows(views.get::<2>(&table.label)))).collect()
+        let weights = self.edge_weights(&views);
+        let tables = self.model.network().alphas.iter().zip(weights);
+        tables
+            .map(|(table, weights)| TableRecord {
+                label: table.label.clone(),
+                alphas: rows(views.get(&table.label)),
+                betas: table.betas.as_ref().map(|betas| BetaRecord {
+                    label: betas.label.clone(),
+                    values: crate::model::host(views.get::<1>(&betas.label)),
+                }),
+                weights: rows(weights.narrow(1, 0, table.columns())),
+            })
+            .collect()
     }
 }
 
