@@ -106,6 +106,13 @@ fn the_bilevel_gradients_are_the_references() {
     assert_eq!(missed(&scaled("valid.", -1.0)), [true, true], "both judge on the others");
 }
 
+/// PC-DARTS: partial channels with their shuffle, the pooled bypass, betas among the alphas.
+#[test]
+fn the_supernet_of_partial_channels_is_the_references() {
+    holds("pcdarts_supernet", Kernels::Native);
+    holds("pcdarts_supernet", Kernels::Reference);
+}
+
 #[test]
 fn the_imagenet_network_is_the_references() {
     holds("imagenet_darts_v1", Kernels::Native);

@@ -2,7 +2,7 @@
 
 use darts_run::{
     config,
-    space::{Build, Genotype, Space, network::FeatureMap},
+    space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap},
     stages,
 };
 use std::{
@@ -79,6 +79,7 @@ fn every_space_has_a_supernet_and_every_genotype_its_networks() {
         classes: 10,
         input,
         auxiliary: true,
+        edges: EdgeOptions::default(),
     };
     for file in files("search_spaces", "yaml") {
         let space = Space::read(&file).unwrap_or_else(|error| unreadable(&file, &error.to_string()));

@@ -89,10 +89,13 @@ impl StageResult {
 /// The tables of the last epoch.
 fn last(history: AlphaHistory, word: &str) -> Option<TensorFile> {
     let tables = history.epochs.into_iter().next_back()?.tables;
-    let stored = tables.into_iter().map(|table| {
+    let stored = tables.into_iter().flat_map(|table| {
         let shape = vec![table.alphas.len(), table.alphas.first().map_or(0, Vec::len)];
         let numbers = Numbers::Float(table.alphas.concat());
-        (table.label, StoredTensor { shape, numbers })
+        let betas = table.betas.map(|betas| {
+            (betas.label, StoredTensor { shape: vec![betas.values.len()], numbers: Numbers::Float(betas.values) })
+        });
+        [Some((table.label, StoredTensor { shape, numbers })), betas].into_iter().flatten()
     });
     Some(TensorFile::of(Path::new(word), stored))
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Mode, Model, TensorGroup},
+    model::{Mixing, Mode, Model, TensorGroup, edge_weights},
     space::network::{Chain, FeatureMap, LayerKind, Network},
 };
 use burn::tensor::{Device, Tensor};
@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// Images of colour, where nothing says otherwise.
 const COLOURS: usize = 3;
+
+/// What auxiliary skip connections weigh once a search is over.
+const AUXILIARY_SKIP: f64 = 0.0;
 
 /// A network that can be evaluated.
 pub struct TrainedNetwork {
@@ -127,7 +130,8 @@ impl TrainedNetwork {
     /// `[batch, channels, height, width]`, normalised → `[batch, classes]`
     pub fn logits(&self, kernels: Kernels) -> impl Fn(Tensor<4>) -> Tensor<2> {
         let model = Model::new(self.network.clone(), kernels);
-        let mixing = self.mixing.weights(&self.network.alphas, &self.alphas.views());
+        let (tables, alphas) = (&self.network.alphas, self.alphas.views());
+        let mixing = edge_weights(tables, self.mixing.weights(tables, &alphas), &alphas, AUXILIARY_SKIP);
         move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
     }
 }

@@ -66,6 +66,7 @@ mod tests {
             label: "alphas".into(),
             kind: "cell".into(),
             candidates: widths.iter().map(|&width| names(width)).collect(),
+            ..AlphaTable::default()
         }
     }
 

@@ -6,16 +6,19 @@
 
 mod device;
 mod drop_path;
+mod edge_weights;
 mod forward;
 mod fused;
 mod initialise;
 mod lower;
+mod mixed_edge;
 mod mixing;
 mod supernet;
 mod tensor_group;
 
 pub use device::{DeviceError, DeviceName};
 pub use drop_path::DropPath;
+pub use edge_weights::edge_weights;
 pub(crate) use forward::EPSILON;
 pub use forward::{Forward, Mode};
 pub use initialise::{initial_alphas, initial_running, initial_weights};

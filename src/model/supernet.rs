@@ -1,6 +1,6 @@
 //! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
 
-use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs};
+use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs, mixed_edge::mixed};
 use crate::{
     kernels::{Kernels, OperatorTime},
     space::network::{Block, Cell, CellOutput, Edge, Network},
@@ -60,7 +60,7 @@ impl Model {
     /// One pass. Where the device has programs, the network runs as one; else layer by layer.
     ///
     /// `weights` may be tracked, as [`leaves`](Self::leaves); then `x` and `mixing` must be on an autodiff device too. `mixing` holds the
-    /// mixing weights of each alpha table, `[edges, candidates]`; it is empty for a discrete network.
+    /// mixing weights of each alpha table, as [`edge_weights`](super::edge_weights) gives them; it is empty for a discrete network.
     ///
     /// # Shapes
     /// `x`: `[batch, channels, height, width]`
@@ -146,7 +146,7 @@ impl Model {
                 .filter_map(|(row, edge)| {
                     let source = &states[edge.source];
                     match cell.alphas {
-                        Some(table) => mixed(forward, edge, &mixing[table][row], source),
+                        Some(table) => mixed(forward, edge, &self.network.alphas[table], &mixing[table][row], source),
                         None => {
                             chosen(forward, edge, dropping.map(|(drop_path, block)| (drop_path, block, row)), source)
                         }
@@ -166,16 +166,6 @@ impl Model {
             }
         }
     }
-}
-
-/// The mixed operation of an edge, `Σ_k p_k · o_k(x)`. `None` where no candidate contributes.
-fn mixed(forward: &Forward<'_>, edge: &Edge, weights: &[Tensor<4>], x: &Tensor<4>) -> Option<Tensor<4>> {
-    edge.candidates
-        .iter()
-        .zip(weights)
-        .filter(|(candidate, _)| !candidate.is_zero())
-        .map(|(candidate, weight)| forward.chain(&candidate.chain, x.clone()) * weight.clone())
-        .reduce(|sum, term| sum + term)
 }
 
 /// The operation of an edge of a discrete network; `None` where it contributes nothing. `dropping` has the edge's place,

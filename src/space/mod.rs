@@ -5,11 +5,14 @@
 //! candidates, or the discrete network of a [`Genotype`]. Nothing here names a space, an operation or a kind of cell;
 //! `search_spaces/darts.yaml` teaches the language.
 
+mod canonical;
 mod cell;
 mod chain;
 mod cost;
 mod declaration;
 mod derive;
+mod edge_options;
+mod edges;
 mod find;
 mod genotype;
 mod genotype_text;
@@ -29,6 +32,7 @@ pub use cell::CellKind;
 pub use cost::Cost;
 pub use declaration::{GenotypeText, Space, SpaceFileError};
 pub use derive::{Derivation, DeriveError, KeptEdges};
+pub use edge_options::EdgeOptions;
 pub use find::{NotFound, all, find, find_genotype};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use lower::{Build, SpaceError};

@@ -40,16 +40,17 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<
         seed: hyperparameters::seed(fields),
         augment: augmentation::augment(fields, augmentation::SEARCH),
     };
+    let edges = hyperparameters::edges(fields);
     let (learner, training) = hyperparameters::search(fields);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
-    Some((file, Settings { size, feed, learner, training }))
+    Some((file, Settings { size, edges, feed, learner, training }))
 }
 
 impl Stage for Search {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
-        let Settings { size, feed, learner, training } = &self.settings;
+        let Settings { size, edges, feed, learner, training } = &self.settings;
         let LearnerConfig { mixing, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
         let mut keys = json!({
             "skeleton": size.skeleton,
@@ -61,6 +62,8 @@ impl Stage for Search {
             "images": feed.images,
             "seed": feed.seed,
             "mixing": mixing,
+            "partial_channels": edges.partial_channels,
+            "edge_normalisation": edges.edge_normalisation,
             "augment": feed.augment,
             "weights": hyperparameters::weights_json(&training.rate, sgd, *clip_norm),
             "alphas": hyperparameters::alphas_json(&training.alpha_rate, adam, *alpha_deviation),
@@ -100,7 +103,7 @@ impl Stage for Search {
 
 impl Search {
     fn network(&self, dataset: &Dataset) -> Result<crate::space::network::Network, StageError> {
-        let build = self.settings.size.build(dataset.classes.len(), dataset.shape, false);
+        let build = self.settings.supernet(dataset.classes.len(), dataset.shape);
         self.file
             .space
             .supernet(&build)

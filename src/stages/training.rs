@@ -4,6 +4,7 @@ use super::{site::Size, watch::Watch};
 use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
+    space::{Build, EdgeOptions},
     tasks::Classification,
     train::{CheckpointError, Ended, EpochRecord, Learner, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
@@ -15,9 +16,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Settings {
     pub size: Size,
+    /// Of a supernet.
+    pub edges: EdgeOptions,
     pub feed: Feed,
     pub learner: LearnerConfig,
     pub training: TrainingConfig,
+}
+
+impl Settings {
+    /// The supernet of a search, for so many classes and images of `[channels, height, width]`.
+    pub fn supernet(&self, classes: usize, shape: [usize; 3]) -> Build {
+        Build { edges: self.edges, ..self.size.build(classes, shape, false) }
+    }
 }
 
 /// Which images are fitted: `fit` (the split's) or `all` training images.

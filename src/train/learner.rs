@@ -1,8 +1,11 @@
 //! All that changes while a network learns.
 
-use super::{Adam, AdamConfig, Average, Sgd, SgdConfig};
+use super::{Adam, AdamConfig, Average, BetaRecord, Sgd, SgdConfig, TableRecord};
 use crate::{
-    model::{DropPath, Mixing, Mode, Model, TensorGroup, initial_alphas, initial_running, initial_weights},
+    model::{
+        DropPath, Mixing, Mode, Model, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
+        initial_weights,
+    },
     tasks::{Batch, cross_entropy},
 };
 use burn::tensor::{Device, Tensor};
@@ -27,6 +30,8 @@ pub struct Learner {
     pub label_smoothing: f64,
     /// What the next pass drops; moved on by whoever steps.
     pub drop_path: Option<DropPath>,
+    /// Weight of the auxiliary skip connections, where the network has them; moved on by whoever steps.
+    pub auxiliary_skip: f64,
     /// Where there is one, it is evaluated and published in the weights' place.
     pub average: Option<Average>,
 }
@@ -79,6 +84,7 @@ impl Learner {
             running,
             average,
             drop_path: None,
+            auxiliary_skip: 1.0,
             mixing: config.mixing,
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
@@ -122,15 +128,15 @@ impl Learner {
         }
     }
 
-    /// The mixing weights *p(α)* of each table, `[edges, candidates]`, untracked.
+    /// The mixing weights *p(α)* of each table, `[edges, mixing columns]`, untracked.
     pub fn mixing(&self) -> Vec<Tensor<2>> {
-        self.mixing.weights(&self.model.network().alphas, &self.alphas.views())
+        self.edge_weights(&self.alphas.views())
     }
 
     /// ∇_α from ∂L/∂p, by the chain rule through the relaxation *p(α)*; as long as the alphas.
     pub fn alpha_gradient(&self, mixing_gradient: &[Tensor<2>]) -> Tensor<1> {
         let leaves = self.alphas.leaves();
-        let mixing = self.mixing.weights(&self.model.network().alphas, &leaves);
+        let mixing = self.edge_weights(&leaves);
         let along = |(p, gradient): (Tensor<2>, &Tensor<2>)| (p * gradient.clone().autodiff()).sum();
         match mixing.into_iter().zip(mixing_gradient).map(along).reduce(|sum, table| sum + table) {
             Some(sum) => self.alphas.gradient(&leaves, &sum.backward()),
@@ -154,17 +160,28 @@ impl Learner {
         self.model.forward(Mode::Evaluate, &weights.views(), &running, &self.mixing(), images).logits
     }
 
-    /// The mixing weights of each table by label, rows an edge.
-    pub fn mixing_weights(&self) -> Vec<(String, Vec<Vec<f32>>)> {
+    /// What everything on an edge is multiplied with, for each table.
+    fn edge_weights(&self, alphas: &Views) -> Vec<Tensor<2>> {
         let tables = &self.model.network().alphas;
-        tables.iter().zip(self.mixing()).map(|(table, weights)| (table.label.clone(), rows(weights))).collect()
+        edge_weights(tables, self.mixing.weights(tables, alphas), alphas, self.auxiliary_skip)
     }
 
-    /// The alphas of each table by label, rows an edge.
-    pub fn alpha_tables(&self) -> Vec<(String, Vec<Vec<f32>>)> {
+    /// Each table as it is now.
+    pub fn tables(&self) -> Vec<TableRecord> {
         let views = self.alphas.views();
-        let tables = self.model.network().alphas.iter();
-        tables.map(|table| (table.label.clone(), rows(views.get::<2>(&table.label)))).collect()
+        let weights = self.edge_weights(&views);
+        let tables = self.model.network().alphas.iter().zip(weights);
+        tables
+            .map(|(table, weights)| TableRecord {
+                label: table.label.clone(),
+                alphas: rows(views.get(&table.label)),
+                betas: table.betas.as_ref().map(|betas| BetaRecord {
+                    label: betas.label.clone(),
+                    values: crate::model::host(views.get::<1>(&betas.label)),
+                }),
+                weights: rows(weights.narrow(1, 0, table.columns())),
+            })
+            .collect()
     }
 }
 

@@ -18,7 +18,7 @@ pub use average::Average;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::{clip_norm, norm};
 pub use learner::{Learner, LearnerConfig, Pass};
-pub use record::{EpochRecord, TableRecord};
+pub use record::{BetaRecord, EpochRecord, TableRecord};
 pub use schedule::{By, Rate, Schedule};
 pub use sgd::{Sgd, SgdConfig};
 pub use strategy::Strategy;

@@ -5,7 +5,7 @@ use crate::{
     data::{Augment, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::Kernels,
     model::{Mixing, Model},
-    space::{Build, Space, network::FeatureMap},
+    space::{Build, EdgeOptions, Space, network::FeatureMap},
     tasks::Classification,
 };
 use burn::tensor::Device;
@@ -52,8 +52,8 @@ pub(super) fn config(mixing: Mixing) -> LearnerConfig {
 /// A learner of the space `text` before its first step.
 pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
     let input = FeatureMap { channels: 1, height: 4, width: 4 };
-    let build =
-        Build { skeleton: "search".to_owned(), channels: None, size: None, classes: 3, input, auxiliary: false };
+    let (skeleton, edges) = ("search".to_owned(), EdgeOptions::default());
+    let build = Build { skeleton, channels: None, size: None, classes: 3, input, auxiliary: false, edges };
     let network = space(text).supernet(&build).unwrap();
     Learner::new(Model::new(network, Kernels::Native), config, 5, &Device::flex())
 }

@@ -1,7 +1,7 @@
 //! The one loop: epochs of steps, a look at the watched images after them, a checkpoint now and then.
 
 use super::{
-    Checkpoint, CheckpointError, EpochRecord, Learner, Rate, TableRecord,
+    Checkpoint, CheckpointError, EpochRecord, Learner, Rate,
     strategy::{Rates, StepOutcome, Strategy},
 };
 use crate::{
@@ -239,7 +239,6 @@ impl<'a> Training<'a> {
         if let Some(loss) = watched.and_then(|score| score.loss()).filter(|loss| !loss.is_finite()) {
             return Err(TrainingError::WatchedDiverged { loss, epoch });
         }
-        let tables = self.learner.alpha_tables().into_iter().zip(self.learner.mixing_weights());
         let score = &self.progress.score;
         Ok(Some(EpochRecord {
             epoch,
@@ -249,7 +248,7 @@ impl<'a> Training<'a> {
             watched_loss: watched.and_then(|score| score.loss()),
             watched_accuracy_percent: watched.and_then(|score| score.accuracy_percent()),
             watched_top5_percent: watched.and_then(|score| score.top5_percent()),
-            tables: tables.map(|((label, alphas), (_, weights))| TableRecord { label, alphas, weights }).collect(),
+            tables: self.learner.tables(),
         }))
     }
 

@@ -12,7 +12,7 @@ mod weights;
 
 use crate::config::{Fields, Node, Value};
 pub(super) use retraining::{Recipe, Retraining, retraining};
-pub(super) use search::{alphas_json, search, strategy_json};
+pub(super) use search::{alphas_json, edges, search, strategy_json};
 pub(super) use weights::weights_json;
 
 const COUNT: &str = "a whole number from 1";

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     config::{Fields, Node, Value},
     model::Mixing,
+    space::EdgeOptions,
     train::{
         AdamConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
         strategy::{Bilevel, First, Order},
@@ -17,6 +18,16 @@ use serde_json::{Value as Json, json};
 
 /// `architect.py` of DARTS: Adam at one rate.
 const ALPHA_RATE: RateDefaults = RateDefaults { rate: 3e-4, schedule: "constant", minimum: 0.0, factor: 0.97 };
+
+/// `partial_channels: 4` and `edge_normalisation: true` are PC-DARTS' on CIFAR-10 (arXiv 1907.05737); left out, edges are DARTS'.
+pub fn edges(fields: &mut Fields<'_>) -> EdgeOptions {
+    let usual = EdgeOptions::default();
+    EdgeOptions {
+        partial_channels: fields.integer("partial_channels", usual.partial_channels, 1.., COUNT),
+        edge_normalisation: fields.boolean("edge_normalisation", usual.edge_normalisation),
+        ..usual
+    }
+}
 
 /// `strategy: single_level`, or `strategy: bilevel` with `order` and `moves_first`. The defaults of the latter are those of DARTS.
 fn strategy(fields: &mut Fields<'_>) -> Strategy {

@@ -115,7 +115,7 @@ mod tests {
     use crate::{
         kernels::Kernels,
         model::{Mixing, Model, host},
-        space::{Build, network::FeatureMap},
+        space::{Build, EdgeOptions, network::FeatureMap},
         train::{LearnerConfig, SgdConfig, tiny},
     };
     use burn::tensor::{Device, TensorData};
@@ -155,6 +155,7 @@ skeletons:
             classes: CLASSES,
             input,
             auxiliary: false,
+            edges: EdgeOptions::default(),
         };
         let network = tiny::space(SPACE).supernet(&build).unwrap();
         let sgd = SgdConfig { momentum: MOMENTUM, nesterov: false, weight_decay: DECAY };
