@@ -48,6 +48,12 @@ pub enum DirtyReason {
         old: Option<Digest>,
         new: Option<Digest>,
     },
+    /// A member that a gathering stage names came to no result, then or now: the failure.
+    Missing {
+        member: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
     /// A file that no stage made.
     Resource {
         name: String,
@@ -89,7 +95,17 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<DirtyReason> {
     });
     for slot in union(old.inputs.keys(), new.inputs.keys()) {
         let members = |manifest: &Manifest| manifest.inputs.get(slot).cloned().unwrap_or_default();
-        inputs(slot, &members(old), &members(new), &mut reasons);
+        let (was, is) = (members(old), members(new));
+        // A member more or less moves the others: that it came or went says enough.
+        if was.len() == is.len() || old.missing == new.missing {
+            inputs(slot, &was, &is, &mut reasons);
+        }
+    }
+    for member in union(old.missing.keys(), new.missing.keys()) {
+        let (old, new) = (old.missing.get(member).cloned(), new.missing.get(member).cloned());
+        if old != new {
+            reasons.push(DirtyReason::Missing { member: member.clone(), old, new });
+        }
     }
     for name in union(old.resources.keys(), new.resources.keys()) {
         let (old, new) = (old.resources.get(name).copied(), new.resources.get(name).copied());
@@ -160,6 +176,9 @@ impl fmt::Display for DirtyReason {
             Self::ParamAdded { path, new } => write!(f, "{} added: {}", inside("params", path), short(new)),
             Self::ParamRemoved { path, old } => write!(f, "{} removed, was {}", inside("params", path), short(old)),
             Self::Input { name, old, new } => content(f, "input", name, *old, *new),
+            Self::Missing { member, old: Some(_), new: None } => write!(f, "{member} was missing"),
+            Self::Missing { member, old: None, .. } => write!(f, "{member} is missing"),
+            Self::Missing { member, .. } => write!(f, "{member} is missing for another reason"),
             Self::Resource { name, old, new } => content(f, "resource", name, *old, *new),
             Self::Numerics { path, old, new } => {
                 let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), short);
@@ -220,6 +239,7 @@ mod tests {
             params,
             inputs: inputs.collect(),
             resources: BTreeMap::new(),
+            missing: BTreeMap::new(),
             numerics: None,
         }
     }
@@ -288,6 +308,13 @@ mod tests {
                 "numerics none → {\"backend\":\"cuda\"}",
             ]
         );
+        let mut lacking = new.clone();
+        lacking.missing = [("search[seed=2]".to_owned(), "it failed".to_owned())].into();
+        let mut otherwise = lacking.clone();
+        otherwise.missing = [("search[seed=2]".to_owned(), "it failed again".to_owned())].into();
+        assert_eq!(said(&new, &lacking), ["search[seed=2] is missing"]);
+        assert_eq!(said(&lacking, &new), ["search[seed=2] was missing"]);
+        assert_eq!(said(&lacking, &otherwise), ["search[seed=2] is missing for another reason"]);
         let mut cpu = new.clone();
         cpu.numerics = Some(json!({"backend": "cpu"}));
         assert_eq!(said(&cpu, &new), ["numerics.backend cpu → cuda"]);

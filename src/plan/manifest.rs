@@ -2,7 +2,7 @@
 //!
 //! # Encoding
 //! The key of a manifest is the SHA-256 of its canonical JSON: UTF-8, no white space, the keys of every object in
-//! byte order, digests as 64 hexadecimal digits, `numerics` left out where there is none, text escaped only as JSON
+//! byte order, digests as 64 hexadecimal digits, `missing` and `numerics` left out where there is none, text escaped only as JSON
 //! demands. A whole number is written without a point and any other number as the shortest decimal that reads back to
 //! the same `f64`. `1` and `1.0` are therefore different: a stage fills in its parameters from typed fields, so that
 //! `rate: 1` in a file arrives here as `1.0` like every other rate.
@@ -14,6 +14,7 @@
 //! | params with all defaults | yes | they decide the result |
 //! | outputs of other stages that are read | by content | two ways to one content are one input |
 //! | a search space, a table | by content (`resources`) | the file's name does not matter |
+//! | which members a gathering stage lacks | by name, with the failure | the result tells of it |
 //! | backend and precision | as `numerics` | they decide the bits |
 //! | the stage's name, its file, device index, threads, checkpoints | no | they do not change the result |
 //!
@@ -40,6 +41,9 @@ pub struct Manifest {
     pub inputs: BTreeMap<String, Vec<InputDigest>>,
     /// What is read that no stage made: name → content.
     pub resources: BTreeMap<String, Digest>,
+    /// Members that a gathering stage names and that came to no result: name → why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
     /// Backend and precision, where they decide the bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numerics: Option<serde_json::Value>,
@@ -119,6 +123,7 @@ mod tests {
             params: json!({"rate": 0.025, "epochs": 2, "alpha": {"b": [1, 1.0], "a": "é\"\n"}}),
             inputs: BTreeMap::from([("data".into(), vec![InputDigest([("dataset".into(), digest)].into())])]),
             resources: BTreeMap::from([("space".into(), Digest::of(b"space"))]),
+            missing: BTreeMap::new(),
             numerics: Some(json!({"precision": "f32", "backend": "cpu"})),
         }
     }
@@ -148,7 +153,7 @@ mod tests {
     #[test]
     fn any_change_changes_the_key() {
         type Change = fn(&mut Manifest);
-        let changes: [Change; 12] = [
+        let changes: [Change; 14] = [
             |m| m.schema += 1,
             |m| m.version += 1,
             |m| m.kind = "derive".into(),
@@ -160,6 +165,8 @@ mod tests {
             |m| m.inputs.values_mut().for_each(|members| members.push(InputDigest::default())),
             |m| m.inputs.values_mut().for_each(|members| members[0].0 = [("split".into(), Digest::of(b"data"))].into()),
             |m| m.resources.values_mut().for_each(|digest| *digest = Digest::of(b"")),
+            |m| m.missing = [("search[seed=2]".into(), "the loss is NaN".into())].into(),
+            |m| m.missing = [("search[seed=2]".into(), "the disk is full".into())].into(),
             |m| m.numerics = None,
         ];
         let mut keys = vec![manifest().key()];

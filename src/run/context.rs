@@ -1,6 +1,6 @@
 //! What a stage is given to work with: its inputs, a place for its outputs, an ear for what it has to say.
 
-use super::{EventKind, Input, Progress, StageError, Stop, announce::Announcer};
+use super::{EventKind, Input, Missing, Progress, StageError, Stop, announce::Announcer};
 use crate::{
     config::{Member, Runtime},
     plan::Key,
@@ -23,6 +23,7 @@ pub struct Context<'a> {
     pipeline: &'a str,
     key: Key,
     inputs: IndexMap<String, Vec<Input>>,
+    missing: IndexMap<String, Vec<Missing>>,
     store: &'a Store,
     stop: &'a Stop,
     announcer: Announcer<'a>,
@@ -46,6 +47,7 @@ pub(super) struct Situation<'a> {
     pub pipeline: &'a str,
     pub key: Key,
     pub inputs: IndexMap<String, Vec<Input>>,
+    pub missing: IndexMap<String, Vec<Missing>>,
     pub store: &'a Store,
     pub stop: &'a Stop,
     pub announcer: Announcer<'a>,
@@ -53,8 +55,8 @@ pub(super) struct Situation<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(situation: Situation<'a>) -> Self {
-        let Situation { member, pipeline, key, inputs, store, stop, announcer } = situation;
-        Self { member, pipeline, key, inputs, store, stop, announcer, work: None, made: Made::default() }
+        let Situation { member, pipeline, key, inputs, missing, store, stop, announcer } = situation;
+        Self { member, pipeline, key, inputs, missing, store, stop, announcer, work: None, made: Made::default() }
     }
 
     pub(super) fn into_made(self) -> Made {
@@ -86,9 +88,15 @@ impl<'a> Context<'a> {
         &self.member.runtime
     }
 
-    /// What the reference key `slot` names, in the pipeline's order; nothing where the key was left out.
+    /// What the reference key `slot` names, in the pipeline's order; nothing where the key was left out. Of a key that is
+    /// gathered, those that are there.
     pub fn inputs(&self, slot: &str) -> &[Input] {
         self.inputs.get(slot).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the reference key `slot`, one that is gathered, names and is not there, in the pipeline's order.
+    pub fn missing(&self, slot: &str) -> &[Missing] {
+        self.missing.get(slot).map_or(&[], Vec::as_slice)
     }
 
     /// What the reference key `slot` names, where that must be one.

@@ -10,7 +10,7 @@ use crate::{
     plan::{Key, Manifest},
     store::{Record, Store},
 };
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{thread, time::Duration};
 
 /// How often a run asks again for what another process holds.
 const POLL: Duration = Duration::from_millis(100);
@@ -24,7 +24,7 @@ pub struct Planned {
 
 /// Runs a pipeline: `stages` holds a stage for each of its members, in their order.
 ///
-/// A member that fails takes along only those that read it. After a stop, or a failure of the store, nothing more
+/// A member that fails takes along only those that read it; those that gather go on with what else they name. After a stop, or a failure of the store, nothing more
 /// starts. Results that are in the store are not made again; with all of them there, nothing is written.
 ///
 /// # Panics
@@ -176,24 +176,50 @@ impl Run<'_> {
         }
     }
 
-    fn reads(&self, at: usize) -> BTreeSet<usize> {
-        self.pipeline.members[at].inputs.values().flatten().copied().collect()
+    pub(super) fn has_record(&self, at: usize) -> bool {
+        self.tasks[at].end.as_ref().is_some_and(|end| end.record.is_some())
     }
 
     fn is_ready(&self, at: usize) -> bool {
-        let has_record = |of: usize| self.tasks[of].end.as_ref().is_some_and(|end| end.record.is_some());
-        self.tasks[at].end.is_none() && self.reads(at).into_iter().all(has_record)
+        let Task { planned, end, .. } = &self.tasks[at];
+        end.is_none()
+            && self.pipeline.members[at].inputs.iter().all(|(slot, members)| {
+                let has_come = |of: &usize| self.has_record(*of);
+                // A failure is as much to be told as a result: what gathers waits for every end.
+                let has_ended = |of: &usize| self.tasks[*of].end.is_some();
+                if planned.stage.gathers(slot) {
+                    members.iter().all(has_ended) && members.iter().any(has_come)
+                } else {
+                    members.iter().all(has_come)
+                }
+            })
     }
 
     /// Ends the members that read what will not come. Members stand after what they read: one pass is enough.
     fn skip_hopeless(&mut self) {
         for at in 0..self.tasks.len() {
             if self.tasks[at].end.is_none()
-                && let Some(because) = self.reads(at).into_iter().find_map(|of| self.lacks(of))
+                && let Some(because) = self.hopeless(at)
             {
                 self.skip(at, because);
             }
         }
+    }
+
+    /// Why a member cannot run; `None` while it may.
+    fn hopeless(&self, at: usize) -> Option<String> {
+        self.pipeline.members[at].inputs.iter().find_map(|(slot, members)| {
+            let mut lacks = members.iter().map(|&of| self.lacks(of));
+            if !self.tasks[at].planned.stage.gathers(slot) {
+                return lacks.find_map(|lack| lack);
+            }
+            let all: Vec<String> = lacks.collect::<Option<_>>()?;
+            match &all[..] {
+                [only] => Some(only.clone()),
+                [first, ..] => Some(format!("none of {} members is there: {first}", all.len())),
+                [] => None,
+            }
+        })
     }
 
     /// Why a member's result will not come; `None` while it may.

@@ -31,6 +31,18 @@ pub trait Stage: Send + Sync {
         false
     }
 
+    /// The outputs that the stage reads of what the reference key `slot` names, where it does not read them all: only these
+    /// enter its key, and only these it is given. What else a stage publishes then makes nobody run again.
+    fn reads(&self, _slot: &str) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// Whether the stage goes on with those of the members that the reference key `slot` names that came to a result, at least
+    /// one. Which ones are missing, and why, is in its key and in [`Context::missing`].
+    fn gathers(&self, _slot: &str) -> bool {
+        false
+    }
+
     /// Does the work: reads inputs, publishes outputs and metrics through `context`.
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError>;
 }

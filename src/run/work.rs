@@ -1,7 +1,7 @@
 //! The work of one member whose inputs are there: what its result depends on, and making it.
 
 use super::{
-    Context, EventKind, Fetch, Input, Outcome, Resource, StageError,
+    Context, EventKind, Failure, Fetch, Input, Missing, Outcome, Resource, StageError,
     announce::sentence,
     context::{Made, Situation},
     lookup::reasons,
@@ -44,9 +44,10 @@ impl Run<'_> {
         }
         let mut inputs = BTreeMap::new();
         for (slot, members) in &self.pipeline.members[at].inputs {
-            let of_slot: Vec<_> = members.iter().map(|&of| self.content_of(of, stage.reads_records())).collect();
-            inputs.insert(slot.clone(), of_slot);
+            let content = |of| self.content_of(of, stage.reads(slot), stage.reads_records());
+            inputs.insert(slot.clone(), self.present(members).map(content).collect());
         }
+        let missing = self.pipeline.members[at].inputs.values().flat_map(|members| self.missing(members));
         let manifest = Manifest {
             schema: SCHEMA,
             kind: self.pipeline.members[at].kind.clone(),
@@ -54,18 +55,18 @@ impl Run<'_> {
             params: stage.params(),
             inputs,
             resources,
+            missing: missing.map(|missing| (missing.member.clone(), missing.why())).collect(),
             numerics: stage.numerics(),
         };
         Ok(Prepared { key: manifest.key(), manifest })
     }
 
-    /// Output name → digest of a finished member.
-    fn content_of(&self, at: usize, with_record: bool) -> InputDigest {
-        let (_, record) = self.finished(at);
-        let mut content: BTreeMap<_, _> =
-            record.outputs.iter().map(|(name, object)| (name.clone(), object.digest)).collect();
+    /// Output name → digest of a finished member, of the outputs that `are_read`.
+    fn content_of(&self, at: usize, are_read: Option<&[&str]>, with_record: bool) -> InputDigest {
+        let outputs = self.outputs(at, are_read);
+        let mut content: BTreeMap<_, _> = outputs.map(|(name, object)| (name.clone(), object.digest)).collect();
         if with_record {
-            content.insert(RECORD.to_owned(), Digest::of(self.input(at).to_json().to_string().as_bytes()));
+            content.insert(RECORD.to_owned(), Digest::of(self.input(at, are_read).to_json().to_string().as_bytes()));
         }
         InputDigest(content)
     }
@@ -84,7 +85,8 @@ impl Run<'_> {
             member,
             pipeline: &self.pipeline.name,
             key: *key,
-            inputs: self.checked_inputs(member)?,
+            inputs: self.checked_inputs(at)?,
+            missing: member.inputs.iter().map(|(slot, of)| (slot.clone(), self.missing(of).collect())).collect(),
             store: self.store,
             stop: self.stop,
             announcer: self.announcer,
@@ -116,20 +118,59 @@ impl Run<'_> {
     }
 
     /// The member's inputs, every output of which was looked at just now.
-    fn checked_inputs(&self, member: &Member) -> Result<IndexMap<String, Vec<Input>>, StageError> {
+    fn checked_inputs(&self, at: usize) -> Result<IndexMap<String, Vec<Input>>, StageError> {
+        let stage = &self.tasks[at].planned.stage;
         let mut inputs = IndexMap::new();
-        for (slot, members) in &member.inputs {
-            for &at in members {
-                for object in self.finished(at).1.outputs.values() {
-                    self.store.verify(object)?;
-                }
+        for (slot, members) in &self.pipeline.members[at].inputs {
+            let are_read = stage.reads(slot);
+            for (_, object) in self.present(members).flat_map(|of| self.outputs(of, are_read)) {
+                self.store.verify(object)?;
             }
-            inputs.insert(slot.clone(), members.iter().map(|&at| self.input(at)).collect());
+            inputs.insert(slot.clone(), self.present(members).map(|of| self.input(of, are_read)).collect());
         }
         Ok(inputs)
     }
 
-    fn input(&self, at: usize) -> Input {
+    /// Those of the members that have a result.
+    fn present<'a>(&'a self, members: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+        members.iter().copied().filter(|&of| self.has_record(of))
+    }
+
+    /// The others, which all came to an end.
+    fn missing<'a>(&'a self, members: &'a [usize]) -> impl Iterator<Item = Missing> + 'a {
+        members.iter().filter(|&&of| !self.has_record(of)).map(|&of| {
+            let Member { name, stage, kind, point, .. } = &self.pipeline.members[of];
+            Missing {
+                member: name.clone(),
+                stage: stage.clone(),
+                kind: kind.clone(),
+                point: point.clone(),
+                failures: self.failures(of).into_values().collect(),
+            }
+        })
+    }
+
+    /// The failures that left a member without a result: its own, or those of what it reads.
+    fn failures(&self, at: usize) -> BTreeMap<usize, Failure> {
+        let member = &self.pipeline.members[at];
+        match self.tasks[at].end.as_ref().map(|end| &end.outcome) {
+            Some(Outcome::Failed { message }) => {
+                [(at, Failure { member: member.name.clone(), message: message.clone() })].into()
+            }
+            Some(Outcome::Skipped { .. }) => {
+                member.inputs.values().flatten().flat_map(|&of| self.failures(of)).collect()
+            }
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The outputs of a finished member that `are_read`: all, where that is not said.
+    fn outputs(&self, at: usize, are_read: Option<&[&str]>) -> impl Iterator<Item = (&String, &ObjectRef)> {
+        let (_, record) = self.finished(at);
+        record.outputs.iter().filter(move |(name, _)| are_read.is_none_or(|names| names.contains(&name.as_str())))
+    }
+
+    fn input(&self, at: usize, are_read: Option<&[&str]>) -> Input {
         let member = &self.pipeline.members[at];
         let (Prepared { manifest, key }, record) = self.finished(at);
         let path = |(name, object): (&String, &ObjectRef)| (name.clone(), self.store.object_path(&object.digest));
@@ -138,7 +179,7 @@ impl Run<'_> {
             stage: member.stage.clone(),
             kind: member.kind.clone(),
             point: member.point.clone(),
-            outputs: record.outputs.iter().map(path).collect(),
+            outputs: self.outputs(at, are_read).map(path).collect(),
             metrics: record.metrics.clone(),
             summary: record.summary.clone(),
             notes: record.notes.clone(),

@@ -36,6 +36,10 @@ pub enum DeriveError {
     Columns { alphas: String, row: usize, found: usize, expected: usize },
     #[error("mixing weight `{alphas}[{row}][{column}]` is not a number")]
     NotANumber { alphas: String, row: usize, column: usize },
+    #[error(
+        "cell kind `{kind}` has {found} `{operation}` and not at most {count}, whichever are struck: nothing outweighs them"
+    )]
+    Limit { kind: String, operation: String, count: usize, found: usize },
 }
 
 impl Derivation {
@@ -65,14 +69,21 @@ impl Space {
     pub fn derive(&self, weights: &BTreeMap<String, Vec<Vec<f64>>>) -> Result<Genotype, DeriveError> {
         let mut cells = indexmap::IndexMap::new();
         for kind in self.cell_kinds() {
-            let missing = || DeriveError::Missing { kind: kind.name.clone(), alphas: kind.alphas.clone() };
-            let table = weights.get(&kind.alphas).ok_or_else(missing)?;
-            cells.insert(kind.name.clone(), self.derive_cell(kind, table)?);
+            cells.insert(kind.name.clone(), self.derive_cell(kind, self.table_of(kind, weights)?)?);
         }
         Ok(Genotype { cells })
     }
 
-    fn derive_cell(&self, kind: &CellKind, table: &[Vec<f64>]) -> Result<CellGenotype, DeriveError> {
+    pub(super) fn table_of<'a>(
+        &self,
+        kind: &CellKind,
+        weights: &'a BTreeMap<String, Vec<Vec<f64>>>,
+    ) -> Result<&'a [Vec<f64>], DeriveError> {
+        let missing = || DeriveError::Missing { kind: kind.name.clone(), alphas: kind.alphas.clone() };
+        weights.get(&kind.alphas).map(Vec::as_slice).ok_or_else(missing)
+    }
+
+    pub(super) fn derive_cell(&self, kind: &CellKind, table: &[Vec<f64>]) -> Result<CellGenotype, DeriveError> {
         let alphas = || kind.alphas.clone();
         if table.len() != kind.candidates.len() {
             return Err(DeriveError::Rows { alphas: alphas(), found: table.len(), expected: kind.candidates.len() });

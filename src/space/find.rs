@@ -16,6 +16,8 @@ struct Shelf {
 }
 
 const SPACES: Shelf = Shelf { what: "search space", folder: "search_spaces", extension: "yaml" };
+const PUBLISHED: Shelf =
+    Shelf { what: "table of published results", folder: "search_spaces/tables", extension: "yaml" };
 const GENOTYPES: Shelf = Shelf { what: "genotype", folder: "search_spaces/genotypes", extension: "txt" };
 
 /// No space or genotype of that name or path.
@@ -41,6 +43,11 @@ pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
 /// in `.txt` or `.yaml`.
 pub fn find_genotype(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
     GENOTYPES.find(name_or_path, beside)
+}
+
+/// The file of published results, found as a space is: `search_spaces/tables/NAME.yaml`, or a path.
+pub fn find_published(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
+    PUBLISHED.find(name_or_path, beside)
 }
 
 impl Shelf {

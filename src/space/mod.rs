@@ -21,6 +21,7 @@ mod labels;
 mod lower;
 pub mod network;
 mod operation;
+mod refinement;
 #[cfg(test)]
 pub(crate) mod shipped;
 mod skeleton;
@@ -33,7 +34,8 @@ pub use cost::Cost;
 pub use declaration::{GenotypeText, Space, SpaceFileError};
 pub use derive::{Derivation, DeriveError, KeptEdges};
 pub use edge_options::EdgeOptions;
-pub use find::{NotFound, all, find, find_genotype};
+pub use find::{NotFound, all, find, find_genotype, find_published};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use lower::{Build, SpaceError};
+pub use refinement::{Limit, Struck};
 pub use skeleton::SkeletonDefaults;

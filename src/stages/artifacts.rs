@@ -30,9 +30,13 @@ pub(super) fn genotype(derived: &Input, space: &Space) -> Result<Genotype, Stage
     Genotype::parse(&text, space).map_err(|error| StageError::input(sentence(&error)))
 }
 
-/// Publishes a genotype and its space, and says what it is.
-///
-/// Nothing else: two searches that agree make the same bytes, and what reads them is done once.
+/// What a stage reads of its reference key `genotype`: the cell and its space, and not how a search came to it. So two searches
+/// that agree are two ways to one content, and what reads that is done once.
+pub(super) fn genotype_outputs(slot: &str) -> Option<&'static [&'static str]> {
+    (slot == "genotype").then_some(&["genotype", "space"])
+}
+
+/// Publishes a genotype and its space, and says what it is: two searches that agree make the same bytes.
 pub(super) fn publish_genotype(
     context: &mut Context<'_>,
     genotype: &Genotype,
@@ -45,11 +49,16 @@ pub(super) fn publish_genotype(
     for (operation, count) in operation_counts(genotype) {
         context.metric(format!("count_{operation}"), count as f64);
     }
-    // A cell string holds every genotype, the customary form perhaps not this one.
+    context.summary(customary_text(genotype, space)?.replace('\n', " "));
+    Ok(())
+}
+
+/// A genotype in the text form that is customary for its space. A cell string holds every genotype, that form perhaps not
+/// this one.
+pub(super) fn customary_text(genotype: &Genotype, space: &Space) -> Result<String, StageError> {
     let text = genotype.to_text(space.genotype_text, space);
     let text = text.or_else(|_| genotype_text(genotype, GenotypeText::CellString, space))?;
-    context.summary(text.trim().replace('\n', " "));
-    Ok(())
+    Ok(text.trim().to_owned())
 }
 
 /// How often each operation was chosen, over all kinds of cell.

@@ -61,6 +61,10 @@ impl Stage for Benchmark {
         vec![("table".to_owned(), Resource::Path(self.table.clone()))]
     }
 
+    fn reads(&self, slot: &str) -> Option<&'static [&'static str]> {
+        artifacts::genotype_outputs(slot)
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let derived = context.input("genotype")?;
         let space = artifacts::space(derived)?;

@@ -11,7 +11,9 @@ mod findings;
 mod genotype;
 mod hyperparameters;
 mod image_folder;
+mod point;
 mod prepare;
+mod published;
 mod report;
 mod retrain;
 mod search;
@@ -23,7 +25,7 @@ mod work;
 pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
 pub(crate) use findings::drawn_cells;
-pub use site::{Site, SpaceFile};
+pub use site::{Named, Site, SpaceFile};
 pub use work::{Work, WorkError};
 
 use crate::{
@@ -49,11 +51,7 @@ pub const KINDS: &[StageKind] = &[
         version: 1,
         read: search::read,
     },
-    StageKind {
-        slots: KindSlots { kind: "derive", slots: &[one("search", &["search"])] },
-        version: 1,
-        read: derive::read,
-    },
+    StageKind { slots: KindSlots { kind: "derive", slots: DERIVES }, version: 2, read: derive::read },
     // A cell that someone published, in a derived one's place.
     StageKind { slots: KindSlots { kind: "genotype", slots: &[] }, version: 1, read: genotype::read },
     StageKind {
@@ -73,18 +71,19 @@ pub const KINDS: &[StageKind] = &[
         version: 1,
         read: evaluate::read,
     },
-    StageKind {
-        slots: KindSlots { kind: "report", slots: &[Slot { key: "of", accepts: &[], many: true, required: true }] },
-        version: 1,
-        read: report::read,
-    },
+    StageKind { slots: KindSlots { kind: "report", slots: &[many("of", &[], true)] }, version: 2, read: report::read },
 ];
 
 const GENOTYPES: &[&str] = &["derive", "genotype"];
+const DERIVES: &[Slot] = &[many("search", &["search"], true), many("judged_by", &["retrain", "transfer"], false)];
 const TRAINS: &[Slot] = &[one("genotype", GENOTYPES), one("data", &["prepare"])];
 
 const fn one(key: &'static str, accepts: &'static [&'static str]) -> Slot {
     Slot { key, accepts, many: false, required: true }
+}
+
+const fn many(key: &'static str, accepts: &'static [&'static str], required: bool) -> Slot {
+    Slot { key, accepts, many: true, required }
 }
 
 /// What the configuration must know of the kinds.
@@ -101,6 +100,7 @@ pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
     let mut planned = Vec::with_capacity(pipeline.members.len());
     // By member: what is read comes before what reads it.
     let mut spaces: Vec<Option<Arc<SpaceFile>>> = Vec::with_capacity(pipeline.members.len());
+    let mut known: Vec<Named> = Vec::with_capacity(pipeline.members.len());
     for member in &pipeline.members {
         let kind = KINDS.iter().find(|kind| kind.slots.kind == member.kind).expect("the configuration knows the kinds");
         let site = Site {
@@ -109,11 +109,22 @@ pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
             device: &member.runtime.device,
             inherited: member.inputs.values().flatten().find_map(|&input| spaces[input].clone()),
             named: OnceCell::new(),
+            inputs: member
+                .inputs
+                .iter()
+                .map(|(slot, inputs)| (slot.clone(), inputs.iter().map(|&input| known[input].clone()).collect()))
+                .collect(),
         };
         let mut fields = Fields::open(&member.params, format!("stage `{}`", member.stage), &mut problems);
         let stage = (kind.read)(&mut fields, &site);
         fields.close();
         spaces.push(site.space_to_inherit());
+        known.push(Named {
+            member: member.name.clone(),
+            kind: member.kind.clone(),
+            point: member.point.clone(),
+            params: stage.as_ref().map(|stage| stage.params()),
+        });
         planned.extend(stage.map(|stage| Planned { version: kind.version, stage }));
     }
     problems.into_result(planned)

@@ -1,10 +1,13 @@
 //! `report`: tables, curves and drawings of what stages found, in four forms; checks what was expected.
 
-use super::{Site, findings};
+use super::{
+    Site, findings,
+    published::{self, Published},
+};
 use crate::{
     config::{Fields, Node, Value},
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
-    run::{Context, Stage, StageError},
+    run::{Context, Resource, Stage, StageError},
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -12,11 +15,20 @@ use std::collections::BTreeMap;
 struct Report {
     title: Option<String>,
     expectations: Vec<Expectation>,
+    /// Published results that stand beside those of benchmarks.
+    published: Option<Published>,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, _site: &Site<'_>) -> Option<Box<dyn Stage>> {
+pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let title = fields.text("title");
-    Some(Box::new(Report { title, expectations: expectations(fields) }))
+    let published = published::beside(fields, site);
+    let named = site.inputs_of("of");
+    if published.is_some() && !named.is_empty() && named.iter().all(|named| named.kind != "benchmark") {
+        let place = fields.origin_of("beside").clone();
+        let message = "`beside` stands beside what a `benchmark` stage found, and `of` names none";
+        fields.problems().add(&place, message);
+    }
+    Some(Box::new(Report { title, expectations: expectations(fields), published }))
 }
 
 /// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`
@@ -59,13 +71,22 @@ impl Stage for Report {
         json!({"title": self.title, "expect": self.expectations})
     }
 
+    fn resources(&self) -> Vec<(String, Resource)> {
+        self.published.iter().map(|table| ("beside".to_owned(), Resource::Content(table.digest))).collect()
+    }
+
     /// Figures and summaries of the stages are what a report shows.
     fn reads_records(&self) -> bool {
         true
     }
 
+    /// What failed is told; the rest is no worse for it.
+    fn gathers(&self, _slot: &str) -> bool {
+        true
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let inputs = context.inputs("of");
+        let (inputs, missing) = (context.inputs("of"), context.missing("of"));
         let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for input in inputs {
             for (name, value) in &input.metrics {
@@ -75,7 +96,8 @@ impl Stage for Report {
         let verdicts: Vec<Verdict> = self.expectations.iter().map(|expected| expected.check_among(&metrics)).collect();
         let title = self.title.clone().unwrap_or_else(|| context.pipeline_name().to_owned());
         let mut document = Document::new(title);
-        document.sections = findings::sections(inputs)?;
+        document.sections = findings::sections(inputs, missing, self.published.as_ref())?;
+        let lacking = missing.len();
         if !verdicts.is_empty() {
             document.sections.push(Section::new("Expectations", vec![Block::Expectations(verdicts.clone())]));
         }
@@ -92,10 +114,14 @@ impl Stage for Report {
             context.expect_missed(format!("{}: {}", verdict.word(), verdict.sentence()));
         }
         context.note("verdicts", serde_json::to_value(&verdicts).expect("verdicts are plain data"));
+        let written = match lacking {
+            0 => "written".to_owned(),
+            some => format!("written without {some} of the {} that it names", some + context.inputs("of").len()),
+        };
         context.summary(match (verdicts.len(), missed.len()) {
-            (0, _) => "written".to_owned(),
-            (all, 0) => format!("written; {all} of {all} expectations met"),
-            (all, missed) => format!("written; {missed} of {all} expectations missed"),
+            (0, _) => written,
+            (all, 0) => format!("{written}; {all} of {all} expectations met"),
+            (all, missed) => format!("{written}; {missed} of {all} expectations missed"),
         });
         Ok(())
     }

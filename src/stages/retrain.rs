@@ -93,6 +93,10 @@ impl Stage for Retrain {
         Some(self.compute.numerics())
     }
 
+    fn reads(&self, slot: &str) -> Option<&'static [&'static str]> {
+        artifacts::genotype_outputs(slot)
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let of = context.input("genotype")?;
         let space = artifacts::space(of)?;

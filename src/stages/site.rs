@@ -9,6 +9,7 @@ use crate::{
     space::{self, Build, EdgeOptions, Space, network::FeatureMap},
 };
 use burn::tensor::Device;
+use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 use std::{
     cell::OnceCell,
@@ -28,6 +29,20 @@ pub struct Site<'a> {
     pub inherited: Option<Arc<SpaceFile>>,
     /// The space that the stage names itself, once it was read.
     pub named: OnceCell<Arc<SpaceFile>>,
+    /// What the stage's reference keys name.
+    pub inputs: IndexMap<String, Vec<Named>>,
+}
+
+/// A member that a stage names, as far as it is known when the pipeline is read.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// `search[seed=1]`
+    pub member: String,
+    pub kind: String,
+    /// The point of the matrix; empty for a plain stage.
+    pub point: IndexMap<String, Json>,
+    /// Its hashed parameters; absent where its keys are wrong.
+    pub params: Option<Json>,
 }
 
 /// A search space with the text of its file, which is published beside what was made with it.
@@ -83,6 +98,11 @@ impl Site<'_> {
     /// The space that this stage hands on to those that read it.
     pub(super) fn space_to_inherit(&self) -> Option<Arc<SpaceFile>> {
         self.named.get().or(self.inherited.as_ref()).cloned()
+    }
+
+    /// The members that the reference key `slot` names.
+    pub(super) fn inputs_of(&self, slot: &str) -> &[Named] {
+        self.inputs.get(slot).map_or(&[], Vec::as_slice)
     }
 
     /// Where a path to data may lie: beside the pipeline, as what ships does, then where data sets lie.

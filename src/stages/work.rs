@@ -17,6 +17,7 @@ use crate::{
     space::{SpaceError, network::Network},
     train::{LearnerConfig, TrainingConfig},
 };
+use indexmap::IndexMap;
 use std::{
     cell::OnceCell,
     fs, io,
@@ -165,7 +166,7 @@ impl Images {
 }
 
 fn site(folder: &Path, inherited: Option<Arc<SpaceFile>>) -> Site<'_> {
-    Site { folder, data_root: Path::new(""), device: "cpu", inherited, named: OnceCell::new() }
+    Site { folder, data_root: Path::new(""), device: "cpu", inherited, named: OnceCell::new(), inputs: IndexMap::new() }
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 mod bench;
 mod cache;
 mod complaints;
+mod derive;
 mod download;
 mod export;
+mod gather;
 mod pictures;
 mod predict;
 mod resume;

@@ -1,8 +1,12 @@
 //! Trained networks on their test set.
 
+use super::{
+    groups::{Group, groups, unequal},
+    recipe,
+};
 use crate::{
     report::{Block, Cell, Column, Proportion, Section, Summary, Table},
-    run::{Input, StageError},
+    run::{Input, Missing, StageError},
     stages::artifacts,
 };
 
@@ -20,6 +24,12 @@ struct Evaluation {
     multiply_adds: u64,
 }
 
+impl Evaluation {
+    fn percent(&self) -> f64 {
+        Proportion::new(self.correct, self.images).percent()
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct ClassScore {
     class: String,
@@ -27,19 +37,58 @@ struct ClassScore {
     correct: usize,
 }
 
-pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
-    let read =
-        |member: &&Input| Ok((member.stage.clone(), member.member.clone(), artifacts::json(member, "evaluation")?));
-    let all: Vec<(String, String, Evaluation)> = members.iter().map(read).collect::<Result<_, StageError>>()?;
+pub(super) fn section(members: &[&Input], inputs: &[Input], missing: &[Missing]) -> Result<Section, StageError> {
+    let groups = groups(members, missing);
+    let mut all: Vec<(String, String, Evaluation)> = Vec::new();
+    for group in &groups {
+        for member in &group.members {
+            all.push((group.name.clone(), member.member.clone(), artifacts::json(member, "evaluation")?));
+        }
+    }
     let mut blocks = vec![Block::Table(accuracies(&all))];
-    let mut stages: Vec<&str> = all.iter().map(|(stage, ..)| stage.as_str()).collect();
-    stages.dedup();
-    for stage in stages {
-        let of_stage: Vec<&(String, String, Evaluation)> = all.iter().filter(|(of, ..)| of == stage).collect();
-        blocks.extend(together(stage, &of_stage).map(Block::Text));
-        blocks.extend(by_class(stage, &of_stage).map(Block::Table));
+    blocks.extend(unequal(&groups).filter(|_| groups.len() > 1).map(Block::Text));
+    blocks.extend(by_method(&groups, &all).map(Block::Table));
+    let trainings = || inputs.iter().filter(|input| ["retrain", "transfer"].contains(&input.kind.as_str()));
+    blocks.extend(recipe::differences(&groups, |member| recipe::only(member, trainings())).map(Block::Table));
+    for group in &groups {
+        let of_group: Vec<&(String, String, Evaluation)> = all.iter().filter(|(of, ..)| *of == group.name).collect();
+        blocks.extend(together(&group.name, &of_group).map(Block::Text));
+        blocks.extend(by_class(&group.name, &of_group).map(Block::Table));
     }
     Ok(Section::new("Evaluation", blocks))
+}
+
+/// A row a method, where there are several and one of them was trained more than once.
+fn by_method(groups: &[Group<'_>], all: &[(String, String, Evaluation)]) -> Option<Table> {
+    if groups.len() < 2 || groups.iter().all(|group| group.planned < 2) {
+        return None;
+    }
+    let mut table = Table::new(
+        "Top-1 by method: mean over n trainings, ± sample standard deviation. The best is chosen by the test set itself, and so no \
+         estimate.",
+        vec![
+            Column::text("method"),
+            Column::number("n"),
+            Column::number("of"),
+            Column::number("top-1").unit("%"),
+            Column::number("±"),
+            Column::number("best").unit("%"),
+        ],
+    );
+    for group in groups {
+        let values: Vec<f64> =
+            all.iter().filter(|(of, ..)| *of == group.name).map(|(.., evaluation)| evaluation.percent()).collect();
+        let Some(Summary { n, mean, deviation, max, .. }) = Summary::of(&values) else { continue };
+        table.push([
+            Cell::Text(group.name.clone()),
+            Cell::count(n),
+            Cell::count(group.planned),
+            Cell::number(mean, 2),
+            Cell::known(deviation, 2),
+            Cell::known((n > 1).then_some(max), 2),
+        ]);
+    }
+    Some(table)
 }
 
 /// A row a network.
@@ -83,17 +132,16 @@ fn accuracies(all: &[(String, String, Evaluation)]) -> Table {
     table
 }
 
-/// What several networks of one stage say together: mean and spread, and the best apart from them.
+/// What several networks of one method say together: mean and spread, and the best apart from them.
 fn together(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<String> {
-    let percent = |evaluation: &Evaluation| Proportion::new(evaluation.correct, evaluation.images).percent();
-    let values: Vec<f64> = of.iter().map(|(.., evaluation)| percent(evaluation)).collect();
+    let values: Vec<f64> = of.iter().map(|(.., evaluation)| evaluation.percent()).collect();
     let summary = Summary::of(&values).filter(|summary| summary.n > 1)?;
-    let (_, best, evaluation) = of.iter().max_by(|a, b| percent(&a.2).total_cmp(&percent(&b.2)))?;
+    let (_, best, evaluation) = of.iter().max_by(|a, b| a.2.percent().total_cmp(&b.2.percent()))?;
     Some(format!(
         "`{stage}` over {} trainings, top-1 in %: {}. The best of them, chosen by the test set itself and so no estimate: {:.2} % (`{best}`).",
         summary.n,
         summary.shown(2),
-        percent(evaluation)
+        evaluation.percent()
     ))
 }
 

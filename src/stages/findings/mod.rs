@@ -1,39 +1,49 @@
 //! What a report says of each kind of stage.
 
+mod absent;
+mod benchmark;
 mod evaluation;
+mod genotypes;
+mod groups;
+mod recipe;
 mod trained;
 
-use super::artifacts;
+use super::{artifacts, published::Published};
 use crate::{
-    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, cell_drawing, curves},
-    run::{Input, StageError},
-    space::{Genotype, GenotypeText, Space},
+    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, curves},
+    run::{Input, Missing, StageError},
+    space::{Genotype, Space},
 };
 use serde_json::Value as Json;
 
-/// A section for each kind of stage among `inputs`, in the order in which kinds first appear.
-pub(super) fn sections(inputs: &[Input]) -> Result<Vec<Section>, StageError> {
+/// A search's figure on images that it does not fit.
+const ACCURACY: &str = "supernet_held_out_accuracy_percent";
+
+/// What did not run, then a section for each kind of stage among `inputs`, in the order in which kinds first appear.
+pub(super) fn sections(
+    inputs: &[Input],
+    missing: &[Missing],
+    published: Option<&Published>,
+) -> Result<Vec<Section>, StageError> {
     let mut kinds: Vec<&str> = Vec::new();
     for input in inputs {
         if !kinds.contains(&input.kind.as_str()) {
             kinds.push(&input.kind);
         }
     }
-    kinds
-        .into_iter()
-        .map(|kind| {
-            let members: Vec<&Input> = inputs.iter().filter(|input| input.kind == kind).collect();
-            match kind {
-                "prepare" => Ok(data(&members)),
-                "search" => search(&members),
-                "derive" | "genotype" => genotypes(&members),
-                "retrain" | "transfer" => trained::section(kind, &members),
-                "evaluate" => evaluation::section(&members),
-                "benchmark" => benchmark(&members),
-                other => Ok(figures(other, &members)),
-            }
-        })
-        .collect()
+    let of_kinds = kinds.into_iter().map(|kind| {
+        let members: Vec<&Input> = inputs.iter().filter(|input| input.kind == kind).collect();
+        match kind {
+            "prepare" => Ok(data(&members)),
+            "search" => search(&members, missing),
+            "derive" | "genotype" => genotypes::section(&members),
+            "retrain" | "transfer" => trained::section(kind, &members, missing),
+            "evaluate" => evaluation::section(&members, inputs, missing),
+            "benchmark" => benchmark::section(&members, inputs, missing, published),
+            other => Ok(figures(other, &members)),
+        }
+    });
+    absent::section(inputs, missing).map(Ok).into_iter().chain(of_kinds).collect()
 }
 
 fn data(members: &[&Input]) -> Section {
@@ -52,7 +62,7 @@ fn figures(kind: &str, members: &[&Input]) -> Section {
     Section::new(kind, vec![Block::Table(table)])
 }
 
-fn search(members: &[&Input]) -> Result<Section, StageError> {
+fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError> {
     let mut table = Table::new(
         "After the last epoch. A supernet's accuracy ranks nothing: it is no trained network's.",
         vec![
@@ -73,7 +83,7 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
             Cell::known(metric("epochs"), 0),
             Cell::known(metric("train_loss"), 3),
             Cell::known(metric("train_accuracy_percent"), 2),
-            Cell::known(metric("supernet_held_out_accuracy_percent"), 2),
+            Cell::known(metric(ACCURACY), 2),
             Cell::number(member.wall_seconds, 1),
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
@@ -87,10 +97,16 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
         loss.push(series(", held out", "held_out_loss"));
     }
     let mut blocks = vec![Block::Table(table)];
-    let values: Vec<f64> =
-        members.iter().filter_map(|member| member.metrics.get("supernet_held_out_accuracy_percent").copied()).collect();
-    if let Some(summary) = Summary::of(&values).filter(|summary| summary.n > 1) {
-        blocks.push(Block::Text(format!("Supernet on held-out images, %: {}.", summary.shown(2))));
+    let groups = groups::groups(members, missing);
+    let each = groups.iter().filter_map(|group| {
+        let accuracies = group.members.iter().filter_map(|member| member.metrics.get(ACCURACY).copied());
+        let summary = Summary::of(&accuracies.collect::<Vec<_>>()).filter(|summary| summary.n > 1)?;
+        let name = if groups.len() > 1 { format!("`{}` ", group.name) } else { String::new() };
+        Some(format!("{name}{}", summary.shown(2)))
+    });
+    let each: Vec<String> = each.collect();
+    if !each.is_empty() {
+        blocks.push(Block::Text(format!("Supernet on held-out images, %: {}.", each.join("; "))));
     }
     blocks.extend(chart("supernet accuracy", "accuracy (%)", accuracy));
     blocks.extend(chart("supernet loss", "cross-entropy", loss));
@@ -110,49 +126,6 @@ fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
         caption: format!("{title} by epoch"),
         text: None,
     }))
-}
-
-fn genotypes(members: &[&Input]) -> Result<Section, StageError> {
-    let mut blocks = Vec::new();
-    for member in members {
-        let space = artifacts::space(member)?;
-        let genotype = artifacts::genotype(member, &space)?;
-        for drawn in drawn_cells(&genotype, &space) {
-            let failed = |error: crate::report::ReportError| StageError::failed(error.to_string());
-            blocks.push(Block::Figure(Figure {
-                name: if members.len() > 1 {
-                    format!("{} {}", member.member, drawn.title)
-                } else {
-                    drawn.title.clone()
-                },
-                svg: cell_drawing::draw(&drawn).map_err(failed)?,
-                text: Some(cell_drawing::write(&drawn).map_err(failed)?),
-                caption: format!("{} of `{}`", drawn.title, member.member),
-            }));
-        }
-        blocks.extend(texts(&genotype, &space, members.len() == 1));
-    }
-    let found = if members.iter().all(|member| member.kind == "derive") { "Genotype" } else { "Published genotype" };
-    Ok(Section::new(found, blocks))
-}
-
-/// A genotype in all its text forms; among many, in the one that is customary for its space.
-fn texts(genotype: &Genotype, space: &Space, all: bool) -> Vec<Block> {
-    let forms = [
-        ("As a cell string:", GenotypeText::CellString),
-        ("As the DARTS code writes it:", GenotypeText::NamedTuple),
-        ("As YAML:", GenotypeText::Yaml),
-    ];
-    let mut blocks = Vec::new();
-    for (name, form) in forms.into_iter().filter(|(_, form)| all || *form == space.genotype_text) {
-        // A form that cannot hold this genotype is left out: the others can.
-        let Ok(text) = genotype.to_text(form, space) else { continue };
-        if all {
-            blocks.push(Block::Text(name.to_owned()));
-        }
-        blocks.push(Block::Code(text));
-    }
-    blocks
 }
 
 /// The cells of a genotype, ready to be drawn.
@@ -178,86 +151,4 @@ pub(crate) fn drawn_cells(genotype: &Genotype, space: &Space) -> Vec<DrawnCell> 
             output: cell.output.clone(),
         })
         .collect()
-}
-
-/// The `benchmark` output of a stage.
-#[derive(serde::Deserialize)]
-struct Found {
-    cell: String,
-    index: usize,
-    cells: usize,
-    accuracies: Vec<Accuracy>,
-}
-
-#[derive(serde::Deserialize)]
-struct Accuracy {
-    name: String,
-    percent: f64,
-    rank: usize,
-    best_percent: f64,
-}
-
-impl Accuracy {
-    /// `cifar10 test`
-    fn words(&self) -> String {
-        self.name.replace('_', " ")
-    }
-}
-
-fn benchmark(members: &[&Input]) -> Result<Section, StageError> {
-    let read = |member: &&Input| Ok((member.member.clone(), artifacts::json(member, "benchmark")?));
-    let found: Vec<(String, Found)> = members.iter().map(read).collect::<Result<_, StageError>>()?;
-    let tables = match found.as_slice() {
-        [(_, only)] => vec![one_cell(only)],
-        several => vec![several_cells(several), over_all(several)],
-    };
-    Ok(Section::new("Benchmark", tables.into_iter().map(Block::Table).collect()))
-}
-
-fn one_cell(found: &Found) -> Table {
-    let mut table = Table::new(
-        format!("Cell {} of {}, trained alone: `{}`", found.index, found.cells, found.cell),
-        vec![
-            Column::text("data"),
-            Column::number("accuracy").unit("%"),
-            Column::number("rank"),
-            Column::number("best cell").unit("%"),
-        ],
-    );
-    for accuracy in &found.accuracies {
-        table.push([
-            Cell::Text(accuracy.words()),
-            Cell::number(accuracy.percent, 2),
-            Cell::count(accuracy.rank),
-            Cell::number(accuracy.best_percent, 2),
-        ]);
-    }
-    table
-}
-
-/// A row a search, a column a data set.
-fn several_cells(found: &[(String, Found)]) -> Table {
-    let mut columns = vec![Column::text("stage"), Column::number("cell")];
-    columns.extend(
-        found.iter().take(1).flat_map(|(_, first)| &first.accuracies).map(|accuracy| Column::number(accuracy.words())),
-    );
-    let mut table = Table::new("Accuracy in %, each cell trained alone", columns);
-    for (member, found) in found {
-        let percents = found.accuracies.iter().map(|accuracy| Cell::number(accuracy.percent, 2));
-        table.push([Cell::Text(member.clone()), Cell::Text(found.index.to_string())].into_iter().chain(percents));
-    }
-    table
-}
-
-/// Mean and spread over all searches: no cell of several stands for them alone.
-fn over_all(found: &[(String, Found)]) -> Table {
-    let mut columns = vec![Column::text("data")];
-    columns.extend(Summary::columns("accuracy", Some("%")));
-    let mut table = Table::new("Over all searches", columns);
-    for (at, accuracy) in found.iter().take(1).flat_map(|(_, first)| first.accuracies.iter().enumerate()) {
-        let values: Vec<f64> = found.iter().filter_map(|(_, found)| Some(found.accuracies.get(at)?.percent)).collect();
-        let cells = Summary::of(&values).map(|summary| summary.cells(2)).into_iter().flatten();
-        table.push(std::iter::once(Cell::Text(accuracy.words())).chain(cells));
-    }
-    table
 }

@@ -1,9 +1,9 @@
 //! Discrete networks while they trained.
 
-use super::chart;
+use super::{chart, groups::groups, recipe};
 use crate::{
     report::{Block, Cell, Column, Section, Series, Table},
-    run::{Input, StageError},
+    run::{Input, Missing, StageError},
     stages::artifacts,
 };
 use serde_json::Value as Json;
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 /// The sets that a training may watch, with what a report calls them.
 const WATCHED: [(&str, &str); 2] = [("test", "test"), ("held_out", "held out")];
 
-pub(super) fn section(kind: &str, members: &[&Input]) -> Result<Section, StageError> {
+pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Result<Section, StageError> {
     let mut table = Table::new(
         "After the last epoch, which is the result: no epoch is chosen by what it scores.",
         vec![
@@ -51,6 +51,7 @@ pub(super) fn section(kind: &str, members: &[&Input]) -> Result<Section, StageEr
     }
     let title = if kind == "transfer" { "Transfer" } else { "Retraining" };
     let mut blocks = vec![Block::Table(table)];
+    blocks.extend(recipe::differences(&groups(members, missing), Some).map(Block::Table));
     blocks.extend(chart(&format!("{kind} accuracy"), "accuracy (%)", accuracy));
     blocks.extend(chart(&format!("{kind} loss"), "loss", loss));
     Ok(Section::new(title, blocks))

@@ -1,0 +1,261 @@
+//! The key `rule` of a `derive` stage: which of the genotypes that searches came to goes on.
+
+use crate::{
+    config::{Fields, Node, Origin, Problems, Value, nearest},
+    space::{Limit, Space},
+    stages::{
+        point::agrees,
+        site::{Named, Site, Size},
+    },
+};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Rule {
+    /// The last epoch's: what DARTS does.
+    Last,
+    Epoch(usize),
+    /// That of the epoch, of any search, whose figure is best. Ties go to the earlier epoch, then to the earlier search.
+    Best {
+        figure: String,
+        aim: Aim,
+    },
+    /// The last epoch's within limits.
+    AtMost(Vec<Limit>),
+    /// That of the latest epoch whose network is within a budget.
+    Within(Budget),
+    /// That of the mean of the mixing weights that searches ended with.
+    Consensus,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    Highest,
+    Lowest,
+}
+
+/// What the network of a genotype may cost, and which network that is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Budget {
+    pub parameters: Option<u64>,
+    pub multiply_adds: Option<u64>,
+    pub size: Size,
+    /// Channels, height, width.
+    pub image: [usize; 3],
+    pub classes: usize,
+}
+
+const WORDS: [&str; 6] = ["epoch", "best", "highest", "lowest", "at_most", "within"];
+const RULES: &str =
+    "`last`, `consensus`, or a map of one of `epoch`, `best`, `highest`, `lowest`, `at_most` and `within`";
+
+/// The rule that is written, `last` where none is; `None` after a complaint.
+pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+    let Some(node) = fields.node("rule") else { return Some(Rule::Last) };
+    match &node.value {
+        Value::Text(word) if word == "last" => return Some(Rule::Last),
+        Value::Text(word) if word == "consensus" => return Some(Rule::Consensus),
+        Value::Map(_) => {}
+        _ => {
+            fields.wrong("rule", node, RULES);
+            return None;
+        }
+    }
+    let mut keys = Fields::open(node, "`rule`", fields.problems());
+    let before = keys.problems().len();
+    let given: Vec<&str> = WORDS.into_iter().filter(|word| keys.has(*word)).collect();
+    let rule = match given[..] {
+        ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
+        ["best"] => best(&mut keys),
+        ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Aim::Highest }),
+        ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Aim::Lowest }),
+        ["at_most"] => limits(&mut keys, site).map(Rule::AtMost),
+        ["within"] => budget(&mut keys, site).map(Rule::Within),
+        _ => {
+            let found = if given.is_empty() { "none".to_owned() } else { format!("`{}`", given.join("`, `")) };
+            let place = keys.origin().clone();
+            keys.problems().add(&place, format!("`rule` must be {RULES}, found {found}"));
+            None
+        }
+    };
+    keys.close();
+    rule.filter(|_| fields.problems().len() == before)
+}
+
+/// `best: held_out_accuracy_percent`: of a loss or an error the least, of an accuracy the most.
+fn best(keys: &mut Fields<'_>) -> Option<Rule> {
+    let figure = keys.required_text("best");
+    let has = |words: &[&str]| words.iter().any(|word| figure.contains(word));
+    let aim = match (has(&["loss", "error"]), has(&["accuracy", "top1", "top5"])) {
+        (true, false) => Aim::Lowest,
+        (false, true) => Aim::Highest,
+        _ => {
+            let place = keys.origin_of("best").clone();
+            let message = format!("it is not known whether more or less of `{figure}` is better");
+            keys.problems().add_with_hint(&place, message, format!("write `highest: {figure}` or `lowest: {figure}`"));
+            return None;
+        }
+    };
+    Some(Rule::Best { figure, aim })
+}
+
+/// `at_most: {skip_connect: 2}` for each kind of cell, `at_most: {normal: {skip_connect: 2}}` for one.
+fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
+    let node = keys.node("at_most");
+    let Some(map) = node.and_then(Node::as_map).filter(|map| !map.is_empty()) else {
+        let place = keys.origin_of("at_most").clone();
+        let message = "`at_most` must be a map of operations, or of kinds of cell to such maps";
+        keys.problems().add_with_hint(&place, message, "for example `at_most: {skip_connect: 2}`");
+        return None;
+    };
+    let space = &site.inherited.as_ref()?.space;
+    let kinds = || space.cell_kinds().iter().map(|kind| kind.name.as_str());
+    let mut limits = Vec::new();
+    for (name, entry) in map {
+        match &entry.node.value {
+            Value::Map(of_kind) => match space.cell_kind(name) {
+                Some(_) => {
+                    for (operation, entry) in of_kind {
+                        limits.extend(limit(&[name.as_str()], operation, entry, space, keys.problems()));
+                    }
+                }
+                None => unknown("kind of cell", name, &entry.key, kinds(), keys.problems()),
+            },
+            _ => limits.extend(limit(&kinds().collect::<Vec<_>>(), name, entry, space, keys.problems())),
+        }
+    }
+    Some(limits)
+}
+
+/// At most so many of an operation, in each of some kinds.
+fn limit(
+    kinds: &[&str],
+    operation: &str,
+    entry: &crate::config::Entry,
+    space: &Space,
+    problems: &mut Problems,
+) -> Vec<Limit> {
+    if !space.operations().any(|known| known == operation) {
+        unknown("operation", operation, &entry.key, space.operations(), problems);
+        return Vec::new();
+    }
+    let count = match entry.node.value {
+        Value::Integer(count) => usize::try_from(count).ok(),
+        _ => None,
+    };
+    let Some(count) = count else {
+        problems.add(&entry.node.origin, format!("`{operation}` must be a whole number from 0: so many at most"));
+        return Vec::new();
+    };
+    let of = |kind: &&str| Limit { kind: (*kind).to_owned(), operation: operation.to_owned(), count };
+    kinds.iter().map(of).collect()
+}
+
+fn unknown<'a>(
+    what: &str,
+    name: &str,
+    place: &Origin,
+    known: impl Iterator<Item = &'a str> + Clone,
+    problems: &mut Problems,
+) {
+    let hint = match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the space has {}", known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+    };
+    problems.add_with_hint(place, format!("unknown {what} `{name}` in `at_most`"), hint);
+}
+
+/// `within: {parameters: 3.5e6, skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}}`
+fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
+    let node = keys.required_node("within")?;
+    let mut inside = Fields::open(node, "`within`", keys.problems());
+    let mut most = |key| {
+        let given = inside.has(key);
+        let most = inside.number(key, 1.0, 1.0..=1e18, "a number from 1");
+        given.then_some(most as u64)
+    };
+    let (parameters, multiply_adds) = (most("parameters"), most("multiply_adds"));
+    if parameters.is_none() && multiply_adds.is_none() {
+        let place = inside.origin().clone();
+        inside.problems().add(&place, "`within` needs `parameters`, `multiply_adds` or both");
+    }
+    let skeleton = Some(inside.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
+    let file = site.inherited.as_deref();
+    let size = site.size(&mut inside, skeleton, file);
+    let nothing = Node::empty_map();
+    let images = inside.node("images").unwrap_or(&nothing);
+    let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
+    let mut images = Fields::open(images, "`images`", inside.problems());
+    let mut count =
+        |key, default, least| images.integer(key, default, least.., &format!("a whole number from {least}"));
+    let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
+    let (channels, side, classes) = (count("channels", 3, 1), count("size", side, 4), count("classes", classes, 2));
+    images.close();
+    inside.close();
+    Some(Budget { parameters, multiply_adds, size: size?, image: [channels, side, side], classes })
+}
+
+impl Rule {
+    pub fn takes_several(&self) -> bool {
+        matches!(self, Self::Best { .. } | Self::Consensus)
+    }
+
+    /// As it is hashed, all defaults filled in.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Last => json!("last"),
+            Self::Epoch(epoch) => json!({"epoch": epoch}),
+            Self::Best { figure, aim: Aim::Highest } => json!({"highest": figure}),
+            Self::Best { figure, aim: Aim::Lowest } => json!({"lowest": figure}),
+            Self::AtMost(limits) => {
+                let mut kinds: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+                for Limit { kind, operation, count } in limits {
+                    kinds.entry(kind.as_str()).or_default().insert(operation, *count);
+                }
+                json!({"at_most": kinds})
+            }
+            Self::Within(Budget { parameters, multiply_adds, size, image, classes }) => json!({"within": {
+                "parameters": parameters,
+                "multiply_adds": multiply_adds,
+                "skeleton": size.skeleton,
+                "channels": size.channels,
+                "size": size.size,
+                "image": image,
+                "classes": classes,
+            }}),
+            Self::Consensus => json!("consensus"),
+        }
+    }
+
+    /// Complains about what the rule cannot do with the stages that are named: before a search of days, not after it.
+    pub fn check(&self, place: &Origin, site: &Site<'_>, problems: &mut Problems) {
+        let (searches, judges) = (site.inputs_of("search"), site.inputs_of("judged_by"));
+        if searches.len() > 1 && !self.takes_several() {
+            let message = format!("this rule takes one search, `search` names {}", searches.len());
+            let hint = "name the sibling (`search: search`), or take `consensus` or the `best` of several";
+            problems.add_with_hint(place, message, hint);
+        }
+        if let Self::Epoch(epoch) = self {
+            let epochs = |named: &Named| named.params.as_ref().and_then(|params| params["epochs"].as_u64());
+            if let Some(epochs) = searches.iter().filter_map(epochs).find(|epochs| *epochs < *epoch as u64) {
+                problems.add(place, format!("the search has {epochs} epochs and not epoch {epoch}"));
+            }
+        }
+        if judges.is_empty() {
+            return;
+        }
+        if !matches!(self, Self::Best { .. }) {
+            problems.add(place, "`judged_by` goes with the rules `best`, `highest` and `lowest`");
+            return;
+        }
+        for search in searches {
+            let of = judges.iter().filter(|judge| agrees(&judge.point, &search.point)).count();
+            if of != 1 {
+                let message =
+                    format!("`judged_by` must name one training of a cell of `{}`, found {of}", search.member);
+                problems.add_with_hint(place, message, "it is the one at the same point of the matrix");
+            }
+        }
+    }
+}

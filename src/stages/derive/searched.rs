@@ -1,0 +1,77 @@
+//! Searches as a derivation sees them, and what it publishes of them.
+
+use crate::{
+    run::{Input, StageError},
+    space::{Genotype, Space},
+    stages::{AlphaHistory, alphas::EpochAlphas, artifacts, point::Point},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// A search that is there, with the genotype of every epoch by the rule of its space.
+pub(super) struct Searched {
+    /// `search[seed=1]`
+    pub member: String,
+    pub point: Point,
+    pub space: Space,
+    pub space_text: String,
+    pub mixing: crate::model::Mixing,
+    /// In order, at least one.
+    pub epochs: Vec<EpochAlphas>,
+    /// One for each epoch.
+    pub genotypes: Vec<Genotype>,
+    /// The figures of each epoch, where the rule asks for them.
+    pub figures: Vec<Json>,
+}
+
+impl Searched {
+    pub fn read(input: &Input) -> Result<Self, StageError> {
+        let space = artifacts::space(input)?;
+        let space_text = artifacts::text(input.output("space")?)?;
+        let AlphaHistory { mixing, epochs, .. } = artifacts::json(input, "alphas")?;
+        if epochs.is_empty() {
+            return Err(StageError::input(format!("`{}` has no epoch", input.member)));
+        }
+        let derive = |alphas: &EpochAlphas| {
+            space.derive(&alphas.weights()).map_err(|error| StageError::failed(error.to_string()))
+        };
+        let genotypes = epochs.iter().map(derive).collect::<Result<_, _>>()?;
+        let figures =
+            if input.outputs.contains_key("metrics") { artifacts::json(input, "metrics")? } else { Vec::new() };
+        let (member, point) = (input.member.clone(), input.point.clone());
+        Ok(Self { member, point, space, space_text, mixing, epochs, genotypes, figures })
+    }
+
+    pub fn last(&self) -> usize {
+        self.epochs.len() - 1
+    }
+}
+
+/// The output `genotypes`: which cell goes on and why, beside what every epoch of every search derives to by the rule of
+/// the space. Cells are in the text form that is customary for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::stages) struct Derived {
+    pub rule: Json,
+    /// `the last of 50 epochs`
+    pub why: String,
+    /// The search that the cell is from; absent where it is from several, or there is only one.
+    pub search: Option<String>,
+    /// The epoch, from 1; absent where the cell is from several searches.
+    pub epoch: Option<usize>,
+    pub genotype: String,
+    pub searches: Vec<DerivedSearch>,
+    /// What was to be gathered and did not come.
+    pub missing: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::stages) struct DerivedSearch {
+    pub search: Option<String>,
+    pub epochs: Vec<DerivedEpoch>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::stages) struct DerivedEpoch {
+    pub epoch: usize,
+    pub genotype: String,
+}
