@@ -3,9 +3,10 @@
 use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs};
 use crate::{
     kernels::Kernels,
-    space::network::{Block, Cell, CellOutput, Edge, Network},
+    space::network::{AlphaTable, Block, Cell, CellOutput, Edge, Network},
 };
 use burn::tensor::{Tensor, activation};
+use std::ops::Range;
 
 /// A lowered network and the operators that compute it.
 #[derive(Debug, Clone)]
@@ -32,6 +33,16 @@ impl Model {
 
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Where the candidates of each edge lie in the numbers of its alpha table, table by table.
+    pub fn edges(&self) -> Vec<Vec<Range<usize>>> {
+        let of = |table: &AlphaTable| {
+            let columns = table.columns();
+            let edges = table.candidates.iter().enumerate();
+            edges.map(|(row, edge)| row * columns..row * columns + edge.len()).collect()
+        };
+        self.network.alphas.iter().map(of).collect()
     }
 
     /// The weights as leaves of a new autodiff graph, in the form that a pass on their device wants.

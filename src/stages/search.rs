@@ -40,7 +40,7 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<
         seed: hyperparameters::seed(fields),
         augment: augmentation::augment(fields, augmentation::SEARCH),
     };
-    let (learner, training) = hyperparameters::search(fields);
+    let (learner, training) = hyperparameters::search(fields, feed.seed);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
     Some((file, Settings { size, feed, learner, training }))
@@ -50,7 +50,7 @@ impl Stage for Search {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
         let Settings { size, feed, learner, training } = &self.settings;
-        let LearnerConfig { mixing, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
+        let LearnerConfig { mixing, perturb, regulariser, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
         let mut keys = json!({
             "skeleton": size.skeleton,
             "channels": size.channels,
@@ -60,15 +60,16 @@ impl Stage for Search {
             "batch": feed.batch,
             "images": feed.images,
             "seed": feed.seed,
-            "mixing": mixing,
+            "perturb": hyperparameters::perturb_json(*perturb),
+            "regularise": hyperparameters::regularise_json(*regulariser),
             "augment": feed.augment,
             "weights": hyperparameters::weights_json(&training.rate, sgd, *clip_norm),
             "alphas": hyperparameters::alphas_json(&training.alpha_rate, adam, *alpha_deviation),
         });
-        if let (Some(keys), Json::Object(strategy)) =
-            (keys.as_object_mut(), hyperparameters::strategy_json(training.strategy))
-        {
-            keys.extend(strategy);
+        for more in [hyperparameters::strategy_json(training.strategy), hyperparameters::mixing_json(*mixing)] {
+            if let (Some(keys), Json::Object(more)) = (keys.as_object_mut(), more) {
+                keys.extend(more);
+            }
         }
         keys
     }

@@ -27,6 +27,6 @@ pub struct TableRecord {
     pub label: String,
     /// `[edges, candidates]`
     pub alphas: Vec<Vec<f32>>,
-    /// The mixing weights: the alphas after the relaxation, `[edges, candidates]`.
+    /// The mixing weights: the alphas after the relaxation, `[edges, candidates]`. Of candidates that are drawn, the probability of each.
     pub weights: Vec<Vec<f32>>,
 }
