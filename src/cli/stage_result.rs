@@ -66,10 +66,14 @@ impl StageResult {
             supernet: alphas.is_some(),
             space_text: text("space")?,
             genotype: text("genotype")?,
+            mixing: alphas.as_ref().map(|history| history.mixing),
             ..Description::default()
         };
-        // A search says in its parameters what its supernet is like.
-        let params = &record.manifest["params"];
+        // A search says in its parameters what its supernet is like; how it mixes, with its alphas.
+        let mut params = record.manifest["params"].clone();
+        if let Some(keys) = params.as_object_mut() {
+            keys.remove("mixing");
+        }
         let network = match network {
             Some(network) => network,
             None if alphas.is_some() => json(word, &params.to_string())?,

@@ -46,7 +46,7 @@ pub struct Description {
     /// Channels, height and width of an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 3]>,
-    /// Of a supernet.
+    /// Of a supernet, as at the end of its search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mixing: Option<Mixing>,
     /// Of a supernet, as the two behind it: the options of its edges, see [`EdgeOptions`].

@@ -13,7 +13,7 @@ use crate::{
     space::network::{FeatureMap, Network},
     tasks::Batch,
     train::{
-        AdamConfig, Learner, LearnerConfig, SgdConfig,
+        AdamConfig, Learner, LearnerConfig, Regulariser, SgdConfig,
         strategy::{Bilevel, First, Order, Rates, single_level},
     },
 };
@@ -257,6 +257,8 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
     let auxiliary_weight = golden.metadata.get("auxiliary_weight").and_then(Json::as_f64);
     let config = LearnerConfig {
         mixing: Mixing::Softmax,
+        perturb: None,
+        regulariser: Regulariser::default(),
         sgd: SgdConfig {
             momentum: golden.number("momentum").unwrap_or(0.9),
             nesterov: false,

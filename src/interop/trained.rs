@@ -131,7 +131,8 @@ impl TrainedNetwork {
     pub fn logits(&self, kernels: Kernels) -> impl Fn(Tensor<4>) -> Tensor<2> {
         let model = Model::new(self.network.clone(), kernels);
         let (tables, alphas) = (&self.network.alphas, self.alphas.views());
-        let mixing = edge_weights(tables, self.mixing.weights(tables, &alphas), &alphas, AUXILIARY_SKIP);
+        let candidates = self.mixing.evaluated(1.0).weights(tables, &alphas);
+        let mixing = edge_weights(tables, candidates, &alphas, AUXILIARY_SKIP);
         move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
     }
 }
@@ -334,9 +335,21 @@ mod tests {
         let whole = TrainedNetwork::assemble(&said, &plain, Some(&alphas), here(), &Device::flex()).unwrap();
         comes_back(&whole, 8);
         let x = images(8);
-        let (softmax, sigmoid) = (whole.logits(Kernels::Native)(x.clone()), Mixing::Sigmoid);
-        let sigmoid = TrainedNetwork { mixing: sigmoid, ..whole }.logits(Kernels::Native)(x);
-        assert_ne!(bits(softmax), bits(sigmoid));
+        let softmax = bits(whole.logits(Kernels::Native)(x.clone()));
+        let mut logits = vec![softmax];
+        let mut whole = whole;
+        for mixing in [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 }] {
+            whole.mixing = mixing;
+            whole.description.mixing = Some(mixing);
+            comes_back(&whole, 8);
+            logits.push(bits(whole.logits(Kernels::Native)(x.clone())));
+        }
+        for (at, one) in logits.iter().enumerate() {
+            assert!(!logits[..at].contains(one), "each mixes in a way of its own");
+        }
+        // Of drawn candidates the likeliest are evaluated, which a radius of 1 leaves too.
+        whole.mixing = Mixing::SPARSESTMAX;
+        assert_eq!(bits(whole.logits(Kernels::Native)(x)), logits[2]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
     space::network::{Block, Cell, CellOutput, Edge, Network},
 };
 use burn::tensor::{Tensor, activation};
+use std::ops::Range;
 
 /// A lowered network and the operators that compute it.
 #[derive(Debug, Clone)]
@@ -50,6 +51,11 @@ impl Model {
 
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Where the candidates of each edge lie in the numbers of its alpha table, table by table, with the tables' labels.
+    pub fn edges(&self) -> Vec<(&str, Vec<Range<usize>>)> {
+        self.network.alphas.iter().map(|table| (table.label.as_str(), table.edges().collect())).collect()
     }
 
     /// The weights as leaves of a new autodiff graph, in the form that a pass on their device wants.

@@ -4,6 +4,8 @@
 //! lowered to this tree. `model` executes it, `cost` sums over it, and its labels are the names of tensors
 //! in files. It holds no tensor itself.
 
+use std::ops::Range;
+
 /// A feature map's channels and sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeatureMap {
@@ -94,6 +96,12 @@ impl AlphaTable {
     /// Widest edge; narrower edges leave their last columns unused.
     pub fn columns(&self) -> usize {
         self.candidates.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Where the candidates of each edge lie in the table's numbers, row after row.
+    pub fn edges(&self) -> impl Iterator<Item = Range<usize>> {
+        let columns = self.columns();
+        self.candidates.iter().enumerate().map(move |(row, edge)| row * columns..row * columns + edge.len())
     }
 
     /// Columns of the mixing weights: the candidates', then those of what else an edge weighs.

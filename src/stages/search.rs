@@ -41,7 +41,7 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<
         augment: augmentation::augment(fields, augmentation::SEARCH),
     };
     let edges = hyperparameters::edges(fields);
-    let (learner, training) = hyperparameters::search(fields);
+    let (learner, training) = hyperparameters::search(fields, feed.seed);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
     Some((file, Settings { size, edges, feed, learner, training }))
@@ -51,7 +51,7 @@ impl Stage for Search {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
         let Settings { size, edges, feed, learner, training } = &self.settings;
-        let LearnerConfig { mixing, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
+        let LearnerConfig { mixing, perturb, regulariser, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
         let mut keys = json!({
             "skeleton": size.skeleton,
             "channels": size.channels,
@@ -61,17 +61,19 @@ impl Stage for Search {
             "batch": feed.batch,
             "images": feed.images,
             "seed": feed.seed,
-            "mixing": mixing,
             "partial_channels": edges.partial_channels,
             "edge_normalisation": edges.edge_normalisation,
+            "auxiliary_skip": edges.auxiliary_skip,
+            "perturb": hyperparameters::perturb_json(*perturb),
+            "regularise": hyperparameters::regularise_json(*regulariser),
             "augment": feed.augment,
             "weights": hyperparameters::weights_json(&training.rate, sgd, *clip_norm),
             "alphas": hyperparameters::alphas_json(&training.alpha_rate, adam, *alpha_deviation),
         });
-        if let (Some(keys), Json::Object(strategy)) =
-            (keys.as_object_mut(), hyperparameters::strategy_json(training.strategy))
-        {
-            keys.extend(strategy);
+        for more in [hyperparameters::strategy_json(training.strategy), hyperparameters::mixing_json(*mixing)] {
+            if let (Some(keys), Json::Object(more)) = (keys.as_object_mut(), more) {
+                keys.extend(more);
+            }
         }
         keys
     }

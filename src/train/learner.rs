@@ -1,6 +1,6 @@
 //! All that changes while a network learns.
 
-use super::{Adam, AdamConfig, Average, BetaRecord, Sgd, SgdConfig, TableRecord};
+use super::{Adam, AdamConfig, Average, BetaRecord, Moment, Perturb, Regulariser, Sgd, SgdConfig, TableRecord};
 use crate::{
     model::{
         DropPath, Mixing, Mode, Model, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
@@ -14,6 +14,12 @@ use burn::tensor::{Device, Tensor};
 pub struct Learner {
     pub model: Model,
     pub mixing: Mixing,
+    /// Decides with [`mixing`](Self::mixing) what alphas become; set by whoever steps.
+    pub moment: Moment,
+    /// What the weights' step sees instead of what alphas become.
+    pub perturb: Option<Perturb>,
+    /// What pulls at the alphas besides the loss.
+    pub regulariser: Regulariser,
     /// *w*
     pub weights: TensorGroup,
     /// *α*
@@ -30,8 +36,6 @@ pub struct Learner {
     pub label_smoothing: f64,
     /// What the next pass drops; moved on by whoever steps.
     pub drop_path: Option<DropPath>,
-    /// Weight of the auxiliary skip connections, where the network has them; moved on by whoever steps.
-    pub auxiliary_skip: f64,
     /// Where there is one, it is evaluated and published in the weights' place.
     pub average: Option<Average>,
 }
@@ -40,6 +44,9 @@ pub struct Learner {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LearnerConfig {
     pub mixing: Mixing,
+    /// What the weights' step sees instead of the mixing weights; the same where absent.
+    pub perturb: Option<Perturb>,
+    pub regulariser: Regulariser,
     pub sgd: SgdConfig,
     pub adam: AdamConfig,
     /// Longest norm of the weights' gradient.
@@ -84,8 +91,10 @@ impl Learner {
             running,
             average,
             drop_path: None,
-            auxiliary_skip: 1.0,
+            moment: Moment::default(),
             mixing: config.mixing,
+            perturb: config.perturb,
+            regulariser: config.regulariser,
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
             clip_norm: config.clip_norm,
@@ -128,20 +137,52 @@ impl Learner {
         }
     }
 
-    /// The mixing weights *p(α)* of each table, `[edges, mixing columns]`, untracked.
+    /// The mixing weights *p(α)* of each table that a pass of this moment is taken at, `[edges, mixing columns]`, untracked.
     pub fn mixing(&self) -> Vec<Tensor<2>> {
-        self.edge_weights(&self.alphas.views())
+        let alphas = self.alphas.views();
+        self.edge_weights(self.relaxed(&alphas), &alphas)
+    }
+
+    /// What the relaxation of this moment makes of the candidates' alphas, `[edges, candidates]`.
+    fn relaxed(&self, alphas: &Views) -> Vec<Tensor<2>> {
+        self.moment.relaxation(self.mixing).weights(&self.model.network().alphas, alphas)
     }
 
     /// ∇_α from ∂L/∂p, by the chain rule through the relaxation *p(α)*; as long as the alphas.
     pub fn alpha_gradient(&self, mixing_gradient: &[Tensor<2>]) -> Tensor<1> {
         let leaves = self.alphas.leaves();
-        let mixing = self.edge_weights(&leaves);
+        let mixing = self.edge_weights(self.relaxed(&leaves), &leaves);
         let along = |(p, gradient): (Tensor<2>, &Tensor<2>)| (p * gradient.clone().autodiff()).sum();
         match mixing.into_iter().zip(mixing_gradient).map(along).reduce(|sum, table| sum + table) {
             Some(sum) => self.alphas.gradient(&leaves, &sum.backward()),
             None => self.alphas.values(),
         }
+    }
+
+    /// What the weights' step on `batch` is taken at instead of [`mixing`](Self::mixing), where candidates' weights are moved.
+    pub fn perturbed(&self, batch: &Batch) -> Option<Vec<Tensor<2>>> {
+        let alphas = self.alphas.views();
+        let moved = self.perturb?.moved(self, &self.relaxed(&alphas), batch)?;
+        Some(self.edge_weights(moved, &alphas))
+    }
+
+    /// One step of the alphas, along the gradient of the loss and that of what regularises them.
+    pub fn step_alphas(&mut self, gradient: Tensor<1>, rate: f64) {
+        let more = self.regulariser.gradient(&self.model.edges(), &self.alphas, &self.moment);
+        let gradient = match more {
+            Some(more) => gradient + more,
+            None => gradient,
+        };
+        let adam = &mut self.adam;
+        self.alphas.update(|alphas| adam.step(alphas, gradient, rate));
+    }
+
+    /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed so: `[edges, candidates]` a table.
+    pub fn evaluation_loss(&self, candidates: Vec<Tensor<2>>, batch: &Batch) -> f64 {
+        let mixing = self.edge_weights(candidates, &self.alphas.views());
+        let images = batch.images.clone();
+        let output = self.model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images);
+        f64::from(cross_entropy(output.logits, batch.labels.clone(), self.label_smoothing).into_scalar::<f32>())
     }
 
     /// The weights and running statistics that are evaluated and published: their average where one is kept.
@@ -157,19 +198,22 @@ impl Learner {
     /// Logits in evaluation mode: `[batch, classes]`.
     pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
         let (weights, running) = self.evaluated();
-        self.model.forward(Mode::Evaluate, &weights.views(), &running, &self.mixing(), images).logits
+        let (tables, alphas) = (&self.model.network().alphas, self.alphas.views());
+        let relaxation = self.mixing.evaluated(self.moment.share_of_steps());
+        let mixing = self.edge_weights(relaxation.weights(tables, &alphas), &alphas);
+        self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
     }
 
-    /// What everything on an edge is multiplied with, for each table.
-    fn edge_weights(&self, alphas: &Views) -> Vec<Tensor<2>> {
-        let tables = &self.model.network().alphas;
-        edge_weights(tables, self.mixing.weights(tables, alphas), alphas, self.auxiliary_skip)
+    /// What everything on an edge is multiplied with, for each table, where candidates are mixed so.
+    fn edge_weights(&self, candidates: Vec<Tensor<2>>, alphas: &Views) -> Vec<Tensor<2>> {
+        edge_weights(&self.model.network().alphas, candidates, alphas, self.moment.auxiliary_skip())
     }
 
-    /// Each table as it is now.
+    /// Each table as it is now, with what its candidates are [compared](Mixing::compared) by.
     pub fn tables(&self) -> Vec<TableRecord> {
         let views = self.alphas.views();
-        let weights = self.edge_weights(&views);
+        let relaxation = self.mixing.compared(self.moment.share_of_steps());
+        let weights = self.edge_weights(relaxation.weights(&self.model.network().alphas, &views), &views);
         let tables = self.model.network().alphas.iter().zip(weights);
         tables
             .map(|(table, weights)| TableRecord {
@@ -189,4 +233,36 @@ fn rows(table: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, columns] = table.dims();
     let numbers = crate::model::host(table);
     numbers.chunks(columns.max(1)).map(<[f32]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::host, train::tiny};
+
+    /// One is drawn of three; that the others have the weight 0 does not hide what they would give.
+    #[test]
+    fn a_candidate_that_is_not_drawn_learns_what_it_would_give() {
+        let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::GUMBEL));
+        let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
+        let pass = learner.pass(&batch);
+        let drawn = learner.mixing().remove(0);
+        let found = host(pass.mixing_gradient[0].clone());
+        let numbers = host(drawn.clone());
+        assert!(numbers.iter().all(|&weight| weight == 0.0 || weight == 1.0), "{numbers:?}");
+        // Candidates of the ragged space: none, skip, conv; skip; conv, none.
+        let mut learned = 0;
+        for at in [0, 1, 2, 3, 6, 7] {
+            let loss = |by: f32| {
+                let mut moved = numbers.clone();
+                moved[at] += by;
+                let moved = Tensor::<1>::from_floats(moved.as_slice(), &drawn.device()).reshape(drawn.dims());
+                f64::from(learner.pass_at(&learner.weights, &[moved], &batch).loss.into_scalar::<f32>())
+            };
+            let expected = (loss(0.01) - loss(-0.01)) / 0.02;
+            assert!((f64::from(found[at]) - expected).abs() < 2e-3, "{at}: {} is not {expected}", found[at]);
+            learned += usize::from(numbers[at] == 0.0 && expected.abs() > 1e-2);
+        }
+        assert!(learned > 0, "{found:?}");
+    }
 }

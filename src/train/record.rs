@@ -39,6 +39,6 @@ pub struct TableRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub betas: Option<BetaRecord>,
     /// The mixing weights of the candidates: the alphas after the relaxation, times the edge's share where edges are normalised;
-    /// `[edges, candidates]`.
+    /// `[edges, candidates]`. Of candidates that are drawn, the probability of each.
     pub weights: Vec<Vec<f32>>,
 }

@@ -1,6 +1,6 @@
 //! A supernet and images that are searched in a blink, for tests.
 
-use super::{AdamConfig, Learner, LearnerConfig, SgdConfig};
+use super::{AdamConfig, Learner, LearnerConfig, Regulariser, SgdConfig};
 use crate::{
     data::{Augment, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::Kernels,
@@ -39,6 +39,8 @@ pub(super) fn space(text: &str) -> Space {
 pub(super) fn config(mixing: Mixing) -> LearnerConfig {
     LearnerConfig {
         mixing,
+        perturb: None,
+        regulariser: Regulariser::default(),
         sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,

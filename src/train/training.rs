@@ -1,7 +1,7 @@
 //! The one loop: epochs of steps, a look at the watched images after them, a checkpoint now and then.
 
 use super::{
-    Checkpoint, CheckpointError, EpochRecord, Learner, Rate,
+    Checkpoint, CheckpointError, EpochRecord, Learner, Moment, Rate,
     strategy::{Rates, StepOutcome, Strategy},
 };
 use crate::{
@@ -27,7 +27,7 @@ pub struct TrainingConfig {
     pub accumulate: usize,
     /// Paths dropped near the end: the probability grows with the epoch, from 0 in the first (DARTS' `drop_path_prob · epoch / epochs`).
     pub drop_path: f64,
-    /// Decides what is dropped.
+    /// Decides what is drawn on the way: paths that are dropped, candidates, perturbations.
     pub seed: u64,
     /// The watched images are looked at after every so many epochs, and after the last.
     pub watch_every: usize,
@@ -136,6 +136,7 @@ impl<'a> Training<'a> {
             if self.fit(&mut validation, checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
+            self.learner.moment = self.moment();
             let Some(record) = self.look(observer)? else {
                 self.save(checkpoint, observer)?;
                 return Ok(Ended::Stopped);
@@ -198,6 +199,7 @@ impl<'a> Training<'a> {
         let TrainingConfig { strategy, accumulate, .. } = *self.config;
         let rates = self.rates();
         self.learner.drop_path = self.drop_path();
+        self.learner.moment = self.moment();
         let outcome = strategy.step(&mut self.learner, batches, validation, accumulate, rates)?;
         self.progress.validated += u64::from(outcome.is_some() && strategy.validates(rates));
         Ok(outcome)
@@ -208,6 +210,19 @@ impl<'a> Training<'a> {
         let (Progress { epoch, step, .. }, config) = (&self.progress, self.config);
         let alphas = || config.alpha_rate.at(*epoch, config.epochs, *step, self.steps());
         Rates { weights: self.rate(*step), alphas: (*epoch >= config.warmup_epochs).then(alphas) }
+    }
+
+    /// Of the next step, or of the look after an epoch's last.
+    fn moment(&self) -> Moment {
+        let (Progress { epoch, step, taken, .. }, config) = (&self.progress, self.config);
+        Moment {
+            epoch: *epoch,
+            epochs: config.epochs,
+            step: *step,
+            steps: self.steps(),
+            seed: config.seed,
+            pass: taken * Moment::DRAWS,
+        }
     }
 
     /// What the first pass of the next step drops.
@@ -269,7 +284,7 @@ mod tests {
     use crate::{
         model::{Mixing, host},
         train::{
-            By, Schedule,
+            By, LearnerConfig, MeanShift, Perturb, PerturbKind, Regulariser, Schedule,
             strategy::{Bilevel, First, Order, single_level},
             tiny,
         },
@@ -309,9 +324,9 @@ mod tests {
 
     const NEVER: usize = usize::MAX;
 
-    fn searched(mixing: Mixing, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
+    fn searched(learner: &LearnerConfig, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
         let task = tiny::task();
-        let mut search = Training::new(tiny::learner(tiny::SPACE, &tiny::config(mixing)), &task, config);
+        let mut search = Training::new(tiny::learner(tiny::SPACE, learner), &task, config);
         let ended = search.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(NEVER))).unwrap();
         assert_eq!(ended, Ended::Completed);
         (bits(&search.learner), search.records().to_vec())
@@ -338,7 +353,20 @@ mod tests {
         ];
         let mut results = Vec::new();
         for (strategy, warmup_epochs) in strategies {
-            results.push(stopped_and_resumed(&TrainingConfig { strategy, warmup_epochs, ..config(By::Step) }));
+            let config = TrainingConfig { strategy, warmup_epochs, ..config(By::Step) };
+            results.push(stopped_and_resumed(&tiny::config(Mixing::Softmax), &config));
+        }
+        let kind = PerturbKind::MeanShift(MeanShift { samples: 2, rounds: 1, bandwidth: 1.0 });
+        let mixed = [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX].map(tiny::config);
+        let moved = [PerturbKind::Random, kind].map(|kind| LearnerConfig {
+            perturb: Some(Perturb { kind, radius: 0.3, from_epoch: 1 }),
+            regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0 },
+            ..tiny::config(Mixing::GUMBEL)
+        });
+        for learner in mixed.iter().chain(&moved) {
+            for strategy in [strategies[0].0, strategies[1].0] {
+                results.push(stopped_and_resumed(learner, &TrainingConfig { strategy, ..config(By::Step) }));
+            }
         }
         for (at, result) in results.iter().enumerate() {
             assert!(results[..at].iter().all(|other| other != result), "strategies differ: {at}");
@@ -346,15 +374,15 @@ mod tests {
     }
 
     /// The bits of a whole search, held against those of searches that were stopped at every moment.
-    fn stopped_and_resumed(config: &TrainingConfig) -> Vec<Vec<u32>> {
+    fn stopped_and_resumed(learner: &LearnerConfig, config: &TrainingConfig) -> Vec<Vec<u32>> {
         let (device, task) = (Device::flex(), tiny::task());
-        let whole = searched(Mixing::Softmax, config);
+        let whole = searched(learner, config);
         let folder = tempfile::tempdir().unwrap();
         // An epoch asks after each of its three steps and before each of three batches that it is judged on.
         let mut places = Vec::new();
         for question in 1..=12 {
             let path = folder.path().join(question.to_string());
-            let fresh = || Training::new(tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax)), &task, config);
+            let fresh = || Training::new(tiny::learner(tiny::SPACE, learner), &task, config);
             assert_eq!(fresh().run(&path, &mut StopAt(Cell::new(question))).unwrap(), Ended::Stopped);
             let mut search = fresh();
             places.push(search.resume(&path, &device).unwrap().unwrap());
@@ -399,8 +427,8 @@ mod tests {
 
     #[test]
     fn the_rate_follows_the_schedule_step_by_step_or_epoch_by_epoch() {
-        let by_step = searched(Mixing::Softmax, &config(By::Step)).0;
-        let by_epoch = searched(Mixing::Softmax, &config(By::Epoch)).0;
+        let by_step = searched(&tiny::config(Mixing::Softmax), &config(By::Step)).0;
+        let by_epoch = searched(&tiny::config(Mixing::Softmax), &config(By::Epoch)).0;
         assert_ne!(by_step, by_epoch);
         for (within, expected) in [(1.0 / 3.0, by_step), (0.0, by_epoch)] {
             let mut learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
@@ -418,11 +446,11 @@ mod tests {
     }
 
     #[test]
-    fn sigmoid_and_softmax_mix_a_ragged_space_through_the_whole_search_and_a_cell_is_derived() {
+    fn every_mixing_mixes_a_ragged_space_through_the_whole_search_and_a_cell_is_derived() {
         let space = tiny::space(tiny::SPACE);
         let edges = &space.cell_kinds()[0].candidates;
-        for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
-            let (_, records) = searched(mixing, &config(By::Epoch));
+        for mixing in [Mixing::Softmax, Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX] {
+            let (_, records) = searched(&tiny::config(mixing), &config(By::Epoch));
             assert_ne!(records[0].tables, records[1].tables, "alphas move");
             let table = &records[1].tables[0];
             for ((alphas, weights), candidates) in table.alphas.iter().zip(&table.weights).zip(edges) {
@@ -430,8 +458,11 @@ mod tests {
                 let total: f32 = used.iter().map(|alpha| alpha.exp()).sum();
                 for (alpha, weight) in used.iter().zip(weights) {
                     let expected = match mixing {
-                        Mixing::Softmax => alpha.exp() / total,
+                        // What is drawn is compared by its probability.
+                        Mixing::Softmax | Mixing::Gumbel { .. } => alpha.exp() / total,
                         Mixing::Sigmoid => 1.0 / (1.0 + (-alpha).exp()),
+                        // The radius has come to 1.
+                        Mixing::Sparsestmax { .. } => f32::from(u8::from(used.iter().all(|other| other <= alpha))),
                     };
                     assert!((weight - expected).abs() < 1e-6, "{mixing:?}: {weight} is not {expected}");
                 }

@@ -10,7 +10,7 @@ use crate::{
     data::{Augment, Cutout, Jitter, ResizedCrop},
     model::Mixing,
     stages::augmentation,
-    train::{AdamConfig, LearnerConfig, Rate, Strategy, TrainingConfig},
+    train::{AdamConfig, LearnerConfig, Rate, Regulariser, Strategy, TrainingConfig},
 };
 
 /// What a paper trains a discrete network with, where the pipeline says nothing else.
@@ -93,6 +93,8 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64, auxiliary
     let learner = LearnerConfig {
         // A discrete network has no alphas: these say nothing.
         mixing: Mixing::Softmax,
+        perturb: None,
+        regulariser: Regulariser::default(),
         adam: AdamConfig { beta_1: 0.0, beta_2: 0.0, epsilon: 1.0, weight_decay: 0.0 },
         alpha_deviation: 0.0,
         sgd,

@@ -1,13 +1,16 @@
 //! The keys of training a supernet.
 
 use super::{
-    COUNT, NOT_NEGATIVE, POSITIVE, number,
+    COUNT, NOT_NEGATIVE, POSITIVE,
+    mixing::mixing,
+    number,
+    perturb::perturb,
     rate::{RateDefaults, rate, rate_json},
+    regularise::regularise,
     weights::{WeightDefaults, Weights, weights},
 };
 use crate::{
     config::{Fields, Node, Value},
-    model::Mixing,
     space::EdgeOptions,
     train::{
         AdamConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
@@ -19,13 +22,14 @@ use serde_json::{Value as Json, json};
 /// `architect.py` of DARTS: Adam at one rate.
 const ALPHA_RATE: RateDefaults = RateDefaults { rate: 3e-4, schedule: "constant", minimum: 0.0, factor: 0.97 };
 
-/// `partial_channels: 4` and `edge_normalisation: true` are PC-DARTS' on CIFAR-10 (arXiv 1907.05737); left out, edges are DARTS'.
+/// `partial_channels: 4` and `edge_normalisation: true` are PC-DARTS' on CIFAR-10 (arXiv 1907.05737), `auxiliary_skip: true` is DARTS-'s
+/// (arXiv 2009.01027); left out, edges are DARTS'.
 pub fn edges(fields: &mut Fields<'_>) -> EdgeOptions {
     let usual = EdgeOptions::default();
     EdgeOptions {
         partial_channels: fields.integer("partial_channels", usual.partial_channels, 1.., COUNT),
         edge_normalisation: fields.boolean("edge_normalisation", usual.edge_normalisation),
-        ..usual
+        auxiliary_skip: fields.boolean("auxiliary_skip", usual.auxiliary_skip),
     }
 }
 
@@ -55,13 +59,15 @@ pub fn strategy_json(strategy: Strategy) -> Json {
     }
 }
 
-/// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `weights: {…}` and `alphas: {…}`: how a supernet learns, and for how long.
-pub fn search(fields: &mut Fields<'_>) -> (LearnerConfig, TrainingConfig) {
+/// `strategy`, `epochs`, `warmup_epochs`, [`mixing`](mixing()), [`perturb`](perturb()), [`regularise`](regularise()), `weights: {…}` and
+/// `alphas: {…}`: how a supernet learns, and for how long. `seed` decides what it draws on the way.
+pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingConfig) {
     let strategy = strategy(fields);
     let epochs = fields.integer("epochs", 50, 1.., COUNT);
     let warmup_epochs = fields.integer("warmup_epochs", 0, 0.., "a whole number from 0");
-    let relaxations = [("softmax", Mixing::Softmax), ("sigmoid", Mixing::Sigmoid)];
-    let mixing = fields.choice("mixing", Mixing::Softmax, &relaxations);
+    let mixing = mixing(fields);
+    let perturb = perturb(fields);
+    let regulariser = regularise(fields, mixing);
     let weights = weights(fields, &WeightDefaults::SEARCH);
     let nothing = Node::empty_map();
     let node = fields.node("alphas").unwrap_or(&nothing);
@@ -81,6 +87,8 @@ pub fn search(fields: &mut Fields<'_>) -> (LearnerConfig, TrainingConfig) {
     let Weights { rate, sgd, clip_norm } = weights;
     let learner = LearnerConfig {
         mixing,
+        perturb,
+        regulariser,
         sgd,
         adam,
         clip_norm,
@@ -97,7 +105,7 @@ pub fn search(fields: &mut Fields<'_>) -> (LearnerConfig, TrainingConfig) {
         warmup_epochs,
         accumulate: 1,
         drop_path: 0.0,
-        seed: 0,
+        seed,
         watch_every: 1,
     };
     (learner, training)
@@ -136,14 +144,15 @@ mod tests {
     use super::*;
     use crate::{
         config::Problems,
-        train::{By, Schedule, SgdConfig},
+        model::Mixing,
+        train::{By, MeanShift, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
     };
 
     fn read(text: &str) -> Result<(LearnerConfig, TrainingConfig), Vec<String>> {
         let node = Node::parse("test", text).unwrap();
         let mut problems = Problems::new();
         let mut fields = Fields::open(&node, "a search", &mut problems);
-        let configs = search(&mut fields);
+        let configs = search(&mut fields, 7);
         fields.close();
         problems.into_result(configs).map_err(|problems| problems.iter().map(|p| p.message.clone()).collect())
     }
@@ -156,6 +165,8 @@ mod tests {
         let adam = AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 };
         let expected = LearnerConfig {
             mixing: Mixing::Softmax,
+            perturb: None,
+            regulariser: Regulariser::default(),
             sgd,
             adam,
             clip_norm: 5.0,
@@ -183,6 +194,39 @@ mod tests {
         let expected = Strategy::Bilevel(Bilevel { order: Order::First, first: First::Weights });
         assert_eq!((bilevel.strategy, bilevel.warmup_epochs), (expected, 15));
         assert_eq!(bilevel.alpha_rate.schedule, Schedule::Cosine { minimum: 0.0, by: By::Epoch });
+        let (gumbel, search) = read("{mixing: gumbel, final_temperature: 1}").unwrap();
+        assert_eq!(gumbel.mixing, Mixing::Gumbel { temperature: 10.0, final_temperature: 1.0 });
+        assert_eq!(search.seed, 7);
+        let (sparse, _) = read("{mixing: sparsestmax, final_radius: 0.5}").unwrap();
+        assert_eq!(sparse.mixing, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 });
+        assert!(read("{temperature: 3}").unwrap_err()[0].contains("unknown key `temperature`"), "of another mixing");
+        let said = read("{mixing: gumbel, temperature: 0, radius: 1}").unwrap_err().join("\n");
+        assert!(
+            said.contains("`temperature` must be a number above 0") && said.contains("unknown key `radius`"),
+            "{said}"
+        );
+        let said = read("{mixing: sparsestmax, radius: -0.5, final_radius: 2}").unwrap_err().join("\n");
+        assert!(said.contains("`radius` must be a number from 0 to 1, found `-0.5`"), "{said}");
+        assert!(said.contains("`final_radius` must be a number from 0 to 1, found `2`"), "{said}");
+        let (moved, _) = read("{perturb: {kind: random}, regularise: {beta_decay: 25}}").unwrap();
+        assert_eq!(moved.perturb, Some(Perturb { kind: PerturbKind::Random, radius: 0.3, from_epoch: 0 }));
+        assert_eq!(moved.regulariser, Regulariser { beta_decay: 25.0, zero_one: 0.0 });
+        let (shifted, _) = read("{perturb: {kind: mean_shift, rounds: 1, from_epoch: 5}}").unwrap();
+        let shift = MeanShift { samples: 3, rounds: 1, bandwidth: 1.0 };
+        assert_eq!(shifted.perturb, Some(Perturb { kind: PerturbKind::MeanShift(shift), radius: 0.25, from_epoch: 5 }));
+        let (fair, _) = read("{mixing: sigmoid, regularise: {zero_one: 10}}").unwrap();
+        assert_eq!(fair.regulariser.zero_one, 10.0);
+        let said =
+            read("{perturb: {radius: 0, rounds: 1}, regularise: {zero_one: 1, beta: 2}}").unwrap_err().join("\n");
+        for words in [
+            "`perturb` lacks the key `kind`",
+            "`radius` must be a number above 0, found `0`",
+            "unknown key `rounds` in `perturb`",
+            "`zero_one` drives the sigmoid of each alpha to 0 or 1",
+            "unknown key `beta` in `regularise`",
+        ] {
+            assert!(said.contains(words), "`{words}` is said:\n{said}");
+        }
         assert!(read("{order: second}").unwrap_err()[0].contains("unknown key `order`"), "of another strategy");
         let said = read("{weights: {learning_rate: 1e-4, decay: 1}, alphas: {betas: [0.5, 1], learning_rate: .nan}}");
         let said = said.unwrap_err().join("\n");

@@ -43,22 +43,25 @@ const REACH: f64 = 0.01;
 impl Bilevel {
     /// One step: alphas on `validation`, unless they are frozen, weights on `fit`.
     pub fn step(self, learner: &mut Learner, fit: &Batch, validation: Option<&Batch>, rates: Rates) -> StepOutcome {
-        // Each gradient is of the point that the other's step led to.
+        // Each gradient is of the point that the other's step led to, and of mixing weights drawn anew where they are drawn.
         let move_alphas = |learner: &mut Learner| {
             if let (Some(rate), Some(validation)) = (rates.alphas, validation) {
                 let (gradient, running) = self.alpha_gradient(learner, fit, validation, rates.weights);
-                learner.alphas.update(|alphas| learner.adam.step(alphas, gradient, rate));
+                learner.step_alphas(gradient, rate);
                 learner.running.set(running);
             }
         };
         if self.first == First::Alphas {
             move_alphas(learner);
+            learner.moment.pass += 1;
         }
-        let pass = learner.pass(fit);
+        let mixing = learner.perturbed(fit).unwrap_or_else(|| learner.mixing());
+        let pass = learner.pass_at(&learner.weights, &mixing, fit);
         let (gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
         learner.weights.update(|weights| learner.sgd.step(weights, gradient, rates.weights));
         learner.running.set(pass.running);
         if self.first == First::Weights {
+            learner.moment.pass += 1;
             move_alphas(learner);
         }
         StepOutcome { loss: pass.loss, logits: pass.logits, labels: fit.labels.clone(), gradient_norm }
