@@ -1,7 +1,7 @@
 //! Convolutions, in reverse: the gradient of the output is made, used for weights and source, and forgotten, block by block.
 
 use super::{
-    convolve::{depthwise_outputs, frame, offsets, rows, stage_all},
+    convolve::{depthwise_outputs, frame, offsets, rows, stage_all, transform_all},
     gradient::{Gradient, Slot},
     memory::Area,
     reverse::Reverse,
@@ -12,9 +12,9 @@ use super::{
         product::{Panels, product},
     },
     staging::{Canvas, Staging, roomy},
-    tape::Tape,
+    tape::{Prologue, Tape},
     tasks::{Tasks, slots_by_task},
-    winograd::{self, Filters},
+    winograd::{self, Filters, Tiles},
 };
 use crate::kernels::program::{Branch, Dense, Depthwise, Frame, MapId, Read};
 use rayon::prelude::*;
@@ -27,7 +27,7 @@ struct Prepared<'a> {
     inputs: usize,
     /// Of each group, what carries the output's gradient to the source, or to the depthwise output.
     panels: Vec<Panels>,
-    /// The same for pairs of rows, in the panels' place.
+    /// The same for tiles of rows, in the panels' place.
     filters: Option<Filters>,
     /// Depthwise weights with each filter's taps in reverse, which carry a gradient back at stride 1.
     reversed: Vec<f32>,
@@ -38,27 +38,13 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(tape: &Tape, branch: &'a Branch, sides: [usize; 2], slots: Vec<Option<usize>>, next: &mut usize) -> Self {
+    fn new(tape: &Tape, branch: &'a Branch, sides: [usize; 2], slots: Vec<Option<usize>>, sums: [usize; 3]) -> Self {
         let weights = tape.weights.as_slice();
         let source = tape.map(branch.source[0].map);
         let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
         let frame = frame(branch);
         let taps = frame.taps();
-        let mut room = |length| {
-            let start = *next;
-            *next += length;
-            start
-        };
         let by_rows = winograd::applies(branch, inputs, [source.height, source.width], sides);
-        let of_dense = branch.dense.map_or(0, |dense| match by_rows {
-            true => winograd::sums_len(branch.channels, inputs, frame.kernel[1]),
-            false => branch.channels * inputs / dense.groups * dense.frame.taps(),
-        });
-        let sums = [
-            room(of_dense),
-            room(branch.depthwise.map_or(0, |_| inputs * taps)),
-            room(branch.dense.and_then(|dense| dense.bias).map_or(0, |_| branch.channels)),
-        ];
         let reversed = branch.depthwise.map_or_else(Vec::new, |depthwise| {
             let filters = weights[depthwise.weight..][..inputs * taps].chunks_exact(taps);
             filters.flat_map(|filter| filter.iter().rev().copied()).collect()
@@ -74,6 +60,20 @@ impl<'a> Prepared<'a> {
         let panels = by_tap.flat_map(|dense| backward_panels(dense, branch.channels, inputs, weights)).collect();
         Self { branch, frame, inputs, panels, filters, reversed, sums, slots }
     }
+}
+
+/// How many gradients of weights a branch has in a task's sums: dense, depthwise, bias.
+fn sums_of(tape: &Tape, branch: &Branch, sides: [usize; 2]) -> [usize; 3] {
+    let source = tape.map(branch.source[0].map);
+    let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
+    let frame = frame(branch);
+    let by_rows = winograd::applies(branch, inputs, [source.height, source.width], sides);
+    let of_dense = branch.dense.map_or(0, |dense| match by_rows {
+        true => winograd::sums_len(branch.channels, inputs, frame.kernel[1]),
+        false => branch.channels * inputs / dense.groups * dense.frame.taps(),
+    });
+    let of_depthwise = branch.depthwise.map_or(0, |_| inputs * frame.taps());
+    [of_dense, of_depthwise, branch.dense.and_then(|dense| dense.bias).map_or(0, |_| branch.channels)]
 }
 
 /// Of each group: at stride 1, taps in reverse over the staged gradient (`[in][out, tap]`); else the columns that are spread
@@ -100,8 +100,11 @@ fn backward_panels<'a>(
 struct Scratch {
     staged: Area,
     /// Rows of the source, and of the output's gradient, for windows of three rows.
-    transformed: Area,
-    of_output: Area,
+    transformed: Tiles,
+    of_output: Tiles,
+    /// What tiles of rows send back to their source: products of all branches, summed.
+    products: Area,
+    spare: Vec<f32>,
     /// The output's gradient, plane by plane as it is in a map, and with padded rows.
     compact: Area,
     gradient: Area,
@@ -146,10 +149,17 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     }
     let tape = &reverse.tape;
     let sides = [tape.map(output).height, tape.map(output).width];
-    let mut prepared: Vec<Prepared<'_>> = branches
-        .iter()
-        .zip(places)
-        .map(|(branch, slots)| Prepared::new(tape, branch, sides, slots, &mut next))
+    let of_branches = branches.iter().zip(places).map(|(branch, slots)| {
+        let starts = sums_of(tape, branch, sides).map(|length| {
+            next += length;
+            next - length
+        });
+        (branch, slots, starts)
+    });
+    let mut prepared: Vec<Prepared<'_>> = of_branches
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|(branch, slots, sums)| Prepared::new(tape, branch, sides, slots, sums))
         .collect();
     // Branches of one source follow each other, those of one frame among them too: staged once, written once.
     let first_like = |like: &dyn Fn(&Branch) -> bool| branches.iter().position(like);
@@ -234,11 +244,16 @@ fn source_backward(block: &Block<'_>, branches: &[Prepared<'_>], scratch: &mut S
     scratch.of_source.of(first.inputs * to.plane()).fill(0.0);
     for of_frame in branches.chunk_by(|a, b| a.frame == b.frame) {
         let staging = Staging::new(of_frame[0].frame, input, *sides, block.images.len());
-        let staged = scratch.staged.of(first.inputs * staging.plane);
-        stage_all(tape, &first.branch.source, block.images.clone(), &staging, staged);
-        if of_frame.iter().any(|prepared| prepared.filters.is_some()) {
-            winograd::transform(&staging, staged, first.inputs, &mut scratch.transformed);
+        let by_rows = |prepared: &Prepared<'_>| prepared.filters.is_some();
+        if !of_frame.iter().all(by_rows) {
+            let staged = scratch.staged.of(first.inputs * staging.plane);
+            stage_all(tape, &first.branch.source, block.images.clone(), &staging, staged);
         }
+        if of_frame.iter().any(by_rows) {
+            let transformed = &mut scratch.transformed;
+            transform_all(tape, &first.branch.source, block.images.clone(), &staging, transformed);
+        }
+        let mut sent = false;
         for prepared in of_frame {
             let canvas = Canvas::new(sides[0], sides[1] * block.images.len());
             output_gradient(block, prepared, &canvas, scratch);
@@ -262,9 +277,20 @@ fn source_backward(block: &Block<'_>, branches: &[Prepared<'_>], scratch: &mut S
                         sums,
                     );
                 }
-                (None, Some(dense)) => dense_backward(prepared, dense, &staging, [&canvas, &to], scratch, sums),
+                (None, Some(dense)) => match &prepared.filters {
+                    Some(filters) => {
+                        by_rows_backward(prepared, filters, &staging, [&canvas, &to], sent, scratch, sums);
+                        sent = true;
+                    }
+                    None => dense_backward(prepared, dense, &staging, [&canvas, &to], scratch, sums),
+                },
                 (None, None) => {}
             }
+        }
+        if sent && is_wanted(first) {
+            let Scratch { products, spare, of_source, .. } = &mut *scratch;
+            let out = of_source.of(first.inputs * to.plane());
+            winograd::outputs(first.inputs, None, &to, out, [to.pitch, to.plane()], true, products, spare);
         }
     }
 }
@@ -278,7 +304,7 @@ fn output_gradient(block: &Block<'_>, prepared: &Prepared<'_>, canvas: &Canvas, 
         let out = &mut out[..canvas.compact()];
         block.gradient.plane(block.tape, block.output, block.number, branch.first + channel, out);
     }
-    if !canvas.is_dense() {
+    if !canvas.is_dense() && prepared.filters.is_none() {
         let padded = scratch.gradient.of(branch.channels * plane);
         for (values, padded) in values.chunks_exact(compact).zip(padded.chunks_exact_mut(plane)) {
             canvas.spread(&values[..canvas.compact()], padded);
@@ -378,9 +404,6 @@ fn dense_backward(
     scratch: &mut Scratch,
     sums: &mut [f32],
 ) {
-    if let Some(filters) = &prepared.filters {
-        return by_rows_backward(prepared, filters, staging, [canvas, to], scratch, sums);
-    }
     let Prepared { inputs, branch, panels, .. } = prepared;
     let (inputs, taps, plane) = (*inputs, staging.frame.taps(), canvas.plane());
     let (in_group, out_group) = (inputs / dense.groups, branch.channels / dense.groups);
@@ -397,7 +420,7 @@ fn dense_backward(
         let of_group = &mut sums[prepared.sums[0] + group * length..][..length];
         let forward_rows = flatten(rows(staging, canvas));
         dots(gradient, plane, out_group, &taps_of_group, staged, forward_rows, of_group);
-        if prepared.slots.iter().all(Option::is_none) {
+        if !is_wanted(prepared) {
             continue;
         }
         let out = &mut out[group * in_group * to.plane()..];
@@ -433,34 +456,36 @@ fn dense_backward(
     }
 }
 
-/// A window of three rows, taken by pairs of rows.
+/// Whether a gradient of the source is wanted.
+fn is_wanted(prepared: &Prepared<'_>) -> bool {
+    prepared.slots.iter().any(Option::is_some)
+}
+
+/// A window of three rows, taken by tiles of rows. What it sends back is left in `scratch.products`, added to what is there
+/// where `accumulate`.
 fn by_rows_backward(
     prepared: &Prepared<'_>,
     filters: &Filters,
     staging: &Staging,
     [canvas, to]: [&Canvas; 2],
+    accumulate: bool,
     scratch: &mut Scratch,
     sums: &mut [f32],
 ) {
     let Prepared { inputs, branch, .. } = prepared;
-    let (inputs, outputs, plane) = (*inputs, branch.channels, canvas.plane());
-    let Scratch { transformed, of_output, compact, gradient, depth, reversed, of_source, .. } = scratch;
+    let (inputs, outputs) = (*inputs, branch.channels);
+    let Scratch { transformed, of_output, products, compact, depth, .. } = scratch;
     let (length, values) = (roomy(canvas.compact()), compact.of(outputs * roomy(canvas.compact())));
-    let gradient: &[f32] = if canvas.is_dense() { values } else { gradient.of(outputs * plane) };
-    let transformed = transformed.all();
     let sums = &mut sums[prepared.sums[0]..];
-    winograd::add_gradient(gradient, plane, outputs, staging, transformed, inputs, canvas, sums, depth);
-    if prepared.slots.iter().all(Option::is_none) {
+    winograd::add_gradient(values, length, outputs, staging, transformed, inputs, canvas, sums, depth);
+    if !is_wanted(prepared) {
         return;
     }
     let back = staging.reversed();
-    let reversed = reversed.of(outputs * back.plane);
-    for (plane, staged) in values.chunks_exact(length).zip(reversed.chunks_exact_mut(back.plane)) {
-        back.stage(&plane[..canvas.compact()], 0.0, staged, |value| value);
-    }
-    let of_output = winograd::transform(&back, reversed, outputs, of_output);
-    let out = of_source.of(inputs * to.plane());
-    winograd::outputs(filters, None, &back, of_output, outputs, to, out, to.plane(), true, depth);
+    let unchanged = Prologue { factor: 1.0, offset: 0.0, least: f32::NEG_INFINITY };
+    let plane = |output: usize| (&values[output * length..][..canvas.compact()], unchanged);
+    winograd::transform(&back, outputs, plane, of_output);
+    winograd::products(filters, &back, of_output, outputs, to, accumulate, products);
 }
 
 /// Takes the source's gradient of a block to a slot, zero where the prologue's ReLU was shut.

@@ -100,6 +100,13 @@ impl Staging {
         first..first + count
     }
 
+    /// The columns of the first phase that the map has, and the map's column that the first of them is.
+    pub fn columns_of_pixels(&self) -> (std::ops::Range<usize>, usize) {
+        let columns = self.columns(0);
+        let first = self.pixel(1, columns.start, 0).unwrap_or(0);
+        (columns, first)
+    }
+
     /// Visits every row of every phase that holds pixels: where its first pixel stands in the staged plane, the pixel in
     /// the map, how many there are, and their distance in the map.
     fn each_row(&self, mut visit: impl FnMut(usize, usize, usize, usize)) {
