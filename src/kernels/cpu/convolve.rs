@@ -2,7 +2,7 @@
 
 use super::{
     layout::Blocks,
-    memory::{Area, Buffer},
+    memory::{Area, Buffer, Kept, Lent},
     simd::{
         Rows, depthwise,
         elementwise::{self, Moments},
@@ -81,6 +81,11 @@ struct Scratch {
     out: Area,
 }
 
+fn lend() -> Lent<Scratch> {
+    static KEPT: Kept<Scratch> = Kept::new();
+    KEPT.lend()
+}
+
 /// What was staged last, and what was transformed: branches of one source and frame share it.
 #[derive(Default)]
 struct Laid<'a> {
@@ -104,7 +109,8 @@ pub(super) fn forward(tape: &Tape, branches: &[Branch], output: MapId, moments: 
     let found = values
         .par_chunks_mut(blocks.chunk(blocks.together))
         .enumerate()
-        .map_init(Scratch::default, |scratch, (block, out)| {
+        .with_max_len(1)
+        .map_init(lend, |scratch, (block, out)| {
             let images = images_of(&blocks, block);
             let mut laid = Laid::default();
             for prepared in &prepared {
@@ -210,12 +216,12 @@ pub(super) fn depthwise_outputs(
     out: &mut [f32],
     stride: usize,
 ) {
-    let taps = staging.frame.taps();
+    let (taps, window) = (staging.frame.taps(), staging.taps());
     for channel in 0..inputs {
         let (input, out) =
             (&staged[channel * staging.plane..][..staging.plane], &mut out[channel * stride..][..stride]);
         let weights = &weights[channel * taps..][..taps];
-        depthwise::correlate(input, weights, staging.taps(), rows, out, false);
+        depthwise::correlate(input, weights, window, rows, out, false);
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn applies(branch: &Branch, inputs: usize, input: [usize; 2], output:
 }
 
 /// The weights `u`, one matrix a product.
-pub(super) struct Filters([Panels; PRODUCTS]);
+pub(super) struct Filters(Box<[Panels; PRODUCTS]>);
 
 impl Filters {
     /// Of the weights of `outputs` outputs by tap: `weight(output, input, row, column)`, `width` columns a window.
@@ -61,12 +61,12 @@ impl Filters {
         width: usize,
         weight: impl Fn(usize, usize, usize, usize) -> f32,
     ) -> Self {
-        Self(Panels::pack_many(outputs, inputs, width, |output, input, column| {
+        Self(Box::new(Panels::pack_many(outputs, inputs, width, |output, input, column| {
             let [first, middle, last] = [0, 1, 2].map(|row| weight(output, input, row, column));
             let (near, of_near) = ((first + last / 2.0) / -1.5, P * middle / -1.5);
             let (far, of_far) = ((first + 2.0 * last) / 6.0, Q * middle / 6.0);
             [first, near + of_near, near - of_near, far + of_far, far - of_far, last]
-        }))
+        })))
     }
 }
 
@@ -117,9 +117,7 @@ pub(super) fn transform<'a>(
     let Transformed { tiles, pitch, plane: distance } = Transformed::new(staging);
     let Tiles { values: out, lie, zeros } = into;
     let out = out.of(PRODUCTS * channels * distance);
-    let images = staging.images;
-    let (columns, first) = staging.columns_of_pixels();
-    let (left, count) = (columns.start * images, columns.len() * images);
+    let [left, count, from] = staging.lanes();
     let lies = Some([channels, tiles, pitch, left, count]);
     if *lie != lies {
         out.fill(0.0);
@@ -128,8 +126,8 @@ pub(super) fn transform<'a>(
     let mut of_products = parts(out, channels * distance).map(|part| part.chunks_exact_mut(distance));
     for channel in 0..channels {
         let (values, Prologue { factor, offset, least }) = plane(channel);
-        let (width, start) = (staging.input[1] * images, staging.frame.start[0]);
-        let plane = Plane { values, width, start, from: first * images, count };
+        let (width, start) = (staging.input[1] * staging.images, staging.frame.start[0]);
+        let plane = Plane { values, width, start, from, count };
         let before = Before { scale: factor, shift: offset, least };
         let out = of_products.each_mut().map(|part| part.next().unwrap_or_default());
         row_tiles::inputs(plane, before, zeros_of(zeros, count), out, staging.output[0], pitch, left);
@@ -231,22 +229,18 @@ pub(super) fn add_gradient(
     }
 }
 
-/// From the gradients of `u` to those of the weights, `[output, input][row][column]`.
-pub(super) fn weight_gradient(sums: &[f32], pairs: usize, width: usize) -> Vec<f32> {
-    let length = pairs * width;
-    let mut weights = Vec::with_capacity(3 * length);
-    for pair in 0..pairs {
-        let of = |at: usize, column: usize| sums[at * length + pair * width + column];
-        for row in 0..3 {
-            weights.extend((0..width).map(|column| {
-                let [u0, u1, u2, u3, u4, u5] = std::array::from_fn(|at| of(at, column));
-                match row {
-                    0 => u0 - (u1 + u2) / 1.5 + (u3 + u4) / 6.0,
-                    1 => P * (u2 - u1) / 1.5 + Q * (u3 - u4) / 6.0,
-                    _ => ((u3 + u4) - (u1 + u2)) / 3.0 + u5,
-                }
-            }));
+/// Adds to the gradients of the weights, `[output, input][row][column]`, what those of `u` make of them.
+pub(super) fn weight_gradient(sums: &[f32], width: usize, weights: &mut [f32]) {
+    let mut of_products = sums.chunks_exact((sums.len() / PRODUCTS).max(1));
+    let u: [&[f32]; PRODUCTS] = std::array::from_fn(|_| of_products.next().unwrap_or_default());
+    for (pair, weights) in weights.chunks_exact_mut(3 * width).enumerate() {
+        for column in 0..width {
+            let at = pair * width + column;
+            let (near, of_near) = ((u[1][at] + u[2][at]) / 3.0, (u[1][at] - u[2][at]) / 1.5);
+            let (far, of_far) = ((u[3][at] + u[4][at]) / 3.0, (u[3][at] - u[4][at]) / 6.0);
+            weights[column] += u[0][at] - 2.0 * near + far / 2.0;
+            weights[width + column] += Q * of_far - P * of_near;
+            weights[2 * width + column] += far - near + u[5][at];
         }
     }
-    weights
 }

@@ -21,7 +21,7 @@ pub(in crate::kernels) mod row_tiles;
 mod rows;
 mod vector;
 
-pub(in crate::kernels) use self::rows::Rows;
+pub(in crate::kernels) use self::{rows::Rows, vector::vectorised};
 
 #[cfg(test)]
 mod sample;

@@ -1,11 +1,6 @@
 //! The sums before and after the products of Winograd's F(4, 3), of four rows at a time; [`winograd`](super::super::winograd)
 //! says what they are.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "tiles are indexed by several numbers at once, whose bounds are constants"
-)]
-
 use pulp::{Simd, WithSimd};
 
 use super::vector::{dispatch, load, store};
@@ -54,7 +49,6 @@ pub(in crate::kernels) struct Before {
 ///
 /// # Panics
 /// When the rows do not fit.
-#[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(in crate::kernels) fn inputs(
     plane: Plane<'_>,
     before: Before,
@@ -341,5 +335,99 @@ fn lanewise<S: Simd, const I: usize, const O: usize>(
         for n in 0..O {
             simd.partial_store_f32s(&mut to[n][whole..], y[n]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{assert_close, values};
+    use super::super::vector::levels;
+    use super::*;
+
+    /// Calls `test` with numbers of rows and widths, whole vectors and tiles or not.
+    fn each_shape(mut test: impl FnMut(usize, usize)) {
+        levels::each(|| {
+            for rows in 1..=9 {
+                for width in [1, 5, 16, 21, 48] {
+                    test(rows, width);
+                }
+            }
+        });
+    }
+
+    /// Six planes of tiles, rows `pitch` apart.
+    fn planes(tiles: usize, pitch: usize) -> Vec<Vec<f32>> {
+        vec![vec![f32::NAN; tiles * pitch]; PRODUCTS]
+    }
+
+    fn slices(planes: &mut [Vec<f32>]) -> [&mut [f32]; PRODUCTS] {
+        let mut planes = planes.iter_mut();
+        [(); PRODUCTS].map(|()| planes.next().unwrap().as_mut_slice())
+    }
+
+    #[test]
+    fn products_of_tiles_are_windows_of_three_rows() {
+        let [first, middle, last] = [0.7_f32, -0.4, 0.9];
+        let (near, of_near) = ((first + last / 2.0) / -1.5, P * middle / -1.5);
+        let (far, of_far) = ((first + 2.0 * last) / 6.0, Q * middle / 6.0);
+        let u = [first, near + of_near, near - of_near, far + of_far, far - of_far, last];
+        each_shape(|rows, width| {
+            let (tiles, pitch, left) = (rows.div_ceil(ROWS), width + 7, 3);
+            let d = values(1, rows * (width + 2));
+            let plane = Plane { values: &d, width: width + 2, start: -1, from: 1, count: width };
+            let before = Before { scale: -1.5, shift: 0.2, least: 0.0 };
+            let mut t = planes(tiles, pitch);
+            inputs(plane, before, &vec![0.0; width], slices(&mut t), rows, pitch, left);
+            let m: Vec<Vec<f32>> = t
+                .iter()
+                .zip(u)
+                .map(|(t, u)| (0..tiles * width).map(|at| t[at / width * pitch + left + at % width] * u).collect())
+                .collect();
+            let start = values(2, rows * (width + 1));
+            let value = |row: usize, lane: usize| (d[row * (width + 2) + 1 + lane] * -1.5 + 0.2).max(0.0);
+            for accumulate in [false, true] {
+                let mut expected = start.clone();
+                for row in 0..rows {
+                    for lane in 0..width {
+                        let at = |row: Option<usize>| row.filter(|row| *row < rows).map_or(0.0, |row| value(row, lane));
+                        let window = [row.checked_sub(1), Some(row), Some(row + 1)].map(at);
+                        let sum = first * window[0] + middle * window[1] + last * window[2];
+                        let out = &mut expected[row * (width + 1) + lane];
+                        *out = if accumulate { *out + sum } else { 0.25 + sum };
+                    }
+                }
+                let mut out = start.clone();
+                let lines = Lines { rows, width, pitch: width + 1 };
+                let m: [&[f32]; PRODUCTS] = std::array::from_fn(|at| m[at].as_slice());
+                outputs(m, width, 0.25, &mut out, lines, accumulate, &mut Vec::new());
+                assert_close(&out, &expected, 1.0);
+            }
+        });
+    }
+
+    /// `⟨y, outputs(m)⟩ = ⟨adjoints(y), m⟩`
+    #[test]
+    fn gradients_of_products_are_the_adjoint_of_outputs() {
+        each_shape(|rows, width| {
+            let (tiles, pitch) = (rows.div_ceil(ROWS), width + 2);
+            let y = values(1, rows * width);
+            let lines = Lines { rows, width, pitch: width };
+            let m: Vec<Vec<f32>> = (0..PRODUCTS as u64).map(|at| values(2 + at, tiles * width)).collect();
+            let mut out = vec![0.0; rows * width];
+            let of_m: [&[f32]; PRODUCTS] = std::array::from_fn(|at| m[at].as_slice());
+            outputs(of_m, width, 0.0, &mut out, lines, false, &mut Vec::new());
+            let mut adjoint = planes(tiles, pitch);
+            adjoints(&y, lines, &vec![0.0; width], slices(&mut adjoint), pitch);
+            let left: f64 = y.iter().zip(&out).map(|(y, out)| f64::from(*y) * f64::from(*out)).sum();
+            let mut right = 0.0;
+            for (adjoint, m) in adjoint.iter().zip(&m) {
+                for (adjoint, m) in adjoint.chunks_exact(pitch).zip(m.chunks_exact(width)) {
+                    let (adjoint, padding) = adjoint.split_at(width);
+                    right += adjoint.iter().zip(m).map(|(a, m)| f64::from(*a) * f64::from(*m)).sum::<f64>();
+                    assert!(padding.iter().all(|value| *value == 0.0));
+                }
+            }
+            assert!((left - right).abs() <= 1e-5 * (rows * width) as f64, "{rows} {width}: {left}, not {right}");
+        });
     }
 }
