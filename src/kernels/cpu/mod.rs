@@ -15,6 +15,7 @@ mod gradient;
 mod layout;
 mod memory;
 mod pool;
+mod prepared;
 mod reverse;
 mod scatter;
 mod simd;
@@ -46,13 +47,12 @@ pub(super) struct Output {
 /// `x` `[images, c, h, w]`; the vectors as long as the program says.
 ///
 /// `keep` says whether the tape is wanted: without it a map's memory is given back after its last reader.
-pub(super) fn forward(
-    pass: Pass,
-    images: usize,
-    x: &[f32],
-    [weights, mixing, running]: [&[f32]; 3],
-    keep: bool,
-) -> (Output, Tape) {
+pub(super) fn forward(pass: Pass, images: usize, x: &[f32], vectors: [&[f32]; 3], keep: bool) -> (Output, Tape) {
+    // Among the threads that share the work: from elsewhere, each of many steps would wait until one of them woke up.
+    rayon::scope(|_| run(pass, images, x, vectors, keep))
+}
+
+fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]; 3], keep: bool) -> (Output, Tape) {
     let program = pass.program.clone();
     let norms = statistics::norms_of_maps(&program);
     let mut observed = running.to_vec();

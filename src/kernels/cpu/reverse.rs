@@ -39,6 +39,11 @@ pub(in crate::kernels) struct Gradients {
 
 /// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
 pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
+    // Among the threads that share the work, as forwards.
+    rayon::scope(|_| run(tape, outputs, of_input))
+}
+
+fn run(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
     let program = tape.pass.program.clone();
     let maps = program.maps.len();
     let mut reverse = Reverse {
