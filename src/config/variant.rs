@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(
             said("one: {data: cifar}\ntwo: 3\n", "with: one\n"),
             [
-                "v.yaml:2:6 variant `two` must be a map of a stage's keys, found a number (-)",
+                "v.yaml:2:6 variant `two` must be a map of a stage's keys, found a whole number (-)",
                 "v.yaml:1:7 variant `one` cannot say `data`: it names a stage (say it in the stage itself)"
             ]
         );

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::{
         kernels::Kernels,
-        model::{Mixing, Mode, Model, edge_weights, host, initial_alphas, initial_running, initial_weights},
+        model::{Mode, Model, Relaxation, edge_weights, host, initial_alphas, initial_running, initial_weights},
         space::{
             Build, EdgeOptions, Space,
             network::{Chain, Network},
@@ -103,7 +103,7 @@ skeletons:
         let towards = Tensor::<2>::random([4, network.classes], Distribution::Normal(0.0, 1.0), &device);
         let mixing = |alphas: &_| {
             let tables = &network.alphas;
-            edge_weights(tables, Mixing::Softmax.weights(tables, alphas), alphas, 0.7)
+            edge_weights(tables, Relaxation::Softmax.weights(tables, alphas), alphas, 0.7)
         };
         let evaluated =
             model.forward(Mode::Evaluate, &weights.views(), &running, &mixing(&alphas.views()), x.clone()).logits;

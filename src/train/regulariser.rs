@@ -19,7 +19,12 @@ pub struct Regulariser {
 impl Regulariser {
     /// The gradient of all terms in the alphas, as long as they; `None` where there is nothing to add. `edges` says where the alphas of
     /// each edge lie in each table, as [`Model::edges`](crate::model::Model::edges) does; betas are no part of them.
-    pub fn gradient(&self, edges: &[(&str, Vec<Range<usize>>)], alphas: &TensorGroup, moment: &Moment) -> Option<Tensor<1>> {
+    pub fn gradient(
+        &self,
+        edges: &[(&str, Vec<Range<usize>>)],
+        alphas: &TensorGroup,
+        moment: &Moment,
+    ) -> Option<Tensor<1>> {
         if *self == Self::default() || edges.is_empty() {
             return None;
         }

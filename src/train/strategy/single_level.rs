@@ -108,7 +108,7 @@ mod tests {
         let config = crate::train::LearnerConfig { perturb: Some(perturb), ..plain.clone() };
         let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
         let mut perturbed = tiny::learner(tiny::SPACE, &config);
-        let moved = perturbed.perturbed(&perturbed.mixing(), &batch).unwrap();
+        let moved = perturbed.perturbed(&batch).unwrap();
         step(&mut perturbed, &batch, RATES);
 
         let mut alone = tiny::learner(tiny::SPACE, &plain);
