@@ -56,7 +56,7 @@ fn images() -> tempfile::TempDir {
 fn every_pipeline_can_be_planned() {
     let data = images();
     let variable = ("DARTS_RUN_DATA".to_owned(), data.path().display().to_string());
-    for file in files("pipelines", "yaml") {
+    for file in files("pipelines", "yaml").into_iter().chain(files("pipelines/paper", "yaml")) {
         let said = |problems: &config::Problems| config::render(problems, false, 100);
         let pipeline = config::load(&file, &[], [variable.clone()].into_iter(), &stages::slots());
         let pipeline = pipeline.unwrap_or_else(|error| match error {

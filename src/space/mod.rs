@@ -27,6 +27,7 @@ pub(crate) mod shipped;
 mod skeleton;
 mod step;
 mod tensors;
+mod threshold;
 mod width;
 
 pub use cell::CellKind;

@@ -59,7 +59,7 @@ pub fn strategy_json(strategy: Strategy) -> Json {
     }
 }
 
-/// `strategy`, `epochs`, `warmup_epochs`, [`mixing`](mixing()), [`perturb`](perturb()), [`regularise`](regularise()), `weights: {…}` and
+/// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `perturb`, `regularise`, `weights: {…}` and
 /// `alphas: {…}`: how a supernet learns, and for how long. `seed` decides what it draws on the way.
 pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingConfig) {
     let strategy = strategy(fields);
