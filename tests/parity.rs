@@ -80,6 +80,39 @@ fn the_nas_bench_201_networks_are_the_references() {
     }
 }
 
+/// The gradient of the alphas that a bilevel search takes. The second order's is a difference of two nearly equal gradients.
+#[test]
+fn the_bilevel_gradients_are_the_references() {
+    let scaled = |prefix: &'static str, by: f32| {
+        move |_: &mut HashMap<String, String>, numbers: &mut HashMap<String, Vec<f32>>| {
+            let below = numbers.iter_mut().filter(|(name, _)| name.starts_with(prefix));
+            below.for_each(|(_, numbers)| numbers.iter_mut().for_each(|number| *number *= by));
+        }
+    };
+    for kernels in [Kernels::Native, Kernels::Reference] {
+        let parity = replay(&golden("darts_bilevel"), kernels);
+        let names: Vec<&str> = parity.groups.iter().map(|group| group.name).collect();
+        assert_eq!(names, ["first_order", "second_order"]);
+        assert!(parity.is_within(), "{kernels}: {:#?}", parity.groups);
+    }
+    let missed = |edit: &dyn Fn(&mut HashMap<String, String>, &mut HashMap<String, Vec<f32>>)| {
+        let parity = wrong("darts_bilevel", edit);
+        ["first_order", "second_order"].map(|name| !group(&parity, name).is_within())
+    };
+    assert_eq!(missed(&scaled("momentum.", 1.5)), [false, true], "the virtual step has momentum");
+    assert_eq!(missed(&|metadata, _| _ = metadata.insert("eta".into(), "0.02".into())), [false, true], "and a length");
+    assert_eq!(missed(&scaled("train.", 1.1)), [false, true], "it is on the images to fit");
+    // Batch norm does not see a scale, but a sign.
+    assert_eq!(missed(&scaled("valid.", -1.0)), [true, true], "both judge on the others");
+}
+
+/// PC-DARTS: partial channels with their shuffle, the pooled bypass, betas among the alphas.
+#[test]
+fn the_supernet_of_partial_channels_is_the_references() {
+    holds("pcdarts_supernet", Kernels::Native);
+    holds("pcdarts_supernet", Kernels::Reference);
+}
+
 #[test]
 fn the_imagenet_network_is_the_references() {
     holds("imagenet_darts_v1", Kernels::Native);

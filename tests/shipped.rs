@@ -2,7 +2,7 @@
 
 use darts_run::{
     config,
-    space::{Build, Genotype, Space, network::FeatureMap},
+    space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap},
     stages,
 };
 use std::{
@@ -56,7 +56,7 @@ fn images() -> tempfile::TempDir {
 fn every_pipeline_can_be_planned() {
     let data = images();
     let variable = ("DARTS_RUN_DATA".to_owned(), data.path().display().to_string());
-    for file in files("pipelines", "yaml") {
+    for file in files("pipelines", "yaml").into_iter().chain(files("pipelines/paper", "yaml")) {
         let said = |problems: &config::Problems| config::render(problems, false, 100);
         let pipeline = config::load(&file, &[], [variable.clone()].into_iter(), &stages::slots());
         let pipeline = pipeline.unwrap_or_else(|error| match error {
@@ -79,6 +79,7 @@ fn every_space_has_a_supernet_and_every_genotype_its_networks() {
         classes: 10,
         input,
         auxiliary: true,
+        edges: EdgeOptions::default(),
     };
     for file in files("search_spaces", "yaml") {
         let space = Space::read(&file).unwrap_or_else(|error| unreadable(&file, &error.to_string()));

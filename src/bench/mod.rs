@@ -2,13 +2,15 @@
 
 mod loader;
 mod memory;
+mod peak;
 pub mod shipped;
 mod spread;
 mod step;
 
 pub use loader::{LoaderBench, LoaderRow, View};
+pub use peak::Peak;
 pub use spread::Spread;
-pub use step::{Images, Loaded, StepBench, StepRow};
+pub use step::{Images, Loaded, Profile, StepBench, StepRow};
 
 /// What cannot be measured, and why.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,8 @@ pub enum BenchError {
     Open(#[from] crate::model::DeviceError),
     #[error("the device failed: {0}")]
     Device(String),
+    #[error("only programs on the processor are timed operator by operator")]
+    Unprofiled,
     #[error("the loss became {loss}")]
     Diverged { loss: f32 },
     #[error("the work is for {expected}, and these are {found:?} of {classes} classes")]

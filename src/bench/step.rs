@@ -1,13 +1,13 @@
 //! How long a step of a search or a training takes: the whole of it, from the images to weights and alphas that have moved.
 
-use super::{BenchError, Spread, memory};
+use super::{BenchError, Peak, Spread, memory};
 use crate::{
     data::{Dataset, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
-    kernels::Kernels,
+    kernels::{Kernels, OperatorTime},
     model::{DeviceName, DropPath, Model},
     stages::Work,
     tasks::{self, Batch, TaskError},
-    train::Learner,
+    train::{Learner, strategy::Rates},
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -35,6 +35,8 @@ pub struct StepBench {
     pub steps: usize,
     pub warm: usize,
     pub images: Images,
+    /// Whether operators are timed too, and the machine's peak measured.
+    pub profile: bool,
 }
 
 /// Where the images of a step come from.
@@ -72,6 +74,18 @@ pub struct StepRow {
     /// Where images are loaded too.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub loaded: Option<Loaded>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+}
+
+/// Where the time of a step on fixed images goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    pub peak: Peak,
+    /// Mean over the timed steps, the longest first.
+    pub operators: Vec<OperatorTime>,
+    /// What no operator accounts for: loss, clipping, optimisers, vectors that are copied.
+    pub rest_ms: f64,
 }
 
 /// What a step takes whose images a loader prepares meanwhile.
@@ -90,6 +104,9 @@ impl StepBench {
     /// # Errors
     /// Where the device cannot be opened, the images cannot be had or do not fit the work, or the loss is no number any more.
     pub fn run(&self) -> Result<StepRow, BenchError> {
+        if self.profile && (self.device != DeviceName::Cpu || self.images != Images::Fixed) {
+            return Err(BenchError::Unprofiled);
+        }
         let device = self.device.open()?;
         let mut running = Running::new(self, &device);
         let mut fixed = iter::repeat_with({
@@ -99,6 +116,7 @@ impl StepBench {
         for _ in 0..self.warm {
             running.step(&mut fixed)?;
         }
+        running.learner.model.reset_times();
         let (mut on_fixed, mut on_loaded) = (Vec::new(), Vec::new());
         match &self.images {
             Images::Fixed => {
@@ -116,7 +134,15 @@ impl StepBench {
                 }
             }
         }
-        Ok(self.row(&running, on_fixed, on_loaded, &device))
+        let profile = if self.profile { Some(self.profile(&running, &on_fixed)?) } else { None };
+        Ok(StepRow { profile, ..self.row(&running, on_fixed, on_loaded, &device) })
+    }
+
+    fn profile(&self, running: &Running<'_>, milliseconds: &[f64]) -> Result<Profile, BenchError> {
+        let operators = running.learner.model.times(self.batch, self.steps).ok_or(BenchError::Unprofiled)?;
+        let in_operators: f64 = operators.iter().map(|operator| operator.forward_ms + operator.reverse_ms).sum();
+        let step = milliseconds.iter().sum::<f64>() / milliseconds.len() as f64;
+        Ok(Profile { peak: Peak::measure(), operators, rest_ms: step - in_operators })
     }
 
     fn row(&self, running: &Running<'_>, on_fixed: Vec<f64>, on_loaded: Vec<f64>, device: &Device) -> StepRow {
@@ -142,6 +168,7 @@ impl StepBench {
             precision: "f32".to_owned(),
             steps: self.steps,
             loaded,
+            profile: None,
         }
     }
 
@@ -192,17 +219,20 @@ impl StepBench {
 struct Running<'a> {
     work: &'a Work,
     learner: Learner,
+    /// What a bilevel search judges its alphas on: noise, whatever the weights are fitted on.
+    validation: Batch,
     device: Device,
 }
 
 impl<'a> Running<'a> {
     fn new(bench: &'a StepBench, device: &Device) -> Self {
         let work = &bench.work;
-        let model = Model::new(work.network.clone(), bench.kernels);
+        let make = if bench.profile { Model::timed } else { Model::new };
+        let model = make(work.network.clone(), bench.kernels);
         let mut learner = Learner::new(model, &work.learner, work.seed, device);
         let probability = work.training.drop_path;
         learner.drop_path = (probability > 0.0).then_some(DropPath { probability, seed: work.seed, pass: 0 });
-        Self { work, learner, device: device.clone() }
+        Self { work, learner, validation: bench.noise(device), device: device.clone() }
     }
 
     /// The milliseconds of `steps` steps, after one that is not counted: batches that were prepared while nobody stepped are taken.
@@ -219,7 +249,10 @@ impl<'a> Running<'a> {
     fn step(&mut self, batches: &mut impl Iterator<Item = Result<Batch, TaskError>>) -> Result<f64, BenchError> {
         let training = &self.work.training;
         let start = Instant::now();
-        let outcome = training.strategy.step(&mut self.learner, batches, 1, training.rate.first)?;
+        let rates = Rates { weights: training.rate.first, alphas: Some(training.alpha_rate.first) };
+        let validation = &self.validation;
+        let mut validation = iter::repeat_with(|| Ok(validation.clone()));
+        let outcome = training.strategy.step(&mut self.learner, batches, &mut validation, 1, rates)?;
         let loss = outcome.map_or(f32::NAN, |outcome| outcome.loss.into_scalar::<f32>());
         self.device.sync().map_err(|error| BenchError::Device(error.to_string()))?;
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;

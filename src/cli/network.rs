@@ -50,6 +50,10 @@ pub(super) struct NetworkArguments {
 enum MixingChoice {
     Softmax,
     Sigmoid,
+    /// The likeliest candidate of each edge alone
+    Gumbel,
+    /// At a radius of 1
+    Sparsestmax,
 }
 
 impl NetworkArguments {
@@ -66,6 +70,8 @@ impl NetworkArguments {
             mixing: self.mixing.map(|mixing| match mixing {
                 MixingChoice::Softmax => Mixing::Softmax,
                 MixingChoice::Sigmoid => Mixing::Sigmoid,
+                MixingChoice::Gumbel => Mixing::GUMBEL,
+                MixingChoice::Sparsestmax => Mixing::SPARSESTMAX,
             }),
             ..Description::default()
         })

@@ -8,7 +8,7 @@ use crate::{
     },
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
-    space::{self, Build, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
+    space::{self, Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
     stages,
 };
 use clap::Args;
@@ -140,6 +140,7 @@ fn costs(genotype: &Genotype, space: &Space, arguments: &ShowArguments) -> Resul
             classes,
             input: FeatureMap { channels: 3, height: side, width: side },
             auxiliary: false,
+            edges: EdgeOptions::default(),
         };
         let network = space.discrete(genotype, &build).map_err(|error| {
             let complaint = Complaint::caused(ExitClass::Input, &error);

@@ -66,10 +66,14 @@ impl StageResult {
             supernet: alphas.is_some(),
             space_text: text("space")?,
             genotype: text("genotype")?,
+            mixing: alphas.as_ref().map(|history| history.mixing),
             ..Description::default()
         };
-        // A search says in its parameters what its supernet is like.
-        let params = &record.manifest["params"];
+        // A search says in its parameters what its supernet is like; how it mixes, with its alphas.
+        let mut params = record.manifest["params"].clone();
+        if let Some(keys) = params.as_object_mut() {
+            keys.remove("mixing");
+        }
         let network = match network {
             Some(network) => network,
             None if alphas.is_some() => json(word, &params.to_string())?,
@@ -89,10 +93,13 @@ impl StageResult {
 /// The tables of the last epoch.
 fn last(history: AlphaHistory, word: &str) -> Option<TensorFile> {
     let tables = history.epochs.into_iter().next_back()?.tables;
-    let stored = tables.into_iter().map(|table| {
+    let stored = tables.into_iter().flat_map(|table| {
         let shape = vec![table.alphas.len(), table.alphas.first().map_or(0, Vec::len)];
         let numbers = Numbers::Float(table.alphas.concat());
-        (table.label, StoredTensor { shape, numbers })
+        let betas = table.betas.map(|betas| {
+            (betas.label, StoredTensor { shape: vec![betas.values.len()], numbers: Numbers::Float(betas.values) })
+        });
+        [Some((table.label, StoredTensor { shape, numbers })), betas].into_iter().flatten()
     });
     Some(TensorFile::of(Path::new(word), stored))
 }

@@ -2,7 +2,7 @@
 //!
 //! [`load`] is the way in. A file and what it extends (`chain`) are read with places (`yaml`), merged with what the
 //! environment and `--set` say (`setting`, `layer`), and resolved (`resolve`): each stage as written (`declaration`),
-//! its `${matrix.…}` (`template`), its references (`reference`), in an order that works (`order`).
+//! its `${matrix.…}` (`template`) and its variant (`variant`), its references (`reference`), in an order that works (`order`).
 
 mod chain;
 mod declaration;
@@ -22,6 +22,7 @@ mod runtime;
 mod setting;
 mod slot;
 mod template;
+mod variant;
 mod yaml;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{
     order::order,
     reference::Members,
     template,
+    variant::Variants,
 };
 use indexmap::IndexMap;
 use std::{
@@ -29,7 +30,7 @@ pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &
     // Words for a person; only its type is of interest here.
     top.text("about");
     // `extends` is gone by now; asked for, it is guessed when misspelt.
-    for section in ["extends", "data", "runtime", "matrix"] {
+    for section in ["extends", "data", "runtime", "matrix", "variants"] {
         top.node(section);
     }
     top.required_node("stages");
@@ -44,8 +45,9 @@ pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &
     let runtime = section("runtime")
         .map_or_else(Runtime::default, |node| Runtime::read(node, "`runtime`", &Runtime::default(), problems));
     let matrix = Matrix::read(section("matrix"), problems);
+    let variants = Variants::read(section("variants"), problems);
     let members = match section("stages").map(|node| (node, &node.value)) {
-        Some((_, Value::Map(map))) if !map.is_empty() => members(map, &matrix, kinds, &runtime, problems),
+        Some((_, Value::Map(map))) if !map.is_empty() => members(map, &matrix, &variants, kinds, &runtime, problems),
         Some((node, Value::Map(_))) => {
             problems.add(&node.origin, "the pipeline has no stages");
             Vec::new()
@@ -85,6 +87,7 @@ struct Stage<'a> {
 fn members(
     map: &IndexMap<String, Entry>,
     matrix: &Matrix,
+    variants: &Variants<'_>,
     kinds: &[KindSlots],
     runtime: &Runtime,
     problems: &mut Problems,
@@ -94,7 +97,11 @@ fn members(
         .map(|(name, entry)| {
             let declaration = Declaration::read(name, entry, kinds, runtime, problems);
             let before = problems.len();
-            let axes = template::axes(declaration.as_ref().map_or(&entry.node, |stage| stage.params), matrix, problems);
+            let mut axes =
+                template::axes(declaration.as_ref().map_or(&entry.node, |stage| stage.params), matrix, problems);
+            if let Some(stage) = &declaration {
+                axes.extend(variants.axes(stage.params, stage.kind, matrix, problems));
+            }
             let fillable = problems.len() == before;
             let sound = declaration.as_ref().is_some_and(|stage| stage.complete) && fillable;
             Stage { declaration, targets: Vec::new(), axes, fillable, sound, members: Vec::new() }
@@ -117,11 +124,11 @@ fn members(
     }
     let mut members = Vec::new();
     for index in ordered {
-        multiply(index, &mut stages, matrix, &mut members, problems);
+        multiply(index, &mut stages, (matrix, variants), &mut members, problems);
     }
     members.extend(stages.iter().filter(|stage| !stage.sound && stage.fillable).filter_map(|stage| {
         let point = matrix.points(&stage.axes).into_iter().next()?;
-        Some(member(stage.declaration.as_ref()?, matrix, &point, IndexMap::new()))
+        Some(member(stage.declaration.as_ref()?, (matrix, variants), &point, IndexMap::new()))
     }));
     members
 }
@@ -193,7 +200,7 @@ fn report_cycle(cycle: &[usize], stages: &[Stage<'_>], map: &IndexMap<String, En
 fn multiply(
     index: usize,
     stages: &mut [Stage<'_>],
-    matrix: &Matrix,
+    (matrix, variants): (&Matrix, &Variants<'_>),
     members: &mut Vec<Member>,
     problems: &mut Problems,
 ) {
@@ -217,7 +224,7 @@ fn multiply(
                 continue;
             };
             own.push((point.clone(), members.len()));
-            members.push(member(declaration, matrix, &point, inputs));
+            members.push(member(declaration, (matrix, variants), &point, inputs));
         }
     }
     let stage = &mut stages[index];
@@ -298,8 +305,13 @@ fn wanted_point(
     Some(wanted)
 }
 
-fn member(stage: &Declaration<'_>, matrix: &Matrix, point: &Point, inputs: IndexMap<String, Vec<usize>>) -> Member {
-    let mut params = template::fill(stage.params, matrix, point);
+fn member(
+    stage: &Declaration<'_>,
+    (matrix, variants): (&Matrix, &Variants<'_>),
+    point: &Point,
+    inputs: IndexMap<String, Vec<usize>>,
+) -> Member {
+    let mut params = variants.fill(stage.params, matrix, point);
     match &mut params.value {
         Value::Map(map) => map.retain(|key, _| stage.kind.slots.iter().all(|slot| slot.key != key)),
         // A stage without keys: an empty map at the same place.

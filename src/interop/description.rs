@@ -4,7 +4,7 @@ use super::golden;
 use crate::{
     model::Mixing,
     space::{
-        self, Build, Genotype, GenotypeError, NotFound, Space, SpaceError, SpaceFileError,
+        self, Build, EdgeOptions, Genotype, GenotypeError, NotFound, Space, SpaceError, SpaceFileError,
         network::{FeatureMap, Network},
     },
 };
@@ -46,9 +46,16 @@ pub struct Description {
     /// Channels, height and width of an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 3]>,
-    /// Of a supernet.
+    /// Of a supernet, as at the end of its search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mixing: Option<Mixing>,
+    /// Of a supernet, as the two behind it: the options of its edges, see [`EdgeOptions`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_channels: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edge_normalisation: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auxiliary_skip: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_names: Option<Vec<String>>,
     /// `{"mean": […], "std": […]}`, what its images were normalised by.
@@ -128,11 +135,19 @@ impl Description {
             Some(other) => Some(other.to_string()),
         };
         let count = |key: &str| entry(key).as_ref().and_then(golden::count);
-        let supernet = text("kind").as_deref() == Some("supernet");
+        // Alphas, and so gradients of them, are a supernet's.
+        let supernet = text("kind").is_some_and(|kind| ["supernet", golden::BILEVEL].contains(&kind.as_str()));
+        let flag = |key: &str| entry(key).as_ref().and_then(Json::as_bool);
+        let space = text("space").unwrap_or_default().to_lowercase();
+        // `darts, partial channels k=4 with edge normalisation`
+        let (name, method) = space.split_once(',').unwrap_or((&space, ""));
         Self {
             supernet,
             // `NAS-Bench-201` in a file is `nas_bench_201.yaml` in the folder of spaces.
-            space: text("space").map(|name| name.to_lowercase().replace('-', "_")),
+            space: Some(name.trim().replace('-', "_")).filter(|name| !name.is_empty()),
+            partial_channels: count("partial_channels").or_else(|| partial_channels(method)),
+            edge_normalisation: flag("edge_normalisation").or_else(|| edge_normalisation(method)),
+            auxiliary_skip: flag("auxiliary_skip"),
             // A supernet's file may hold the cell that is derived from it.
             genotype: if supernet { None } else { text("genotype") },
             skeleton: text("skeleton"),
@@ -161,6 +176,9 @@ impl Description {
             classes: self.classes.or(other.classes),
             input: self.input.or(other.input),
             mixing: self.mixing.or(other.mixing),
+            partial_channels: self.partial_channels.or(other.partial_channels),
+            edge_normalisation: self.edge_normalisation.or(other.edge_normalisation),
+            auxiliary_skip: self.auxiliary_skip.or(other.auxiliary_skip),
             class_names: self.class_names.or(other.class_names),
             normalise: self.normalise.or(other.normalise),
         }
@@ -255,8 +273,19 @@ impl Description {
             classes,
             input,
             auxiliary,
+            edges: self.edges(),
         };
         candidate.lower(&build)
+    }
+
+    /// The options of a supernet's edges.
+    fn edges(&self) -> EdgeOptions {
+        let usual = EdgeOptions::default();
+        EdgeOptions {
+            partial_channels: self.partial_channels.unwrap_or(usual.partial_channels),
+            edge_normalisation: self.edge_normalisation.unwrap_or(usual.edge_normalisation),
+            auxiliary_skip: self.auxiliary_skip.unwrap_or(usual.auxiliary_skip),
+        }
     }
 }
 
@@ -268,6 +297,21 @@ impl Candidate {
             Some(genotype) => self.space.discrete(genotype, build),
         }
     }
+}
+
+/// The `4` of `partial channels k=4`, in what a golden file says of a method.
+fn partial_channels(method: &str) -> Option<usize> {
+    let (_, behind) = method.split_once("partial channels")?;
+    let (_, behind) = behind.split_once("k=")?;
+    let digits = behind.trim_start().split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// Whether the same words name edge normalisation.
+fn edge_normalisation(method: &str) -> Option<bool> {
+    let spelt = method.replace("normalization", "normalisation");
+    let (before, _) = spelt.split_once("edge normalisation")?;
+    Some(!["no", "without"].contains(&before.split_whitespace().next_back().unwrap_or_default()))
 }
 
 fn listed(said: &[(String, String)]) -> String {
@@ -300,6 +344,24 @@ mod tests {
         let kind = metadata(&[("kind", "\"supernet\""), ("space", "\"NAS-Bench-201\""), ("genotype", "\"|none~0|\"")]);
         let read = Description::of_metadata(&kind);
         assert_eq!((read.supernet, read.space.as_deref(), read.genotype), (true, Some("nas_bench_201"), None));
+    }
+
+    #[test]
+    fn what_a_golden_file_says_of_edges_is_understood() {
+        for (space, expected) in [
+            ("darts", (None, None)),
+            ("darts, partial channels k=4 with edge normalisation", (Some(4), Some(true))),
+            ("DARTS, partial channels K=16 without edge normalization", (Some(16), Some(false))),
+            ("darts, edge normalisation", (None, Some(true))),
+            ("darts, partial channels k=2", (Some(2), None)),
+        ] {
+            let read = Description::of_metadata(&metadata(&[("kind", "\"supernet\""), ("space", space)]));
+            assert_eq!(read.space.as_deref(), Some("darts"), "{space}");
+            assert_eq!((read.partial_channels, read.edge_normalisation), expected, "{space}");
+        }
+        let read = Description::of_metadata(&metadata(&[("partial_channels", "2"), ("edge_normalisation", "true")]));
+        let edges = EdgeOptions { partial_channels: 2, edge_normalisation: true, ..EdgeOptions::default() };
+        assert_eq!((read.edges(), read.space), (edges, None));
     }
 
     #[test]

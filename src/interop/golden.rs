@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The kind of a file that holds the gradients of a bilevel search's alphas and no steps.
+pub(super) const BILEVEL: &str = "bilevel alpha gradient";
+
 /// A golden file, read whole.
 pub struct GoldenFile {
     pub path: PathBuf,
@@ -42,6 +45,12 @@ impl GoldenFile {
     /// A count in the metadata: `8`, or a text that ends in one, `"N=5"`.
     pub fn count(&self, key: &str) -> Result<usize, GoldenError> {
         let value = self.metadata.get(key).and_then(count);
+        value.ok_or_else(|| self.content(format!("its metadata lack the number `{key}`")))
+    }
+
+    /// A number in the metadata, whatever it counts: `0.025`.
+    pub fn number(&self, key: &str) -> Result<f64, GoldenError> {
+        let value = self.metadata.get(key).and_then(Json::as_f64);
         value.ok_or_else(|| self.content(format!("its metadata lack the number `{key}`")))
     }
 

@@ -3,7 +3,7 @@
 pub use super::judgement::Group;
 use super::{
     description::{Description, DescriptionError},
-    golden::{GoldenError, GoldenFile},
+    golden::{BILEVEL, GoldenError, GoldenFile},
     judgement::{Judgement, Part},
     state::{ALPHAS, State, StateError, Strangers},
 };
@@ -13,8 +13,8 @@ use crate::{
     space::network::{FeatureMap, Network},
     tasks::Batch,
     train::{
-        AdamConfig, Learner, LearnerConfig, SgdConfig,
-        strategy::{Rates, single_level},
+        AdamConfig, Learner, LearnerConfig, Regulariser, SgdConfig,
+        strategy::{Bilevel, First, Order, Rates, single_level},
     },
 };
 use burn::tensor::{Device, Tensor, TensorData};
@@ -29,7 +29,7 @@ const LOGIT_TOLERANCE: f64 = 1e-5;
 const GRADIENT_TOLERANCE: f64 = 1e-4;
 
 /// The reference's steps (its README): SGD with momentum on the weights, Adam on the alphas.
-const RATES: Rates = Rates { weights: 0.025, alphas: 3e-4 };
+const RATES: Rates = Rates { weights: 0.025, alphas: Some(3e-4) };
 const STEPS: usize = 3;
 
 /// At most so many replays with moved numbers: a ReLU that a rounding turns in one in ten of them is found all the same.
@@ -106,11 +106,18 @@ impl Replay<'_> {
     fn run(&self, mut roundings: Option<Roundings>) -> Result<Vec<Part>, ParityError> {
         let Self { golden, network, kernels, device } = self;
         let mut learner = learner(golden, network.clone(), *kernels, device)?;
-        let mut batches = vec![batch(golden, 0, device)?];
-        for at in 1..STEPS {
-            // A file with one batch takes all its steps on it.
-            let has_its_own = golden.find(&format!("batch{at}.x")).is_some();
-            batches.push(if has_its_own { batch(golden, at, device)? } else { batches[0].clone() });
+        let is_bilevel = golden.text("kind")? == BILEVEL;
+        let mut batches = Vec::new();
+        if is_bilevel {
+            batches.extend([batch(golden, "train", device)?, batch(golden, "valid", device)?]);
+        } else {
+            batches.push(batch(golden, "batch0", device)?);
+            for at in 1..STEPS {
+                // A file with one batch takes all its steps on it.
+                let name = format!("batch{at}");
+                let has_its_own = golden.find(&format!("{name}.x")).is_some();
+                batches.push(if has_its_own { batch(golden, &name, device)? } else { batches[0].clone() });
+            }
         }
         if let Some(roundings) = &mut roundings {
             for group in [&mut learner.weights, &mut learner.running, &mut learner.alphas] {
@@ -118,7 +125,24 @@ impl Replay<'_> {
             }
             batches.iter_mut().for_each(|batch| batch.images = roundings.moved(batch.images.clone()));
         }
+        if is_bilevel { self.alpha_gradients(&learner, &batches) } else { self.steps(learner, &batches) }
+    }
 
+    /// The gradient of the alphas that a bilevel search takes, first and second order.
+    fn alpha_gradients(&self, learner: &Learner, batches: &[Batch]) -> Result<Vec<Part>, ParityError> {
+        let rate = self.golden.number("eta")?;
+        let mut parts = Vec::new();
+        for (order, group, prefix) in
+            [(Order::First, "first_order", "first_order.grad."), (Order::Second, "second_order", "second_order.grad.")]
+        {
+            let bilevel = Bilevel { order, first: First::Alphas };
+            let (gradient, _) = bilevel.alpha_gradient(learner, &batches[0], &batches[1], rate);
+            parts.extend(self.those_held(group, prefix, &learner.alphas.with(gradient))?);
+        }
+        Ok(parts)
+    }
+
+    fn steps(&self, mut learner: Learner, batches: &[Batch]) -> Result<Vec<Part>, ParityError> {
         let mut parts = Vec::new();
         let logits = learner.evaluate(batches[0].images.clone());
         parts.push(one("eval.logits", LOGIT_TOLERANCE, "eval.logits", logits));
@@ -128,7 +152,8 @@ impl Replay<'_> {
             parts.push(one("train.logits_aux", LOGIT_TOLERANCE, "train.logits_aux", auxiliary));
         }
         parts.push(one("loss", LOGIT_TOLERANCE, "train.loss", pass.loss));
-        let (weights, alphas) = (learner.weights.with(pass.weight_gradient), learner.alphas.with(pass.alpha_gradient));
+        let alphas = learner.alphas.with(learner.alpha_gradient(&pass.mixing_gradient));
+        let weights = learner.weights.with(pass.weight_gradient);
         parts.extend(self.those_held("grad", "grad.", &weights)?);
         parts.extend(self.those_held("grad.alpha", "grad.alpha.", &alphas)?);
 
@@ -187,12 +212,13 @@ impl Roundings {
 
 /// Lowers the network that the metadata describe: of the first space that has its skeleton and reads its genotype.
 fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
-    let (shape, _) = golden.float("batch0.x")?;
-    let [_, channels, height, width] = *shape else {
-        return Err(golden.content(format!("`batch0.x` has shape {shape:?}, not four sides")).into());
-    };
     let kind = golden.text("kind")?;
-    if !["supernet", "network"].contains(&kind) {
+    let images = if kind == BILEVEL { "train.x" } else { "batch0.x" };
+    let (shape, _) = golden.float(images)?;
+    let [_, channels, height, width] = *shape else {
+        return Err(golden.content(format!("`{images}` has shape {shape:?}, not four sides")).into());
+    };
+    if !["supernet", "network", BILEVEL].contains(&kind) {
         return Err(golden.content(format!("its kind `{kind}` is not one that this version replays")).into());
     }
     // A file that leaves one of these open is no golden file: a default would compare with another network.
@@ -216,9 +242,10 @@ fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
 
 fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenError> {
     let FeatureMap { channels, height, width } = network.input;
+    // Alphas are a supernet's.
+    let kind = Some(golden.text("kind")?).filter(|&kind| kind != BILEVEL).unwrap_or("supernet");
     Ok(format!(
-        "{} of {} blocks, {} channels, {} classes, input {channels}x{height}x{width}",
-        golden.text("kind")?,
+        "{kind} of {} blocks, {} channels, {} classes, input {channels}x{height}x{width}",
         network.blocks.len(),
         golden.count("channels")?,
         network.classes,
@@ -226,11 +253,17 @@ fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenErro
 }
 
 /// The network with the file's tensors in it, at the reference's settings.
-fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Device) -> Result<Learner, StateError> {
+fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Device) -> Result<Learner, ParityError> {
     let auxiliary_weight = golden.metadata.get("auxiliary_weight").and_then(Json::as_f64);
     let config = LearnerConfig {
         mixing: Mixing::Softmax,
-        sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },
+        perturb: None,
+        regulariser: Regulariser::default(),
+        sgd: SgdConfig {
+            momentum: golden.number("momentum").unwrap_or(0.9),
+            nesterov: false,
+            weight_decay: golden.number("weight_decay").unwrap_or(3e-4),
+        },
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
         auxiliary_weight: auxiliary_weight.unwrap_or(0.0),
@@ -243,14 +276,18 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
     learner.weights = state.fill(learner.weights.layout(), device)?;
     learner.running = state.fill(learner.running.layout(), device)?;
     learner.alphas = alphas.fill(learner.alphas.layout(), device)?;
+    if golden.text("kind")? == BILEVEL {
+        let momentum = State::below(&golden.tensors, "momentum.");
+        learner.sgd.restore(Some(momentum.fill(learner.weights.layout(), device)?.values()));
+    }
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong network.
     state.check_strangers(&[learner.model.network()], Strangers::Any)?;
     Ok(learner)
 }
 
-fn batch(golden: &GoldenFile, at: usize, device: &Device) -> Result<Batch, GoldenError> {
-    let (shape, images) = golden.float(&format!("batch{at}.x"))?;
-    let labels = golden.integer(&format!("batch{at}.y"))?;
+fn batch(golden: &GoldenFile, name: &str, device: &Device) -> Result<Batch, GoldenError> {
+    let (shape, images) = golden.float(&format!("{name}.x"))?;
+    let labels = golden.integer(&format!("{name}.y"))?;
     let images = TensorData::new(images.to_vec(), shape.to_vec());
     let count = labels.len();
     Ok(Batch {

@@ -165,8 +165,7 @@ pub enum Strangers {
     OfTheNetwork,
 }
 
-/// The layout of a network's alpha tables.
+/// The layout of a network's alpha tables and betas.
 pub fn alpha_layout(network: &Network) -> Arc<Layout> {
-    let tables = network.alphas.iter().map(|table| (table.label.clone(), vec![table.rows(), table.columns()]));
-    Arc::new(Layout::new(tables))
+    Arc::new(Layout::new(network.alpha_tensors()))
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Mode, Model, TensorGroup},
+    model::{Mixing, Mode, Model, TensorGroup, edge_weights},
     space::network::{Chain, FeatureMap, LayerKind, Network},
 };
 use burn::tensor::{Device, Tensor};
@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// Images of colour, where nothing says otherwise.
 const COLOURS: usize = 3;
+
+/// What auxiliary skip connections weigh once a search is over.
+const AUXILIARY_SKIP: f64 = 0.0;
 
 /// A network that can be evaluated.
 pub struct TrainedNetwork {
@@ -127,7 +130,9 @@ impl TrainedNetwork {
     /// `[batch, channels, height, width]`, normalised → `[batch, classes]`
     pub fn logits(&self, kernels: Kernels) -> impl Fn(Tensor<4>) -> Tensor<2> {
         let model = Model::new(self.network.clone(), kernels);
-        let mixing = self.mixing.weights(&self.network.alphas, &self.alphas.views());
+        let (tables, alphas) = (&self.network.alphas, self.alphas.views());
+        let candidates = self.mixing.evaluated(1.0).weights(tables, &alphas);
+        let mixing = edge_weights(tables, candidates, &alphas, AUXILIARY_SKIP);
         move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
     }
 }
@@ -325,14 +330,28 @@ mod tests {
         assert!(without.hint().unwrap().contains("--alphas"));
         // A file of their own, under the bare name.
         let shape = vec![6, 5];
-        let alphas = StoredTensor { shape, numbers: Numbers::Float(made.alphas.to_host()) };
+        // No two of an edge alike: no relaxation has a tie to leave as it is.
+        let numbers = (0..30).map(|at| (at * 7 % 5) as f32 / 10.0).collect();
+        let alphas = StoredTensor { shape, numbers: Numbers::Float(numbers) };
         let alphas = TensorFile::of(Path::new("alphas"), [("arch_parameters".to_owned(), alphas)]);
         let whole = TrainedNetwork::assemble(&said, &plain, Some(&alphas), here(), &Device::flex()).unwrap();
         comes_back(&whole, 8);
         let x = images(8);
-        let (softmax, sigmoid) = (whole.logits(Kernels::Native)(x.clone()), Mixing::Sigmoid);
-        let sigmoid = TrainedNetwork { mixing: sigmoid, ..whole }.logits(Kernels::Native)(x);
-        assert_ne!(bits(softmax), bits(sigmoid));
+        let softmax = bits(whole.logits(Kernels::Native)(x.clone()));
+        let mut logits = vec![softmax];
+        let mut whole = whole;
+        for mixing in [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 }] {
+            whole.mixing = mixing;
+            whole.description.mixing = Some(mixing);
+            comes_back(&whole, 8);
+            logits.push(bits(whole.logits(Kernels::Native)(x.clone())));
+        }
+        for (at, one) in logits.iter().enumerate() {
+            assert!(!logits[..at].contains(one), "each mixes in a way of its own");
+        }
+        // Of drawn candidates the likeliest are evaluated, which a radius of 1 leaves too.
+        whole.mixing = Mixing::SPARSESTMAX;
+        assert_eq!(bits(whole.logits(Kernels::Native)(x)), logits[2]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod gpu;
 mod held;
 pub mod layers;
 mod operator;
+mod profile;
 pub mod program;
 #[cfg(test)]
 mod reference;
@@ -32,7 +33,10 @@ use std::fmt;
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-pub use self::operator::{Pass, PassOutput, Plans, run};
+pub use self::{
+    operator::{Pass, PassOutput, Plans, run},
+    profile::{Clock, OperatorTime},
+};
 
 /// What computes a network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

@@ -1,6 +1,7 @@
 //! A program as one operator of burn, with its gradient.
 
 use super::cpu;
+use super::profile::Clock;
 use super::program::Program;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -23,6 +24,8 @@ pub struct Pass {
     pub factors: Arc<Vec<f32>>,
     /// Those of this program.
     pub plans: Plans,
+    /// Where there is one, the processor's engine says how long each step takes.
+    pub clock: Option<Clock>,
 }
 
 /// The processor plans nothing ahead.

@@ -6,7 +6,7 @@ use super::{
     lower::{Lowered, Purpose, lower},
 };
 use crate::{
-    kernels::{self, Pass, Plans},
+    kernels::{self, Clock, OperatorTime, Pass, Plans},
     space::network::Network,
 };
 use burn::tensor::Tensor;
@@ -17,6 +17,8 @@ use std::sync::{Arc, OnceLock};
 pub(super) struct Programs {
     train: OnceLock<Arc<Kept>>,
     evaluate: OnceLock<Arc<Kept>>,
+    /// Of training passes and evaluations alike.
+    clock: Option<Clock>,
 }
 
 #[derive(Debug)]
@@ -26,6 +28,20 @@ struct Kept {
 }
 
 impl Programs {
+    /// Programs that say how long their steps take.
+    pub(super) fn timed() -> Self {
+        Self { clock: Some(Clock::default()), ..Self::default() }
+    }
+
+    pub(super) fn clock(&self) -> Option<&Clock> {
+        self.clock.as_ref()
+    }
+
+    /// The times of one of `passes` training passes on `images` images; `None` where none was timed.
+    pub(super) fn times(&self, images: usize, passes: usize) -> Option<Vec<OperatorTime>> {
+        Some(self.clock.as_ref()?.by_operator(&self.train.get()?.lowered.program, images, passes))
+    }
+
     fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Kept {
         let (kept, purpose) = match mode {
             Mode::Train { .. } => (&self.train, Purpose::Train),
@@ -60,6 +76,7 @@ impl Programs {
             epsilon: EPSILON,
             factors: Arc::new(factors(lowered, mode, images)),
             plans: plans.clone(),
+            clock: self.clock.clone(),
         };
         let result = kernels::run(pass, x, weights.vector(), mixing, running.values());
         let scores = |at: usize| {

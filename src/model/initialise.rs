@@ -28,10 +28,9 @@ pub fn initial_running(network: &Network, device: &Device) -> TensorGroup {
     group(network, device, |role| !role.is_learned(), |role, size| vec![one_or_zero(role); size])
 }
 
-/// Alphas from a normal distribution around 0 with standard deviation `deviation` (DARTS: 1e-3).
+/// Alphas, and betas where there are some, from a normal distribution around 0 with standard deviation `deviation` (DARTS: 1e-3).
 pub fn initial_alphas(network: &Network, deviation: f64, seed: u64, device: &Device) -> TensorGroup {
-    let tables = network.alphas.iter().map(|table| (table.label.clone(), vec![table.rows(), table.columns()]));
-    let layout = Arc::new(Layout::new(tables));
+    let layout = Arc::new(Layout::new(network.alpha_tensors()));
     let mut random = generator(seed, Stream::Alphas);
     let normal = Normal::new(0.0, deviation).expect("a deviation that was checked to be finite and not negative");
     let numbers = (0..layout.len()).map(|_| normal.sample(&mut random) as f32).collect();

@@ -5,7 +5,9 @@ use crate::{
     kernels::program::{
         Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
-    space::network::{Block, Cell, CellOutput, Chain, Conv, Edge, FeatureMap, Layer, LayerKind, Network, Pool},
+    space::network::{
+        Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Partial, Pool,
+    },
 };
 use std::sync::Arc;
 
@@ -33,7 +35,7 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
         .iter()
         .scan(0, |next, table| {
             let start = *next;
-            *next += table.rows() * table.columns();
+            *next += table.rows() * table.mixing_columns();
             Some(start)
         })
         .collect();
@@ -46,7 +48,7 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
         program: Program {
             weights: weights.len(),
             running: running.len(),
-            mixing: network.alphas.iter().map(|table| table.rows() * table.columns()).sum(),
+            mixing: network.alphas.iter().map(|table| table.rows() * table.mixing_columns()).sum(),
             ..Program::default()
         },
         drops: Vec::new(),
@@ -112,6 +114,9 @@ impl Lowering<'_> {
         let inputs = [older, newest].into_iter().skip(2 - cell.inputs.len());
         let mut states: Vec<Value> =
             cell.inputs.iter().zip(inputs).map(|(adapter, state)| self.chain(adapter, state)).collect();
+        if cell.edges.iter().any(|edge| edge.partial.is_some()) {
+            states = states.into_iter().map(|state| self.partable(state)).collect();
+        }
         for node in 0..cell.nodes {
             let target = cell.inputs.len() + node;
             let mut terms = Vec::new();
@@ -134,13 +139,95 @@ impl Lowering<'_> {
         }
     }
 
-    /// The mixed operation of an edge: each candidate that contributes is a term with its mixing weight.
+    /// The mixed operation of an edge: each candidate that contributes is a term with its mixing weight, and so is what else
+    /// the edge has.
     fn mixed(&mut self, edge: &Edge, table: usize, row: usize, source: &Value, found: &mut Vec<Term>) {
-        let first = self.mixing_starts[table] + row * self.network.alphas[table].columns();
+        let network = self.network;
+        let of_table = &network.alphas[table];
+        let first = self.mixing_starts[table] + row * of_table.mixing_columns();
+        let weight = |extra| of_table.column_of(extra).map(|column| first + column);
+        let read = match &edge.partial {
+            Some(partial) => self.through(partial, source),
+            None => source.clone(),
+        };
+        let before = found.len();
         for (column, candidate) in edge.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_zero()) {
-            let value = self.chain(&candidate.chain, source.clone());
+            let value = self.chain(&candidate.chain, read.clone());
             found.extend(terms(&value, Some(first + column), None));
         }
+        if let Some(skip) = &edge.skip {
+            let value = self.chain(skip, read);
+            found.extend(terms(&value, weight(Extra::Skip), None));
+        }
+        if let Some(partial) = &edge.partial {
+            found[before..].iter_mut().for_each(|term| shuffle(term, 0, partial));
+            self.pass_by(partial, source, weight(Extra::Bypass), found);
+        }
+    }
+
+    /// A value whose channels can be read in parts. A learned scale or shift has one norm only, as engines may write its gradient
+    /// once and not add it up.
+    fn partable(&mut self, value: Value) -> Value {
+        let learned = |read: &Read| read.norm.is_some_and(|norm| self.program.norms[norm].scale.is_some());
+        if value.iter().any(learned) { vec![self.whole_of(value)] } else { value }
+    }
+
+    /// The channels of a partial edge that go through its candidates.
+    fn through(&mut self, partial: &Partial, source: &Value) -> Value {
+        self.narrow(source, 0, channels(source) / partial.groups)
+    }
+
+    /// Those that pass them by, group by group.
+    fn pass_by(&mut self, partial: &Partial, source: &Value, weight: Option<usize>, found: &mut Vec<Term>) {
+        let all = channels(source);
+        let through = all / partial.groups;
+        let past = self.narrow(source, through, all - through);
+        let past = self.chain(&partial.bypass, past);
+        for group in 1..partial.groups {
+            let of_group = self.narrow(&past, (group - 1) * through, through);
+            let mut of_group = terms(&of_group, weight, None);
+            of_group.iter_mut().for_each(|term| shuffle(term, group, partial));
+            found.append(&mut of_group);
+        }
+    }
+
+    /// So many channels of a value from `first` on.
+    fn narrow(&mut self, value: &Value, first: usize, channels: usize) -> Value {
+        let mut narrow = Vec::new();
+        let mut start = 0;
+        for read in value {
+            let from = first.max(start);
+            let to = (first + channels).min(start + read.channels);
+            if from < to {
+                narrow.push(self.part(read, from - start, to - from));
+            }
+            start += read.channels;
+        }
+        narrow
+    }
+
+    /// Some channels of a read. A norm covers exactly what is read, so the part has one of its own, with the same tensors.
+    fn part(&mut self, read: &Read, first: usize, channels: usize) -> Read {
+        if channels == read.channels {
+            return *read;
+        }
+        let norm = read.norm.map(|norm| {
+            let Norm { map, first: start, scale, shift, mean, variance, .. } = self.program.norms[norm];
+            let part = Norm {
+                map,
+                first: start + first,
+                channels,
+                scale: scale.map(|scale| scale + first),
+                shift: shift.map(|shift| shift + first),
+                mean: mean + first,
+                variance: variance + first,
+            };
+            self.program.norms.iter().position(|known| *known == part).unwrap_or_else(|| {
+                self.program.norms.push(part);
+                self.program.norms.len() - 1
+            })
+        });
+        Read { first: read.first + first, channels, norm, ..*read }
     }
 
     /// The operation of an edge of a discrete network.
@@ -305,9 +392,13 @@ impl Lowering<'_> {
         {
             return read.map;
         }
-        let map = self.program.maps[value[0].map];
-        let channels = value.iter().map(|read| read.channels).sum();
-        self.write(terms(&value, None, None), FeatureMap { channels, height: map.height, width: map.width }).map
+        self.whole_of(value).map
+    }
+
+    /// A value written as one map.
+    fn whole_of(&mut self, value: Value) -> Read {
+        let Map { height, width, .. } = self.program.maps[value[0].map];
+        self.write(terms(&value, None, None), FeatureMap { channels: channels(&value), height, width })
     }
 
     fn map(&mut self, size: FeatureMap) -> MapId {
@@ -342,6 +433,16 @@ fn terms(value: &Value, weight: Option<usize>, factor: Option<usize>) -> Vec<Ter
         Some(term)
     };
     value.iter().scan(0, place).collect()
+}
+
+/// Puts a term that begins at channel `at` of a group where the channel shuffle puts it.
+fn shuffle(term: &mut Term, group: usize, partial: &Partial) {
+    *term = Term { at: group + term.at * partial.groups, spread: term.spread * partial.groups, ..*term };
+}
+
+/// Channels of a value.
+fn channels(value: &Value) -> usize {
+    value.iter().map(|read| read.channels).sum()
 }
 
 fn rectify(value: &mut Value) {

@@ -6,20 +6,30 @@
 
 mod device;
 mod drop_path;
+mod edge_weights;
 mod forward;
 mod fused;
+mod gumbel;
 mod initialise;
 mod lower;
+mod mixed_edge;
 mod mixing;
+mod relaxation;
+mod sparsestmax;
 mod supernet;
 mod tensor_group;
+#[cfg(test)]
+mod tiny;
 
 pub use device::{DeviceError, DeviceName};
 pub use drop_path::DropPath;
+pub use edge_weights::edge_weights;
 pub(crate) use forward::EPSILON;
 pub use forward::{Forward, Mode};
+pub use gumbel::Gumbel;
 pub use initialise::{initial_alphas, initial_running, initial_weights};
-pub use mixing::Mixing;
+pub use mixing::{Mixing, between};
+pub use relaxation::Relaxation;
 pub use supernet::{Model, Output};
 pub(crate) use tensor_group::host;
 pub use tensor_group::{Layout, TensorGroup, Views};

@@ -1,11 +1,12 @@
 //! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
 
-use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs};
+use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs, mixed_edge::mixed};
 use crate::{
-    kernels::Kernels,
+    kernels::{Kernels, OperatorTime},
     space::network::{Block, Cell, CellOutput, Edge, Network},
 };
 use burn::tensor::{Tensor, activation};
+use std::ops::Range;
 
 /// A lowered network and the operators that compute it.
 #[derive(Debug, Clone)]
@@ -30,8 +31,31 @@ impl Model {
         Self { network, kernels, programs: Programs::default() }
     }
 
+    /// The same, and its operators are timed while it trains: [`times`](Self::times).
+    pub fn timed(network: Network, kernels: Kernels) -> Self {
+        Self { network, kernels, programs: Programs::timed() }
+    }
+
+    /// Forgets the times so far.
+    pub fn reset_times(&self) {
+        if let Some(clock) = self.programs.clock() {
+            clock.reset();
+        }
+    }
+
+    /// How long each kind of operator took in one of `passes` training passes on `images` images. `None` of a model that is not
+    /// [`timed`](Self::timed), or that has not run as a program.
+    pub fn times(&self, images: usize, passes: usize) -> Option<Vec<OperatorTime>> {
+        self.programs.times(images, passes)
+    }
+
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Where the candidates of each edge lie in the numbers of its alpha table, table by table, with the tables' labels.
+    pub fn edges(&self) -> Vec<(&str, Vec<Range<usize>>)> {
+        self.network.alphas.iter().map(|table| (table.label.as_str(), table.edges().collect())).collect()
     }
 
     /// The weights as leaves of a new autodiff graph, in the form that a pass on their device wants.
@@ -42,7 +66,7 @@ impl Model {
     /// One pass. Where the device has programs, the network runs as one; else layer by layer.
     ///
     /// `weights` may be tracked, as [`leaves`](Self::leaves); then `x` and `mixing` must be on an autodiff device too. `mixing` holds the
-    /// mixing weights of each alpha table, `[edges, candidates]`; it is empty for a discrete network.
+    /// mixing weights of each alpha table, as [`edge_weights`](super::edge_weights) gives them; it is empty for a discrete network.
     ///
     /// # Shapes
     /// `x`: `[batch, channels, height, width]`
@@ -128,7 +152,7 @@ impl Model {
                 .filter_map(|(row, edge)| {
                     let source = &states[edge.source];
                     match cell.alphas {
-                        Some(table) => mixed(forward, edge, &mixing[table][row], source),
+                        Some(table) => mixed(forward, edge, &self.network.alphas[table], &mixing[table][row], source),
                         None => {
                             chosen(forward, edge, dropping.map(|(drop_path, block)| (drop_path, block, row)), source)
                         }
@@ -148,16 +172,6 @@ impl Model {
             }
         }
     }
-}
-
-/// The mixed operation of an edge, `Σ_k p_k · o_k(x)`. `None` where no candidate contributes.
-fn mixed(forward: &Forward<'_>, edge: &Edge, weights: &[Tensor<4>], x: &Tensor<4>) -> Option<Tensor<4>> {
-    edge.candidates
-        .iter()
-        .zip(weights)
-        .filter(|(candidate, _)| !candidate.is_zero())
-        .map(|(candidate, weight)| forward.chain(&candidate.chain, x.clone()) * weight.clone())
-        .reduce(|sum, term| sum + term)
 }
 
 /// The operation of an edge of a discrete network; `None` where it contributes nothing. `dropping` has the edge's place,

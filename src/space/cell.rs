@@ -12,6 +12,8 @@ pub struct CellKind {
     pub name: String,
     /// Label of the table of architecture parameters that all cells of the kind share: `alphas_normal`.
     pub alphas: String,
+    /// Label of the numbers that weigh its edges, where a search normalises edges: `betas_normal`.
+    pub betas: String,
     /// Candidates of each edge, edges in the order of [`super::Space::edges`].
     pub candidates: Vec<Vec<String>>,
     /// Stride of the edges that leave the cell's inputs, 1 or 2.
@@ -221,12 +223,13 @@ impl CellKind {
     ) -> Self {
         let mut fields = Fields::open(node, format!("cell kind `{name}`"), problems);
         let alphas = fields.required_text("alphas");
+        let betas = fields.text("betas").unwrap_or_else(|| format!("betas_{name}"));
         let input_stride = fields.integer("input_stride", 1, 1..=2, "1 or 2");
         let list = fields.required_node("candidates");
         let mut reader = Candidates { kind: name, shape, operations, excluded, input_stride, faults: Vec::new() };
         let candidates = list.map(|node| reader.read(node, fields.problems())).unwrap_or_default();
         fields.close();
-        Self { name: name.to_owned(), alphas, candidates, input_stride }
+        Self { name: name.to_owned(), alphas, betas, candidates, input_stride }
     }
 }
 

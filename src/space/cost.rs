@@ -3,7 +3,7 @@
 //! Multiply-adds are those of convolutions and linear layers; pooling, batch norm, activations and sums are not counted, nor
 //! are biases. A supernet pays for all candidates. Alphas are no part of it.
 
-use super::network::{Block, Cell, Chain, Layer, LayerKind, Network};
+use super::network::{Block, Cell, Chain, Edge, Layer, LayerKind, Network};
 use std::{iter::Sum, ops::Add};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl Block {
 
 impl Cell {
     pub fn cost(&self) -> Cost {
-        let candidates = self.edges.iter().flat_map(|edge| &edge.candidates).map(|candidate| candidate.chain.cost());
-        self.inputs.iter().map(Chain::cost).chain(candidates).sum()
+        let edges = self.edges.iter().flat_map(Edge::chains).map(Chain::cost);
+        self.inputs.iter().map(Chain::cost).chain(edges).sum()
     }
 }
 
@@ -102,7 +102,7 @@ impl Sum for Cost {
 
 #[cfg(test)]
 mod tests {
-    use crate::space::shipped;
+    use crate::space::{Build, EdgeOptions, shipped};
 
     #[test]
     fn supernets_cost_what_the_references_cost() {
@@ -110,6 +110,15 @@ mod tests {
         assert_eq!((darts.parameters, darts.multiply_adds), (1_930_618, 300_255_744));
         let bench = shipped::space("nas_bench_201").supernet(&shipped::build("search", 32, 10)).unwrap().cost();
         assert_eq!(bench.parameters, 1_692_826);
+    }
+
+    /// PC-DARTS on CIFAR-10 (K = 4). Betas, as alphas, are no part of it, and what passes by costs nothing.
+    #[test]
+    fn a_supernet_of_partial_channels_costs_what_the_reference_costs() {
+        let edges = EdgeOptions { partial_channels: 4, edge_normalisation: true, ..EdgeOptions::default() };
+        let build = Build { edges, ..shipped::build("search", 32, 10) };
+        let cost = shipped::space("darts").supernet(&build).unwrap().cost();
+        assert_eq!((cost.parameters, cost.multiply_adds), (299_578, 56_596_992));
     }
 
     /// The cells that ship, at the sizes that papers retrain them at. NASNet-A and AmoebaNet-A have five nodes, 7x7
@@ -147,7 +156,7 @@ mod tests {
     fn the_auxiliary_head_is_counted_apart() {
         let space = shipped::space("darts");
         let genotype = shipped::genotype("darts_v2", &space);
-        let build = super::super::Build { auxiliary: true, ..shipped::build("cifar", 32, 10) };
+        let build = Build { auxiliary: true, ..shipped::build("cifar", 32, 10) };
         let network = space.discrete(&genotype, &build).unwrap();
         assert_eq!(network.cost().parameters, 3_349_342);
         assert_eq!(network.auxiliary_cost().parameters, 476_426);

@@ -1,5 +1,6 @@
 //! A search space as its file declares it.
 
+use super::canonical;
 use super::cell::{CellKind, CellShape};
 use super::derive::Derivation;
 use super::hint::did_you_mean;
@@ -7,7 +8,7 @@ use super::labels::Labels;
 use super::operation::Operation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
 use super::step::{Site, Steps};
-use crate::config::{Fields, Node, Problems, Value};
+use crate::config::{Fields, Node, Origin, Problems, Value};
 use crate::store::Digest;
 use indexmap::IndexMap;
 use std::{
@@ -30,6 +31,8 @@ pub struct Space {
     derivation: Derivation,
     kinds: Vec<CellKind>,
     pub(super) operations: IndexMap<String, Operation>,
+    /// The operation that is a skip connection.
+    pub(super) skip: Option<String>,
     pub(super) shape: CellShape,
     pub(super) labels: Labels,
     pub(super) blocks: IndexMap<String, Steps>,
@@ -98,7 +101,12 @@ impl Space {
         let kinds = read_named(&mut fields, "cells", true, |name, node, _, problems| {
             Some(CellKind::read(name, node, &shape, &operations, excluded, problems))
         });
-        check_alphas(&node, &kinds, fields.problems());
+        check_labels(&node, &kinds, fields.problems());
+        let skip = fields.text("skip");
+        if let Some(name) = &skip {
+            let place = fields.origin_of("skip").clone();
+            check_skip(name, &place, &kinds, &operations, fields.problems());
+        }
 
         let labels =
             fields.required_node("labels").map(|node| Labels::read(node, fields.problems())).unwrap_or_default();
@@ -115,7 +123,7 @@ impl Space {
 
         let kinds = kinds.into_values().collect();
         let Some(derivation) = derivation else { return Err(problems) };
-        let digest = digest(&node);
+        let digest = canonical::digest(&node);
         let space = Self {
             name,
             about,
@@ -125,6 +133,7 @@ impl Space {
             derivation,
             kinds,
             operations,
+            skip,
             shape,
             labels,
             blocks,
@@ -234,52 +243,39 @@ fn check_excluded(
     }
 }
 
-/// Each kind has a table of its own.
-fn check_alphas(node: &Node, kinds: &IndexMap<String, CellKind>, problems: &mut Problems) {
-    for (position, kind) in kinds.values().enumerate() {
-        let shared = kinds.values().take(position).find(|earlier| earlier.alphas == kind.alphas);
-        if let Some(earlier) = shared
-            && !kind.alphas.is_empty()
-            && let Some(alphas) = node.get("cells").and_then(|cells| cells.get(&kind.name)?.get("alphas"))
-        {
-            let message = format!("`{}` is the table of cell kind `{}` already", kind.alphas, earlier.name);
-            problems.add(&alphas.origin, message);
-        }
+/// An auxiliary skip connection stands where a candidate may stand.
+fn check_skip(
+    name: &str,
+    place: &Origin,
+    kinds: &IndexMap<String, CellKind>,
+    operations: &IndexMap<String, Operation>,
+    problems: &mut Problems,
+) {
+    let Some(operation) = operations.get(name) else {
+        let hint = did_you_mean(name, operations.keys().map(String::as_str), "the operations are");
+        problems.add_with_hint(place, format!("unknown operation `{name}` in `skip`"), hint);
+        return;
+    };
+    let strides = kinds.values().map(|kind| kind.input_stride).chain([1]);
+    if let Some(fault) = strides.filter_map(|stride| operation.fault(stride)).next() {
+        problems.add(place, format!("operation `{name}` {fault}"));
     }
 }
 
-fn digest(node: &Node) -> Digest {
-    let mut canonical = String::new();
-    write_canonical(node, true, &mut canonical);
-    Digest::of(canonical.as_bytes())
-}
-
-/// Compact JSON with the keys in the order of the file, whatever order a JSON library would give them.
-fn write_canonical(node: &Node, top: bool, text: &mut String) {
-    match &node.value {
-        Value::Map(map) => {
-            text.push('{');
-            let mut comma = "";
-            for (key, entry) in map.iter().filter(|(key, _)| !(top && *key == "about")) {
-                text.push_str(comma);
-                text.push_str(&serde_json::Value::from(key.as_str()).to_string());
-                text.push(':');
-                write_canonical(&entry.node, false, text);
-                comma = ",";
-            }
-            text.push('}');
-        }
-        Value::List(items) => {
-            text.push('[');
-            for (position, item) in items.iter().enumerate() {
-                if position > 0 {
-                    text.push(',');
+/// Each kind has a table of its own, and betas of its own.
+fn check_labels(node: &Node, kinds: &IndexMap<String, CellKind>, problems: &mut Problems) {
+    let mut known: Vec<(&str, &str)> = Vec::new();
+    for kind in kinds.values() {
+        for (key, label) in [("alphas", &kind.alphas), ("betas", &kind.betas)] {
+            match known.iter().find(|(earlier, _)| earlier == label) {
+                Some((_, owner)) if !label.is_empty() => {
+                    let written = node.get("cells").and_then(|cells| cells.get(&kind.name));
+                    let place = written.and_then(|kind| kind.get(key).or(Some(kind))).unwrap_or(node);
+                    problems.add(&place.origin, format!("`{label}` is the table of cell kind `{owner}` already"));
                 }
-                write_canonical(item, false, text);
+                _ => known.push((label, &kind.name)),
             }
-            text.push(']');
         }
-        _ => text.push_str(&node.to_json().to_string()),
     }
 }
 
@@ -411,6 +407,9 @@ skeletons:
             ("{sum: [2]}", "{mean: nodes}", "unknown key `mean` in `output`"),
             ("input_stride: 2", "input_stride: 3", "`input_stride` must be 1 or 2, found `3`"),
             ("alphas: b", "alphas: a", "`a` is the table of cell kind `plain` already"),
+            ("alphas: b", "alphas: b, betas: a", "`a` is the table of cell kind `plain` already"),
+            ("derive: {", "skip: skp\nderive: {", "unknown operation `skp` in `skip`"),
+            ("derive: {", "skip: [skip]\nderive: {", "`skip` must be text, found a list"),
             (
                 ", stride_2: [{avg_pool: {kernel: 3, stride: 2}}]",
                 "",

@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(missing.to_string(), "no mixing weights `arch_parameters` for cell kind `cell`");
     }
 
-    /// The softmax of a golden file's alphas, and the genotype that the reference derived from them.
+    /// The softmax of a golden file's alphas, times that of the betas over the edges into a node where it has some, and the genotype that the reference derived from them.
     fn golden(file: &str) -> (BTreeMap<String, Vec<Vec<f64>>>, serde_json::Value) {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
         let bytes = std::fs::read(path).unwrap();
@@ -212,19 +212,34 @@ mod tests {
             let sum: f64 = exponentials.iter().sum();
             exponentials.into_iter().map(|value| value / sum).collect::<Vec<f64>>()
         };
-        let mut weights = BTreeMap::new();
+        let mut weights: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
+        let mut betas = BTreeMap::new();
         for (name, view) in tensors.tensors() {
             let Some(label) = name.strip_prefix("alpha.") else { continue };
             let (words, _) = view.data().as_chunks::<4>();
             let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
-            weights.insert(label.to_owned(), values.chunks(view.shape()[1]).map(softmax).collect());
+            match view.shape() {
+                [_, columns] => _ = weights.insert(label.to_owned(), values.chunks(*columns).map(softmax).collect()),
+                _ => _ = betas.insert(label.replace("betas", "alphas"), values),
+            }
+        }
+        for (label, betas) in betas {
+            let mut shares = [0..2, 2..5, 5..9, 9..14].into_iter().flat_map(|edges| softmax(&betas[edges]));
+            for row in weights.get_mut(&label).unwrap() {
+                let share = shares.next().unwrap();
+                row.iter_mut().for_each(|weight| *weight *= share);
+            }
         }
         (weights, genotype)
     }
 
     #[test]
     fn the_reference_derives_the_same_cells() {
-        for (name, file) in [("darts", "darts_supernet.safetensors"), ("nas_bench_201", "nb201_supernet.safetensors")] {
+        for (name, file) in [
+            ("darts", "darts_supernet.safetensors"),
+            ("darts", "pcdarts_supernet.safetensors"),
+            ("nas_bench_201", "nb201_supernet.safetensors"),
+        ] {
             let space = space(name);
             let (weights, genotype) = golden(file);
             let expected = Genotype::parse(&genotype.to_string(), &space).unwrap();

@@ -3,10 +3,12 @@
 use super::Space;
 use super::cell::Combine;
 use super::chain::Chains;
-use super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
+use super::edge_options::EdgeOptions;
+use super::edges::CellSite;
+use super::genotype::{Genotype, GenotypeError};
 use super::hint::did_you_mean;
 use super::labels::{fill, join};
-use super::network::{AlphaTable, Auxiliary, Block, Candidate, Cell, CellOutput, Chain, Edge, FeatureMap, Network};
+use super::network::{AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Network};
 use super::skeleton::{BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_CLASSES, Skeleton, Transition};
 use super::step::Phase;
 
@@ -24,6 +26,8 @@ pub struct Build {
     pub input: FeatureMap,
     /// With the auxiliary head; the skeleton must have one.
     pub auxiliary: bool,
+    /// Of a supernet.
+    pub edges: EdgeOptions,
 }
 
 /// A network cannot be built. `place` is where, as a prefix of tensor names.
@@ -53,6 +57,10 @@ pub enum SpaceError {
     NoAdapter { place: String },
     #[error("operation `{operation}` has no chain for an edge of stride {stride}")]
     NoStride { operation: String, stride: usize },
+    #[error("`{place}`: `partial_channels` {groups} does not divide a width of {channels}")]
+    Partial { place: String, groups: usize, channels: usize },
+    #[error("search space `{space}` does not say which of its operations is the skip connection")]
+    NoSkip { space: String },
     #[error("two tensors are called `{name}`: labels must tell them apart")]
     DuplicateTensor { name: String },
     #[error("the genotype does not fit search space `{space}`")]
@@ -69,6 +77,8 @@ impl SpaceError {
         match self {
             Self::UnknownSkeleton { hint, .. } => Some(hint.clone()),
             Self::Genotype { source, .. } => source.hint(),
+            Self::Partial { .. } => Some("choose `channels` and `partial_channels` so that it does".to_owned()),
+            Self::NoSkip { .. } => Some("`auxiliary_skip` needs `skip: OPERATION` in the space's file".to_owned()),
             _ => None,
         }
     }
@@ -90,15 +100,15 @@ impl Space {
     }
 }
 
-struct Lowering<'a> {
-    space: &'a Space,
+pub(super) struct Lowering<'a> {
+    pub space: &'a Space,
     skeleton: &'a Skeleton,
     /// Absent in a supernet.
     genotype: Option<&'a Genotype>,
-    build: &'a Build,
+    pub build: &'a Build,
     channels: usize,
     size: usize,
-    chains: Chains,
+    pub chains: Chains,
 }
 
 /// A block of the body, before it is lowered.
@@ -231,10 +241,16 @@ impl<'a> Lowering<'a> {
         if self.genotype.is_some() {
             return Vec::new();
         }
+        let EdgeOptions { partial_channels, edge_normalisation, auxiliary_skip } = self.build.edges;
+        let targets = || self.space.edges().iter().map(|(_, target)| *target).collect();
+        let bypass = (partial_channels > 1 && edge_normalisation).then_some(Extra::Bypass);
+        let skip = auxiliary_skip.then_some(Extra::Skip);
         let table = |kind: &super::CellKind| AlphaTable {
             label: kind.alphas.clone(),
             kind: kind.name.clone(),
             candidates: kind.candidates.clone(),
+            betas: edge_normalisation.then(|| Betas { label: kind.betas.clone(), targets: targets() }),
+            extras: bypass.into_iter().chain(skip).collect(),
         };
         self.space.cell_kinds().iter().map(table).collect()
     }
@@ -294,67 +310,6 @@ impl<'a> Lowering<'a> {
         }
         Ok(chains)
     }
-
-    fn all_candidates(&self, kind: &super::CellKind, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
-        let labels = &self.space.labels;
-        let mut edges = Vec::with_capacity(kind.candidates.len());
-        for (row, (names, &(source, target))) in kind.candidates.iter().zip(self.space.edges()).enumerate() {
-            let edge = fill(&labels.edge, &[("edge", &row), ("source", &source), ("target", &target)]);
-            let edge = join(site.label, &edge);
-            let mut candidates = Vec::with_capacity(names.len());
-            for (column, operation) in names.iter().enumerate() {
-                let label = fill(&labels.candidate, &[("candidate", &column), ("operation", operation)]);
-                candidates.push(self.candidate(operation, join(&edge, &label), source, site)?);
-            }
-            edges.push(Edge { source, target, candidates });
-        }
-        Ok(edges)
-    }
-
-    fn chosen(&self, cell: &CellGenotype, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
-        let mut edges = Vec::new();
-        for (node, choices) in cell.nodes.iter().enumerate() {
-            let target = site.inputs + node;
-            for Choice { operation, source } in choices {
-                let values: [(&str, &dyn std::fmt::Display); 4] =
-                    [("choice", &edges.len()), ("source", source), ("target", &target), ("operation", operation)];
-                let label = join(site.label, &fill(&self.space.labels.choice, &values));
-                let candidate = self.candidate(operation, label, *source, site)?;
-                edges.push(Edge { source: *source, target, candidates: vec![candidate] });
-            }
-        }
-        Ok(edges)
-    }
-
-    fn candidate(
-        &self,
-        operation: &str,
-        label: String,
-        source: usize,
-        site: &CellSite<'_>,
-    ) -> Result<Candidate, SpaceError> {
-        let from_input = source < site.inputs;
-        let (stride, input) = if from_input { (site.stride, site.inner) } else { (1, site.size) };
-        let steps = self.space.operations.get(operation).and_then(|known| known.steps(stride));
-        let steps = steps.ok_or_else(|| SpaceError::NoStride { operation: operation.to_owned(), stride })?;
-        let (chain, found) = self.chains.lower(steps, &label, site.inner.channels, stride, input)?;
-        if found != site.size {
-            return Err(SpaceError::Shape { place: label, found, needed: site.size });
-        }
-        Ok(Candidate { operation: operation.to_owned(), chain })
-    }
-}
-
-/// A cell's place and sizes.
-struct CellSite<'a> {
-    label: &'a str,
-    /// Of the edges that leave inputs.
-    stride: usize,
-    /// The map of an adapted input.
-    inner: FeatureMap,
-    /// The map of a node.
-    size: FeatureMap,
-    inputs: usize,
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@
 //! candidates, or the discrete network of a [`Genotype`]. Nothing here names a space, an operation or a kind of cell;
 //! `search_spaces/darts.yaml` teaches the language.
 
+mod canonical;
 mod cell;
 mod chain;
 mod cost;
 mod declaration;
 mod derive;
+mod edge_options;
+mod edges;
 mod find;
 mod genotype;
 mod genotype_text;
@@ -24,12 +27,14 @@ pub(crate) mod shipped;
 mod skeleton;
 mod step;
 mod tensors;
+mod threshold;
 mod width;
 
 pub use cell::CellKind;
 pub use cost::Cost;
 pub use declaration::{GenotypeText, Space, SpaceFileError};
 pub use derive::{Derivation, DeriveError, KeptEdges};
+pub use edge_options::EdgeOptions;
 pub use find::{NotFound, all, find, find_genotype, find_published};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use lower::{Build, SpaceError};

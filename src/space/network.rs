@@ -4,6 +4,8 @@
 //! lowered to this tree. `model` executes it, `cost` sums over it, and its labels are the names of tensors
 //! in files. It holds no tensor itself.
 
+use std::ops::Range;
+
 /// A feature map's channels and sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeatureMap {
@@ -53,7 +55,7 @@ pub struct Auxiliary {
 }
 
 /// One row an edge, one column a candidate, shared by all cells that name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AlphaTable {
     /// `alphas_normal`
     pub label: String,
@@ -61,6 +63,29 @@ pub struct AlphaTable {
     pub kind: String,
     /// Candidates of each edge, in the order of the table's columns.
     pub candidates: Vec<Vec<String>>,
+    /// Where edges are normalised.
+    pub betas: Option<Betas>,
+    /// What else an edge weighs, in the order of the columns behind the candidates'.
+    pub extras: Vec<Extra>,
+}
+
+/// Edge normalisation (PC-DARTS, arXiv 1907.05737, eq. 4): a learned number an edge, whose softmax over the edges into a node
+/// weighs all that the edge gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Betas {
+    /// `betas_normal`
+    pub label: String,
+    /// The state that each edge ends at; equal ones stand side by side.
+    pub targets: Vec<usize>,
+}
+
+/// What an edge weighs beside its candidates: a column of the mixing weights that no alpha decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// The channels that pass the candidates by, where edges are normalised. Elsewhere their weight is 1, and no column.
+    Bypass,
+    /// The auxiliary skip connection.
+    Skip,
 }
 
 impl AlphaTable {
@@ -71,6 +96,22 @@ impl AlphaTable {
     /// Widest edge; narrower edges leave their last columns unused.
     pub fn columns(&self) -> usize {
         self.candidates.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Where the candidates of each edge lie in the table's numbers, row after row.
+    pub fn edges(&self) -> impl Iterator<Item = Range<usize>> {
+        let columns = self.columns();
+        self.candidates.iter().enumerate().map(move |(row, edge)| row * columns..row * columns + edge.len())
+    }
+
+    /// Columns of the mixing weights: the candidates', then those of what else an edge weighs.
+    pub fn mixing_columns(&self) -> usize {
+        self.columns() + self.extras.len()
+    }
+
+    /// The mixing weights' column of `extra`, if the table has it.
+    pub fn column_of(&self, extra: Extra) -> Option<usize> {
+        self.extras.iter().position(|known| *known == extra).map(|at| self.columns() + at)
     }
 }
 
@@ -116,6 +157,28 @@ pub struct Edge {
     pub target: usize,
     /// All candidates in a supernet, one in a discrete network.
     pub candidates: Vec<Candidate>,
+    /// Of a supernet whose edges have one: a skip connection beside the candidates, which reads and gives what they do.
+    pub skip: Option<Chain>,
+    /// Of a supernet where only a part of the channels goes through the candidates.
+    pub partial: Option<Partial>,
+}
+
+/// Partial channels (PC-DARTS, arXiv 1907.05737, section 3.1): the first `1/groups` of an edge's channels go through its candidates,
+/// the others pass them by. Both parts are laid side by side and then shuffled: of `C` channels, output `c · groups + g` is
+/// channel `g · C / groups + c`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Partial {
+    /// *K*, which divides the cell's width.
+    pub groups: usize,
+    /// What brings the channels that pass by to the sides of the edge's end: nothing on an edge of stride 1.
+    pub bypass: Chain,
+}
+
+impl Edge {
+    /// Every chain that reads what the candidates read.
+    pub fn chains(&self) -> impl Iterator<Item = &Chain> {
+        self.candidates.iter().map(|candidate| &candidate.chain).chain(&self.skip)
+    }
 }
 
 /// One operation on an edge.

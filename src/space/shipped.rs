@@ -1,6 +1,6 @@
 //! Spaces and genotypes that ship with the project, for tests.
 
-use super::{Build, Genotype, Space, network::FeatureMap};
+use super::{Build, EdgeOptions, Genotype, Space, network::FeatureMap};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn path(file: &str) -> PathBuf {
@@ -19,7 +19,8 @@ pub(crate) fn genotype(name: &str, space: &Space) -> Genotype {
 /// An RGB image of so many pixels a side, no auxiliary head.
 pub(crate) fn build(skeleton: &str, side: usize, classes: usize) -> Build {
     let input = FeatureMap { channels: 3, height: side, width: side };
-    Build { skeleton: skeleton.to_owned(), channels: None, size: None, classes, input, auxiliary: false }
+    let (skeleton, edges) = (skeleton.to_owned(), EdgeOptions::default());
+    Build { skeleton, channels: None, size: None, classes, input, auxiliary: false, edges }
 }
 
 /// What ships is found by name, read, lowered and costed.

@@ -1,6 +1,6 @@
 //! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from input to output.
 
-use super::network::{Block, Chain, Layer, LayerKind, Network, TensorRole, TensorSpec};
+use super::network::{Block, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
 use std::collections::HashSet;
 
 impl Network {
@@ -9,6 +9,14 @@ impl Network {
         let mut specs = Vec::new();
         self.layers(&mut |layer| layer.tensors(&mut specs));
         specs
+    }
+
+    /// Name and shape of all that is learned about edges: the alpha tables in their order, then the betas of those that have some.
+    pub fn alpha_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let alphas = self.alphas.iter().map(|table| (table.label.clone(), vec![table.rows(), table.columns()]));
+        let betas =
+            self.alphas.iter().filter_map(|table| Some((table.betas.as_ref()?.label.clone(), vec![table.rows()])));
+        alphas.chain(betas).collect()
     }
 
     /// A name that two tensors have, if there is one.
@@ -39,8 +47,7 @@ impl Network {
             match block {
                 Block::Cell(cell) => {
                     cell.inputs.iter().for_each(|chain| chain.layers(visit));
-                    let candidates = cell.edges.iter().flat_map(|edge| &edge.candidates);
-                    candidates.for_each(|candidate| candidate.chain.layers(visit));
+                    cell.edges.iter().flat_map(Edge::chains).for_each(|chain| chain.layers(visit));
                 }
                 Block::Fixed(chain) => chain.layers(visit),
             }
@@ -116,7 +123,7 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::{Build, Genotype, Space, network::FeatureMap, shipped};
+    use crate::space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap, shipped};
     use std::{collections::BTreeMap, fs, path::Path};
 
     /// Names and shapes of a golden file's tensors under `prefix`, and its metadata.
@@ -130,6 +137,21 @@ mod tests {
         });
         let about = header.metadata().as_ref().unwrap().iter();
         (tensors.collect(), about.map(|(key, value)| (key.clone(), serde_json::from_str(value).unwrap())).collect())
+    }
+
+    /// PC-DARTS; names and shapes of alphas and betas too.
+    #[test]
+    fn a_supernet_of_partial_channels_has_the_names_and_shapes_of_the_reference() {
+        let edges = EdgeOptions { partial_channels: 4, edge_normalisation: true, ..EdgeOptions::default() };
+        let build = Build { edges, ..build("search", 8, 4, 16, 10) };
+        let network = shipped::space("darts").supernet(&build).unwrap();
+        check("pcdarts_supernet.safetensors", &network);
+        let labels: Vec<_> = network.alpha_tensors();
+        let expected = [("alphas_normal", vec![14, 8]), ("alphas_reduce", vec![14, 8])];
+        let betas = [("betas_normal", vec![14]), ("betas_reduce", vec![14])];
+        let expected: Vec<_> =
+            expected.into_iter().chain(betas).map(|(name, shape)| (name.to_owned(), shape)).collect();
+        assert_eq!(labels, expected);
     }
 
     fn check(file: &str, network: &Network) {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 pub(crate) struct AlphaHistory {
     /// Name of the search space.
     pub space: String,
+    /// As at the end of the search.
     pub mixing: Mixing,
     /// In order.
     pub epochs: Vec<EpochAlphas>,

@@ -10,7 +10,7 @@ use crate::{
 pub(super) const SEARCH: Augment =
     Augment { crop_padding: 4, flip: true, cutout: None, resized_crop: None, jitter: None };
 
-/// `augment: {crop_padding: 4, flip: true, cutout: 16}`, and for picture files
+/// `augment: {crop_padding: 4, flip: true, cutout: 16}` (or `cutout: {length: 16, probability: 0.5}`), and for picture files
 /// `augment: {resized_crop: {}, flip: true, jitter: {}}`. A change that is on by default is switched off with 0, `null` or `false`.
 pub(super) fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
     let nothing = Node::empty_map();
@@ -39,8 +39,15 @@ fn cutout(keys: &mut Fields<'_>, default: Option<Cutout>) -> Option<Cutout> {
     if !keys.has("cutout") {
         return default;
     }
-    keys.node("cutout")?;
-    let length = keys.integer("cutout", 0, 0.., "a whole number from 0");
+    let node = keys.node("cutout")?;
+    if node.as_map().is_some() {
+        let mut keys = Fields::open(node, "`cutout`", keys.problems());
+        let length = keys.integer("length", 16, 1.., "a whole number from 1");
+        let probability = keys.number("probability", 1.0, f64::MIN_POSITIVE..=1.0, "a number above 0 and at most 1");
+        keys.close();
+        return Some(Cutout { length, probability });
+    }
+    let length = keys.integer("cutout", 0, 0.., "a whole number from 0, or `{length: …, probability: …}`");
     (length > 0).then_some(Cutout { length, probability: 1.0 })
 }
 
@@ -132,6 +139,11 @@ mod tests {
         // What a key hashes is what it was before there were pictures.
         assert_eq!(serde_json::to_string(&plain).unwrap(), r#"{"crop_padding":4,"flip":true,"cutout":null}"#);
 
+        let hole = |text: &str| read(text).unwrap().cutout;
+        assert_eq!(hole("{augment: {cutout: 16}}"), Some(Cutout { length: 16, probability: 1.0 }));
+        assert_eq!(hole("{augment: {cutout: {probability: 0.5}}}"), Some(Cutout { length: 16, probability: 0.5 }));
+        assert_eq!(hole("{augment: {cutout: 0}}"), None);
+
         let darts = read("{augment: {resized_crop: {}, jitter: true}}").unwrap();
         let expected = ResizedCrop { scale: [0.08, 1.0], ratio: [0.75, 4.0 / 3.0] };
         assert_eq!((darts.crop_padding, darts.resized_crop), (0, Some(expected)));
@@ -147,6 +159,9 @@ mod tests {
             ("{resized_crop: {}, crop_padding: 4}", "`crop_padding` and `resized_crop` are two ways to crop"),
             ("{resized_crop: {scale: [1, 0.5]}}", "`scale` must be two shares above 0 and at most 1"),
             ("{resized_crop: {scale: 1}}", "`scale` must be two shares"),
+            ("{cutout: {length: 0}}", "`length` must be a whole number from 1"),
+            ("{cutout: {probability: 0}}", "`probability` must be a number above 0 and at most 1"),
+            ("{cutout: -1}", "`cutout` must be a whole number from 0, or `{length: …, probability: …}`"),
             ("{resized_crop: {ratio: [0, 1]}}", "`ratio` must be two numbers above 0"),
             ("{jitter: {hue: 0.6}}", "`hue` must be a number from 0 to 0.5"),
             ("{jitter: 0.4}", "`jitter` must be a map"),

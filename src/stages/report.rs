@@ -1,16 +1,16 @@
 //! `report`: tables, curves and drawings of what stages found, in four forms; checks what was expected.
 
 use super::{
-    Site, findings,
+    Site, findings, point,
     published::{self, Published},
 };
 use crate::{
     config::{Fields, Node, Value},
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
-    run::{Context, Resource, Stage, StageError},
+    run::{Context, Input, Resource, Stage, StageError},
 };
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 struct Report {
     title: Option<String>,
@@ -31,7 +31,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     Some(Box::new(Report { title, expectations: expectations(fields), published }))
 }
 
-/// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`
+/// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`; `value: "search[method=darts].train_loss"` is of the
+/// members with that value of an axis alone.
 fn expectations(fields: &mut Fields<'_>) -> Vec<Expectation> {
     let Some(node) = fields.node("expect") else { return Vec::new() };
     let Value::List(items) = &node.value else {
@@ -66,6 +67,41 @@ fn expectation(item: &Node, fields: &mut Fields<'_>) -> Option<Expectation> {
     Some(Expectation { metric, bound, tolerance, over })
 }
 
+/// The members' values by name of the metric: of all members of a stage, and of those that an expectation selects.
+fn metrics(inputs: &[Input], expectations: &[Expectation]) -> BTreeMap<String, Vec<f64>> {
+    let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut add = |members: &str, input: &Input| {
+        for (name, value) in &input.metrics {
+            metrics.entry(format!("{members}.{name}")).or_default().push(*value);
+        }
+    };
+    // Two expectations may select the same members: they are counted once.
+    let selections: BTreeSet<&str> = expectations
+        .iter()
+        .filter_map(|expected| expected.metric.split_once("]."))
+        .map(|(members, _)| members)
+        .collect();
+    for input in inputs {
+        add(&input.stage, input);
+        for members in &selections {
+            if selects(members, input) {
+                add(&format!("{members}]"), input);
+            }
+        }
+    }
+    metrics
+}
+
+/// Whether `stage[axis=value,other=value`, its closing bracket cut off, names this member among others.
+fn selects(members: &str, input: &Input) -> bool {
+    let Some((stage, point)) = members.split_once('[') else { return false };
+    stage == input.stage
+        && point.split(',').all(|coordinate| {
+            let (axis, value) = coordinate.split_once('=').unwrap_or((coordinate, ""));
+            input.point.get(axis.trim()).is_some_and(|found| point::shown(found) == value.trim())
+        })
+}
+
 impl Stage for Report {
     fn params(&self) -> Json {
         json!({"title": self.title, "expect": self.expectations})
@@ -87,12 +123,7 @@ impl Stage for Report {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let (inputs, missing) = (context.inputs("of"), context.missing("of"));
-        let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for input in inputs {
-            for (name, value) in &input.metrics {
-                metrics.entry(format!("{}.{name}", input.stage)).or_default().push(*value);
-            }
-        }
+        let metrics = metrics(inputs, &self.expectations);
         let verdicts: Vec<Verdict> = self.expectations.iter().map(|expected| expected.check_among(&metrics)).collect();
         let title = self.title.clone().unwrap_or_else(|| context.pipeline_name().to_owned());
         let mut document = Document::new(title);

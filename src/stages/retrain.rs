@@ -15,6 +15,7 @@ use crate::{
     data::Dataset,
     model::Model,
     run::{Context, Stage, StageError},
+    space::EdgeOptions,
     train::{Learner, Training},
 };
 use serde_json::{Value as Json, json};
@@ -62,13 +63,13 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe
         augment: augmentation::augment(fields, recipe.augment),
         seed,
     };
-    Some(Settings { size: size?, feed, learner, training })
+    Some(Settings { size: size?, edges: EdgeOptions::default(), feed, learner, training })
 }
 
 impl Stage for Retrain {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
-        let Settings { size, feed, learner, training } = &self.settings;
+        let Settings { size, feed, learner, training, .. } = &self.settings;
         json!({
             "skeleton": size.skeleton,
             "channels": size.channels,

@@ -32,8 +32,6 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
 
 /// The space, and all that decides the result besides it and the images.
 pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<SpaceFile>, Settings)> {
-    // The one strategy of this version; named in files so that they stay true when there are more.
-    fields.choice("strategy", (), &[("single_level", ())]);
     let file = site.space(fields);
     let skeleton = fields.text("skeleton").unwrap_or_else(|| "search".to_owned());
     let feed = Feed {
@@ -42,41 +40,42 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<
         seed: hyperparameters::seed(fields),
         augment: augmentation::augment(fields, augmentation::SEARCH),
     };
-    let (learner, training) = hyperparameters::search(fields);
+    let edges = hyperparameters::edges(fields);
+    let (learner, training) = hyperparameters::search(fields, feed.seed);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
-    Some((file, Settings { size, feed, learner, training }))
+    Some((file, Settings { size, edges, feed, learner, training }))
 }
 
 impl Stage for Search {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
-        let Settings { size, feed, learner, training } = &self.settings;
-        let LearnerConfig { mixing, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
-        let alpha_rate = match training.strategy {
-            Strategy::SingleLevel { alpha_rate } => Some(alpha_rate),
-            Strategy::WeightsOnly => None,
-        };
-        json!({
-            "strategy": "single_level",
+        let Settings { size, edges, feed, learner, training } = &self.settings;
+        let LearnerConfig { mixing, perturb, regulariser, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
+        let mut keys = json!({
             "skeleton": size.skeleton,
             "channels": size.channels,
             "size": size.size,
             "epochs": training.epochs,
+            "warmup_epochs": training.warmup_epochs,
             "batch": feed.batch,
             "images": feed.images,
             "seed": feed.seed,
-            "mixing": mixing,
+            "partial_channels": edges.partial_channels,
+            "edge_normalisation": edges.edge_normalisation,
+            "auxiliary_skip": edges.auxiliary_skip,
+            "perturb": hyperparameters::perturb_json(*perturb),
+            "regularise": hyperparameters::regularise_json(*regulariser),
             "augment": feed.augment,
             "weights": hyperparameters::weights_json(&training.rate, sgd, *clip_norm),
-            "alphas": {
-                "learning_rate": alpha_rate,
-                "betas": [adam.beta_1, adam.beta_2],
-                "epsilon": adam.epsilon,
-                "weight_decay": adam.weight_decay,
-                "deviation": alpha_deviation,
-            },
-        })
+            "alphas": hyperparameters::alphas_json(&training.alpha_rate, adam, *alpha_deviation),
+        });
+        for more in [hyperparameters::strategy_json(training.strategy), hyperparameters::mixing_json(*mixing)] {
+            if let (Some(keys), Json::Object(more)) = (keys.as_object_mut(), more) {
+                keys.extend(more);
+            }
+        }
+        keys
     }
 
     fn resources(&self) -> Vec<(String, Resource)> {
@@ -93,7 +92,10 @@ impl Stage for Search {
         let Settings { feed, learner, training, .. } = &self.settings;
         // What is fitted is not watched.
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Nothing };
-        let task = feed.task(&dataset, watched, device.clone())?;
+        let mut task = feed.task(&dataset, watched, device.clone())?;
+        if let Strategy::Bilevel(_) = training.strategy {
+            task = task.validating(feed.validation(&dataset)?);
+        }
         let model = Model::new(self.network(&dataset)?, self.compute.kernels);
         let learner = Learner::new(model, learner, feed.seed, &device);
         let searched = training::train(context, learner, &task, training, watched, &device)?;
@@ -103,7 +105,7 @@ impl Stage for Search {
 
 impl Search {
     fn network(&self, dataset: &Dataset) -> Result<crate::space::network::Network, StageError> {
-        let build = self.settings.size.build(dataset.classes.len(), dataset.shape, false);
+        let build = self.settings.supernet(dataset.classes.len(), dataset.shape);
         self.file
             .space
             .supernet(&build)

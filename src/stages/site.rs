@@ -6,7 +6,7 @@ use crate::{
     kernels::Kernels,
     model::DeviceName,
     run::StageError,
-    space::{self, Build, Space, network::FeatureMap},
+    space::{self, Build, EdgeOptions, Space, network::FeatureMap},
 };
 use burn::tensor::Device;
 use indexmap::IndexMap;
@@ -89,6 +89,7 @@ impl Size {
             classes,
             input: FeatureMap { channels, height, width },
             auxiliary,
+            edges: EdgeOptions::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{site::Size, watch::Watch};
 use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
+    space::{Build, EdgeOptions},
     tasks::Classification,
     train::{CheckpointError, Ended, EpochRecord, Learner, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
@@ -15,9 +16,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Settings {
     pub size: Size,
+    /// Of a supernet.
+    pub edges: EdgeOptions,
     pub feed: Feed,
     pub learner: LearnerConfig,
     pub training: TrainingConfig,
+}
+
+impl Settings {
+    /// The supernet of a search, for so many classes and images of `[channels, height, width]`.
+    pub fn supernet(&self, classes: usize, shape: [usize; 3]) -> Build {
+        Build { edges: self.edges, ..self.size.build(classes, shape, false) }
+    }
 }
 
 /// Which images are fitted: `fit` (the split's) or `all` training images.
@@ -61,6 +71,9 @@ impl Watched {
     }
 }
 
+/// Tells the stream of validation images from that of images to fit.
+const VALIDATION: u64 = 0x7661_6c69_6461_7465;
+
 impl Feed {
     pub fn task(&self, dataset: &Arc<Dataset>, watched: Watched, device: Device) -> Result<Classification, StageError> {
         let Self { images, batch, augment, seed } = *self;
@@ -80,6 +93,25 @@ impl Feed {
             None => None,
         };
         Ok(Classification::new(loader(Part::Train, fit, options)?, watched, device))
+    }
+
+    /// The held-out images, shuffled and changed at random as those to fit: what a bilevel search judges its alphas on.
+    ///
+    /// # Errors
+    /// Where nothing is held out, or held-out images are fitted too.
+    pub fn validation(&self, dataset: &Arc<Dataset>) -> Result<Loader, StageError> {
+        let held_out = dataset.split.held_out.clone();
+        if held_out.is_empty() || self.images == Images::All {
+            let message =
+                "a bilevel search judges alphas on images that its weights are not fitted on, and there are none";
+            let hint = "hold some out with `split: halves` in `prepare`, and leave `images` at `fit`";
+            return Err(StageError::Input { message: message.to_owned(), hint: Some(hint.to_owned()) });
+        }
+        let Self { batch, augment, seed, .. } = *self;
+        // Batches of one size, drawn in another order than those to fit: of one seed, both would be one permutation.
+        let (seed, drop_last) = (seed ^ VALIDATION, held_out.len() >= batch);
+        let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment: Some(augment), drop_last };
+        Ok(Loader::new(dataset.clone(), Part::Train, held_out, options)?)
     }
 }
 

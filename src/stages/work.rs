@@ -119,7 +119,7 @@ impl Images {
         let read = search::settings(&mut fields, &site(folder, None));
         fields.close();
         let (file, settings) = read?;
-        let network = file.space.supernet(&settings.size.build(self.classes, self.shape, false));
+        let network = file.space.supernet(&settings.supernet(self.classes, self.shape));
         self.work(network, settings, keys, problems)
     }
 

@@ -24,9 +24,10 @@ impl Batch {
     }
 }
 
-/// The images to fit, and those to watch.
+/// The images to fit, those that alphas are judged on where they are others, and those to watch.
 pub struct Classification {
     fit: Arc<Loader>,
+    validation: Option<Arc<Loader>>,
     watched: Option<Arc<Loader>>,
     device: Device,
 }
@@ -39,7 +40,13 @@ pub struct TaskError(#[from] DataError);
 impl Classification {
     /// `fit` gives the batches that are fitted, `watched` those that are only looked at.
     pub fn new(fit: Loader, watched: Option<Loader>, device: Device) -> Self {
-        Self { fit: Arc::new(fit), watched: watched.map(Arc::new), device }
+        Self { fit: Arc::new(fit), validation: None, watched: watched.map(Arc::new), device }
+    }
+
+    /// With images that alphas are judged on and that the weights are not fitted on: the upper level of a bilevel search.
+    #[must_use]
+    pub fn validating(self, validation: Loader) -> Self {
+        Self { validation: Some(Arc::new(validation)), ..self }
     }
 
     /// Batches in an epoch.
@@ -54,6 +61,22 @@ impl Classification {
         first: usize,
     ) -> Result<impl Iterator<Item = Result<Batch, TaskError>> + '_, TaskError> {
         stream(&self.fit, epoch, first, &self.device)
+    }
+
+    /// The batches that alphas are judged on, from the one numbered `first` of all on: epoch after epoch, without end. Nothing where
+    /// there are no such images.
+    pub fn validation(
+        &self,
+        first: u64,
+    ) -> Result<impl Iterator<Item = Result<Batch, TaskError>> + use<'_>, TaskError> {
+        let batches = match &self.validation {
+            None => None,
+            Some(loader) => {
+                let epoch = loader.steps_per_epoch() as u64;
+                Some(loader.from((first / epoch) as usize, (first % epoch) as usize)?)
+            }
+        };
+        Ok(batches.into_iter().flatten().map(|batch| Ok(upload(batch?, &self.device))))
     }
 
     /// The images that are watched but not fitted, in order, without augmentation.

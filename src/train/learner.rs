@@ -1,8 +1,11 @@
 //! All that changes while a network learns.
 
-use super::{Adam, AdamConfig, Average, Sgd, SgdConfig};
+use super::{Adam, AdamConfig, Average, BetaRecord, Moment, Perturb, Regulariser, Sgd, SgdConfig, TableRecord};
 use crate::{
-    model::{DropPath, Mixing, Mode, Model, TensorGroup, initial_alphas, initial_running, initial_weights},
+    model::{
+        DropPath, Mixing, Mode, Model, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
+        initial_weights,
+    },
     tasks::{Batch, cross_entropy},
 };
 use burn::tensor::{Device, Tensor};
@@ -11,6 +14,12 @@ use burn::tensor::{Device, Tensor};
 pub struct Learner {
     pub model: Model,
     pub mixing: Mixing,
+    /// Decides with [`mixing`](Self::mixing) what alphas become; set by whoever steps.
+    pub moment: Moment,
+    /// What the weights' step sees instead of what alphas become.
+    pub perturb: Option<Perturb>,
+    /// What pulls at the alphas besides the loss.
+    pub regulariser: Regulariser,
     /// *w*
     pub weights: TensorGroup,
     /// *α*
@@ -35,6 +44,9 @@ pub struct Learner {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LearnerConfig {
     pub mixing: Mixing,
+    /// What the weights' step sees instead of the mixing weights; the same where absent.
+    pub perturb: Option<Perturb>,
+    pub regulariser: Regulariser,
     pub sgd: SgdConfig,
     pub adam: AdamConfig,
     /// Longest norm of the weights' gradient.
@@ -59,8 +71,9 @@ pub struct Pass {
     pub auxiliary: Option<Tensor<2>>,
     /// ∇_w, before clipping, as long as the weights.
     pub weight_gradient: Tensor<1>,
-    /// ∇_α, as long as the alphas.
-    pub alpha_gradient: Tensor<1>,
+    /// ∂L/∂p of each table's mixing weights *p*, in their shapes: for candidate *k* of an edge it is `⟨G, o_k⟩`, the edge's
+    /// gradient along what the candidate gives.
+    pub mixing_gradient: Vec<Tensor<2>>,
     /// The running statistics after the pass.
     pub running: Tensor<1>,
 }
@@ -78,7 +91,10 @@ impl Learner {
             running,
             average,
             drop_path: None,
+            moment: Moment::default(),
             mixing: config.mixing,
+            perturb: config.perturb,
+            regulariser: config.regulariser,
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
             clip_norm: config.clip_norm,
@@ -88,27 +104,85 @@ impl Learner {
         }
     }
 
-    /// The loss of `batch` in training mode and its gradients in weights and alphas. Moves nothing.
+    /// The loss of `batch` in training mode and its gradients at the present weights and mixing weights. Moves nothing.
     pub fn pass(&self, batch: &Batch) -> Pass {
-        let (weights, alphas) = (self.model.leaves(&self.weights), self.alphas.leaves());
-        let mixing = self.mixing.weights(&self.model.network().alphas, &alphas);
+        self.pass_at(&self.weights, &self.mixing(), batch)
+    }
+
+    /// A [`pass`](Self::pass) at other weights and mixing weights, with the running statistics and drop path of here.
+    pub fn pass_at(&self, weights: &TensorGroup, mixing: &[Tensor<2>], batch: &Batch) -> Pass {
+        let leaves = self.model.leaves(weights);
+        // The mixing weights are leaves themselves: how alphas become them is a small graph of its own, see `alpha_gradient`.
+        let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
         let images = batch.images.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let output = self.model.forward(mode, &weights, &self.running, &mixing, images);
+        let output = self.model.forward(mode, &leaves, &self.running, &mixing, images);
         let of = |logits: &Tensor<2>| cross_entropy(logits.clone(), batch.labels.clone(), self.label_smoothing);
         let mut loss = of(&output.logits);
         if let Some(auxiliary) = &output.auxiliary {
             loss = loss + of(auxiliary).mul_scalar(self.auxiliary_weight);
         }
         let gradients = loss.backward();
+        let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
+            Some(gradient) => gradient.inner(),
+            None => table.clone().inner().zeros_like(),
+        };
         Pass {
-            weight_gradient: self.weights.gradient(&weights, &gradients),
-            alpha_gradient: self.alphas.gradient(&alphas, &gradients),
+            weight_gradient: weights.gradient(&leaves, &gradients),
+            mixing_gradient: mixing.iter().map(of_table).collect(),
             loss: loss.inner(),
             logits: output.logits.inner(),
             auxiliary: output.auxiliary.map(Tensor::inner),
             running: output.running,
         }
+    }
+
+    /// The mixing weights *p(α)* of each table that a pass of this moment is taken at, `[edges, mixing columns]`, untracked.
+    pub fn mixing(&self) -> Vec<Tensor<2>> {
+        let alphas = self.alphas.views();
+        self.edge_weights(self.relaxed(&alphas), &alphas)
+    }
+
+    /// What the relaxation of this moment makes of the candidates' alphas, `[edges, candidates]`.
+    fn relaxed(&self, alphas: &Views) -> Vec<Tensor<2>> {
+        self.moment.relaxation(self.mixing).weights(&self.model.network().alphas, alphas)
+    }
+
+    /// ∇_α from ∂L/∂p, by the chain rule through the relaxation *p(α)*; as long as the alphas.
+    pub fn alpha_gradient(&self, mixing_gradient: &[Tensor<2>]) -> Tensor<1> {
+        let leaves = self.alphas.leaves();
+        let mixing = self.edge_weights(self.relaxed(&leaves), &leaves);
+        let along = |(p, gradient): (Tensor<2>, &Tensor<2>)| (p * gradient.clone().autodiff()).sum();
+        match mixing.into_iter().zip(mixing_gradient).map(along).reduce(|sum, table| sum + table) {
+            Some(sum) => self.alphas.gradient(&leaves, &sum.backward()),
+            None => self.alphas.values(),
+        }
+    }
+
+    /// What the weights' step on `batch` is taken at instead of [`mixing`](Self::mixing), where candidates' weights are moved.
+    pub fn perturbed(&self, batch: &Batch) -> Option<Vec<Tensor<2>>> {
+        let alphas = self.alphas.views();
+        let moved = self.perturb?.moved(self, &self.relaxed(&alphas), batch)?;
+        Some(self.edge_weights(moved, &alphas))
+    }
+
+    /// One step of the alphas, along the gradient of the loss and that of what regularises them.
+    pub fn step_alphas(&mut self, gradient: Tensor<1>, rate: f64) {
+        let more = self.regulariser.gradient(&self.model.edges(), &self.alphas, &self.moment);
+        let gradient = match more {
+            Some(more) => gradient + more,
+            None => gradient,
+        };
+        let adam = &mut self.adam;
+        self.alphas.update(|alphas| adam.step(alphas, gradient, rate));
+    }
+
+    /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed so: `[edges, candidates]` a table.
+    pub fn evaluation_loss(&self, candidates: Vec<Tensor<2>>, batch: &Batch) -> f64 {
+        let mixing = self.edge_weights(candidates, &self.alphas.views());
+        let images = batch.images.clone();
+        let output = self.model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images);
+        f64::from(cross_entropy(output.logits, batch.labels.clone(), self.label_smoothing).into_scalar::<f32>())
     }
 
     /// The weights and running statistics that are evaluated and published: their average where one is kept.
@@ -123,23 +197,35 @@ impl Learner {
 
     /// Logits in evaluation mode: `[batch, classes]`.
     pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
-        let mixing = self.mixing.weights(&self.model.network().alphas, &self.alphas.views());
         let (weights, running) = self.evaluated();
+        let (tables, alphas) = (&self.model.network().alphas, self.alphas.views());
+        let relaxation = self.mixing.evaluated(self.moment.share_of_steps());
+        let mixing = self.edge_weights(relaxation.weights(tables, &alphas), &alphas);
         self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
     }
 
-    /// The mixing weights of each table by label, rows an edge.
-    pub fn mixing_weights(&self) -> Vec<(String, Vec<Vec<f32>>)> {
-        let tables = &self.model.network().alphas;
-        let weights = self.mixing.weights(tables, &self.alphas.views());
-        tables.iter().zip(weights).map(|(table, weights)| (table.label.clone(), rows(weights))).collect()
+    /// What everything on an edge is multiplied with, for each table, where candidates are mixed so.
+    fn edge_weights(&self, candidates: Vec<Tensor<2>>, alphas: &Views) -> Vec<Tensor<2>> {
+        edge_weights(&self.model.network().alphas, candidates, alphas, self.moment.auxiliary_skip())
     }
 
-    /// The alphas of each table by label, rows an edge.
-    pub fn alpha_tables(&self) -> Vec<(String, Vec<Vec<f32>>)> {
+    /// Each table as it is now, with what its candidates are [compared](Mixing::compared) by.
+    pub fn tables(&self) -> Vec<TableRecord> {
         let views = self.alphas.views();
-        let tables = self.model.network().alphas.iter();
-        tables.map(|table| (table.label.clone(), rows(views.get::<2>(&table.label)))).collect()
+        let relaxation = self.mixing.compared(self.moment.share_of_steps());
+        let weights = self.edge_weights(relaxation.weights(&self.model.network().alphas, &views), &views);
+        let tables = self.model.network().alphas.iter().zip(weights);
+        tables
+            .map(|(table, weights)| TableRecord {
+                label: table.label.clone(),
+                alphas: rows(views.get(&table.label)),
+                betas: table.betas.as_ref().map(|betas| BetaRecord {
+                    label: betas.label.clone(),
+                    values: crate::model::host(views.get::<1>(&betas.label)),
+                }),
+                weights: rows(weights.narrow(1, 0, table.columns())),
+            })
+            .collect()
     }
 }
 
@@ -147,4 +233,36 @@ fn rows(table: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, columns] = table.dims();
     let numbers = crate::model::host(table);
     numbers.chunks(columns.max(1)).map(<[f32]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::host, train::tiny};
+
+    /// One is drawn of three; that the others have the weight 0 does not hide what they would give.
+    #[test]
+    fn a_candidate_that_is_not_drawn_learns_what_it_would_give() {
+        let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::GUMBEL));
+        let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
+        let pass = learner.pass(&batch);
+        let drawn = learner.mixing().remove(0);
+        let found = host(pass.mixing_gradient[0].clone());
+        let numbers = host(drawn.clone());
+        assert!(numbers.iter().all(|&weight| weight == 0.0 || weight == 1.0), "{numbers:?}");
+        // Candidates of the ragged space: none, skip, conv; skip; conv, none.
+        let mut learned = 0;
+        for at in [0, 1, 2, 3, 6, 7] {
+            let loss = |by: f32| {
+                let mut moved = numbers.clone();
+                moved[at] += by;
+                let moved = Tensor::<1>::from_floats(moved.as_slice(), &drawn.device()).reshape(drawn.dims());
+                f64::from(learner.pass_at(&learner.weights, &[moved], &batch).loss.into_scalar::<f32>())
+            };
+            let expected = (loss(0.01) - loss(-0.01)) / 0.02;
+            assert!((f64::from(found[at]) - expected).abs() < 2e-3, "{at}: {} is not {expected}", found[at]);
+            learned += usize::from(numbers[at] == 0.0 && expected.abs() > 1e-2);
+        }
+        assert!(learned > 0, "{found:?}");
+    }
 }

@@ -37,6 +37,11 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// The same at every step.
+    pub const fn constant(first: f64) -> Self {
+        Self { first, schedule: Schedule::Constant, warmup_epochs: 0 }
+    }
+
     /// The rate for `step` of `steps` in `epoch` of `epochs` (all from 0).
     pub fn at(&self, epoch: usize, epochs: usize, step: usize, steps: usize) -> f64 {
         let first = self.first;

@@ -35,6 +35,19 @@ impl Sgd {
         self.velocity = velocity;
     }
 
+    /// Where a step without Nesterov would lead that is not taken: `w − η (μv + g + λw)`, DARTS' virtual step.
+    ///
+    /// # Shapes
+    /// both `[len]` → `[len]`
+    pub fn ahead(&self, weights: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
+        let SgdConfig { momentum, weight_decay, .. } = self.config;
+        let mut direction = gradient + weights.clone().mul_scalar(weight_decay);
+        if let Some(velocity) = &self.velocity {
+            direction = direction + velocity.clone().mul_scalar(momentum);
+        }
+        weights - direction.mul_scalar(learning_rate)
+    }
+
     /// `g' = g + λw`, `v = μv + g'`, `w − η v`; with Nesterov `w − η (g' + μv)`.
     ///
     /// # Shapes
@@ -75,8 +88,11 @@ mod tests {
         let device = Device::flex();
         let at = |x: f32| Tensor::<1>::from_floats([x], &device);
         let mut sgd = Sgd::new(SgdConfig { momentum: 0.5, nesterov: false, weight_decay: 0.1 });
+        assert!((sgd.ahead(at(1.0), at(2.0), 0.1).into_scalar::<f32>() - 0.79).abs() < 1e-6, "no velocity yet");
         let w = sgd.step(at(1.0), at(2.0), 0.1);
+        let ahead = sgd.ahead(w.clone(), at(1.0), 0.1).into_scalar::<f32>();
         let w = sgd.step(w, at(1.0), 0.1).into_scalar::<f32>();
+        assert_eq!(ahead, w, "the step that is then taken");
         assert!((w - 0.5771).abs() < 1e-6, "{w}");
         let mut nesterov = Sgd::new(SgdConfig { momentum: 0.5, nesterov: true, weight_decay: 0.1 });
         let w = nesterov.step(at(1.0), at(2.0), 0.1).into_scalar::<f32>();

@@ -1,11 +1,11 @@
 //! A supernet and images that are searched in a blink, for tests.
 
-use super::{AdamConfig, Learner, LearnerConfig, SgdConfig};
+use super::{AdamConfig, Learner, LearnerConfig, Regulariser, SgdConfig};
 use crate::{
     data::{Augment, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::Kernels,
     model::{Mixing, Model},
-    space::{Build, Space, network::FeatureMap},
+    space::{Build, EdgeOptions, Space, network::FeatureMap},
     tasks::Classification,
 };
 use burn::tensor::Device;
@@ -39,6 +39,8 @@ pub(super) fn space(text: &str) -> Space {
 pub(super) fn config(mixing: Mixing) -> LearnerConfig {
     LearnerConfig {
         mixing,
+        perturb: None,
+        regulariser: Regulariser::default(),
         sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
@@ -52,13 +54,14 @@ pub(super) fn config(mixing: Mixing) -> LearnerConfig {
 /// A learner of the space `text` before its first step.
 pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
     let input = FeatureMap { channels: 1, height: 4, width: 4 };
-    let build =
-        Build { skeleton: "search".to_owned(), channels: None, size: None, classes: 3, input, auxiliary: false };
+    let (skeleton, edges) = ("search".to_owned(), EdgeOptions::default());
+    let build = Build { skeleton, channels: None, size: None, classes: 3, input, auxiliary: false, edges };
     let network = space(text).supernet(&build).unwrap();
     Learner::new(Model::new(network, Kernels::Native), config, 5, &Device::flex())
 }
 
-/// Ten images to fit and ten held out, three steps an epoch, the last of two images.
+/// Ten images to fit and ten held out, three steps an epoch, the last of two images. Alphas are judged on the held-out ones, four a batch
+/// in another order, the odd two left out.
 pub(super) fn task() -> Classification {
     let source = Source::Synthetic(Synthetic { train: 20, test: 2, classes: 3, size: 4, ..Synthetic::default() });
     let raw = source.locate(Path::new(""), None).unwrap().read().unwrap();
@@ -67,5 +70,6 @@ pub(super) fn task() -> Classification {
     let fit = LoaderOptions { batch: 4, order: Order::Shuffled, seed: 1, augment, drop_last: false };
     let loader = |indices: &Vec<u32>, options| Loader::new(dataset.clone(), Part::Train, indices.clone(), options);
     let held_out = loader(&dataset.split.held_out, LoaderOptions::evaluation(4)).unwrap();
-    Classification::new(loader(&dataset.split.fit, fit).unwrap(), Some(held_out), Device::flex())
+    let validation = loader(&dataset.split.held_out, LoaderOptions { seed: 2, drop_last: true, ..fit }).unwrap();
+    Classification::new(loader(&dataset.split.fit, fit).unwrap(), Some(held_out), Device::flex()).validating(validation)
 }

@@ -1,8 +1,8 @@
 //! The one loop: epochs of steps, a look at the watched images after them, a checkpoint now and then.
 
 use super::{
-    Checkpoint, CheckpointError, EpochRecord, Learner, Rate, TableRecord,
-    strategy::{Rates, StepOutcome, single_level, weights_only},
+    Checkpoint, CheckpointError, EpochRecord, Learner, Moment, Rate,
+    strategy::{Rates, StepOutcome, Strategy},
 };
 use crate::{
     model::DropPath,
@@ -19,50 +19,18 @@ pub struct TrainingConfig {
     pub strategy: Strategy,
     /// Learning rate of the weights.
     pub rate: Rate,
+    /// Learning rate of the alphas; no matter where there are none.
+    pub alpha_rate: Rate,
+    /// The alphas stay as they are in so many epochs at the beginning.
+    pub warmup_epochs: usize,
     /// Batches that make one step.
     pub accumulate: usize,
     /// Paths dropped near the end: the probability grows with the epoch, from 0 in the first (DARTS' `drop_path_prob · epoch / epochs`).
     pub drop_path: f64,
-    /// Decides what is dropped.
+    /// Decides what is drawn on the way: paths that are dropped, candidates, perturbations.
     pub seed: u64,
     /// The watched images are looked at after every so many epochs, and after the last.
     pub watch_every: usize,
-}
-
-/// What moves in a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Strategy {
-    /// A search: weights and alphas, from one backward pass. The alphas' learning rate is the same at every step.
-    SingleLevel { alpha_rate: f64 },
-    /// Training of a network whose cells are chosen.
-    WeightsOnly,
-}
-
-impl Strategy {
-    /// One step on the next of `batches`, on `accumulate` of them where only weights descend, which they do at `rate`.
-    /// `None` where there are no more.
-    ///
-    /// # Errors
-    /// The first error of a batch; nothing has moved then but running statistics.
-    pub fn step<E>(
-        self,
-        learner: &mut Learner,
-        batches: &mut impl Iterator<Item = Result<Batch, E>>,
-        accumulate: usize,
-        rate: f64,
-    ) -> Result<Option<StepOutcome>, E> {
-        let outcome = match self {
-            Self::SingleLevel { alpha_rate } => {
-                let rates = Rates { weights: rate, alphas: alpha_rate };
-                batches.next().transpose()?.map(|batch| single_level::step(learner, &batch, rates))
-            }
-            Self::WeightsOnly => weights_only::step(learner, batches.take(accumulate), rate)?,
-        };
-        if let (Some(average), Some(_)) = (&mut learner.average, &outcome) {
-            average.add(learner.weights.values(), learner.running.values());
-        }
-        Ok(outcome)
-    }
 }
 
 /// Whoever runs a training: hears of it, stops it, says when to save.
@@ -122,6 +90,8 @@ struct Progress {
     step: usize,
     /// Steps taken in all.
     taken: u64,
+    /// Batches of validation images taken in all: their stream goes on from epoch to epoch.
+    validated: u64,
     score: Score,
     records: Vec<EpochRecord>,
 }
@@ -159,10 +129,14 @@ impl<'a> Training<'a> {
 
     /// Trains to the end, or to a request to stop. Checkpoints go to `checkpoint`.
     pub fn run(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
+        let task = self.task;
+        // One stream from the first step to the last, whatever the length of an epoch.
+        let mut validation = task.validation(self.progress.validated)?;
         while self.progress.epoch < self.config.epochs {
-            if self.fit(checkpoint, observer)? == Ended::Stopped {
+            if self.fit(&mut validation, checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
+            self.learner.moment = self.moment();
             let Some(record) = self.look(observer)? else {
                 self.save(checkpoint, observer)?;
                 return Ok(Ended::Stopped);
@@ -172,6 +146,7 @@ impl<'a> Training<'a> {
             self.progress = Progress {
                 epoch: self.progress.epoch + 1,
                 taken: self.progress.taken,
+                validated: self.progress.validated,
                 records: std::mem::take(&mut self.progress.records),
                 ..Progress::default()
             };
@@ -185,10 +160,15 @@ impl<'a> Training<'a> {
     }
 
     /// The rest of the present epoch's steps.
-    fn fit(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
+    fn fit(
+        &mut self,
+        validation: &mut impl Iterator<Item = Result<Batch, TaskError>>,
+        checkpoint: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Ended, TrainingError> {
         let (epoch, steps, task) = (self.progress.epoch, self.steps(), self.task);
         let mut batches = task.batches(epoch, self.progress.step * self.config.accumulate)?;
-        while let Some(outcome) = self.step(&mut batches)? {
+        while let Some(outcome) = self.step(&mut batches, validation)? {
             let step = self.progress.step;
             let loss = f64::from(outcome.loss.into_scalar::<f32>());
             if !loss.is_finite() {
@@ -214,11 +194,35 @@ impl<'a> Training<'a> {
     fn step(
         &mut self,
         batches: &mut impl Iterator<Item = Result<Batch, TaskError>>,
+        validation: &mut impl Iterator<Item = Result<Batch, TaskError>>,
     ) -> Result<Option<StepOutcome>, TaskError> {
         let TrainingConfig { strategy, accumulate, .. } = *self.config;
-        let rate = self.rate(self.progress.step);
+        let rates = self.rates();
         self.learner.drop_path = self.drop_path();
-        strategy.step(&mut self.learner, batches, accumulate, rate)
+        self.learner.moment = self.moment();
+        let outcome = strategy.step(&mut self.learner, batches, validation, accumulate, rates)?;
+        self.progress.validated += u64::from(outcome.is_some() && strategy.validates(rates));
+        Ok(outcome)
+    }
+
+    /// Of the next step.
+    fn rates(&self) -> Rates {
+        let (Progress { epoch, step, .. }, config) = (&self.progress, self.config);
+        let alphas = || config.alpha_rate.at(*epoch, config.epochs, *step, self.steps());
+        Rates { weights: self.rate(*step), alphas: (*epoch >= config.warmup_epochs).then(alphas) }
+    }
+
+    /// Of the next step, or of the look after an epoch's last.
+    fn moment(&self) -> Moment {
+        let (Progress { epoch, step, taken, .. }, config) = (&self.progress, self.config);
+        Moment {
+            epoch: *epoch,
+            epochs: config.epochs,
+            step: *step,
+            steps: self.steps(),
+            seed: config.seed,
+            pass: taken * Moment::DRAWS,
+        }
     }
 
     /// What the first pass of the next step drops.
@@ -250,7 +254,6 @@ impl<'a> Training<'a> {
         if let Some(loss) = watched.and_then(|score| score.loss()).filter(|loss| !loss.is_finite()) {
             return Err(TrainingError::WatchedDiverged { loss, epoch });
         }
-        let tables = self.learner.alpha_tables().into_iter().zip(self.learner.mixing_weights());
         let score = &self.progress.score;
         Ok(Some(EpochRecord {
             epoch,
@@ -260,7 +263,7 @@ impl<'a> Training<'a> {
             watched_loss: watched.and_then(|score| score.loss()),
             watched_accuracy_percent: watched.and_then(|score| score.accuracy_percent()),
             watched_top5_percent: watched.and_then(|score| score.top5_percent()),
-            tables: tables.map(|((label, alphas), (_, weights))| TableRecord { label, alphas, weights }).collect(),
+            tables: self.learner.tables(),
         }))
     }
 
@@ -280,7 +283,11 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::{By, Schedule, tiny},
+        train::{
+            By, LearnerConfig, MeanShift, Perturb, PerturbKind, Regulariser, Schedule,
+            strategy::{Bilevel, First, Order, single_level},
+            tiny,
+        },
     };
     use std::{cell::Cell, fs};
 
@@ -288,8 +295,10 @@ mod tests {
         let schedule = Schedule::Cosine { minimum: 0.01, by };
         TrainingConfig {
             epochs: 2,
-            strategy: Strategy::SingleLevel { alpha_rate: 0.05 },
+            strategy: Strategy::SingleLevel,
             rate: Rate { first: 0.2, schedule, warmup_epochs: 0 },
+            alpha_rate: Rate::constant(0.05),
+            warmup_epochs: 0,
             accumulate: 1,
             drop_path: 0.0,
             seed: 0,
@@ -315,9 +324,9 @@ mod tests {
 
     const NEVER: usize = usize::MAX;
 
-    fn searched(mixing: Mixing, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
+    fn searched(learner: &LearnerConfig, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
         let task = tiny::task();
-        let mut search = Training::new(tiny::learner(tiny::SPACE, &tiny::config(mixing)), &task, config);
+        let mut search = Training::new(tiny::learner(tiny::SPACE, learner), &task, config);
         let ended = search.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(NEVER))).unwrap();
         assert_eq!(ended, Ended::Completed);
         (bits(&search.learner), search.records().to_vec())
@@ -334,14 +343,46 @@ mod tests {
 
     #[test]
     fn stopped_at_any_moment_and_resumed_a_search_comes_to_the_same_bits() {
-        let (config, device, task) = (config(By::Step), Device::flex(), tiny::task());
-        let whole = searched(Mixing::Softmax, &config);
+        let bilevel = |order, first| Strategy::Bilevel(Bilevel { order, first });
+        let strategies = [
+            (Strategy::SingleLevel, 0),
+            (bilevel(Order::First, First::Weights), 0),
+            (bilevel(Order::Second, First::Alphas), 0),
+            // The stream of validation images begins in the second epoch.
+            (bilevel(Order::First, First::Alphas), 1),
+        ];
+        let mut results = Vec::new();
+        for (strategy, warmup_epochs) in strategies {
+            let config = TrainingConfig { strategy, warmup_epochs, ..config(By::Step) };
+            results.push(stopped_and_resumed(&tiny::config(Mixing::Softmax), &config));
+        }
+        let kind = PerturbKind::MeanShift(MeanShift { samples: 2, rounds: 1, bandwidth: 1.0 });
+        let mixed = [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX].map(tiny::config);
+        let moved = [PerturbKind::Random, kind].map(|kind| LearnerConfig {
+            perturb: Some(Perturb { kind, radius: 0.3, from_epoch: 1 }),
+            regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0 },
+            ..tiny::config(Mixing::GUMBEL)
+        });
+        for learner in mixed.iter().chain(&moved) {
+            for strategy in [strategies[0].0, strategies[1].0] {
+                results.push(stopped_and_resumed(learner, &TrainingConfig { strategy, ..config(By::Step) }));
+            }
+        }
+        for (at, result) in results.iter().enumerate() {
+            assert!(results[..at].iter().all(|other| other != result), "strategies differ: {at}");
+        }
+    }
+
+    /// The bits of a whole search, held against those of searches that were stopped at every moment.
+    fn stopped_and_resumed(learner: &LearnerConfig, config: &TrainingConfig) -> Vec<Vec<u32>> {
+        let (device, task) = (Device::flex(), tiny::task());
+        let whole = searched(learner, config);
         let folder = tempfile::tempdir().unwrap();
         // An epoch asks after each of its three steps and before each of three batches that it is judged on.
         let mut places = Vec::new();
         for question in 1..=12 {
             let path = folder.path().join(question.to_string());
-            let fresh = || Training::new(tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax)), &task, &config);
+            let fresh = || Training::new(tiny::learner(tiny::SPACE, learner), &task, config);
             assert_eq!(fresh().run(&path, &mut StopAt(Cell::new(question))).unwrap(), Ended::Stopped);
             let mut search = fresh();
             places.push(search.resume(&path, &device).unwrap().unwrap());
@@ -351,6 +392,7 @@ mod tests {
         let end = "the end of epoch 1";
         assert_eq!(places[..7], ["epoch 1, step 2", "epoch 1, step 3", end, end, end, end, "epoch 2, step 2"]);
         assert_eq!(places[8], "the end of epoch 2");
+        whole.0
     }
 
     #[test]
@@ -385,8 +427,8 @@ mod tests {
 
     #[test]
     fn the_rate_follows_the_schedule_step_by_step_or_epoch_by_epoch() {
-        let by_step = searched(Mixing::Softmax, &config(By::Step)).0;
-        let by_epoch = searched(Mixing::Softmax, &config(By::Epoch)).0;
+        let by_step = searched(&tiny::config(Mixing::Softmax), &config(By::Step)).0;
+        let by_epoch = searched(&tiny::config(Mixing::Softmax), &config(By::Epoch)).0;
         assert_ne!(by_step, by_epoch);
         for (within, expected) in [(1.0 / 3.0, by_step), (0.0, by_epoch)] {
             let mut learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
@@ -394,7 +436,7 @@ mod tests {
                 for (step, batch) in tiny::task().batches(epoch, 0).unwrap().enumerate() {
                     let progress = (epoch as f64 + step as f64 * within) / 2.0;
                     let weights = 0.01 + 0.5 * 0.19 * (1.0 + (std::f64::consts::PI * progress).cos());
-                    single_level::step(&mut learner, &batch.unwrap(), Rates { weights, alphas: 0.05 });
+                    single_level::step(&mut learner, &batch.unwrap(), Rates { weights, alphas: Some(0.05) });
                 }
             }
             let near = |a: &u32, b: &u32| (f32::from_bits(*a) - f32::from_bits(*b)).abs() < 1e-6;
@@ -404,11 +446,11 @@ mod tests {
     }
 
     #[test]
-    fn sigmoid_and_softmax_mix_a_ragged_space_through_the_whole_search_and_a_cell_is_derived() {
+    fn every_mixing_mixes_a_ragged_space_through_the_whole_search_and_a_cell_is_derived() {
         let space = tiny::space(tiny::SPACE);
         let edges = &space.cell_kinds()[0].candidates;
-        for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
-            let (_, records) = searched(mixing, &config(By::Epoch));
+        for mixing in [Mixing::Softmax, Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX] {
+            let (_, records) = searched(&tiny::config(mixing), &config(By::Epoch));
             assert_ne!(records[0].tables, records[1].tables, "alphas move");
             let table = &records[1].tables[0];
             for ((alphas, weights), candidates) in table.alphas.iter().zip(&table.weights).zip(edges) {
@@ -416,8 +458,11 @@ mod tests {
                 let total: f32 = used.iter().map(|alpha| alpha.exp()).sum();
                 for (alpha, weight) in used.iter().zip(weights) {
                     let expected = match mixing {
-                        Mixing::Softmax => alpha.exp() / total,
+                        // What is drawn is compared by its probability.
+                        Mixing::Softmax | Mixing::Gumbel { .. } => alpha.exp() / total,
                         Mixing::Sigmoid => 1.0 / (1.0 + (-alpha).exp()),
+                        // The radius has come to 1.
+                        Mixing::Sparsestmax { .. } => f32::from(u8::from(used.iter().all(|other| other <= alpha))),
                     };
                     assert!((weight - expected).abs() < 1e-6, "{mixing:?}: {weight} is not {expected}");
                 }

@@ -50,6 +50,29 @@ fn what_loading_costs_is_told_where_it_is_asked_for() {
 }
 
 #[test]
+fn a_profile_accounts_for_the_whole_step() {
+    let scratch = Scratch::new();
+    scratch.write("mine.yaml", WORK);
+    let arguments = ["bench", "--work", "mine.yaml", "--batch", "4", "--steps", "3", "--profile"];
+    let row = &rows(&scratch.run(&[&arguments[..], &["--json"]].concat()).exits(0).stdout)[0];
+    let profile = &row["profile"];
+    let operators = profile["operators"].as_array().unwrap();
+    let names: Vec<&str> = operators.iter().map(|operator| operator["operator"].as_str().unwrap()).collect();
+    for name in ["convolution 3x3", "product", "mean pool 3x3", "node"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let of = |key: &str| operators.iter().map(|operator| operator[key].as_f64().unwrap()).sum::<f64>();
+    // Three steps: their mean is within their spread.
+    let whole = of("forward_ms") + of("reverse_ms") + profile["rest_ms"].as_f64().unwrap();
+    let spread: Vec<f64> = row["spread"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap()).collect();
+    assert!(spread[0] - 0.02 <= whole && whole <= spread[1] + 0.02, "{whole} ms: {row}");
+    assert!(of("gflop") > 0.0 && profile["peak"]["gflop_s"].as_f64().unwrap() > 0.1, "{row}");
+    let table = scratch.run(&arguments).exits(0).stdout;
+    assert!(table.contains("Where the time of mine goes") && table.contains("GFLOP/s in registers"), "{table}");
+    scratch.run(&[&arguments[..], &["--kernels", "reference"]].concat()).exits(2);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused_with_its_reason() {
     let scratch = Scratch::new();
     scratch.write("wrong.yaml", "search: {space: nas_bench_201, bacth: 3}\n");

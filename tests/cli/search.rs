@@ -53,7 +53,7 @@ fn all_images_can_be_fitted_and_then_none_is_held_out() {
 }
 
 #[test]
-fn a_space_with_candidates_of_each_edge_is_searched_with_either_relaxation_to_a_cell() {
+fn a_space_with_candidates_of_each_edge_is_searched_with_every_mixing_to_a_cell() {
     let scratch = Scratch::new();
     scratch.write("ragged.yaml", RAGGED);
     let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
@@ -62,7 +62,7 @@ fn a_space_with_candidates_of_each_edge_is_searched_with_either_relaxation_to_a_
         .replace("  table:\n    benchmark: {genotype: cell, table: nas_bench_201}\n", "")
         .replace("cell, table]", "cell]");
     scratch.write("tiny.yaml", &ragged);
-    for mixing in ["softmax", "sigmoid"] {
+    for mixing in ["softmax", "sigmoid", "gumbel", "sparsestmax"] {
         let ended = scratch.run(&["tiny.yaml", "--set", &format!("search.mixing={mixing}")]).exits(0);
         // Excluded and single candidates leave one cell but for the last edge.
         let cell = ended.line(&["cell", "skip~0"]);
@@ -86,4 +86,69 @@ fn a_width_that_is_the_skeletons_own_is_the_same_search_as_none() {
         .exits(0)
         .line(&["search", "cached"]);
     scratch.run(&["tiny.yaml", "--set", "search.channels=6"]).exits(0).line(&["search", "params.channels 4 → 6"]);
+}
+
+/// The keys of a mixing are hashed, its supernet is evaluated as the search left it, and it may be perturbed and regularised.
+fn mixes(mixing: &str, key: [&str; 2], other: &str, reason: &str) {
+    let scratch = Scratch::new();
+    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    scratch.write("tiny.yaml", &text[..text.find("  cell:").unwrap()]);
+    let setting = format!("search.mixing={mixing}");
+    let run = |more: &[&str]| scratch.run(&[&["tiny.yaml", "--set", &setting], more].concat()).exits(0);
+    run(&["--set", &format!("search.{}={}", key[0], key[1])]);
+
+    let x: Vec<u8> = (0..2 * 64_u16).flat_map(|at| (f32::from(at % 7) - 3.0).to_le_bytes()).collect();
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2, 1, 8, 8], &x).unwrap();
+    fs::write(scratch.path("x.safetensors"), safetensors::serialize([("x", view)], None).unwrap()).unwrap();
+    scratch.run(&["export", "tiny/search", "--to", "safetensors", "--output", "supernet.safetensors"]).exits(0);
+    let logits = |mixing: &[&str]| {
+        let words =
+            ["predict", "--weights", "supernet.safetensors", "--input", "x.safetensors", "--output", "y.safetensors"];
+        scratch.run(&[&words[..], mixing].concat()).exits(0);
+        fs::read(scratch.path("y.safetensors")).unwrap()
+    };
+    assert_ne!(logits(&[]), logits(&["--mixing", "softmax"]));
+    assert_eq!(logits(&[]), logits(&["--mixing", other]), "one candidate of each edge is left");
+
+    run(&[]).line(&["search", reason]);
+    run(&[]).line(&["search", "cached"]);
+    let bilevel = ["--set", "search.strategy=bilevel", "--set", "search.perturb.kind=random"];
+    run(&[&bilevel[..], &["--set", "search.regularise.beta_decay=5"]].concat());
+    run(&["--set", "search.perturb.kind=mean_shift", "--set", "search.perturb.samples=2", "--set", "search.epochs=2"]);
+}
+
+#[test]
+fn candidates_are_drawn_and_the_likeliest_evaluated() {
+    mixes("gumbel", ["temperature", "5"], "sparsestmax", "params.temperature 5.0 → 10.0");
+}
+
+#[test]
+fn weights_become_sparse_until_one_is_left() {
+    mixes("sparsestmax", ["radius", "0.5"], "gumbel", "params.radius 0.5 → 0.0");
+}
+
+#[test]
+fn what_cannot_be_mixed_moved_or_regularised_is_said_with_its_place() {
+    let scratch = Scratch::new();
+    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    let wrong = "\
+      mixing: gumbl
+      temperature: 3
+      perturb: {kind: randm, radius: 0}
+      regularise: {zero_one: 1, beta: 2}
+";
+    scratch.write("tiny.yaml", &text.replace("      epochs: 3\n", &format!("      epochs: 3\n{wrong}")));
+    let ended = scratch.run(&["tiny.yaml"]).exits(3);
+    for words in [
+        "tiny.yaml:12:15",
+        "did you mean `gumbel`?",
+        "unknown key `temperature`",
+        "did you mean `random`?",
+        "`radius` must be a number above 0, found `0`",
+        "`zero_one` drives the sigmoid of each alpha to 0 or 1",
+        "set `mixing: sigmoid`, or leave `zero_one` out",
+        "unknown key `beta` in `regularise`",
+    ] {
+        assert!(ended.stderr.contains(words), "`{words}` is said:\n{}", ended.stderr);
+    }
 }

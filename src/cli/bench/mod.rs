@@ -39,6 +39,9 @@ pub(super) struct BenchArguments {
     /// CIFAR-10's binary files. Without it, pictures are drawn
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
+    /// Where a step's time goes: operator by operator, against the most that this machine does (of the CPU)
+    #[arg(long, conflicts_with = "with_data")]
+    profile: bool,
     /// One JSON object a configuration, each on a line, instead of a table
     #[arg(long)]
     json: bool,
@@ -73,6 +76,7 @@ fn complaint(error: &BenchError) -> Complaint {
         | BenchError::Task(_)
         | BenchError::Device(_)
         | BenchError::Diverged { .. } => ExitClass::Failed,
+        BenchError::Unprofiled => ExitClass::Usage,
     };
     let complaint = Complaint::caused(class, error);
     match error {
@@ -82,6 +86,7 @@ fn complaint(error: &BenchError) -> Complaint {
         BenchError::Threads { .. } => complaint.hint("lower `--threads`"),
         BenchError::Images { .. } => complaint.hint("without `--data`, pictures are drawn as the work wants them"),
         BenchError::Diverged { .. } => complaint.hint("lower the work's `learning_rate`"),
+        BenchError::Unprofiled => complaint.hint("leave out `--profile`, or take `--device cpu --kernels native`"),
         BenchError::Unpack(_) | BenchError::Open(_) | BenchError::Task(_) | BenchError::Device(_) => complaint,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{BenchArguments, complaint, say, unreadable};
 use crate::{
-    bench::{BenchError, Images, StepBench, StepRow, shipped},
+    bench::{BenchError, Images, Profile, StepBench, StepRow, shipped},
     cli::{Complaint, ExitClass, parity::KernelChoice},
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, terminal},
@@ -87,13 +87,14 @@ fn measure(arguments: &BenchArguments, name: &str, work: Work, batch: usize) -> 
         steps: arguments.steps.map_or(STEPS, NonZeroUsize::get),
         warm: arguments.warm,
         images,
+        profile: arguments.profile,
     };
     bench.run().map_err(|error| complaint(&error))
 }
 
 /// The same program for one configuration; what it says about a failure.
 fn elsewhere(arguments: &BenchArguments, work: &str, batch: usize) -> Result<StepRow, String> {
-    let BenchArguments { threads, steps, warm, device, kernels, with_data, data, .. } = arguments;
+    let BenchArguments { threads, steps, warm, device, kernels, with_data, data, profile, .. } = arguments;
     let started = |error: io::Error| format!("failed to start this program again: {error}");
     let mut command = Command::new(std::env::current_exe().map_err(started)?);
     let kernels = match kernels {
@@ -106,6 +107,7 @@ fn elsewhere(arguments: &BenchArguments, work: &str, batch: usize) -> Result<Ste
         command.args(value.iter().flat_map(|value| [name.to_owned(), value.to_string()]));
     }
     command.args(with_data.then_some("--with-data"));
+    command.args(profile.then_some("--profile"));
     if let Some(folder) = data {
         command.arg("--data").arg(folder);
     }
@@ -163,5 +165,56 @@ fn document(rows: &[StepRow]) -> Document {
     });
     let mut document = Document::new("step");
     document.sections.push(Section::new(what, vec![Block::Table(table)]));
+    for row in rows {
+        if let Some(profile) = &row.profile {
+            document.sections.push(profiled(row, profile));
+        }
+    }
     document
+}
+
+/// Where a step's time goes.
+fn profiled(row: &StepRow, profile: &Profile) -> Section {
+    let Profile { peak, operators, rest_ms } = profile;
+    let share = Column::number("share").unit("%");
+    let mut table = Table::new(
+        "Forward and reverse of one step. Work is that of direct convolution, a multiply-add being two; memory is the least that is moved.",
+        vec![
+            Column::text("operator"),
+            Column::number("steps"),
+            Column::number("forward").unit("ms"),
+            Column::number("reverse").unit("ms"),
+            share,
+            Column::number("GFLOP/s"),
+            Column::number("GB/s"),
+        ],
+    );
+    let whole = rest_ms + operators.iter().map(|operator| operator.forward_ms + operator.reverse_ms).sum::<f64>();
+    for operator in operators {
+        let took = operator.forward_ms + operator.reverse_ms;
+        let a_second = |work: f64| (work > 0.0 && took > 0.0).then(|| work * 1e3 / took);
+        table.push([
+            Cell::Text(operator.operator.clone()),
+            Cell::count(operator.steps),
+            Cell::number(operator.forward_ms, 1),
+            Cell::number(operator.reverse_ms, 1),
+            Cell::number(100.0 * took / whole, 1),
+            Cell::known(a_second(operator.gflop), 1),
+            Cell::known(a_second(operator.gbyte), 1),
+        ]);
+    }
+    table.push([
+        Cell::Text("all else".to_owned()),
+        Cell::known(None, 0),
+        Cell::known(None, 0),
+        Cell::known(None, 0),
+        Cell::number(100.0 * rest_ms / whole, 1),
+        Cell::known(None, 0),
+        Cell::known(None, 0),
+    ]);
+    let yardstick = format!(
+        "This machine, {} threads: {:.0} GFLOP/s in registers, {:.1} GB/s copying memory.",
+        row.threads, peak.gflop_s, peak.gbyte_s
+    );
+    Section::new(format!("Where the time of {} goes", row.work), vec![Block::Table(table), Block::Text(yardstick)])
 }

@@ -3,14 +3,20 @@
 use super::{
     gradient::{Contribution, Planes, Sums, total, with_factors},
     layout::Blocks,
-    memory::{Area, Buffer},
+    memory::{Area, Buffer, Kept, Lent},
     reverse::Reverse,
-    simd::elementwise::{self, Moments, weighted_sums},
+    simd::elementwise::{self, BESIDE, Moments, WeightedSum, weighted_sums, weighted_sums_of},
     tape::{Prologue, Tape},
 };
 use crate::kernels::program::{MapId, Term};
 use rayon::prelude::*;
 use std::sync::Arc;
+
+/// Scratch memory of a thread.
+fn lend() -> Lent<Area> {
+    static KEPT: Kept<Area> = Kept::new();
+    KEPT.lend()
+}
 
 /// Writes the output map, and returns its moments by block and channel where they are asked for.
 pub(super) fn forward(tape: &Tape, terms: &[Term], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
@@ -19,19 +25,28 @@ pub(super) fn forward(tape: &Tape, terms: &[Term], output: MapId, moments: bool)
     let found = values
         .par_chunks_mut(blocks.chunk(blocks.together))
         .enumerate()
-        .map_init(Area::default, |scratch, (block, out)| {
+        .with_max_len(1)
+        .map_init(lend, |scratch, (block, out)| {
             let plane = blocks.pixels * blocks.block(block).1;
             let mut found = Vec::new();
             for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-                let mut fresh = true;
+                let mut sum = WeightedSum::new(0.0);
+                let mut others = Vec::new();
                 for term in terms {
-                    if let Some(of_term) = channel_of(term, channel) {
-                        add(tape, term, of_term, block, fresh, scratch, out);
-                        fresh = false;
+                    let Some(of_term) = channel_of(term, channel) else { continue };
+                    let x = plane_of(tape, term, of_term, block);
+                    let prologue = tape.prologue(&term.read, of_term);
+                    if is_linear(term) {
+                        let weight = weight_of(tape, term);
+                        sum.add(prologue.factor * weight, x, out);
+                        sum.add_shift(prologue.offset * weight);
+                    } else {
+                        others.push((term, x, prologue));
                     }
                 }
-                if fresh {
-                    out.fill(0.0);
+                sum.flush(out);
+                for (term, x, prologue) in others {
+                    add(tape, term, x, prologue, block, scratch, out);
                 }
                 if moments {
                     found.push(elementwise::moments(out));
@@ -49,33 +64,28 @@ fn channel_of(term: &Term, channel: usize) -> Option<usize> {
     (past % term.spread == 0 && past / term.spread < term.read.channels).then_some(past / term.spread)
 }
 
-fn add(tape: &Tape, term: &Term, channel: usize, block: usize, fresh: bool, scratch: &mut Area, out: &mut [f32]) {
-    let blocks = tape.blocks(term.read.map);
-    let x = blocks.plane(tape.values(term.read.map), block, term.read.first + channel);
-    let Prologue { factor, offset, least } = tape.prologue(&term.read, channel);
-    let weight = weight_of(tape, term);
-    let plain = least == f32::NEG_INFINITY;
-    match factors(tape, term, &blocks, block) {
-        None if plain && fresh => elementwise::affine_relu(x, factor * weight, offset * weight, false, out),
-        None if plain => elementwise::affine_add(x, factor * weight, offset * weight, out),
-        factors => {
-            let y = scratch.of(2 * x.len());
-            let (y, dropped) = y.split_at_mut(x.len());
-            elementwise::affine_relu(x, factor, offset, !plain, y);
-            let y = match factors {
-                Some(factors) => {
-                    with_factors(factors, y, dropped);
-                    dropped
-                }
-                None => y,
-            };
-            if fresh {
-                elementwise::affine_relu(y, weight, 0.0, false, out);
-            } else {
-                elementwise::axpy(weight, y, out);
-            }
+/// Whether a term is linear in what it reads, the same for all images.
+fn is_linear(term: &Term) -> bool {
+    !term.read.relu && term.factor.is_none()
+}
+
+fn plane_of<'a>(tape: &'a Tape, term: &Term, channel: usize, block: usize) -> &'a [f32] {
+    tape.blocks(term.read.map).plane(tape.values(term.read.map), block, term.read.first + channel)
+}
+
+/// Adds what a term makes of a plane.
+fn add(tape: &Tape, term: &Term, x: &[f32], prologue: Prologue, block: usize, scratch: &mut Area, out: &mut [f32]) {
+    let Prologue { factor, offset, .. } = prologue;
+    let (y, dropped) = scratch.of(2 * x.len()).split_at_mut(x.len());
+    elementwise::affine_relu(x, factor, offset, term.read.relu, y);
+    let y = match factors(tape, term, &tape.blocks(term.read.map), block) {
+        Some(factors) => {
+            with_factors(factors, y, dropped);
+            dropped
         }
-    }
+        None => y,
+    };
+    elementwise::axpy(weight_of(tape, term), y, out);
 }
 
 fn weight_of(tape: &Tape, term: &Term) -> f32 {
@@ -105,54 +115,79 @@ pub(super) fn backward(reverse: &mut Reverse, terms: &[Term], output: MapId, of_
 /// `Σ f g` and `Σ f g (z − mean)` of every channel of every term; of a rectified one `Σ f g · max(y, 0)` in the second place.
 fn sums(tape: &Tape, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Vec<Vec<Sums>> {
     let blocks = tape.blocks(output);
+    let starts: Vec<usize> = terms
+        .iter()
+        .scan(0, |next, term| {
+            *next += term.read.channels;
+            Some(*next - term.read.channels)
+        })
+        .collect();
     let length = terms.iter().map(|term| term.read.channels).sum();
     let by_block: Vec<Vec<Sums>> = (0..blocks.count())
         .into_par_iter()
-        .map_init(
-            || (Area::default(), Area::default()),
-            |(dropped, rectified), block| {
-                let mut found = Vec::with_capacity(length);
-                for term in terms {
-                    for channel in 0..term.read.channels {
-                        let gradient = blocks.plane(of_node, block, term.at + channel * term.spread);
-                        let needed = term.read.norm.is_some() || term.weight.is_some();
-                        if !needed {
-                            found.push(Sums::default());
-                            continue;
-                        }
-                        let gradient = match factors(tape, term, &blocks, block) {
-                            Some(factors) => {
-                                let dropped = dropped.of(gradient.len());
-                                with_factors(factors, gradient, dropped);
-                                &*dropped
-                            }
-                            None => gradient,
-                        };
-                        let of = tape.blocks(term.read.map);
-                        let z = of.plane(tape.values(term.read.map), block, term.read.first + channel);
-                        let (gradient, product) = if term.read.relu {
-                            let Prologue { factor, offset, .. } = tape.prologue(&term.read, channel);
-                            let y = rectified.of(z.len());
-                            elementwise::affine_relu(z, factor, offset, true, y);
-                            weighted_sums(gradient, y, 0.0)
-                        } else {
-                            weighted_sums(gradient, z, mean_of(tape, term, channel))
-                        };
-                        found.push(Sums { gradient, product });
+        .with_max_len(1)
+        .map_init(lend, |scratch, block| {
+            let mut found = vec![Sums::default(); length];
+            for channel in 0..blocks.channels {
+                let gradient = blocks.plane(of_node, block, channel);
+                let mut linear = Vec::new();
+                for (term, start) in terms.iter().zip(&starts) {
+                    let Some(of_term) = channel_of(term, channel).filter(|_| is_needed(term)) else { continue };
+                    let z = plane_of(tape, term, of_term, block);
+                    if is_linear(term) {
+                        linear.push((start + of_term, z, mean_of(tape, term, of_term)));
+                    } else {
+                        found[start + of_term] = sums_of(tape, term, of_term, block, gradient, z, scratch);
                     }
                 }
-                found
-            },
-        )
+                for beside in linear.chunks(BESIDE) {
+                    match *beside {
+                        [a] => several([a], gradient, &mut found),
+                        [a, b] => several([a, b], gradient, &mut found),
+                        [a, b, c] => several([a, b, c], gradient, &mut found),
+                        [a, b, c, d] => several([a, b, c, d], gradient, &mut found),
+                        _ => {}
+                    }
+                }
+            }
+            found
+        })
         .collect();
     let total = total(&by_block, length);
-    let mut next = 0;
-    let of_term = terms.iter().map(|term| {
-        let first = next;
-        next += term.read.channels;
-        total[first..next].to_vec()
-    });
-    of_term.collect()
+    terms.iter().zip(starts).map(|(term, start)| total[start..][..term.read.channels].to_vec()).collect()
+}
+
+/// Whether anybody asks for the sums of a term.
+fn is_needed(term: &Term) -> bool {
+    term.read.norm.is_some() || term.weight.is_some()
+}
+
+/// The sums of linear terms, each with its place, its values and their mean.
+fn several<const N: usize>(terms: [(usize, &[f32], f32); N], gradient: &[f32], found: &mut [Sums]) {
+    let (gradient, products) = weighted_sums_of(gradient, terms.map(|(_, z, mean)| (z, mean)));
+    for ((place, ..), product) in terms.into_iter().zip(products) {
+        found[place] = Sums { gradient, product };
+    }
+}
+
+/// The sums of one channel of a term that is rectified, or has factors.
+fn sums_of(tape: &Tape, term: &Term, channel: usize, block: usize, g: &[f32], z: &[f32], scratch: &mut Area) -> Sums {
+    let (dropped, rectified) = scratch.of(2 * z.len()).split_at_mut(z.len());
+    let g = match factors(tape, term, &tape.blocks(term.read.map), block) {
+        Some(factors) => {
+            with_factors(factors, g, dropped);
+            &*dropped
+        }
+        None => g,
+    };
+    let (gradient, product) = if term.read.relu {
+        let Prologue { factor, offset, .. } = tape.prologue(&term.read, channel);
+        elementwise::affine_relu(z, factor, offset, true, rectified);
+        weighted_sums(g, rectified, 0.0)
+    } else {
+        weighted_sums(g, z, mean_of(tape, term, channel))
+    };
+    Sums { gradient, product }
 }
 
 fn mean_of(tape: &Tape, term: &Term, channel: usize) -> f32 {
@@ -192,7 +227,7 @@ fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) 
     let (mut slot, fresh) = reverse.slot(&term.read);
     let tape = &reverse.tape;
     let (blocks, of) = (slot.blocks(tape, term.read.map), tape.blocks(term.read.map));
-    slot.values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().for_each(|(block, out)| {
+    slot.values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().with_max_len(1).for_each(|(block, out)| {
         let plane = blocks.pixels * blocks.block(block).1;
         let mut gradient = vec![0.0; plane];
         for (channel, out) in out.chunks_exact_mut(plane).enumerate() {

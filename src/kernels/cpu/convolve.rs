@@ -2,7 +2,7 @@
 
 use super::{
     layout::Blocks,
-    memory::{Area, Buffer},
+    memory::{Area, Buffer, Kept, Lent},
     simd::{
         Rows, depthwise,
         elementwise::{self, Moments},
@@ -10,7 +10,7 @@ use super::{
     },
     staging::{Canvas, Staging},
     tape::Tape,
-    winograd::{self, Filters},
+    winograd::{self, Filters, Tiles},
 };
 use crate::kernels::program::{Branch, Frame, MapId, Read};
 use rayon::prelude::*;
@@ -22,14 +22,14 @@ pub(super) struct Prepared<'a> {
     /// The frame that sees the source.
     pub frame: Frame,
     pub inputs: usize,
-    /// The dense weights of each group, or of pairs of rows.
+    /// The dense weights of each group, or of tiles of rows.
     weights: Weights,
     bias: Option<&'a [f32]>,
 }
 
 enum Weights {
     ByTap(Vec<Panels>),
-    ByPairOfRows(Filters),
+    ByTilesOfRows(Filters),
 }
 
 impl<'a> Prepared<'a> {
@@ -46,7 +46,7 @@ impl<'a> Prepared<'a> {
                 weights[dense.weight + ((output * inputs + input) * 3 + row) * width + column]
             };
             let filters = Filters::new(branch.channels, inputs, width, weight);
-            return Self { branch, frame: frame(branch), inputs, weights: Weights::ByPairOfRows(filters), bias };
+            return Self { branch, frame: frame(branch), inputs, weights: Weights::ByTilesOfRows(filters), bias };
         }
         let panels = branch.dense.iter().flat_map(|dense| {
             let (outputs, inputs) = (branch.channels / dense.groups, inputs / dense.groups * dense.frame.taps());
@@ -75,20 +75,31 @@ fn canvas(staging: &Staging) -> Canvas {
 #[derive(Default)]
 struct Scratch {
     staged: Area,
-    transformed: Area,
+    transformed: Tiles,
+    spare: Vec<f32>,
     depth: Area,
     out: Area,
 }
 
-/// What was staged last, and whether its rows were transformed too: branches of one source and frame share it.
-type Staged<'a> = Option<(&'a [Read], Frame, bool)>;
+fn lend() -> Lent<Scratch> {
+    static KEPT: Kept<Scratch> = Kept::new();
+    KEPT.lend()
+}
+
+/// What was staged last, and what was transformed: branches of one source and frame share it.
+#[derive(Default)]
+struct Laid<'a> {
+    staged: Option<(&'a [Read], Frame)>,
+    transformed: Option<(&'a [Read], Frame)>,
+}
 
 /// Writes the output map, and returns its moments by block and channel where they are asked for.
 pub(super) fn forward(tape: &Tape, branches: &[Branch], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
     let blocks = tape.blocks(output);
     let map = tape.map(output);
     let sides = [map.height, map.width];
-    let mut prepared: Vec<Prepared<'_>> = branches.iter().map(|branch| Prepared::new(tape, branch, sides)).collect();
+    let mut prepared: Vec<Prepared<'_>> =
+        branches.par_iter().map(|branch| Prepared::new(tape, branch, sides)).collect();
     // Branches of one source and frame follow each other, so that it is staged once.
     prepared.sort_by_key(|prepared| {
         let first = |other: &&Branch| other.source == prepared.branch.source && frame(other) == prepared.frame;
@@ -98,11 +109,12 @@ pub(super) fn forward(tape: &Tape, branches: &[Branch], output: MapId, moments: 
     let found = values
         .par_chunks_mut(blocks.chunk(blocks.together))
         .enumerate()
-        .map_init(Scratch::default, |scratch, (block, out)| {
+        .with_max_len(1)
+        .map_init(lend, |scratch, (block, out)| {
             let images = images_of(&blocks, block);
-            let mut staged = None;
+            let mut laid = Laid::default();
             for prepared in &prepared {
-                branch_forward(tape, prepared, images.clone(), sides, &mut staged, scratch, out);
+                branch_forward(tape, prepared, images.clone(), sides, &mut laid, scratch, out);
             }
             let plane = blocks.pixels * images.len();
             if moments { out.chunks_exact(plane).map(elementwise::moments).collect() } else { Vec::new() }
@@ -122,31 +134,35 @@ fn branch_forward<'a>(
     prepared: &Prepared<'a>,
     images: Range<usize>,
     sides: [usize; 2],
-    staged_of: &mut Staged<'a>,
+    laid: &mut Laid<'a>,
     scratch: &mut Scratch,
     out: &mut [f32],
 ) {
     let branch = prepared.branch;
     let source = tape.map(branch.source[0].map);
     let staging = Staging::new(prepared.frame, [source.height, source.width], sides, images.len());
-    let staged = scratch.staged.of(prepared.inputs * staging.plane);
-    let by_rows = matches!(prepared.weights, Weights::ByPairOfRows(_));
-    let known = staged_of.filter(|(source, frame, _)| (*source, *frame) == (&branch.source, prepared.frame));
-    if known.is_none() {
-        stage_all(tape, &branch.source, images.clone(), &staging, staged);
-    }
-    if by_rows && !known.is_some_and(|(_, _, transformed)| transformed) {
-        winograd::transform(&staging, staged, prepared.inputs, &mut scratch.transformed);
-    }
-    let transformed = by_rows || known.is_some_and(|(_, _, transformed)| transformed);
-    *staged_of = Some((&branch.source, prepared.frame, transformed));
     let canvas = canvas(&staging);
     let plane = canvas.compact();
     let out = &mut out[branch.first * plane..][..branch.channels * plane];
+    let of_branch = Some((branch.source.as_slice(), prepared.frame));
+    if let Weights::ByTilesOfRows(filters) = &prepared.weights {
+        let Scratch { transformed, spare, depth, .. } = scratch;
+        if laid.transformed != of_branch {
+            transform_all(tape, &branch.source, images, &staging, transformed);
+            laid.transformed = of_branch;
+        }
+        winograd::products(filters, &staging, transformed, prepared.inputs, &canvas, false, depth);
+        let apart = [canvas.width, plane];
+        return winograd::outputs(branch.channels, prepared.bias, &canvas, out, apart, false, depth, spare);
+    }
+    let staged = scratch.staged.of(prepared.inputs * staging.plane);
+    if laid.staged != of_branch {
+        stage_all(tape, &branch.source, images, &staging, staged);
+        laid.staged = of_branch;
+    }
     // Without padding, the canvas is the map itself.
     let stride = if canvas.is_dense() { plane } else { canvas.plane() };
-    let transformed = scratch.transformed.all();
-    let input = Input { tape, staging: &staging, staged, transformed, canvas: &canvas };
+    let input = Input { tape, staging: &staging, staged, canvas: &canvas };
     if canvas.is_dense() {
         compute(&input, prepared, &mut scratch.depth, out, stride);
     } else {
@@ -156,6 +172,24 @@ fn branch_forward<'a>(
             canvas.take(padded, out);
         }
     }
+}
+
+/// Transforms every channel of a source that is as large as what is made of it.
+pub(super) fn transform_all(
+    tape: &Tape,
+    source: &[Read],
+    images: Range<usize>,
+    staging: &Staging,
+    transformed: &mut Tiles,
+) {
+    let of_channel: Vec<(&Read, usize)> =
+        source.iter().flat_map(|read| (0..read.channels).map(move |channel| (read, channel))).collect();
+    let plane = |at: usize| {
+        let (read, channel) = of_channel[at];
+        let plane = tape.plane(read, channel, &images).expect("maps of one width have the same blocks");
+        (plane, tape.prologue(read, channel))
+    };
+    winograd::transform(staging, of_channel.len(), plane, transformed);
 }
 
 /// Stages every channel of a source.
@@ -182,12 +216,12 @@ pub(super) fn depthwise_outputs(
     out: &mut [f32],
     stride: usize,
 ) {
-    let taps = staging.frame.taps();
+    let (taps, window) = (staging.frame.taps(), staging.taps());
     for channel in 0..inputs {
         let (input, out) =
             (&staged[channel * staging.plane..][..staging.plane], &mut out[channel * stride..][..stride]);
         let weights = &weights[channel * taps..][..taps];
-        depthwise::correlate(input, weights, staging.taps(), rows, out, false);
+        depthwise::correlate(input, weights, window, rows, out, false);
     }
 }
 
@@ -196,20 +230,14 @@ struct Input<'a> {
     tape: &'a Tape,
     staging: &'a Staging,
     staged: &'a [f32],
-    transformed: &'a [f32],
     canvas: &'a Canvas,
 }
 
 fn compute(input: &Input<'_>, prepared: &Prepared<'_>, depth: &mut Area, out: &mut [f32], stride: usize) {
-    let Input { tape, staging, staged, transformed, canvas } = *input;
+    let Input { tape, staging, staged, canvas } = *input;
     let rows = rows(staging, canvas);
     let Prepared { branch, inputs, weights, bias, .. } = prepared;
-    let panels = match weights {
-        Weights::ByTap(panels) => panels,
-        Weights::ByPairOfRows(filters) => {
-            return winograd::outputs(filters, *bias, staging, transformed, *inputs, canvas, out, stride, false, depth);
-        }
-    };
+    let Weights::ByTap(panels) = weights else { return };
     let Some(depthwise) = &branch.depthwise else {
         let groups = panels.len();
         let (in_group, out_group) = (inputs / groups, branch.channels / groups);

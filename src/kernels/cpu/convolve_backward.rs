@@ -1,107 +1,30 @@
 //! Convolutions, in reverse: the gradient of the output is made, used for weights and source, and forgotten, block by block.
 
 use super::{
-    convolve::{depthwise_outputs, frame, offsets, rows, stage_all},
+    convolve::{depthwise_outputs, frame, offsets, rows, stage_all, transform_all},
     gradient::{Gradient, Slot},
-    memory::Area,
+    memory::{Area, Buffer, Kept, Lent},
+    prepared::{self, Prepared},
     reverse::Reverse,
-    simd::{
-        Rows, depthwise,
-        dots::dots,
-        elementwise,
-        product::{Panels, product},
-    },
+    simd::{Rows, depthwise, dots::dots, elementwise, product::product},
     staging::{Canvas, Staging, roomy},
-    tape::Tape,
+    tape::{Prologue, Tape},
     tasks::{Tasks, slots_by_task},
-    winograd::{self, Filters},
+    winograd::{self, Filters, Tiles},
 };
-use crate::kernels::program::{Branch, Dense, Depthwise, Frame, MapId, Read};
+use crate::kernels::program::{Branch, Dense, Depthwise, MapId, Read};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// A branch with what is the same for every block.
-struct Prepared<'a> {
-    branch: &'a Branch,
-    frame: Frame,
-    inputs: usize,
-    /// Of each group, what carries the output's gradient to the source, or to the depthwise output.
-    panels: Vec<Panels>,
-    /// The same for pairs of rows, in the panels' place.
-    filters: Option<Filters>,
-    /// Depthwise weights with each filter's taps in reverse, which carry a gradient back at stride 1.
-    reversed: Vec<f32>,
-    /// Where its weights' gradients begin in a task's sums: dense, depthwise, bias.
-    sums: [usize; 3],
-    /// The slot of each part of its source, where its gradient is wanted.
-    slots: Vec<Option<usize>>,
-}
-
-impl<'a> Prepared<'a> {
-    fn new(tape: &Tape, branch: &'a Branch, sides: [usize; 2], slots: Vec<Option<usize>>, next: &mut usize) -> Self {
-        let weights = tape.weights.as_slice();
-        let source = tape.map(branch.source[0].map);
-        let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
-        let frame = frame(branch);
-        let taps = frame.taps();
-        let mut room = |length| {
-            let start = *next;
-            *next += length;
-            start
-        };
-        let by_rows = winograd::applies(branch, inputs, [source.height, source.width], sides);
-        let of_dense = branch.dense.map_or(0, |dense| match by_rows {
-            true => winograd::sums_len(branch.channels, inputs, frame.kernel[1]),
-            false => branch.channels * inputs / dense.groups * dense.frame.taps(),
-        });
-        let sums = [
-            room(of_dense),
-            room(branch.depthwise.map_or(0, |_| inputs * taps)),
-            room(branch.dense.and_then(|dense| dense.bias).map_or(0, |_| branch.channels)),
-        ];
-        let reversed = branch.depthwise.map_or_else(Vec::new, |depthwise| {
-            let filters = weights[depthwise.weight..][..inputs * taps].chunks_exact(taps);
-            filters.flat_map(|filter| filter.iter().rev().copied()).collect()
-        });
-        let filters = branch.dense.filter(|_| by_rows).map(|dense| {
-            let width = frame.kernel[1];
-            // From outputs to inputs, rows and columns of the window in reverse.
-            Filters::new(inputs, branch.channels, width, |input, output, row, column| {
-                weights[dense.weight + ((output * inputs + input) * 3 + 2 - row) * width + width - 1 - column]
-            })
-        });
-        let by_tap = branch.dense.iter().filter(|_| !by_rows);
-        let panels = by_tap.flat_map(|dense| backward_panels(dense, branch.channels, inputs, weights)).collect();
-        Self { branch, frame, inputs, panels, filters, reversed, sums, slots }
-    }
-}
-
-/// Of each group: at stride 1, taps in reverse over the staged gradient (`[in][out, tap]`); else the columns that are spread
-/// over the source (`[in, tap][out]`).
-fn backward_panels<'a>(
-    dense: &'a Dense,
-    channels: usize,
-    inputs: usize,
-    weights: &'a [f32],
-) -> impl Iterator<Item = Panels> + use<'a> {
-    let (outputs, inputs, taps) = (channels / dense.groups, inputs / dense.groups, dense.frame.taps());
-    (0..dense.groups).map(move |group| {
-        let weights = &weights[dense.weight + group * outputs * inputs * taps..];
-        let weight = move |output: usize, input: usize, tap: usize| weights[(output * inputs + input) * taps + tap];
-        if dense.frame.stride == [1, 1] {
-            Panels::pack(inputs, outputs * taps, |input, at| weight(at / taps, input, taps - 1 - at % taps))
-        } else {
-            Panels::pack(inputs * taps, outputs, |at, output| weight(output, at / taps, at % taps))
-        }
-    })
-}
 
 #[derive(Default)]
 struct Scratch {
     staged: Area,
     /// Rows of the source, and of the output's gradient, for windows of three rows.
-    transformed: Area,
-    of_output: Area,
+    transformed: Tiles,
+    of_output: Tiles,
+    /// What tiles of rows send back to their source: products of all branches, summed.
+    products: Area,
+    spare: Vec<f32>,
     /// The output's gradient, plane by plane as it is in a map, and with padded rows.
     compact: Area,
     gradient: Area,
@@ -112,6 +35,11 @@ struct Scratch {
     reversed: Area,
     /// The source's gradient.
     of_source: Area,
+}
+
+fn lend() -> Lent<Scratch> {
+    static KEPT: Kept<Scratch> = Kept::new();
+    KEPT.lend()
 }
 
 /// What a block is worked on with.
@@ -146,10 +74,17 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     }
     let tape = &reverse.tape;
     let sides = [tape.map(output).height, tape.map(output).width];
-    let mut prepared: Vec<Prepared<'_>> = branches
-        .iter()
-        .zip(places)
-        .map(|(branch, slots)| Prepared::new(tape, branch, sides, slots, &mut next))
+    let of_branches = branches.iter().zip(places).map(|(branch, slots)| {
+        let starts = prepared::sums_of(tape, branch, sides).map(|length| {
+            next += length;
+            next - length
+        });
+        (branch, slots, starts)
+    });
+    let mut prepared: Vec<Prepared<'_>> = of_branches
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|(branch, slots, sums)| Prepared::new(tape, branch, sides, slots, sums))
         .collect();
     // Branches of one source follow each other, those of one frame among them too: staged once, written once.
     let first_like = |like: &dyn Fn(&Branch) -> bool| branches.iter().position(like);
@@ -163,18 +98,18 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     let fresh: Vec<bool> = wanted.iter().map(|(_, _, fresh)| *fresh).collect();
     let blocks_of: Vec<_> = wanted.iter().map(|(map, slot, _)| slot.blocks(tape, *map)).collect();
     let chunks = slots_by_task(&tasks, blocks_of.iter().zip(wanted.iter_mut().map(|(_, slot, _)| &mut *slot.values)));
-    let sums: Vec<Vec<f32>> = chunks
-        .into_par_iter()
-        .enumerate()
-        .map_init(Scratch::default, |scratch, (task, mut chunks)| {
-            let mut sums = vec![0.0; next];
+    let mut sums = Buffer::take(next * chunks.len());
+    sums.par_chunks_mut(next.max(1)).zip(chunks).enumerate().with_max_len(1).for_each_init(
+        lend,
+        |scratch, (task, (sums, mut chunks))| {
+            sums.fill(0.0);
             for images in tasks.blocks(task, tape.blocks(output).together) {
                 let number = images.start / tape.blocks(output).together;
                 let block = Block { tape, gradient, output, images, number, sides };
                 // The first source to write to a slot that is new need not add.
                 let mut written = Vec::new();
                 for of_source in prepared.chunk_by(|a, b| a.branch.source == b.branch.source) {
-                    source_backward(&block, of_source, scratch, &mut sums);
+                    source_backward(&block, of_source, scratch, sums);
                     let first = &of_source[0];
                     for ((first_channel, read), slot) in Tape::parts(&first.branch.source).zip(&first.slots) {
                         let Some(slot) = *slot else { continue };
@@ -185,41 +120,15 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
                     }
                 }
             }
-            sums
-        })
-        .collect();
+        },
+    );
+    let sums = prepared::total(sums, next);
     for prepared in &prepared {
-        add_sums(prepared, &sums, &mut reverse.weights);
+        prepared.add_sums(&sums, &mut reverse.weights);
     }
     drop(prepared);
     for (map, slot, _) in wanted {
         reverse.slots[map].push(slot);
-    }
-}
-
-/// Adds what the tasks found, in their order.
-fn add_sums(prepared: &Prepared<'_>, sums: &[Vec<f32>], weights: &mut [f32]) {
-    let branch = prepared.branch;
-    let dense =
-        branch.dense.map(|dense| (dense.weight, branch.channels * prepared.inputs / dense.groups * dense.frame.taps()));
-    let depthwise = branch.depthwise.map(|depthwise| (depthwise.weight, prepared.inputs * prepared.frame.taps()));
-    let bias = branch.dense.and_then(|dense| dense.bias).map(|bias| (bias, branch.channels));
-    let by_rows = prepared.filters.is_some();
-    if let Some((weight, length)) = dense.filter(|_| by_rows) {
-        let (pairs, width) = (branch.channels * prepared.inputs, prepared.frame.kernel[1]);
-        let mut total = vec![0.0; winograd::sums_len(branch.channels, prepared.inputs, width)];
-        for of_task in sums {
-            total.iter_mut().zip(&of_task[prepared.sums[0]..]).for_each(|(total, sum)| *total += sum);
-        }
-        let found = winograd::weight_gradient(&total, pairs, width);
-        weights[weight..][..length].iter_mut().zip(found).for_each(|(weight, found)| *weight += found);
-    }
-    for (start, place) in prepared.sums.into_iter().zip([dense.filter(|_| !by_rows), depthwise, bias]) {
-        let Some((weight, length)) = place else { continue };
-        for of_task in sums {
-            let to = &mut weights[weight..][..length];
-            to.iter_mut().zip(&of_task[start..]).for_each(|(weight, sum)| *weight += sum);
-        }
     }
 }
 
@@ -234,11 +143,16 @@ fn source_backward(block: &Block<'_>, branches: &[Prepared<'_>], scratch: &mut S
     scratch.of_source.of(first.inputs * to.plane()).fill(0.0);
     for of_frame in branches.chunk_by(|a, b| a.frame == b.frame) {
         let staging = Staging::new(of_frame[0].frame, input, *sides, block.images.len());
-        let staged = scratch.staged.of(first.inputs * staging.plane);
-        stage_all(tape, &first.branch.source, block.images.clone(), &staging, staged);
-        if of_frame.iter().any(|prepared| prepared.filters.is_some()) {
-            winograd::transform(&staging, staged, first.inputs, &mut scratch.transformed);
+        let by_rows = |prepared: &Prepared<'_>| prepared.filters.is_some();
+        if !of_frame.iter().all(by_rows) {
+            let staged = scratch.staged.of(first.inputs * staging.plane);
+            stage_all(tape, &first.branch.source, block.images.clone(), &staging, staged);
         }
+        if of_frame.iter().any(by_rows) {
+            let transformed = &mut scratch.transformed;
+            transform_all(tape, &first.branch.source, block.images.clone(), &staging, transformed);
+        }
+        let mut sent = false;
         for prepared in of_frame {
             let canvas = Canvas::new(sides[0], sides[1] * block.images.len());
             output_gradient(block, prepared, &canvas, scratch);
@@ -262,9 +176,20 @@ fn source_backward(block: &Block<'_>, branches: &[Prepared<'_>], scratch: &mut S
                         sums,
                     );
                 }
-                (None, Some(dense)) => dense_backward(prepared, dense, &staging, [&canvas, &to], scratch, sums),
+                (None, Some(dense)) => match &prepared.filters {
+                    Some(filters) => {
+                        by_rows_backward(prepared, filters, &staging, [&canvas, &to], sent, scratch, sums);
+                        sent = true;
+                    }
+                    None => dense_backward(prepared, dense, &staging, [&canvas, &to], scratch, sums),
+                },
                 (None, None) => {}
             }
+        }
+        if sent && first.is_wanted() {
+            let Scratch { products, spare, of_source, .. } = &mut *scratch;
+            let out = of_source.of(first.inputs * to.plane());
+            winograd::outputs(first.inputs, None, &to, out, [to.pitch, to.plane()], true, products, spare);
         }
     }
 }
@@ -278,7 +203,7 @@ fn output_gradient(block: &Block<'_>, prepared: &Prepared<'_>, canvas: &Canvas, 
         let out = &mut out[..canvas.compact()];
         block.gradient.plane(block.tape, block.output, block.number, branch.first + channel, out);
     }
-    if !canvas.is_dense() {
+    if !canvas.is_dense() && prepared.filters.is_none() {
         let padded = scratch.gradient.of(branch.channels * plane);
         for (values, padded) in values.chunks_exact(compact).zip(padded.chunks_exact_mut(plane)) {
             canvas.spread(&values[..canvas.compact()], padded);
@@ -334,20 +259,21 @@ fn separable_backward(
     };
     let of_depthwise = &mut sums[prepared.sums[1]..][..inputs * taps];
     let back = staging.is_unstrided().then(|| staging.reversed());
-    let forward_rows = rows(staging, canvas);
+    let back = back.as_ref().map(|back| (back, back.taps()));
+    let (forward_rows, window) = (rows(staging, canvas), staging.taps());
     for channel in 0..inputs {
         let input = &staged[channel * staging.plane..][..staging.plane];
         let of_channel = &of_depth[channel * plane..][..canvas.len()];
         let sums = &mut of_depthwise[channel * taps..][..taps];
-        depthwise::plane_dots(of_channel, input, staging.taps(), forward_rows, sums);
+        depthwise::plane_dots(of_channel, input, window, forward_rows, sums);
         let out = &mut of_source.of(inputs * to.plane())[channel * to.plane()..][..to.plane()];
         let filter = channel * taps..(channel + 1) * taps;
-        match &back {
-            Some(back) => {
+        match back {
+            Some((back, window)) => {
                 let reversed = reversed.of(back.plane);
                 stage_rows(of_channel, canvas, back, single, reversed);
                 let filter = &prepared.reversed[filter];
-                depthwise::correlate(reversed, filter, back.taps(), rows(back, to), out, true);
+                depthwise::correlate(reversed, filter, window, rows(back, to), out, true);
             }
             None => {
                 let spread = reversed.of(staging.plane);
@@ -362,11 +288,11 @@ fn separable_backward(
 /// Stages a canvas's plane.
 fn stage_rows(of_canvas: &[f32], canvas: &Canvas, staging: &Staging, single: &mut Area, staged: &mut [f32]) {
     if canvas.is_dense() {
-        return staging.stage(&of_canvas[..canvas.compact()], 0.0, staged, |value| value);
+        return staging.stage(&of_canvas[..canvas.compact()], 0.0, staged, Prologue::NONE);
     }
     let plane = single.of(canvas.compact());
     canvas.take(of_canvas, plane);
-    staging.stage(plane, 0.0, staged, |value| value);
+    staging.stage(plane, 0.0, staged, Prologue::NONE);
 }
 
 /// A convolution that mixes channels.
@@ -378,9 +304,6 @@ fn dense_backward(
     scratch: &mut Scratch,
     sums: &mut [f32],
 ) {
-    if let Some(filters) = &prepared.filters {
-        return by_rows_backward(prepared, filters, staging, [canvas, to], scratch, sums);
-    }
     let Prepared { inputs, branch, panels, .. } = prepared;
     let (inputs, taps, plane) = (*inputs, staging.frame.taps(), canvas.plane());
     let (in_group, out_group) = (inputs / dense.groups, branch.channels / dense.groups);
@@ -397,7 +320,7 @@ fn dense_backward(
         let of_group = &mut sums[prepared.sums[0] + group * length..][..length];
         let forward_rows = flatten(rows(staging, canvas));
         dots(gradient, plane, out_group, &taps_of_group, staged, forward_rows, of_group);
-        if prepared.slots.iter().all(Option::is_none) {
+        if !prepared.is_wanted() {
             continue;
         }
         let out = &mut out[group * in_group * to.plane()..];
@@ -413,7 +336,7 @@ fn dense_backward(
             for (plane, staged) in
                 values.chunks_exact(roomy(canvas.compact())).zip(reversed.chunks_exact_mut(back.plane))
             {
-                back.stage(&plane[..canvas.compact()], 0.0, staged, |value| value);
+                back.stage(&plane[..canvas.compact()], 0.0, staged, Prologue::NONE);
             }
             product(panels, None, &offsets(&back, out_group), reversed, rows(&back, to), out, to.plane(), true);
         } else {
@@ -433,34 +356,30 @@ fn dense_backward(
     }
 }
 
-/// A window of three rows, taken by pairs of rows.
+/// A window of three rows, taken by tiles of rows. What it sends back is left in `scratch.products`, added to what is there
+/// where `accumulate`.
 fn by_rows_backward(
     prepared: &Prepared<'_>,
     filters: &Filters,
     staging: &Staging,
     [canvas, to]: [&Canvas; 2],
+    accumulate: bool,
     scratch: &mut Scratch,
     sums: &mut [f32],
 ) {
     let Prepared { inputs, branch, .. } = prepared;
-    let (inputs, outputs, plane) = (*inputs, branch.channels, canvas.plane());
-    let Scratch { transformed, of_output, compact, gradient, depth, reversed, of_source, .. } = scratch;
+    let (inputs, outputs) = (*inputs, branch.channels);
+    let Scratch { transformed, of_output, products, compact, depth, .. } = scratch;
     let (length, values) = (roomy(canvas.compact()), compact.of(outputs * roomy(canvas.compact())));
-    let gradient: &[f32] = if canvas.is_dense() { values } else { gradient.of(outputs * plane) };
-    let transformed = transformed.all();
     let sums = &mut sums[prepared.sums[0]..];
-    winograd::add_gradient(gradient, plane, outputs, staging, transformed, inputs, canvas, sums, depth);
-    if prepared.slots.iter().all(Option::is_none) {
+    winograd::add_gradient(values, length, outputs, staging, transformed, inputs, canvas, sums, depth);
+    if !prepared.is_wanted() {
         return;
     }
     let back = staging.reversed();
-    let reversed = reversed.of(outputs * back.plane);
-    for (plane, staged) in values.chunks_exact(length).zip(reversed.chunks_exact_mut(back.plane)) {
-        back.stage(&plane[..canvas.compact()], 0.0, staged, |value| value);
-    }
-    let of_output = winograd::transform(&back, reversed, outputs, of_output);
-    let out = of_source.of(inputs * to.plane());
-    winograd::outputs(filters, None, &back, of_output, outputs, to, out, to.plane(), true, depth);
+    let plane = |output: usize| (&values[output * length..][..canvas.compact()], Prologue::NONE);
+    winograd::transform(&back, outputs, plane, of_output);
+    winograd::products(filters, &back, of_output, outputs, to, accumulate, products);
 }
 
 /// Takes the source's gradient of a block to a slot, zero where the prologue's ReLU was shut.

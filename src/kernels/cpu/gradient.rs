@@ -7,7 +7,7 @@
 use super::{
     layout::Blocks,
     memory::Buffer,
-    simd::elementwise::{affine2, axpy, weighted_sums},
+    simd::elementwise::{WeightedSum, axpy, weighted_sums},
     statistics::Channel,
     tape::Tape,
 };
@@ -69,52 +69,27 @@ impl Gradient {
             None => (0.0, 0.0),
         };
         let blocks = tape.blocks(map);
-        let mut fresh = true;
+        let mut sum = WeightedSum::new(delta);
+        let mut with_factor = Vec::new();
         for contribution in &self.contributions {
             let Some(at) = channel.checked_sub(contribution.first).filter(|at| *at < contribution.alpha.len()) else {
                 continue;
             };
             let Planes { values, blocks: of, at: first, spread } = &contribution.planes;
             let planes = of.plane(values, block, first + at * spread);
-            let alpha = contribution.alpha[at];
-            match (contribution.factor, fresh) {
-                (Some(row), _) => {
-                    let first = block * blocks.together;
-                    let factors = &tape.factor(row)[first..][..blocks.block(block).1];
-                    if fresh {
-                        self.start(tape, blocks, map, block, channel, [beta, delta], out);
-                    }
-                    add_with_factors(alpha, factors, planes, out);
-                }
-                (None, true) if beta == 0.0 && delta == 0.0 && alpha == 1.0 => out.copy_from_slice(planes),
-                (None, true) => {
-                    // Where nothing of the map's own value is asked for, it need not be there.
-                    let own = if beta == 0.0 { planes } else { blocks.plane(tape.values(map), block, channel) };
-                    affine2(planes, alpha, own, beta, delta, out);
-                }
-                (None, false) => axpy(alpha, planes, out),
+            match contribution.factor {
+                Some(row) => with_factor.push((contribution.alpha[at], row, planes)),
+                None => sum.add(contribution.alpha[at], planes, out),
             }
-            fresh = false;
         }
-        if fresh {
-            self.start(tape, blocks, map, block, channel, [beta, delta], out);
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a plane and all that names it")]
-    fn start(
-        &self,
-        tape: &Tape,
-        blocks: Blocks,
-        map: MapId,
-        block: usize,
-        channel: usize,
-        [beta, delta]: [f32; 2],
-        out: &mut [f32],
-    ) {
-        out.fill(delta);
+        // Where nothing of the map's own value is asked for, it need not be there.
         if beta != 0.0 {
-            axpy(beta, blocks.plane(tape.values(map), block, channel), out);
+            sum.add(beta, blocks.plane(tape.values(map), block, channel), out);
+        }
+        sum.flush(out);
+        for (alpha, row, planes) in with_factor {
+            let factors = &tape.factor(row)[block * blocks.together..][..blocks.block(block).1];
+            add_with_factors(alpha, factors, planes, out);
         }
     }
 
@@ -131,7 +106,7 @@ impl Gradient {
             return only.planes.values.clone();
         }
         let mut values = Buffer::take(blocks.len());
-        values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().for_each(|(block, out)| {
+        values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().with_max_len(1).for_each(|(block, out)| {
             let plane = blocks.pixels * blocks.block(block).1;
             for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
                 self.plane(tape, map, block, channel, out);
@@ -214,6 +189,7 @@ impl Slot {
         let (own, of) = (self.blocks(tape, map), tape.blocks(map));
         let by_block: Vec<Vec<Sums>> = (0..own.count())
             .into_par_iter()
+            .with_max_len(1)
             .map(|block| {
                 let channel = |channel: usize| {
                     let gradient = own.plane(&self.values, block, channel);

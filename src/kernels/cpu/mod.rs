@@ -15,6 +15,7 @@ mod gradient;
 mod layout;
 mod memory;
 mod pool;
+mod prepared;
 mod reverse;
 mod scatter;
 mod simd;
@@ -27,9 +28,10 @@ mod winograd;
 pub(super) use reverse::backward;
 pub(super) use tape::Tape;
 
-use super::{Pass, program::Step};
+use super::{Pass, profile::Way, program::Step};
 use memory::Buffer;
 use simd::elementwise::{self, Moments};
+use std::time::Instant;
 
 /// What a pass gives beside its tape.
 pub(super) struct Output {
@@ -45,13 +47,12 @@ pub(super) struct Output {
 /// `x` `[images, c, h, w]`; the vectors as long as the program says.
 ///
 /// `keep` says whether the tape is wanted: without it a map's memory is given back after its last reader.
-pub(super) fn forward(
-    pass: Pass,
-    images: usize,
-    x: &[f32],
-    [weights, mixing, running]: [&[f32]; 3],
-    keep: bool,
-) -> (Output, Tape) {
+pub(super) fn forward(pass: Pass, images: usize, x: &[f32], vectors: [&[f32]; 3], keep: bool) -> (Output, Tape) {
+    // Among the threads that share the work: from elsewhere, each of many steps would wait until one of them woke up.
+    rayon::scope(|_| run(pass, images, x, vectors, keep))
+}
+
+fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]; 3], keep: bool) -> (Output, Tape) {
     let program = pass.program.clone();
     let norms = statistics::norms_of_maps(&program);
     let mut observed = running.to_vec();
@@ -67,6 +68,7 @@ pub(super) fn forward(
     for at in 0..=program.steps.len() {
         // Nobody has written the input: it is taken in where a step would have been.
         let step = at.checked_sub(1).map(|at| &program.steps[at]);
+        let began = Instant::now();
         let map = step.map_or(0, Step::output);
         let moments = tape.map(map).statistics && tape.pass.training;
         let (values, by_block) = match step {
@@ -83,6 +85,9 @@ pub(super) fn forward(
             Vec::new()
         };
         tape.normalise(&norms[map], &of_channels, running, &mut observed);
+        if let Some(clock) = &tape.pass.clock {
+            clock.add(at, Way::Forward, began);
+        }
         if !keep {
             for &map in step.iter().flat_map(|_| &last_reads[at - 1]) {
                 tape.maps[map] = None;

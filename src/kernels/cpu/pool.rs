@@ -1,28 +1,38 @@
 //! Pooling, forward and in reverse.
 
 use super::{
-    convolve::images_of,
+    convolve::{images_of, rows},
     gradient::{Gradient, Slot},
-    memory::{Area, Buffer},
+    memory::{Area, Buffer, Kept, Lent},
     reverse::Reverse,
     scatter::scatter,
-    simd::elementwise::{self, Moments},
+    simd::{
+        depthwise,
+        elementwise::{self, Moments},
+        vectorised,
+    },
     staging::{Canvas, Staging},
-    tape::Tape,
+    tape::{Prologue, Tape},
     tasks::{Tasks, slots_by_task},
 };
 use crate::kernels::program::{MapId, PoolKind, PoolStep, Read};
-use pulp::Arch;
 use rayon::prelude::*;
 
 #[derive(Default)]
 struct Scratch {
     staged: Area,
     counts: Area,
+    /// What the counts are of.
+    counted: Option<Staging>,
     out: Area,
     taken: Vec<u32>,
     spread: Area,
     plane: Area,
+}
+
+fn lend() -> Lent<Scratch> {
+    static KEPT: Kept<Scratch> = Kept::new();
+    KEPT.lend()
 }
 
 /// What stands for the padding.
@@ -41,7 +51,8 @@ pub(super) fn forward(tape: &Tape, pool: &PoolStep, output: MapId, moments: bool
     let found = values
         .par_chunks_mut(blocks.chunk(blocks.together))
         .enumerate()
-        .map_init(Scratch::default, |scratch, (block, out)| {
+        .with_max_len(1)
+        .map_init(lend, |scratch, (block, out)| {
             let images = images_of(&blocks, block);
             let sides = [map.height, map.width];
             let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
@@ -51,14 +62,15 @@ pub(super) fn forward(tape: &Tape, pool: &PoolStep, output: MapId, moments: bool
             if pool.kind == PoolKind::Mean {
                 inverse_counts(&staging, &canvas, scratch);
             }
+            let Scratch { staged, counts, .. } = &mut **scratch;
             for (first, read) in Tape::parts(&pool.source) {
                 for channel in 0..read.channels {
-                    let staged = scratch.staged.of(staging.plane);
+                    let staged = staged.of(staging.plane);
                     tape.stage(read, channel, images.clone(), &staging, fill(pool.kind), staged);
                     let out = &mut out[(first + channel) * plane..][..plane];
                     match pool.kind {
                         PoolKind::Max => maximum(staged, &staging, &canvas, out),
-                        PoolKind::Mean => mean(staged, &staging, &canvas, scratch.counts.of(plane), out),
+                        PoolKind::Mean => mean(staged, &staging, &canvas, counts.of(plane), out),
                     }
                     if moments {
                         found.push(elementwise::moments(out));
@@ -73,14 +85,21 @@ pub(super) fn forward(tape: &Tape, pool: &PoolStep, output: MapId, moments: bool
 
 /// One over the pixels of each window, those of the padding not counted, in `scratch.counts`.
 fn inverse_counts(staging: &Staging, canvas: &Canvas, scratch: &mut Scratch) {
+    if scratch.counted.as_ref() == Some(staging) {
+        return;
+    }
+    scratch.counted = Some(staging.clone());
     let plane = staging.input[0] * staging.input[1] * staging.images;
     let (ones, staged) = (scratch.plane.of(plane), scratch.staged.of(staging.plane));
     ones.fill(1.0);
-    staging.stage(ones, 0.0, staged, |one| one);
+    staging.stage(ones, 0.0, staged, Prologue::NONE);
     let counts = scratch.counts.of(canvas.compact());
     sum_of_taps(staged, staging, canvas, counts);
     counts.iter_mut().for_each(|count| *count = 1.0 / *count);
 }
+
+/// The weights of a window that is summed.
+static ONES: [f32; 49] = [1.0; 49];
 
 fn each_tap(
     staged: &[f32],
@@ -90,7 +109,7 @@ fn each_tap(
     join: impl Fn(&mut f32, f32) + Copy,
     start: f32,
 ) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (row, out) in out.chunks_exact_mut(canvas.width).enumerate() {
@@ -105,6 +124,11 @@ fn each_tap(
 }
 
 fn sum_of_taps(staged: &[f32], staging: &Staging, canvas: &Canvas, out: &mut [f32]) {
+    // A window of ones is walked down the columns, each value read once for all rows of the window.
+    if staging.is_unstrided() && canvas.is_dense() && staging.frame.taps() <= ONES.len() {
+        let ones = &ONES[..staging.frame.taps()];
+        return depthwise::correlate(staged, ones, staging.taps(), rows(staging, canvas), out, false);
+    }
     each_tap(staged, staging, canvas, out, |sum, value| *sum += value, 0.0);
 }
 
@@ -116,7 +140,7 @@ fn maximum(staged: &[f32], staging: &Staging, canvas: &Canvas, out: &mut [f32]) 
 
 fn mean(staged: &[f32], staging: &Staging, canvas: &Canvas, counts: &[f32], out: &mut [f32]) {
     sum_of_taps(staged, staging, canvas, out);
-    out.iter_mut().zip(counts).for_each(|(out, count)| *out *= count);
+    elementwise::multiply(counts, out);
 }
 
 /// Sends the gradient of a pool on to its source.
@@ -132,7 +156,7 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
         Tasks::new(tape.images, pool.source.iter().map(|read| tape.blocks(read.map).together).chain([blocks.together]));
     let of_slots: Vec<_> = wanted.iter().map(|(read, (slot, _))| slot.blocks(tape, read.map)).collect();
     let chunks = slots_by_task(&tasks, of_slots.iter().zip(wanted.iter_mut().map(|(_, (slot, _))| &mut *slot.values)));
-    chunks.into_par_iter().enumerate().for_each_init(Scratch::default, |scratch, (task, mut chunks)| {
+    chunks.into_par_iter().enumerate().with_max_len(1).for_each_init(lend, |scratch, (task, mut chunks)| {
         for images in tasks.blocks(task, blocks.together) {
             let number = images.start / blocks.together;
             let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
@@ -141,34 +165,52 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
             if pool.kind == PoolKind::Mean {
                 inverse_counts(&staging, &canvas, scratch);
             }
+            let back =
+                (pool.kind == PoolKind::Mean && staging.is_unstrided() && to.is_dense()).then(|| staging.reversed());
             let mut slot = 0;
             for (first, read) in Tape::parts(&pool.source) {
                 if !reverse.wants(read) {
                     continue;
                 }
                 for channel in 0..read.channels {
-                    let Scratch { staged, counts, out, taken, spread, plane } = &mut *scratch;
-                    let out = out.of(canvas.compact());
+                    let Scratch { staged, counts, out, taken, spread, plane, .. } = &mut **scratch;
+                    let (out, plane) = (out.of(canvas.compact()), plane.of(to.len()));
                     gradient.plane(tape, output, number, first + channel, out);
-                    let spread = spread.of(staging.plane);
-                    spread.fill(0.0);
-                    match pool.kind {
-                        PoolKind::Mean => {
-                            out.iter_mut().zip(counts.of(canvas.compact())).for_each(|(out, count)| *out *= *count);
-                            add_to_taps(out, &staging, &canvas, spread);
+                    if pool.kind == PoolKind::Mean {
+                        elementwise::multiply(counts.of(canvas.compact()), out);
+                    }
+                    match &back {
+                        // What every pixel takes from the windows that it is in is a window too.
+                        Some(back) => {
+                            let staged = staged.of(back.plane);
+                            back.stage(out, 0.0, staged, Prologue::NONE);
+                            sum_of_taps(staged, back, &to, plane);
                         }
-                        PoolKind::Max => {
-                            let staged = staged.of(staging.plane);
-                            tape.stage(read, channel, images.clone(), &staging, f32::NEG_INFINITY, staged);
-                            let most = blocks.plane(tape.values(output), number, first + channel);
-                            add_to_first(out, most, staged, &staging, &canvas, taken, spread);
+                        None => {
+                            let spread = spread.of(staging.plane);
+                            spread.fill(0.0);
+                            if pool.kind == PoolKind::Mean {
+                                add_to_taps(out, &staging, &canvas, spread);
+                            } else {
+                                let staged = staged.of(staging.plane);
+                                tape.stage(read, channel, images.clone(), &staging, f32::NEG_INFINITY, staged);
+                                let most = blocks.plane(tape.values(output), number, first + channel);
+                                add_to_first(out, most, staged, &staging, &canvas, taken, spread);
+                            }
+                            if staging.whole_rows().is_none() {
+                                plane.fill(0.0);
+                                staging.unstage_add(spread, plane, to.pitch);
+                            }
                         }
                     }
-                    let plane = plane.of(to.len());
-                    plane.fill(0.0);
-                    staging.unstage_add(spread, plane, to.pitch);
+                    let (from, canvas) = match staging.whole_rows() {
+                        Some(first) if back.is_none() => {
+                            (&spread.of(staging.plane)[first..], Canvas { pitch: staging.pitch, ..to })
+                        }
+                        _ => (&*plane, to),
+                    };
                     let (start, chunk) = (tasks.images(task).start, &mut *chunks[slot]);
-                    scatter(tape, read, channel, images.clone(), plane, &to, chunk, start, !fresh[slot]);
+                    scatter(tape, read, channel, images.clone(), from, &canvas, chunk, start, !fresh[slot]);
                 }
                 slot += 1;
             }
@@ -180,7 +222,7 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
 }
 
 fn add_to_taps(gradient: &[f32], staging: &Staging, canvas: &Canvas, spread: &mut [f32]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (row, gradient) in gradient.chunks_exact(canvas.width).enumerate() {
@@ -206,7 +248,7 @@ fn add_to_first(
     // All ones where the maximum has been met: as wide as a value, so that vectors hold both.
     taken.clear();
     taken.resize(canvas.width, 0);
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             let rows = gradient.chunks_exact(canvas.width).zip(most.chunks_exact(canvas.width)).enumerate();

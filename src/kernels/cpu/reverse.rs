@@ -7,8 +7,11 @@ use super::{
     pool,
     tape::Tape,
 };
-use crate::kernels::program::{MapId, Read, Step};
-use std::sync::Arc;
+use crate::kernels::{
+    profile::Way,
+    program::{MapId, Read, Step},
+};
+use std::{sync::Arc, time::Instant};
 
 /// A reverse pass under way.
 pub(super) struct Reverse {
@@ -36,6 +39,11 @@ pub(in crate::kernels) struct Gradients {
 
 /// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
 pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
+    // Among the threads that share the work, as forwards.
+    rayon::scope(|_| run(tape, outputs, of_input))
+}
+
+fn run(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
     let program = tape.pass.program.clone();
     let maps = program.maps.len();
     let mut reverse = Reverse {
@@ -47,7 +55,9 @@ pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) 
         tape,
     };
     reverse.seed(outputs);
-    for step in program.steps.iter().rev() {
+    let clock = reverse.tape.pass.clock.clone();
+    for (at, step) in program.steps.iter().enumerate().rev() {
+        let began = Instant::now();
         let output = step.output();
         let gradient = reverse.settle(output);
         if !gradient.is_zero() {
@@ -63,7 +73,11 @@ pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) 
             }
         }
         reverse.tape.maps[output] = None;
+        if let Some(clock) = &clock {
+            clock.add(at + 1, Way::Reverse, began);
+        }
     }
+    let began = Instant::now();
     // Norms of the input have parameters too.
     let of_map = reverse.settle(0);
     let input = of_input.then(|| {
@@ -73,6 +87,9 @@ pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) 
         blocks.export(&gradient, &mut input);
         input
     });
+    if let Some(clock) = &clock {
+        clock.add(0, Way::Reverse, began);
+    }
     Gradients { weights: reverse.weights, mixing: reverse.mixing, input }
 }
 

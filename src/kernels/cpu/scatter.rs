@@ -2,6 +2,7 @@
 
 use super::{
     layout::Blocks,
+    simd::vectorised,
     staging::Canvas,
     tape::{Prologue, Tape},
 };
@@ -33,13 +34,18 @@ pub(super) fn scatter(
     for (lane, image) in images.enumerate() {
         let (block, in_block) = (image / blocks.together, image % blocks.together);
         let (start, beside) = blocks.block(block);
-        let start = start - blocks.chunk(first_image) + channel * blocks.pixels * beside + in_block;
+        let start = start - blocks.chunk(first_image) + channel * blocks.pixels * beside;
         let values = of.plane(tape.values(read.map), block, read.first + channel);
-        for pixel in 0..blocks.pixels {
-            let at = pixel * together / canvas.width * canvas.pitch + pixel * together % canvas.width + lane;
-            let to = &mut slot[start + pixel * beside];
-            let passed = pass(from[at], values[pixel * beside + in_block], prologue);
-            *to = if add { *to + passed } else { passed };
+        let width = canvas.width / together;
+        for row in 0..canvas.rows {
+            let from = from[row * canvas.pitch..][..canvas.width].chunks_exact(together).map(|beside| beside[lane]);
+            let pixels = row * width * beside..(row + 1) * width * beside;
+            let values = values[pixels.clone()].chunks_exact(beside).map(|beside| beside[in_block]);
+            let to = slot[start..][pixels].chunks_exact_mut(beside).map(|beside| &mut beside[in_block]);
+            for ((from, value), to) in from.zip(values).zip(to) {
+                let passed = pass(from, value, prologue);
+                *to = if add { *to + passed } else { passed };
+            }
         }
     }
 }
@@ -52,9 +58,21 @@ fn pass(gradient: f32, value: f32, prologue: Prologue) -> f32 {
 
 fn rows(from: &[f32], canvas: &Canvas, values: &[f32], prologue: Prologue, to: &mut [f32], add: bool) {
     let width = canvas.width;
-    pulp::Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
+            if prologue.least == f32::NEG_INFINITY {
+                // No ReLU: everything passes, whatever the values are.
+                for (from, to) in from.chunks_exact(canvas.pitch).zip(to.chunks_exact_mut(width)) {
+                    let pairs = to.iter_mut().zip(from);
+                    if add {
+                        pairs.for_each(|(to, from)| *to += from);
+                    } else {
+                        pairs.for_each(|(to, from)| *to = *from);
+                    }
+                }
+                return;
+            }
             let rows = from.chunks_exact(canvas.pitch).zip(values.chunks_exact(width)).zip(to.chunks_exact_mut(width));
             for ((from, values), to) in rows {
                 let triples = to.iter_mut().zip(from).zip(values);

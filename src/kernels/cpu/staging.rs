@@ -4,8 +4,12 @@
 //! stride, and whose padded column is `b`. In each phase rows are as wide as the output and what the taps reach beyond it,
 //! and the value that tap `t` reads for output row `r`, lane `l` stands at `offsets[t] + r * pitch + l`.
 
-use super::simd::depthwise::Taps;
+use super::{
+    simd::{depthwise::Taps, elementwise},
+    tape::Prologue,
+};
 use crate::kernels::program::Frame;
+use pulp::{Simd, WithSimd};
 
 /// Values of the widest vector. Rows that are written are padded to it.
 pub(super) const VECTOR: usize = 16;
@@ -30,16 +34,25 @@ pub(super) struct Staging {
     pub output: [usize; 2],
     /// Images of the block that is staged.
     pub images: usize,
-    rows: usize,
-    cols: usize,
-    /// The phases that taps read, `[row, column]`.
-    phases: Vec<[usize; 2]>,
+    /// What of the map each phase that taps read holds.
+    phases: Vec<Phase>,
     /// Where each tap's first read stands.
     pub offsets: Vec<usize>,
     /// Distance of two rows.
     pub pitch: usize,
     /// Distance of two staged planes.
     pub plane: usize,
+}
+
+/// The part of a phase that holds pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Phase {
+    /// Where its first pixel stands in the staged plane.
+    start: usize,
+    rows: usize,
+    columns: usize,
+    /// The first pixel in the map, `[row, column]`.
+    pixel: [usize; 2],
 }
 
 /// One image of a plane elsewhere: its first pixel, and the distance of its pixels.
@@ -69,7 +82,20 @@ impl Staging {
             }
         }
         let plane = roomy(phases.len() * rows * pitch);
-        Self { frame, input, output, images, rows, cols, phases, offsets, pitch, plane }
+        let phases = phases.into_iter().enumerate().map(|(index, phase)| {
+            // Of the rows, or columns, of a phase: the first that the map has, which of the map's it is, and how many it has.
+            let of_axis = |axis: usize, most: usize| {
+                let pixel = |at: usize| (at * stride[axis] + phase[axis]) as isize + frame.start[axis];
+                let has = |at: usize| usize::try_from(pixel(at)).is_ok_and(|pixel| pixel < input[axis]);
+                let first = (0..most).find(|&at| has(at)).unwrap_or(most);
+                let count = (first..most).take_while(|&at| has(at)).count();
+                (first, pixel(first).max(0) as usize, count)
+            };
+            let ((row, y, of_rows), (column, x, columns)) = (of_axis(0, rows), of_axis(1, cols));
+            let start = (index * rows + row) * pitch + column * images;
+            Phase { start, rows: if columns == 0 { 0 } else { of_rows }, columns, pixel: [y, x] }
+        });
+        Self { frame, input, output, images, phases: phases.collect(), offsets, pitch, plane }
     }
 
     /// Whether the taps of a column are the same number of rows apart everywhere: then gradients go back as they came.
@@ -79,7 +105,7 @@ impl Staging {
 
     pub fn taps(&self) -> Taps<'_> {
         let row_step = self.is_unstrided().then_some(self.frame.dilation[0]);
-        Taps { offsets: &self.offsets, kernel: self.frame.kernel, row_step }
+        Taps::new(&self.offsets, self.frame.kernel, row_step, self.pitch)
     }
 
     /// Whether a staged plane is the plane itself.
@@ -87,65 +113,42 @@ impl Staging {
         self.frame == Frame::PIXEL && self.input == self.output
     }
 
-    /// The padded pixel of column (or row) `at` of a phase, if the map has it.
-    fn pixel(&self, axis: usize, at: usize, phase: usize) -> Option<usize> {
-        let pixel = (at * self.frame.stride[axis] + phase) as isize + self.frame.start[axis];
-        usize::try_from(pixel).ok().filter(|pixel| *pixel < self.input[axis])
-    }
-
-    /// Columns of a phase that the map has.
-    fn columns(&self, phase: usize) -> std::ops::Range<usize> {
-        let first = (0..self.cols).find(|&at| self.pixel(1, at, phase).is_some()).unwrap_or(self.cols);
-        let count = (first..self.cols).take_while(|&at| self.pixel(1, at, phase).is_some()).count();
-        first..first + count
+    /// Lanes of a row before the first that the map has, and how many it has of those that windows read, from which of its
+    /// own on. Only at stride 1.
+    pub fn lanes(&self) -> [usize; 3] {
+        let Phase { start, columns, pixel, .. } = &self.phases[0];
+        [start % self.pitch, columns * self.images, pixel[1] * self.images]
     }
 
     /// Visits every row of every phase that holds pixels: where its first pixel stands in the staged plane, the pixel in
     /// the map, how many there are, and their distance in the map.
+    #[inline(always)]
     fn each_row(&self, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        for (index, phase) in self.phases.iter().enumerate() {
-            let columns = self.columns(phase[1]);
-            let Some(x) = self.pixel(1, columns.start, phase[1]).filter(|_| !columns.is_empty()) else { continue };
-            for row in 0..self.rows {
-                if let Some(y) = self.pixel(0, row, phase[0]) {
-                    let at = (index * self.rows + row) * self.pitch + columns.start * self.images;
-                    visit(at, y * self.input[1] + x, columns.len(), self.frame.stride[1]);
-                }
+        let [down, across] = self.frame.stride;
+        for Phase { start, rows, columns, pixel: [y, x] } in &self.phases {
+            for row in 0..*rows {
+                visit(start + row * self.pitch, (y + row * down) * self.input[1] + x, *columns, across);
             }
         }
     }
 
-    /// Lays a plane of the same images out, each value as `value` makes it; `fill` stands for the padding.
-    pub fn stage(&self, plane: &[f32], fill: f32, staged: &mut [f32], value: impl Fn(f32) -> f32 + Copy) {
-        let images = self.images;
+    /// Where the map's first pixel stands in a staged plane, if the map's rows are there as they are, `pitch` apart, and each
+    /// with that many values behind it.
+    pub fn whole_rows(&self) -> Option<usize> {
+        let Phase { start, rows, columns, .. } = self.phases[0];
+        let fits = start + self.input[0] * self.pitch <= self.plane;
+        (self.is_unstrided() && fits && [rows, columns] == self.input).then_some(start)
+    }
+
+    /// Lays a plane of the same images out, each value as the prologue makes it; `fill` stands for the padding.
+    pub fn stage(&self, plane: &[f32], fill: f32, staged: &mut [f32], prologue: Prologue) {
         if self.is_plane() {
             let (staged, rest) = staged.split_at_mut(plane.len());
-            map(plane, staged, value);
-            rest.fill(0.0);
-            return;
+            let Prologue { factor, offset, least } = prologue;
+            elementwise::affine_floor(plane, factor, offset, least, staged);
+            return rest.fill(0.0);
         }
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                staged.fill(fill);
-                self.each_row(
-                    #[inline(always)]
-                    |at, pixel, count, step| {
-                        if step == 1 {
-                            let from = &plane[pixel * images..][..count * images];
-                            let to = &mut staged[at..][..count * images];
-                            to.iter_mut().zip(from).for_each(|(to, from)| *to = value(*from));
-                        } else {
-                            for column in 0..count {
-                                let from = &plane[(pixel + column * step) * images..][..images];
-                                let to = &mut staged[at + column * images..][..images];
-                                to.iter_mut().zip(from).for_each(|(to, from)| *to = value(*from));
-                            }
-                        }
-                    },
-                );
-            },
-        );
+        pulp::Arch::new().dispatch(Stage { staging: self, plane, fill, staged, prologue });
     }
 
     /// Lays planes of single images out, one after another.
@@ -170,9 +173,8 @@ impl Staging {
                 let (from, to) = (&staged[at..][..count * images], &mut plane[start..][..count * images]);
                 return to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
             }
-            for column in 0..count {
-                let from = &staged[at + column * images..][..images];
-                let to = &mut plane[start + column * step * images..][..images];
+            let from = staged[at..][..count * images].chunks_exact(images);
+            for (to, from) in plane[start..].chunks_mut(step * images).zip(from) {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
             }
         });
@@ -187,12 +189,60 @@ impl Staging {
     }
 }
 
-/// `out = value(x)`, of the same length.
-fn map(x: &[f32], out: &mut [f32], value: impl Fn(f32) -> f32) {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || out.iter_mut().zip(x).for_each(|(out, x)| *out = value(*x)),
-    );
+struct Stage<'a> {
+    staging: &'a Staging,
+    plane: &'a [f32],
+    fill: f32,
+    staged: &'a mut [f32],
+    prologue: Prologue,
+}
+
+impl WithSimd for Stage<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { staging, plane, fill, staged, prologue } = self;
+        let images = staging.images;
+        let [factor, offset, least] =
+            [prologue.factor, prologue.offset, prologue.least].map(|value| simd.splat_f32s(value));
+        let mut done = 0;
+        staging.each_row(
+            #[inline(always)]
+            |at, pixel, count, step| {
+                fill_between(simd, staged, done, at, fill);
+                done = at + count * images;
+                // Where the map's pixels are apart, each is a row.
+                let (rows, length) = if step == 1 { (1, count * images) } else { (count, images) };
+                for row in 0..rows {
+                    let from = &plane[(pixel + row * step) * images..][..length];
+                    let to = &mut staged[at + row * length..][..length];
+                    let ((from, rest), (to, to_rest)) = (S::as_simd_f32s(from), S::as_mut_simd_f32s(to));
+                    for (to, from) in to.iter_mut().zip(from) {
+                        let value = simd.mul_add_e_f32s(*from, factor, offset);
+                        *to = simd.select_f32s(simd.less_than_f32s(value, least), least, value);
+                    }
+                    if !rest.is_empty() {
+                        let value = simd.mul_add_e_f32s(simd.partial_load_f32s(rest), factor, offset);
+                        let value = simd.select_f32s(simd.less_than_f32s(value, least), least, value);
+                        simd.partial_store_f32s(to_rest, value);
+                    }
+                }
+            },
+        );
+        staged[done..].fill(fill);
+    }
+}
+
+/// Fills what is between two rows, a vector at a time: what is written too much is the beginning of a row to come.
+#[inline(always)]
+fn fill_between<S: Simd>(simd: S, staged: &mut [f32], from: usize, to: usize, fill: f32) {
+    for at in (from..to).step_by(S::F32_LANES) {
+        match staged.get_mut(at..at + S::F32_LANES) {
+            Some(vector) => simd.partial_store_f32s(vector, simd.splat_f32s(fill)),
+            None => staged[at..to].fill(fill),
+        }
+    }
 }
 
 /// Rows of a plane with each row padded to whole vectors.
@@ -267,7 +317,7 @@ mod tests {
                 let staging = Staging::new(frame, input, output, images);
                 let plane: Vec<f32> = (0..input[0] * input[1] * images).map(|v| v as f32).collect();
                 let mut staged = vec![f32::NAN; staging.plane];
-                staging.stage(&plane, -1.0, &mut staged, |v| v + 0.5);
+                staging.stage(&plane, -1.0, &mut staged, Prologue { offset: 0.5, ..Prologue::NONE });
                 let lanes: Vec<Lane<'_>> = (0..images).map(|lane| Lane { plane: &plane, lane, images }).collect();
                 let mut by_lane = vec![f32::NAN; staging.plane];
                 staging.stage_lanes(&lanes, -1.0, &mut by_lane, |v| v + 0.5);

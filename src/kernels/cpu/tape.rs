@@ -97,10 +97,9 @@ impl Tape {
         to: &mut [f32],
     ) {
         let prologue = self.prologue(read, channel);
-        let value = prologue.function();
         match self.plane(read, channel, &images) {
-            Some(plane) => staging.stage(plane, fill, to, value),
-            None => staging.stage_lanes(&self.lanes(read, channel, images), fill, to, value),
+            Some(plane) => staging.stage(plane, fill, to, prologue),
+            None => staging.stage_lanes(&self.lanes(read, channel, images), fill, to, prologue.function()),
         }
     }
 
@@ -134,6 +133,9 @@ pub(super) struct Prologue {
 }
 
 impl Prologue {
+    /// Values as they are.
+    pub const NONE: Self = Self { factor: 1.0, offset: 0.0, least: f32::NEG_INFINITY };
+
     /// A value that is no number stays one.
     pub fn function(self) -> impl Fn(f32) -> f32 + Copy {
         move |x| {

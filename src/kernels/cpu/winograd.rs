@@ -1,16 +1,25 @@
-//! Three rows of a window at the price of two.
+//! Three rows of a window at the price of one and a half.
 //!
-//! Two rows of outputs `y₀, y₁` of a window of three rows `g₀, g₁, g₂` read four rows of inputs `d₀ … d₃`. Winograd's minimal
-//! filter F(2, 3) (Lavin & Gray, arXiv 1509.09308, section 4.1) takes four products a column for these two outputs, where the
-//! definition takes six:
+//! Four rows of outputs `y₀ … y₃` of a window of three rows `g₀, g₁, g₂` read six rows of inputs `d₀ … d₅`. Winograd's
+//! minimal filter F(4, 3) (Lavin & Gray, arXiv 1509.09308, section 4.1) takes six products a column for these four outputs,
+//! where the definition takes twelve. With the points 0, ±p, ±q and infinity of polynomials, `p² = 1/2` and `q² = 2`:
 //!
 //! ```text
-//! t = (d₀ − d₂, d₁ + d₂, d₂ − d₁, d₁ − d₃)      u = (g₀, (g₀ + g₁ + g₂) / 2, (g₀ − g₁ + g₂) / 2, g₂)
-//! m = t ⊙ u                                      y₀ = m₀ + m₁ + m₂,  y₁ = m₁ − m₂ − m₃
+//! t₀ = d₀ − 5/2 d₂ + d₄                          u₀ = g₀
+//! t₁, t₂ = (d₄ − 2 d₂) ± p (d₃ − 2 d₁)           u₁, u₂ = −2/3 (g₀ ± p g₁ + g₂ / 2)
+//! t₃, t₄ = (d₄ − d₂ / 2) ± q (d₃ − d₁ / 2)       u₃, u₄ = (g₀ ± q g₁ + 2 g₂) / 6
+//! t₅ = d₁ − 5/2 d₃ + d₅                          u₅ = g₂
+//!
+//! m = t ⊙ u
+//!
+//! y₀ = m₀ + (m₁ + m₂) + (m₃ + m₄)                y₂ = (m₁ + m₂) / 2 + 2 (m₃ + m₄)
+//! y₁ = p (m₁ − m₂) + q (m₃ − m₄)                 y₃ = p/2 (m₁ − m₂) + 2 q (m₃ − m₄) + m₅
 //! ```
 //!
+//! The points are our choice: whole ones (0, ±1, ±2) make larger factors, and rounding errors half as large again.
+//!
 //! It is used along the rows only: columns are the lanes of a vector, where neighbours are shifted reads and cost nothing to
-//! find. Sums of three values are all that is added to the rounding of the definition.
+//! find. Where the rows are no multiple of four, the last tile reads zeros and its outputs beyond the last row are dropped.
 
 use super::{
     memory::Area,
@@ -18,14 +27,12 @@ use super::{
         Rows,
         dots::dots,
         product::{Panels, product},
+        row_tiles::{self, Before, Lines, P, PRODUCTS, Plane, Q, ROWS},
     },
     staging::{Canvas, Staging, roomy},
+    tape::Prologue,
 };
 use crate::kernels::program::{Branch, Dense, Frame};
-use pulp::Arch;
-
-/// Products of a pair of rows.
-const PRODUCTS: usize = 4;
 
 /// Fewest channels on either side for which the sums before and after the products are worth their while.
 const LEAST: usize = 8;
@@ -38,13 +45,13 @@ pub(super) fn applies(branch: &Branch, inputs: usize, input: [usize; 2], output:
     };
     branch.depthwise.is_none()
         && branch.dense.is_some_and(fits)
-        && input[0].is_multiple_of(2)
-        && output[0].is_multiple_of(2)
+        && input == output
+        && 3 * output[0] > PRODUCTS
         && inputs.min(branch.channels) >= LEAST
 }
 
 /// The weights `u`, one matrix a product.
-pub(super) struct Filters([Panels; PRODUCTS]);
+pub(super) struct Filters(Box<[Panels; PRODUCTS]>);
 
 impl Filters {
     /// Of the weights of `outputs` outputs by tap: `weight(output, input, row, column)`, `width` columns a window.
@@ -54,33 +61,27 @@ impl Filters {
         width: usize,
         weight: impl Fn(usize, usize, usize, usize) -> f32,
     ) -> Self {
-        let of_product = |at: usize| {
-            Panels::pack(outputs, inputs * width, |output, input| {
-                let [first, middle, last] = [0, 1, 2].map(|row| weight(output, input / width, row, input % width));
-                match at {
-                    0 => first,
-                    1 => (first + middle + last) / 2.0,
-                    2 => (first - middle + last) / 2.0,
-                    _ => last,
-                }
-            })
-        };
-        Self(std::array::from_fn(of_product))
+        Self(Box::new(Panels::pack_many(outputs, inputs, width, |output, input, column| {
+            let [first, middle, last] = [0, 1, 2].map(|row| weight(output, input, row, column));
+            let (near, of_near) = ((first + last / 2.0) / -1.5, P * middle / -1.5);
+            let (far, of_far) = ((first + 2.0 * last) / 6.0, Q * middle / 6.0);
+            [first, near + of_near, near - of_near, far + of_far, far - of_far, last]
+        })))
     }
 }
 
-/// How the transformed rows of staged planes lie: product by product, channel by channel, a row for each pair of outputs.
+/// How the transformed rows of staged planes lie: product by product, channel by channel, a row for each tile.
 #[derive(Debug, Clone, Copy)]
 struct Transformed {
-    pairs: usize,
+    tiles: usize,
     pitch: usize,
     plane: usize,
 }
 
 impl Transformed {
     fn new(staging: &Staging) -> Self {
-        let (pairs, pitch) = (staging.output[0] / 2, staging.pitch);
-        Self { pairs, pitch, plane: roomy(pairs * pitch) }
+        let (tiles, pitch) = (staging.output[0].div_ceil(ROWS), staging.pitch);
+        Self { tiles, pitch, plane: roomy(tiles * pitch) }
     }
 
     /// Where the taps of a row of the window are read: channels in turn.
@@ -90,86 +91,101 @@ impl Transformed {
     }
 }
 
-/// The rows `t` of staged planes.
-pub(super) fn transform<'a>(staging: &Staging, staged: &[f32], channels: usize, area: &'a mut Area) -> &'a mut [f32] {
-    let Transformed { pairs, pitch, plane } = Transformed::new(staging);
-    let products = channels * plane;
-    let out = area.of(PRODUCTS * products);
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let (first, rest) = out.split_at_mut(products);
-            let (second, rest) = rest.split_at_mut(products);
-            let (third, fourth) = rest.split_at_mut(products);
-            for channel in 0..channels {
-                for pair in 0..pairs {
-                    let row = |at: usize| &staged[channel * staging.plane + (2 * pair + at) * pitch..][..pitch];
-                    let [d0, d1, d2, d3] = [row(0), row(1), row(2), row(3)];
-                    let at = channel * plane + pair * pitch;
-                    let [t0, t1] = [&mut first[at..][..pitch], &mut second[at..][..pitch]];
-                    let [t2, t3] = [&mut third[at..][..pitch], &mut fourth[at..][..pitch]];
-                    for lane in 0..pitch {
-                        t0[lane] = d0[lane] - d2[lane];
-                        t1[lane] = d1[lane] + d2[lane];
-                        t2[lane] = d2[lane] - d1[lane];
-                        t3[lane] = d1[lane] - d3[lane];
-                    }
-                }
-            }
-        },
-    );
-    out
+/// Transformed rows, and small change that goes with them.
+#[derive(Default)]
+pub(super) struct Tiles {
+    values: Area,
+    /// How the values lie: what is zero stays zero as long as they lie alike.
+    lie: Option<[usize; 5]>,
+    /// As many zeros as the longest row has values.
+    zeros: Vec<f32>,
 }
 
-/// The outputs of transformed rows, planes `stride` apart as `canvas` has them; added to what is there where `accumulate`.
-#[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
-pub(super) fn outputs(
-    filters: &Filters,
-    bias: Option<&[f32]>,
+/// As many zeros as are asked for.
+fn zeros_of(zeros: &mut Vec<f32>, length: usize) -> &[f32] {
+    zeros.resize(zeros.len().max(length), 0.0);
+    &zeros[..length]
+}
+
+/// The rows `t` of planes that would be staged by `staging`, each as its prologue makes it.
+pub(super) fn transform<'a>(
     staging: &Staging,
-    transformed: &[f32],
+    channels: usize,
+    plane: impl Fn(usize) -> (&'a [f32], Prologue),
+    into: &mut Tiles,
+) {
+    let Transformed { tiles, pitch, plane: distance } = Transformed::new(staging);
+    let Tiles { values: out, lie, zeros } = into;
+    let out = out.of(PRODUCTS * channels * distance);
+    let [left, count, from] = staging.lanes();
+    let lies = Some([channels, tiles, pitch, left, count]);
+    if *lie != lies {
+        out.fill(0.0);
+        *lie = lies;
+    }
+    let mut of_products = parts(out, channels * distance).map(|part| part.chunks_exact_mut(distance));
+    for channel in 0..channels {
+        let (values, Prologue { factor, offset, least }) = plane(channel);
+        let (width, start) = (staging.input[1] * staging.images, staging.frame.start[0]);
+        let plane = Plane { values, width, start, from, count };
+        let before = Before { scale: factor, shift: offset, least };
+        let out = of_products.each_mut().map(|part| part.next().unwrap_or_default());
+        row_tiles::inputs(plane, before, zeros_of(zeros, count), out, staging.output[0], pitch, left);
+    }
+}
+
+/// The parts of an area, one a product.
+fn parts(all: &mut [f32], length: usize) -> [&mut [f32]; PRODUCTS] {
+    let mut parts = all.chunks_exact_mut(length.max(1));
+    [(); PRODUCTS].map(|()| parts.next().unwrap_or_default())
+}
+
+/// The products `m` of transformed rows, added to what is there where `accumulate`: what several branches send back to one
+/// source is summed before the sums behind the products.
+pub(super) fn products(
+    filters: &Filters,
+    staging: &Staging,
+    transformed: &Tiles,
     channels: usize,
     canvas: &Canvas,
-    out: &mut [f32],
-    stride: usize,
     accumulate: bool,
     area: &mut Area,
 ) {
+    let transformed = transformed.values.all();
     let lies = Transformed::new(staging);
     let pitch = canvas.pitch;
-    let (plane, count) = (roomy(lies.pairs * pitch), filters.0[0].outputs());
-    let products = count * plane;
+    let plane = roomy(lies.tiles * pitch);
+    let products = filters.0[0].outputs() * plane;
     let found = area.of(PRODUCTS * products);
-    let rows = Rows { count: lies.pairs, width: pitch, input_pitch: lies.pitch, output_pitch: pitch };
+    let rows = Rows { count: lies.tiles, width: pitch, input_pitch: lies.pitch, output_pitch: pitch };
     let offsets = lies.offsets(staging, channels);
     for (at, (panels, found)) in filters.0.iter().zip(found.chunks_exact_mut(products)).enumerate() {
         let input = &transformed[at * channels * lies.plane..][..channels * lies.plane];
-        product(panels, None, &offsets, input, rows, found, plane, false);
+        product(panels, None, &offsets, input, rows, found, plane, accumulate);
     }
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for output in 0..count {
-                let bias = bias.map_or(0.0, |bias| bias[output]);
-                for pair in 0..lies.pairs {
-                    let of = |at: usize| &found[at * products + output * plane + pair * pitch..][..pitch];
-                    let [m0, m1, m2, m3] = [of(0), of(1), of(2), of(3)];
-                    let (y0, y1) = out[output * stride + 2 * pair * pitch..][..2 * pitch].split_at_mut(pitch);
-                    if accumulate {
-                        for lane in 0..pitch {
-                            y0[lane] += m0[lane] + m1[lane] + m2[lane];
-                            y1[lane] += m1[lane] - m2[lane] - m3[lane];
-                        }
-                    } else {
-                        for lane in 0..pitch {
-                            y0[lane] = m0[lane] + m1[lane] + m2[lane] + bias;
-                            y1[lane] = m1[lane] - m2[lane] - m3[lane] + bias;
-                        }
-                    }
-                }
-            }
-        },
-    );
+}
+
+/// The outputs of `count` planes of products that lie as `canvas` says, rows `pitch` and planes `stride` apart; added to what
+/// is there where `accumulate`, and then without a bias. What `spare` holds is lost.
+#[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
+pub(super) fn outputs(
+    count: usize,
+    bias: Option<&[f32]>,
+    canvas: &Canvas,
+    out: &mut [f32],
+    [pitch, stride]: [usize; 2],
+    accumulate: bool,
+    area: &mut Area,
+    spare: &mut Vec<f32>,
+) {
+    let plane = roomy(canvas.rows.div_ceil(ROWS) * canvas.pitch);
+    let found = area.of(PRODUCTS * count * plane);
+    let lines = Lines { rows: canvas.rows, width: canvas.width, pitch };
+    for (output, out) in out.chunks_mut(stride).take(count).enumerate() {
+        let bias = bias.map_or(0.0, |bias| bias[output]);
+        let of_product: [&[f32]; PRODUCTS] = std::array::from_fn(|at| &found[(at * count + output) * plane..][..plane]);
+        row_tiles::outputs(of_product, canvas.pitch, bias, out, lines, accumulate, spare);
+    }
 }
 
 /// Values of a branch's sums: `[product][output][input, column]`.
@@ -177,47 +193,34 @@ pub(super) fn sums_len(outputs: usize, inputs: usize, width: usize) -> usize {
     PRODUCTS * outputs * inputs * width
 }
 
-/// Adds the gradients of the weights `u` to `sums`. `gradient` has planes `stride` apart as `canvas` has them.
+/// Adds the gradients of the weights `u` to `sums`. `gradient` has planes `stride` apart, as they are in a map.
 #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn add_gradient(
     gradient: &[f32],
     stride: usize,
     outputs: usize,
     staging: &Staging,
-    transformed: &[f32],
+    transformed: &mut Tiles,
     channels: usize,
     canvas: &Canvas,
     sums: &mut [f32],
     area: &mut Area,
 ) {
+    let Tiles { values, zeros, .. } = transformed;
+    let transformed = values.all();
     let lies = Transformed::new(staging);
     let pitch = canvas.pitch;
-    let plane = roomy(lies.pairs * pitch);
+    let plane = roomy(lies.tiles * pitch);
     let products = outputs * plane;
     let adjoint = area.of(PRODUCTS * products);
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let (first, rest) = adjoint.split_at_mut(products);
-            let (second, rest) = rest.split_at_mut(products);
-            let (third, fourth) = rest.split_at_mut(products);
-            for output in 0..outputs {
-                for pair in 0..lies.pairs {
-                    let (y0, y1) = gradient[output * stride + 2 * pair * pitch..][..2 * pitch].split_at(pitch);
-                    let at = output * plane + pair * pitch;
-                    let [m0, m1] = [&mut first[at..][..pitch], &mut second[at..][..pitch]];
-                    let [m2, m3] = [&mut third[at..][..pitch], &mut fourth[at..][..pitch]];
-                    for lane in 0..pitch {
-                        m0[lane] = y0[lane];
-                        m1[lane] = y0[lane] + y1[lane];
-                        m2[lane] = y0[lane] - y1[lane];
-                        m3[lane] = -y1[lane];
-                    }
-                }
-            }
-        },
-    );
-    let rows = Rows { count: lies.pairs, width: pitch, input_pitch: lies.pitch, output_pitch: pitch };
+    let lines = Lines { rows: canvas.rows, width: canvas.width, pitch: canvas.width };
+    let zeros = zeros_of(zeros, canvas.width);
+    let mut of_products = parts(adjoint, products).map(|part| part.chunks_exact_mut(plane));
+    for y in gradient.chunks(stride).take(outputs) {
+        let out = of_products.each_mut().map(|part| part.next().unwrap_or_default());
+        row_tiles::adjoints(y, lines, zeros, out, pitch);
+    }
+    let rows = Rows { count: lies.tiles, width: pitch, input_pitch: lies.pitch, output_pitch: pitch };
     let offsets = lies.offsets(staging, channels);
     let length = outputs * offsets.len();
     for (at, sums) in sums[..PRODUCTS * length].chunks_exact_mut(length).enumerate() {
@@ -226,22 +229,18 @@ pub(super) fn add_gradient(
     }
 }
 
-/// From the gradients of `u` to those of the weights, `[output, input][row][column]`.
-pub(super) fn weight_gradient(sums: &[f32], pairs: usize, width: usize) -> Vec<f32> {
-    let length = pairs * width;
-    let mut weights = Vec::with_capacity(3 * length);
-    for pair in 0..pairs {
-        let of = |at: usize, column: usize| sums[at * length + pair * width + column];
-        for row in 0..3 {
-            weights.extend((0..width).map(|column| {
-                let [u0, u1, u2, u3] = [0, 1, 2, 3].map(|at| of(at, column));
-                match row {
-                    0 => u0 + (u1 + u2) / 2.0,
-                    1 => (u1 - u2) / 2.0,
-                    _ => (u1 + u2) / 2.0 + u3,
-                }
-            }));
+/// Adds to the gradients of the weights, `[output, input][row][column]`, what those of `u` make of them.
+pub(super) fn weight_gradient(sums: &[f32], width: usize, weights: &mut [f32]) {
+    let mut of_products = sums.chunks_exact((sums.len() / PRODUCTS).max(1));
+    let u: [&[f32]; PRODUCTS] = std::array::from_fn(|_| of_products.next().unwrap_or_default());
+    for (pair, weights) in weights.chunks_exact_mut(3 * width).enumerate() {
+        for column in 0..width {
+            let at = pair * width + column;
+            let (near, of_near) = ((u[1][at] + u[2][at]) / 3.0, (u[1][at] - u[2][at]) / 1.5);
+            let (far, of_far) = ((u[3][at] + u[4][at]) / 3.0, (u[3][at] - u[4][at]) / 6.0);
+            weights[column] += u[0][at] - 2.0 * near + far / 2.0;
+            weights[width + column] += Q * of_far - P * of_near;
+            weights[2 * width + column] += far - near + u[5][at];
         }
     }
-    weights
 }

@@ -85,6 +85,7 @@ impl Drawn {
             running: vector(&self.running),
         };
         let pass = Pass {
+            clock: None,
             program: self.program.clone(),
             training,
             epsilon: 1e-5,
@@ -203,7 +204,7 @@ fn all(device: &Device) {
             ] {
                 let outputs = match kind {
                     Kind::Dense { groups, .. } if groups > 1 => 2 * channels,
-                    // Enough for windows of three rows to be taken by pairs of rows.
+                    // Enough for windows of three rows to be taken by tiles of rows.
                     _ => 10,
                 };
                 let mut draft = draft();

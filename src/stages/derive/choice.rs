@@ -81,6 +81,13 @@ pub(super) fn choose(rule: &Rule, searches: &[Searched], judges: &[Judge]) -> Re
             }
             Ok(Choice { genotype, search: Some(0), epoch: Some(search.epochs[search.last()].epoch), why })
         }
+        Rule::Threshold(threshold) => {
+            let last = &search.epochs[search.last()];
+            let derived = search.space.derive_above(&last.weights(), *threshold);
+            let genotype = derived.map_err(|error| StageError::input(error.to_string()))?;
+            let why = format!("the last of {}, each candidate above {threshold}", counted(epochs, "epoch"));
+            Ok(Choice { genotype, search: Some(0), epoch: Some(last.epoch), why })
+        }
         Rule::Within(budget) => within(budget, searches),
         Rule::Consensus => consensus(searches),
     }

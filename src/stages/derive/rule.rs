@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Fields, Node, Origin, Problems, Value, nearest},
-    space::{Limit, Space},
+    space::{KeptEdges, Limit, Space},
     stages::{
         point::agrees,
         site::{Named, Site, Size},
@@ -23,6 +23,8 @@ pub(super) enum Rule {
     },
     /// The last epoch's within limits.
     AtMost(Vec<Limit>),
+    /// Every candidate of the last epoch's that is heavier than this.
+    Threshold(f64),
     /// That of the latest epoch whose network is within a budget.
     Within(Budget),
     /// That of the mean of the mixing weights that searches ended with.
@@ -46,9 +48,9 @@ pub(super) struct Budget {
     pub classes: usize,
 }
 
-const WORDS: [&str; 6] = ["epoch", "best", "highest", "lowest", "at_most", "within"];
+const WORDS: [&str; 7] = ["epoch", "best", "highest", "lowest", "at_most", "threshold", "within"];
 const RULES: &str =
-    "`last`, `consensus`, or a map of one of `epoch`, `best`, `highest`, `lowest`, `at_most` and `within`";
+    "`last`, `consensus`, or a map of one of `epoch`, `best`, `highest`, `lowest`, `at_most`, `threshold` and `within`";
 
 /// The rule that is written, `last` where none is; `None` after a complaint.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
@@ -71,6 +73,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
         ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Aim::Highest }),
         ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Aim::Lowest }),
         ["at_most"] => limits(&mut keys, site).map(Rule::AtMost),
+        ["threshold"] => threshold(&mut keys, site),
         ["within"] => budget(&mut keys, site).map(Rule::Within),
         _ => {
             let found = if given.is_empty() { "none".to_owned() } else { format!("`{}`", given.join("`, `")) };
@@ -126,6 +129,17 @@ fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
         }
     }
     Some(limits)
+}
+
+/// `threshold: 0.85`, FairDARTS' (arXiv 1911.12126).
+fn threshold(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+    let threshold = keys.number("threshold", 0.85, 0.0..1.0, "a number from 0 to below 1");
+    if site.inherited.as_ref()?.space.derivation().edges == KeptEdges::All {
+        let place = keys.origin_of("threshold").clone();
+        let message = "the cells of this space have an operation on every edge: none may be left out for its weight";
+        keys.problems().add(&place, message);
+    }
+    Some(Rule::Threshold(threshold))
 }
 
 /// At most so many of an operation, in each of some kinds.
@@ -205,6 +219,7 @@ impl Rule {
     pub fn to_json(&self) -> Json {
         match self {
             Self::Last => json!("last"),
+            Self::Threshold(threshold) => json!({"threshold": threshold}),
             Self::Epoch(epoch) => json!({"epoch": epoch}),
             Self::Best { figure, aim: Aim::Highest } => json!({"highest": figure}),
             Self::Best { figure, aim: Aim::Lowest } => json!({"lowest": figure}),

@@ -13,13 +13,22 @@ use crate::{
 /// One step.
 pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     // One forward, one backward: both gradients belong to the same (w, α).
-    let pass = learner.pass(batch);
+    let mixing = learner.mixing();
+    let perturbed = learner.perturbed(batch);
+    let pass = learner.pass_at(&learner.weights, perturbed.as_ref().unwrap_or(&mixing), batch);
+    let alpha_gradient = rates.alphas.map(|_| match &perturbed {
+        None => learner.alpha_gradient(&pass.mixing_gradient),
+        // Weights that see moved mixing weights cost a second pass, at those of the alphas. It leaves no trace but their gradient.
+        Some(_) => learner.alpha_gradient(&learner.pass_at(&learner.weights, &mixing, batch).mixing_gradient),
+    });
 
     // Only the weights' gradient is clipped: DARTS' clip covers the network's weights, and α is no part of them.
     let (weight_gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
 
     learner.weights.update(|weights| learner.sgd.step(weights, weight_gradient, rates.weights));
-    learner.alphas.update(|alphas| learner.adam.step(alphas, pass.alpha_gradient, rates.alphas));
+    if let (Some(rate), Some(gradient)) = (rates.alphas, alpha_gradient) {
+        learner.step_alphas(gradient, rate);
+    }
     learner.running.set(pass.running);
 
     StepOutcome { loss: pass.loss, logits: pass.logits, labels: batch.labels.clone(), gradient_norm }
@@ -30,10 +39,10 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::tiny,
+        train::{Perturb, PerturbKind, tiny},
     };
 
-    const RATES: Rates = Rates { weights: 0.1, alphas: 0.01 };
+    const RATES: Rates = Rates { weights: 0.1, alphas: Some(0.01) };
 
     fn wide(numbers: Vec<f32>) -> Vec<f64> {
         numbers.into_iter().map(f64::from).collect()
@@ -55,7 +64,7 @@ mod tests {
     /// where the step began: moving the weights first would show in the alphas' gradient, and the other way round.
     #[test]
     fn three_steps_are_sgd_and_adam_on_the_gradients_of_one_pass() {
-        for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
+        for mixing in [Mixing::Softmax, Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX] {
             // So short a norm that every gradient is clipped.
             let config = crate::train::LearnerConfig { clip_norm: 0.05, ..tiny::config(mixing) };
             let mut learner = tiny::learner(tiny::SPACE, &config);
@@ -64,7 +73,8 @@ mod tests {
             for (t, batch) in tiny::task().batches(0, 0).unwrap().enumerate() {
                 let batch = batch.unwrap();
                 let pass = learner.pass(&batch);
-                let (gw, ga) = (wide(host(pass.weight_gradient)), wide(host(pass.alpha_gradient)));
+                let ga = wide(host(learner.alpha_gradient(&pass.mixing_gradient)));
+                let gw = wide(host(pass.weight_gradient));
                 let (norm_w, norm_a) = (length(&gw), length(&ga));
                 assert!(norm_w > 0.05 && norm_a > 1e-4, "both learn: {norm_w}, {norm_a}");
                 for (i, g) in gw.into_iter().enumerate() {
@@ -88,5 +98,27 @@ mod tests {
                 near(host(learner.adam.state().unwrap().first.clone()), &m);
             }
         }
+    }
+
+    /// Weights move as if the moved mixing weights were all there is, alphas as if none were moved.
+    #[test]
+    fn perturbed_weights_leave_the_alphas_their_own_pass() {
+        let perturb = Perturb { kind: PerturbKind::Random, radius: 3.0, from_epoch: 0 };
+        let plain = tiny::config(Mixing::Softmax);
+        let config = crate::train::LearnerConfig { perturb: Some(perturb), ..plain.clone() };
+        let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
+        let mut perturbed = tiny::learner(tiny::SPACE, &config);
+        let moved = perturbed.perturbed(&batch).unwrap();
+        step(&mut perturbed, &batch, RATES);
+
+        let mut alone = tiny::learner(tiny::SPACE, &plain);
+        let pass = alone.pass_at(&alone.weights, &moved, &batch);
+        let (gradient, _) = clip_norm(pass.weight_gradient, alone.clip_norm);
+        alone.weights.update(|weights| alone.sgd.step(weights, gradient, RATES.weights));
+        assert_eq!(perturbed.weights.to_host(), alone.weights.to_host());
+        let mut unmoved = tiny::learner(tiny::SPACE, &plain);
+        step(&mut unmoved, &batch, RATES);
+        assert_eq!(perturbed.alphas.to_host(), unmoved.alphas.to_host());
+        assert_ne!(perturbed.weights.to_host(), unmoved.weights.to_host());
     }
 }

@@ -1,6 +1,6 @@
 //! One window of weights over one plane: its value, the gradient of its weights, the gradient of its input.
 //!
-//! Windows of stride 1 (see [`Taps::row_step`]) are walked down columns of the plane, so that a vector of the input is
+//! Windows of stride 1 (see [`Taps::new`]) are walked down columns of the plane, so that a vector of the input is
 //! read once for all the rows of the window that meet it.
 
 #![expect(
@@ -21,28 +21,46 @@ use super::vector::{MOST_SUMS, dispatch, load, store, sum_lanes, unrolled};
 #[derive(Debug, Clone, Copy)]
 pub(in crate::kernels) struct Taps<'a> {
     /// One a tap, in reading order.
-    pub offsets: &'a [usize],
+    offsets: &'a [usize],
+    /// The last of them.
+    last: usize,
     /// `[kh, kw]`
-    pub kernel: [usize; 2],
-    /// For a window of stride 1 its dilation `d`, a promise that
-    /// `offsets[ky * kw + kx] == offsets[kx] + ky * d * input_pitch`.
-    pub row_step: Option<usize>,
+    kernel: [usize; 2],
+    row_step: Option<usize>,
+    /// Distance of two rows of the staged plane.
+    pitch: usize,
 }
 
-impl Taps<'_> {
+impl<'a> Taps<'a> {
+    /// `row_step` is for a window of stride 1 its dilation `d`, a promise that
+    /// `offsets[ky * kw + kx] == offsets[kx] + ky * d * pitch`.
+    ///
     /// # Panics
-    /// When the offsets do not fit the kernel, break the promise of `row_step`, or reach past an input of `len` values.
-    #[inline]
-    fn check(&self, rows: Rows, len: usize) {
-        let [height, width] = self.kernel;
-        assert_eq!(self.offsets.len(), height * width, "an offset a tap");
-        rows.check_input(self.offsets, len);
-        if let Some(step) = self.row_step {
+    /// When the offsets do not fit the kernel `[kh, kw]`, or break the promise of `row_step`.
+    pub(in crate::kernels) fn new(
+        offsets: &'a [usize],
+        kernel: [usize; 2],
+        row_step: Option<usize>,
+        pitch: usize,
+    ) -> Self {
+        let [height, width] = kernel;
+        assert_eq!(offsets.len(), height * width, "an offset a tap");
+        if let Some(step) = row_step {
             assert!(step > 0, "rows of a window are apart");
-            let pairs = self.offsets.iter().zip(self.offsets.get(width..).unwrap_or_default());
-            let is_kept = pairs.fold(true, |kept, (tap, below)| kept & (*below == tap + step * rows.input_pitch));
+            let pairs = offsets.iter().zip(offsets.get(width..).unwrap_or_default());
+            let is_kept = pairs.fold(true, |kept, (tap, below)| kept & (*below == tap + step * pitch));
             assert!(is_kept, "rows of a window of stride 1 are {step} rows of the plane apart");
         }
+        let last = offsets.iter().fold(0, |last, offset| last.max(*offset));
+        Self { offsets, last, kernel, row_step, pitch }
+    }
+
+    /// # Panics
+    /// When the rows are those of another plane, or reach past an input of `len` values.
+    #[inline]
+    fn check(&self, rows: Rows, len: usize) {
+        assert_eq!(rows.input_pitch, self.pitch, "rows of the plane that the taps are of");
+        rows.check_reach(self.last, len);
     }
 }
 
@@ -53,7 +71,7 @@ impl Taps<'_> {
 /// ```
 ///
 /// # Panics
-/// When the window does not fit its kernel, or the rows the slices.
+/// When the rows are not those of the window, or do not fit the slices.
 pub(in crate::kernels) fn correlate(
     input: &[f32],
     weights: &[f32],
@@ -86,7 +104,7 @@ pub(in crate::kernels) fn correlate(
 /// ```
 ///
 /// # Panics
-/// When the window does not fit its kernel, the rows the slices, or `sums` the taps.
+/// When the rows are not those of the window or do not fit the slices, or `sums` not the taps.
 pub(in crate::kernels) fn plane_dots(grad: &[f32], input: &[f32], taps: Taps<'_>, rows: Rows, sums: &mut [f32]) {
     if rows.is_empty() {
         return;
@@ -395,7 +413,7 @@ mod tests {
                         };
                         let offsets: Vec<usize> = (0..height * width).map(|tap| 2 + offset(tap)).collect();
                         let reach = offsets.iter().max().unwrap() + span(rows, rows.input_pitch);
-                        test(Taps { offsets: &offsets, kernel: [height, width], row_step: step }, rows, reach);
+                        test(Taps::new(&offsets, [height, width], step, rows.input_pitch), rows, reach);
                     }
                 }
             }
@@ -469,7 +487,7 @@ mod tests {
     #[should_panic(expected = "rows of a window of stride 1 are 1 rows of the plane apart")]
     fn a_broken_promise_is_refused() {
         let rows = Rows { count: 2, width: 16, input_pitch: 20, output_pitch: 16 };
-        let taps = Taps { offsets: &[0, 20, 41], kernel: [3, 1], row_step: Some(1) };
+        let taps = Taps::new(&[0, 20, 41], [3, 1], Some(1), rows.input_pitch);
         correlate(&[0.0; 100], &[1.0; 3], taps, rows, &mut [0.0; 32], false);
     }
 }

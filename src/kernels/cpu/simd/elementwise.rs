@@ -1,5 +1,10 @@
 //! Sums and maps over slices of equal length.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "several arrays are indexed at once, by numbers whose bounds are constants"
+)]
+
 use pulp::{Simd, WithSimd};
 
 use super::vector::dispatch;
@@ -42,7 +47,8 @@ pub(in crate::kernels) fn moments(x: &[f32]) -> Moments {
     x.chunks(BLOCK).fold(Moments::default(), |moments, block| {
         let count = block.len() as f64;
         let about = (f64::from(dispatch(Sum(block))) / count) as f32;
-        let [first, squares] = dispatch(ProductSums { a: block, a0: about, b: block, b0: about }).map(f64::from);
+        let (first, [squares]) = dispatch(ProductSums { a: block, a0: about, b: [(block, about)] });
+        let [first, squares] = [first, squares].map(f64::from);
         // The rounding of `about` to `f32` is made good: `first` would be zero about the exact mean.
         let shift = first / count;
         moments.join(Moments { count, mean: f64::from(about) + shift, squares: squares - shift * shift * count })
@@ -54,11 +60,26 @@ pub(in crate::kernels) fn moments(x: &[f32]) -> Moments {
 /// # Panics
 /// When the lengths differ.
 pub(in crate::kernels) fn weighted_sums(g: &[f32], z: &[f32], mean: f32) -> (f64, f64) {
-    assert_eq!(g.len(), z.len(), "pairs");
-    g.chunks(BLOCK).zip(z.chunks(BLOCK)).fold((0.0, 0.0), |(first, product), (g, z)| {
-        let sums = dispatch(ProductSums { a: g, a0: 0.0, b: z, b0: mean }).map(f64::from);
-        (first + sums[0], product + sums[1])
-    })
+    let (first, [product]) = weighted_sums_of(g, [(z, mean)]);
+    (first, product)
+}
+
+/// `Σ g`, and `Σ g * (z - mean)` of each `(z, mean)`.
+///
+/// # Panics
+/// When the lengths differ.
+pub(in crate::kernels) fn weighted_sums_of<const N: usize>(g: &[f32], of: [(&[f32], f32); N]) -> (f64, [f64; N]) {
+    assert!(of.iter().all(|(z, _)| z.len() == g.len()), "pairs");
+    let (mut first, mut products) = (0.0, [0.0; N]);
+    for start in (0..g.len()).step_by(BLOCK) {
+        let part = start..g.len().min(start + BLOCK);
+        let mut b = of;
+        b.iter_mut().for_each(|(z, _)| *z = &z[part.clone()]);
+        let (sum, of_part) = dispatch(ProductSums { a: &g[part], a0: 0.0, b });
+        first += f64::from(sum);
+        products.iter_mut().zip(of_part).for_each(|(product, sum)| *product += f64::from(sum));
+    }
+    (first, products)
 }
 
 /// `Σ x`
@@ -71,19 +92,15 @@ pub(in crate::kernels) fn sum(x: &[f32]) -> f64 {
 /// # Panics
 /// When the lengths differ.
 pub(in crate::kernels) fn affine_relu(x: &[f32], scale: f32, shift: f32, relu: bool, out: &mut [f32]) {
-    dispatch(Map {
-        map: AffineRelu { scale, shift, floor: if relu { 0.0 } else { f32::NEG_INFINITY } },
-        from: [x],
-        out,
-    });
+    affine_floor(x, scale, shift, if relu { 0.0 } else { f32::NEG_INFINITY }, out);
 }
 
-/// `out += x * scale + shift`
+/// `out = max(x * scale + shift, floor)`; not a number stays so.
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn affine_add(x: &[f32], scale: f32, shift: f32, out: &mut [f32]) {
-    dispatch(Map { map: AffineAdd { scale, shift }, from: [x], out });
+pub(in crate::kernels) fn affine_floor(x: &[f32], scale: f32, shift: f32, floor: f32, out: &mut [f32]) {
+    dispatch(Map { map: AffineRelu { scale, shift, floor }, from: [x], out });
 }
 
 /// `out += a * x`
@@ -94,12 +111,75 @@ pub(in crate::kernels) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
     dispatch(Map { map: Axpy { a }, from: [x], out });
 }
 
-/// `out = alpha * g + beta * z + delta`
+/// `out *= x`
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn affine2(g: &[f32], alpha: f32, z: &[f32], beta: f32, delta: f32, out: &mut [f32]) {
-    dispatch(Map { map: Affine2 { alpha, beta, delta }, from: [g, z], out });
+pub(in crate::kernels) fn multiply(x: &[f32], out: &mut [f32]) {
+    dispatch(Map { map: Multiply, from: [x], out });
+}
+
+/// Slices that are read side by side: it takes a while until memory answers, for several as for one.
+pub(in crate::kernels) const BESIDE: usize = 4;
+
+/// `out = shift + Σ a · x`, a few of the slices `x` at a time.
+#[derive(Debug)]
+pub(in crate::kernels) struct WeightedSum<'a> {
+    from: [(f32, &'a [f32]); BESIDE],
+    waiting: usize,
+    shift: f32,
+    fresh: bool,
+}
+
+impl<'a> WeightedSum<'a> {
+    pub(in crate::kernels) fn new(shift: f32) -> Self {
+        Self { from: [(0.0, &[]); BESIDE], waiting: 0, shift, fresh: true }
+    }
+
+    /// # Panics
+    /// When the lengths differ.
+    pub(in crate::kernels) fn add(&mut self, a: f32, x: &'a [f32], out: &mut [f32]) {
+        if self.waiting == BESIDE {
+            self.flush(out);
+        }
+        self.from[self.waiting] = (a, x);
+        self.waiting += 1;
+    }
+
+    /// Adds to the constant.
+    pub(in crate::kernels) fn add_shift(&mut self, shift: f32) {
+        self.shift += shift;
+    }
+
+    /// All that was added is in `out` afterwards.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub(in crate::kernels) fn flush(&mut self, out: &mut [f32]) {
+        match self.waiting {
+            0 if self.fresh => out.fill(self.shift),
+            0 if self.shift != 0.0 => dispatch(Map { map: Sums { a: [], shift: self.shift }, from: [], out }),
+            0 => {}
+            1 => self.sum::<1>(out),
+            2 => self.sum::<2>(out),
+            3 => self.sum::<3>(out),
+            _ => self.sum::<BESIDE>(out),
+        }
+        (self.waiting, self.shift, self.fresh) = (0, 0.0, false);
+    }
+
+    fn sum<const N: usize>(&self, out: &mut [f32]) {
+        let (mut a, mut from) = ([0.0; N], [[].as_slice(); N]);
+        for n in 0..N {
+            (a[n], from[n]) = self.from[n];
+        }
+        let sums = Sums { a, shift: self.shift };
+        if self.fresh {
+            dispatch(Map { map: FreshSums(sums), from, out });
+        } else {
+            dispatch(Map { map: sums, from, out });
+        }
+    }
 }
 
 /// `Σ x` in `f32`
@@ -126,42 +206,57 @@ impl WithSimd for Sum<'_> {
     }
 }
 
-/// `Σ (a - a0)` and `Σ (a - a0) * (b - b0)` in `f32`
-struct ProductSums<'a> {
+/// `Σ (a - a0)`, and `Σ (a - a0) * (b - b0)` of each `(b, b0)`, in `f32`; all of one length
+struct ProductSums<'a, const N: usize> {
     a: &'a [f32],
     a0: f32,
-    b: &'a [f32],
-    b0: f32,
+    b: [(&'a [f32], f32); N],
 }
 
-impl WithSimd for ProductSums<'_> {
-    type Output = [f32; 2];
+impl<const N: usize> WithSimd for ProductSums<'_, N> {
+    type Output = (f32, [f32; N]);
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> [f32; 2] {
-        let (a0, b0) = (simd.splat_f32s(self.a0), simd.splat_f32s(self.b0));
-        let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(self.a), S::as_simd_f32s(self.b));
-        let ((a, a_vectors), (b, b_vectors)) = (a.as_chunks::<SUMS>(), b.as_chunks::<SUMS>());
-        let mut first = [simd.splat_f32s(0.0); SUMS];
-        let mut product = [simd.splat_f32s(0.0); SUMS];
-        for (a, b) in a.iter().zip(b) {
+    fn with_simd<S: Simd>(self, simd: S) -> (f32, [f32; N]) {
+        let zero = simd.splat_f32s(0.0);
+        let (a0, mut b0) = (simd.splat_f32s(self.a0), [zero; N]);
+        let (a, a_rest) = S::as_simd_f32s(self.a);
+        let (whole, mut b, mut b_rests) = (a.len(), [[].as_slice(); N], [[].as_slice(); N]);
+        for n in 0..N {
+            let (vectors, rest) = S::as_simd_f32s(self.b[n].0);
+            (b[n], b_rests[n], b0[n]) = (&vectors[..whole], rest, simd.splat_f32s(self.b[n].1));
+        }
+        let (mut first, mut products) = ([zero; SUMS], [[zero; SUMS]; N]);
+        let groups = whole - whole % SUMS;
+        for at in (0..groups).step_by(SUMS) {
             for i in 0..SUMS {
-                let a = simd.sub_f32s(a[i], a0);
+                let a = simd.sub_f32s(a[at + i], a0);
                 first[i] = simd.add_f32s(first[i], a);
-                product[i] = simd.mul_add_e_f32s(a, simd.sub_f32s(b[i], b0), product[i]);
+                for n in 0..N {
+                    products[n][i] = simd.mul_add_e_f32s(a, simd.sub_f32s(b[n][at + i], b0[n]), products[n][i]);
+                }
             }
         }
-        for (i, (&a, &b)) in a_vectors.iter().zip(b_vectors).enumerate() {
-            let a = simd.sub_f32s(a, a0);
+        for at in groups..whole {
+            let i = at - groups;
+            let a = simd.sub_f32s(a[at], a0);
             first[i] = simd.add_f32s(first[i], a);
-            product[i] = simd.mul_add_e_f32s(a, simd.sub_f32s(b, b0), product[i]);
+            for n in 0..N {
+                products[n][i] = simd.mul_add_e_f32s(a, simd.sub_f32s(b[n][at], b0[n]), products[n][i]);
+            }
         }
-        let (mut first, mut product) = (join(simd, first), join(simd, product));
-        for (a, b) in a_rest.iter().zip(b_rest) {
+        let mut first = join(simd, first);
+        let mut sums = [0.0; N];
+        for n in 0..N {
+            sums[n] = join(simd, products[n]);
+        }
+        for (at, a) in a_rest.iter().enumerate() {
             first += a - self.a0;
-            product += (a - self.a0) * (b - self.b0);
+            for n in 0..N {
+                sums[n] += (a - self.a0) * (b_rests[n][at] - self.b[n].1);
+            }
         }
-        [first, product]
+        (first, sums)
     }
 }
 
@@ -233,20 +328,6 @@ impl Lanewise<1> for AffineRelu {
 }
 
 #[derive(Clone, Copy)]
-struct AffineAdd {
-    scale: f32,
-    shift: f32,
-}
-
-impl Lanewise<1> for AffineAdd {
-    #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, out: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
-        let shifted = simd.add_f32s(out, simd.splat_f32s(self.shift));
-        simd.mul_add_e_f32s(x, simd.splat_f32s(self.scale), shifted)
-    }
-}
-
-#[derive(Clone, Copy)]
 struct Axpy {
     a: f32,
 }
@@ -259,17 +340,41 @@ impl Lanewise<1> for Axpy {
 }
 
 #[derive(Clone, Copy)]
-struct Affine2 {
-    alpha: f32,
-    beta: f32,
-    delta: f32,
+struct Multiply;
+
+impl Lanewise<1> for Multiply {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, out: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
+        simd.mul_f32s(out, x)
+    }
 }
 
-impl Lanewise<2> for Affine2 {
+/// Added to what is there.
+#[derive(Clone, Copy)]
+struct Sums<const N: usize> {
+    a: [f32; N],
+    shift: f32,
+}
+
+impl<const N: usize> Lanewise<N> for Sums<N> {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, _: S::f32s, [g, z]: [S::f32s; 2]) -> S::f32s {
-        let of_z = simd.mul_add_e_f32s(z, simd.splat_f32s(self.beta), simd.splat_f32s(self.delta));
-        simd.mul_add_e_f32s(g, simd.splat_f32s(self.alpha), of_z)
+    fn apply<S: Simd>(self, simd: S, out: S::f32s, from: [S::f32s; N]) -> S::f32s {
+        let mut sum = simd.add_f32s(out, simd.splat_f32s(self.shift));
+        for n in 0..N {
+            sum = simd.mul_add_e_f32s(from[n], simd.splat_f32s(self.a[n]), sum);
+        }
+        sum
+    }
+}
+
+/// In the place of what is there.
+#[derive(Clone, Copy)]
+struct FreshSums<const N: usize>(Sums<N>);
+
+impl<const N: usize> Lanewise<N> for FreshSums<N> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, _: S::f32s, from: [S::f32s; N]) -> S::f32s {
+        self.0.apply(simd, simd.splat_f32s(0.0), from)
     }
 }
 
@@ -315,6 +420,10 @@ mod tests {
                 let sums = weighted_sums(&g, &z, 0.25);
                 let scale = 1e-6 * (len as f64 + 1.0);
                 assert!((sums.0 - first).abs() <= scale && (sums.1 - product).abs() <= scale, "{len} {sums:?}");
+                let squares: f64 = g.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+                let several = weighted_sums_of(&g, [(&z, 0.25), (&g, 0.0), (&z, 0.25)]);
+                assert!((several.1[1] - squares).abs() <= scale, "{len} {several:?}");
+                assert_eq!((several.0, several.1[0], several.1[2]), (sums.0, sums.1, sums.1));
                 assert!((sum(&g) - first).abs() <= scale, "{len}");
             }
         });
@@ -332,9 +441,18 @@ mod tests {
                 };
                 check(&|out| affine_relu(&g, -1.5, 0.2, true, out), &|i| (g[i] * -1.5 + 0.2).max(0.0));
                 check(&|out| affine_relu(&g, -1.5, 0.2, false, out), &|i| g[i] * -1.5 + 0.2);
-                check(&|out| affine_add(&g, 0.4, -0.2, out), &|i| start[i] + 0.4 * g[i] - 0.2);
+                check(&|out| multiply(&g, out), &|i| start[i] * g[i]);
                 check(&|out| axpy(0.7, &g, out), &|i| start[i] + 0.7 * g[i]);
-                check(&|out| affine2(&g, 0.3, &z, -2.0, 0.1, out), &|i| 0.3 * g[i] - 2.0 * z[i] + 0.1);
+                for count in 0..=2 * BESIDE + 1 {
+                    let of = |n: usize| (0.3 - 0.1 * n as f32, if n.is_multiple_of(2) { &g } else { &z });
+                    let run = |out: &mut [f32]| {
+                        let mut sum = WeightedSum::new(0.1);
+                        (0..count).map(of).for_each(|(a, x)| sum.add(a, x, out));
+                        sum.add_shift(0.2);
+                        sum.flush(out);
+                    };
+                    check(&run, &|i| 0.3 + (0..count).map(of).map(|(a, x)| a * x[i]).sum::<f32>());
+                }
             }
         });
     }

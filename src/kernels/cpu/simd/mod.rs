@@ -9,6 +9,7 @@
 //! | [`dots`] | dot products of outputs with inputs: the gradients of their weights |
 //! | [`depthwise`] | one window a channel: values, gradients of the weights, gradients of the input |
 //! | [`elementwise`] | sums and maps over flat slices |
+//! | [`row_tiles`] | the sums before and after the products of Winograd's filter |
 //!
 //! The order of every sum depends on shapes alone (and on the width of the machine's vectors), never on threads.
 
@@ -16,10 +17,11 @@ pub(in crate::kernels) mod depthwise;
 pub(in crate::kernels) mod dots;
 pub(in crate::kernels) mod elementwise;
 pub(in crate::kernels) mod product;
+pub(in crate::kernels) mod row_tiles;
 mod rows;
 mod vector;
 
-pub(in crate::kernels) use self::rows::Rows;
+pub(in crate::kernels) use self::{rows::Rows, vector::vectorised};
 
 #[cfg(test)]
 mod sample;

@@ -36,6 +36,32 @@ impl Panels {
         Self { weights, outputs, inputs }
     }
 
+    /// Several matrices of one shape whose weights are found together. Inputs are numbered by channel and `columns` a channel.
+    pub(in crate::kernels) fn pack_many<const N: usize>(
+        outputs: usize,
+        channels: usize,
+        columns: usize,
+        weights: impl Fn(usize, usize, usize) -> [f32; N],
+    ) -> [Self; N] {
+        let inputs = channels * columns;
+        let mut many = [(); N].map(|()| Self { weights: vec![0.0; outputs * inputs], outputs, inputs });
+        let mut at = 0;
+        for first in (0..outputs).step_by(PANEL) {
+            for channel in 0..channels {
+                for column in 0..columns {
+                    for output in first..outputs.min(first + PANEL) {
+                        let weights = weights(output, channel, column);
+                        for n in 0..N {
+                            many[n].weights[at] = weights[n];
+                        }
+                        at += 1;
+                    }
+                }
+            }
+        }
+        many
+    }
+
     pub(in crate::kernels) fn outputs(&self) -> usize {
         self.outputs
     }

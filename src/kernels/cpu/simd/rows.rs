@@ -39,13 +39,20 @@ impl Rows {
     /// When a width is not whole vectors, or when a tap of `offsets` reaches past an input of `len` values.
     #[inline]
     pub(super) fn check_input(self, offsets: &[usize], len: usize) {
+        if let Some(last) = offsets.iter().copied().reduce(usize::max) {
+            self.check_reach(last, len);
+        }
+    }
+
+    /// As [`check_input`](Self::check_input), of the last offset.
+    ///
+    /// # Panics
+    /// As there.
+    #[inline]
+    pub(super) fn check_reach(self, last: usize, len: usize) {
         assert!(self.width.is_multiple_of(LANES), "a row of {} lanes is not whole vectors", self.width);
         let read = self.read();
-        let last = offsets.iter().fold(0, |last, offset| last.max(*offset));
-        assert!(
-            offsets.is_empty() || (read <= len && last <= len - read),
-            "a tap at {last} reads {read} values of {len}"
-        );
+        assert!(read <= len && last <= len - read, "a tap at {last} reads {read} values of {len}");
     }
 
     /// As [`check_input`](Self::check_input), for `planes` outputs that lie `stride` apart.

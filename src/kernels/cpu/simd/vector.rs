@@ -28,6 +28,25 @@ pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     pulp::Arch::new().dispatch(op)
 }
 
+/// Runs a loop over values compiled for the widest vectors of this machine. It must be `#[inline(always)]`.
+#[inline]
+pub(in crate::kernels) fn vectorised(op: impl FnMut()) {
+    dispatch(Loop(op));
+}
+
+struct Loop<F>(F);
+
+impl<F: FnMut()> WithSimd for Loop<F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) {
+        // Called by reference: what calls a closure by value is a function of its own, which nothing makes the compiler inline,
+        // and which is compiled for no vectors in particular.
+        (self.0)();
+    }
+}
+
 /// # Safety
 /// A vector of initialised values stands at `from`; it need not be aligned.
 #[inline(always)]

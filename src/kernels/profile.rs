@@ -1,0 +1,185 @@
+//! Where a program's time goes, operator by operator: what a person who wants to know what to make faster asks first.
+
+use super::program::{Branch, PoolKind, Program, Read, Step};
+use indexmap::IndexMap;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+/// Adds up the seconds that each step of a program takes, over all passes that carry it. Engines that run ahead of the caller, as those
+/// of GPUs do, leave it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    /// Forward and reverse, of taking the input in and of each step.
+    seconds: Arc<Mutex<Vec<[f64; 2]>>>,
+}
+
+/// A direction of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Forward,
+    Reverse,
+}
+
+/// What the steps of one kind took and did, of one pass.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct OperatorTime {
+    /// `convolution 3x3`, `depthwise 5x5 dilated, product`, `mean pool 3x3`, `node`
+    pub operator: String,
+    pub steps: usize,
+    pub forward_ms: f64,
+    pub reverse_ms: f64,
+    /// Floating-point operations of both ways, a multiply-add being two; those of direct convolution, whatever the algorithm.
+    pub gflop: f64,
+    /// The least that both ways read and write of feature maps: each once, and their gradients once.
+    pub gbyte: f64,
+}
+
+impl Clock {
+    /// Forgets what it has seen.
+    pub fn reset(&self) {
+        self.seconds.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Adds the time since `began` to a step, counted from 1; 0 is taking the input in.
+    pub(super) fn add(&self, step: usize, way: Way, began: Instant) {
+        let seconds = began.elapsed().as_secs_f64();
+        let mut all = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() <= step {
+            all.resize(step + 1, [0.0; 2]);
+        }
+        all[step][way as usize] += seconds;
+    }
+
+    /// The times of one of `passes` passes of `program` on `images` images, by kind of operator, the longest first.
+    pub fn by_operator(&self, program: &Program, images: usize, passes: usize) -> Vec<OperatorTime> {
+        let all = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds: IndexMap<String, OperatorTime> = IndexMap::new();
+        for (at, [forward, reverse]) in all.iter().enumerate() {
+            let (operator, multiply_adds, values) = match at.checked_sub(1).map(|at| &program.steps[at]) {
+                None => ("input".to_owned(), 0, program.maps[0].channels * pixels(program, 0)),
+                Some(step) => (name(step), multiply_adds(program, step), values(program, step)),
+            };
+            let nothing = OperatorTime {
+                operator: operator.clone(),
+                steps: 0,
+                forward_ms: 0.0,
+                reverse_ms: 0.0,
+                gflop: 0.0,
+                gbyte: 0.0,
+            };
+            let kind = kinds.entry(operator).or_insert(nothing);
+            let scale = 1e3 / passes as f64;
+            kind.steps += 1;
+            kind.forward_ms += forward * scale;
+            kind.reverse_ms += reverse * scale;
+            // In reverse each multiply-add has two, one for either factor; each map is read again and its gradient moved.
+            kind.gflop += 3.0 * 2.0 * (multiply_adds * images) as f64 / 1e9;
+            kind.gbyte += 3.0 * 4.0 * (values * images) as f64 / 1e9;
+        }
+        let mut kinds: Vec<OperatorTime> = kinds.into_values().collect();
+        kinds.sort_by(|a, b| (b.forward_ms + b.reverse_ms).total_cmp(&(a.forward_ms + a.reverse_ms)));
+        kinds
+    }
+}
+
+/// Pixels of a map.
+fn pixels(program: &Program, map: usize) -> usize {
+    program.maps[map].height * program.maps[map].width
+}
+
+fn name(step: &Step) -> String {
+    let window = |[height, width]: [usize; 2]| format!("{height}x{width}");
+    match step {
+        Step::Convolve { branches, .. } => match branches.first() {
+            Some(Branch { depthwise: Some(depthwise), dense, .. }) => {
+                let dilated = if depthwise.frame.dilation == [1; 2] { "" } else { " dilated" };
+                let product = if dense.is_some() { ", product" } else { "" };
+                format!("depthwise {}{dilated}{product}", window(depthwise.frame.kernel))
+            }
+            Some(Branch { dense: Some(dense), .. }) if dense.frame.kernel == [1; 2] => "product".to_owned(),
+            Some(Branch { dense: Some(dense), .. }) => format!("convolution {}", window(dense.frame.kernel)),
+            _ => "convolution".to_owned(),
+        },
+        Step::Pool { pool, .. } => {
+            let kind = if pool.kind == PoolKind::Max { "max" } else { "mean" };
+            format!("{kind} pool {}", window(pool.frame.kernel))
+        }
+        Step::Combine { .. } => "node".to_owned(),
+    }
+}
+
+/// Of one image, forward.
+fn multiply_adds(program: &Program, step: &Step) -> usize {
+    let pixels = pixels(program, step.output());
+    match step {
+        Step::Convolve { branches, .. } => branches.iter().map(|branch| pixels * of_branch(branch)).sum(),
+        // A pool compares and adds; nothing is multiplied but a mean's divisor.
+        Step::Pool { .. } => 0,
+        Step::Combine { terms, .. } => terms.iter().map(|term| pixels * term.read.channels).sum(),
+    }
+}
+
+/// Multiply-adds of a branch for one pixel of its output.
+fn of_branch(branch: &Branch) -> usize {
+    let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
+    let depthwise = branch.depthwise.map_or(0, |depthwise| inputs * depthwise.frame.taps());
+    let dense = branch.dense.map_or(0, |dense| branch.channels * inputs / dense.groups * dense.frame.taps());
+    depthwise + dense
+}
+
+/// Values of one image that a step reads and writes, each part of a map once.
+fn values(program: &Program, step: &Step) -> usize {
+    let output = step.output();
+    let mut read: Vec<&Read> = Vec::new();
+    for of_step in step.reads() {
+        let same = |other: &&Read| (other.map, other.first) == (of_step.map, of_step.first);
+        if !read.iter().any(same) {
+            read.push(of_step);
+        }
+    }
+    let read: usize = read.iter().map(|read| read.channels * pixels(program, read.map)).sum();
+    read + program.maps[output].channels * pixels(program, output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::{Dense, Frame, Map, Term};
+    use super::*;
+
+    /// A 3x3 convolution from 2 to 4 channels on 4x4 pixels, then a node of one term; by hand.
+    #[test]
+    fn work_is_counted_by_kind_of_operator() {
+        let map = |channels| Map { channels, height: 4, width: 4, statistics: false };
+        let read = |map, channels| Read { map, first: 0, channels, norm: None, relu: false };
+        let frame = Frame { kernel: [3; 2], start: [-1; 2], ..Frame::PIXEL };
+        let dense = Some(Dense { weight: 0, bias: None, frame, groups: 1 });
+        let branch = Branch { source: vec![read(0, 2)], depthwise: None, dense, first: 0, channels: 4 };
+        let term = Term { read: read(1, 4), at: 0, spread: 1, weight: None, factor: None };
+        let program = Program {
+            maps: vec![map(2), map(4), map(4)],
+            steps: vec![
+                Step::Convolve { branches: vec![branch], output: 1 },
+                Step::Combine { terms: vec![term], output: 2 },
+            ],
+            ..Program::default()
+        };
+        let clock = Clock::default();
+        for step in [0, 1, 2, 1] {
+            clock.add(step, Way::Forward, Instant::now());
+        }
+        clock.add(2, Way::Reverse, Instant::now());
+        let mut kinds = clock.by_operator(&program, 10, 2);
+        kinds.sort_by(|a, b| a.operator.cmp(&b.operator));
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.operator.as_str()).collect();
+        assert_eq!(names, ["convolution 3x3", "input", "node"]);
+        let flop = |kind: &OperatorTime| (kind.gflop * 1e9).round();
+        assert_eq!(flop(&kinds[0]), 6.0 * 10.0 * (16 * 4 * 2 * 9) as f64);
+        assert_eq!(flop(&kinds[2]), 6.0 * 10.0 * (16 * 4) as f64);
+        assert_eq!((kinds[0].gbyte * 1e9).round(), 12.0 * 10.0 * (16 * (2 + 4)) as f64);
+        assert!(kinds[2].reverse_ms > 0.0 && kinds[1].reverse_ms == 0.0);
+        clock.reset();
+        assert!(clock.by_operator(&program, 10, 2).is_empty());
+    }
+}

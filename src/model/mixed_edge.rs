@@ -1,0 +1,165 @@
+//! The mixed operation of an edge, layer by layer: what programs are held to.
+
+use super::Forward;
+use crate::space::network::{AlphaTable, Edge, Extra, Partial};
+use burn::tensor::Tensor;
+
+/// `Σ_k p_k · o_k(x)`, with what the edge has beside its candidates. `weights` are the edge's row of the mixing weights, each
+/// `[1, 1, 1, 1]`. `None` where nothing contributes.
+pub(super) fn mixed(
+    forward: &Forward<'_>,
+    edge: &Edge,
+    table: &AlphaTable,
+    weights: &[Tensor<4>],
+    x: &Tensor<4>,
+) -> Option<Tensor<4>> {
+    let Some(partial) = &edge.partial else { return weighed(forward, edge, table, weights, x) };
+    let [batch, channels, height, width] = x.dims();
+    let through = channels / partial.groups;
+    let part = |channels| x.clone().slice([0..batch, channels, 0..height, 0..width]);
+    let past = forward.chain(&partial.bypass, part(through..channels));
+    let past = match table.column_of(Extra::Bypass) {
+        Some(column) => past * weights[column].clone(),
+        None => past,
+    };
+    let through = weighed(forward, edge, table, weights, &part(0..through)).unwrap_or_else(|| {
+        let [_, _, height, width] = past.dims();
+        Tensor::zeros([batch, through, height, width], &x.device())
+    });
+    Some(shuffled(Tensor::cat(vec![through, past], 1), partial))
+}
+
+/// The weighted sum of all that reads what the candidates read.
+fn weighed(
+    forward: &Forward<'_>,
+    edge: &Edge,
+    table: &AlphaTable,
+    weights: &[Tensor<4>],
+    x: &Tensor<4>,
+) -> Option<Tensor<4>> {
+    let candidates = edge.candidates.iter().zip(weights).filter(|(candidate, _)| !candidate.is_zero());
+    let skip = edge.skip.as_ref().zip(table.column_of(Extra::Skip)).map(|(chain, column)| (chain, &weights[column]));
+    candidates
+        .map(|(candidate, weight)| (&candidate.chain, weight))
+        .chain(skip)
+        .map(|(chain, weight)| forward.chain(chain, x.clone()) * weight.clone())
+        .reduce(|sum, term| sum + term)
+}
+
+/// Channel shuffle: the groups' first channels, then their second ones, and so on.
+fn shuffled(x: Tensor<4>, partial: &Partial) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let groups = x.reshape([batch, partial.groups, channels / partial.groups, height, width]);
+    groups.swap_dims(1, 2).reshape([batch, channels, height, width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kernels::Kernels,
+        model::{Mode, Model, Relaxation, edge_weights, host, initial_alphas, initial_running, initial_weights},
+        space::{
+            Build, EdgeOptions, Space,
+            network::{Chain, Network},
+            shipped,
+        },
+    };
+    use burn::tensor::{Device, Distribution, TensorData};
+    use std::path::Path;
+
+    /// Two inputs as they come, so that the stem's learned batch norm is read whole and in parts, by cells of two strides; one edge
+    /// has nothing but a zero.
+    const BARE: &str = "
+name: bare
+operations:
+  none: [{zero: {stride: edge}}]
+  skip: {stride_1: [identity], stride_2: [{avg_pool: {kernel: 2, stride: 2, padding: 0}}]}
+  conv: [relu, {conv: {kernel: 3, stride: edge, bias: search}}, batch_norm]
+skip: skip
+cells:
+  plain: {alphas: a, candidates: [[none], [skip, conv], [conv, none, skip], [conv], [skip, none]]}
+  down: {alphas: b, candidates: [none, conv], input_stride: 2}
+cell: {inputs: [{same: []}, {same: []}], nodes: 2, edges: all, output: {sum: nodes}}
+derive: {edges: all}
+labels: {cell: 'cells.{cell}', edge: '{source}-{target}', candidate: '{operation}', choice: '{choice}'}
+skeletons:
+  search:
+    channels: 8
+    size: 2
+    stems: [{label: stem, steps: [{conv: {kernel: 3}}, batch_norm]}]
+    body: {cell: plain, count: total, segments: 2, transition: {cell: down}}
+    head: [global_avg_pool, {linear: {label: head}}]
+";
+
+    /// Logits in evaluation, then of a training pass logits, running statistics and the gradients of weights and alphas.
+    fn passes(network: &Network, kernels: Kernels) -> Vec<(&'static str, Vec<f32>)> {
+        let device = Device::flex();
+        let (weights, running) = (initial_weights(network, 1, &device), initial_running(network, &device));
+        let alphas = initial_alphas(network, 1.0, 2, &device);
+        let model = Model::new(network.clone(), kernels);
+        device.seed(3);
+        let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+        let towards = Tensor::<2>::random([4, network.classes], Distribution::Normal(0.0, 1.0), &device);
+        let mixing = |alphas: &_| {
+            let tables = &network.alphas;
+            edge_weights(tables, Relaxation::Softmax.weights(tables, alphas), alphas, 0.7)
+        };
+        let evaluated =
+            model.forward(Mode::Evaluate, &weights.views(), &running, &mixing(&alphas.views()), x.clone()).logits;
+        let (of_weights, of_alphas) = (model.leaves(&weights), alphas.leaves());
+        let mode = Mode::Train { drop_path: None };
+        let output = model.forward(mode, &of_weights, &running, &mixing(&of_alphas), x.autodiff());
+        let gradients = (output.logits.clone() * towards.autodiff()).sum().backward();
+        vec![
+            ("evaluation", host(evaluated)),
+            ("logits", host(output.logits.inner())),
+            ("statistics", host(output.running)),
+            ("gradient of the weights", host(weights.gradient(&of_weights, &gradients))),
+            ("gradient of alphas and betas", host(alphas.gradient(&of_alphas, &gradients))),
+        ]
+    }
+
+    #[test]
+    fn a_program_is_its_layers_in_value_and_gradient() {
+        let bare = Space::parse(Path::new("bare.yaml"), BARE).unwrap();
+        let spaces = [(shipped::space("darts"), 3), (shipped::space("nas_bench_201"), 1), (bare, 2)];
+        let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        for (space, size) in &spaces {
+            for (partial_channels, edge_normalisation, auxiliary_skip) in [
+                (4, true, false),
+                (2, false, false),
+                (1, true, false),
+                (1, false, true),
+                (4, true, true),
+                (8, false, true),
+            ] {
+                // Halving without losing a pixel needs two channels.
+                let channels = if partial_channels == 8 { 16 } else { 8 };
+                let edges = EdgeOptions { partial_channels, edge_normalisation, auxiliary_skip };
+                let build = shipped::build("search", 8, 3);
+                let build = Build { channels: Some(channels), size: Some(*size), edges, ..build };
+                let network = space.supernet(&build).unwrap();
+                let by_layers = passes(&network, Kernels::Reference);
+                for ((what, found), (_, expected)) in passes(&network, Kernels::Native).into_iter().zip(by_layers) {
+                    assert_eq!(found.len(), expected.len());
+                    let size = length(&mut expected.iter().copied());
+                    let off = length(&mut found.iter().zip(&expected).map(|(found, expected)| found - expected));
+                    assert!(
+                        size > 1e-3 && off < 1e-4 * size,
+                        "{}, {edges:?}: {what} is {off} of {size} off",
+                        space.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn eight_channels_in_four_groups_are_dealt_out() {
+        let numbers: Vec<f32> = (0..8).map(|channel| channel as f32).collect();
+        let x = Tensor::from_data(TensorData::new(numbers, [1, 8, 1, 1]), &Device::flex());
+        let partial = Partial { groups: 4, bypass: Chain::default() };
+        assert_eq!(host(shuffled(x, &partial)), [0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]);
+    }
+}

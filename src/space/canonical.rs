@@ -1,0 +1,40 @@
+//! A space's file without what does not count.
+
+use crate::config::{Node, Value};
+use crate::store::Digest;
+
+/// The digest of what a file says: comments, layout and `about` do not count, the order of keys does.
+pub(super) fn digest(node: &Node) -> Digest {
+    let mut canonical = String::new();
+    write_canonical(node, true, &mut canonical);
+    Digest::of(canonical.as_bytes())
+}
+
+/// Compact JSON with the keys in the order of the file, whatever order a JSON library would give them.
+fn write_canonical(node: &Node, top: bool, text: &mut String) {
+    match &node.value {
+        Value::Map(map) => {
+            text.push('{');
+            let mut comma = "";
+            for (key, entry) in map.iter().filter(|(key, _)| !(top && *key == "about")) {
+                text.push_str(comma);
+                text.push_str(&serde_json::Value::from(key.as_str()).to_string());
+                text.push(':');
+                write_canonical(&entry.node, false, text);
+                comma = ",";
+            }
+            text.push('}');
+        }
+        Value::List(items) => {
+            text.push('[');
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    text.push(',');
+                }
+                write_canonical(item, false, text);
+            }
+            text.push(']');
+        }
+        _ => text.push_str(&node.to_json().to_string()),
+    }
+}

@@ -1,0 +1,242 @@
+//! The keys of training a supernet.
+
+use super::{
+    COUNT, NOT_NEGATIVE, POSITIVE,
+    mixing::mixing,
+    number,
+    perturb::perturb,
+    rate::{RateDefaults, rate, rate_json},
+    regularise::regularise,
+    weights::{WeightDefaults, Weights, weights},
+};
+use crate::{
+    config::{Fields, Node, Value},
+    space::EdgeOptions,
+    train::{
+        AdamConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
+        strategy::{Bilevel, First, Order},
+    },
+};
+use serde_json::{Value as Json, json};
+
+/// `architect.py` of DARTS: Adam at one rate.
+const ALPHA_RATE: RateDefaults = RateDefaults { rate: 3e-4, schedule: "constant", minimum: 0.0, factor: 0.97 };
+
+/// `partial_channels: 4` and `edge_normalisation: true` are PC-DARTS' on CIFAR-10 (arXiv 1907.05737), `auxiliary_skip: true` is DARTS-'s
+/// (arXiv 2009.01027); left out, edges are DARTS'.
+pub fn edges(fields: &mut Fields<'_>) -> EdgeOptions {
+    let usual = EdgeOptions::default();
+    EdgeOptions {
+        partial_channels: fields.integer("partial_channels", usual.partial_channels, 1.., COUNT),
+        edge_normalisation: fields.boolean("edge_normalisation", usual.edge_normalisation),
+        auxiliary_skip: fields.boolean("auxiliary_skip", usual.auxiliary_skip),
+    }
+}
+
+/// `strategy: single_level`, or `strategy: bilevel` with `order` and `moves_first`. The defaults of the latter are those of DARTS.
+fn strategy(fields: &mut Fields<'_>) -> Strategy {
+    match fields.choice("strategy", "single_level", &["single_level", "bilevel"].map(|name| (name, name))) {
+        "bilevel" => Strategy::Bilevel(Bilevel {
+            order: fields.choice("order", Order::First, &[("first", Order::First), ("second", Order::Second)]),
+            first: fields.choice(
+                "moves_first",
+                First::Alphas,
+                &[("alphas", First::Alphas), ("weights", First::Weights)],
+            ),
+        }),
+        _ => Strategy::SingleLevel,
+    }
+}
+
+/// The keys of [`strategy`] with their values, as a stage's parameters show them.
+pub fn strategy_json(strategy: Strategy) -> Json {
+    match strategy {
+        Strategy::SingleLevel => json!({"strategy": "single_level"}),
+        Strategy::Bilevel(Bilevel { order, first }) => {
+            json!({"strategy": "bilevel", "order": order, "moves_first": first})
+        }
+        Strategy::WeightsOnly => json!({}),
+    }
+}
+
+/// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `perturb`, `regularise`, `weights: {…}` and
+/// `alphas: {…}`: how a supernet learns, and for how long. `seed` decides what it draws on the way.
+pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingConfig) {
+    let strategy = strategy(fields);
+    let epochs = fields.integer("epochs", 50, 1.., COUNT);
+    let warmup_epochs = fields.integer("warmup_epochs", 0, 0.., "a whole number from 0");
+    let mixing = mixing(fields);
+    let perturb = perturb(fields);
+    let regulariser = regularise(fields, mixing);
+    let weights = weights(fields, &WeightDefaults::SEARCH);
+    let nothing = Node::empty_map();
+    let node = fields.node("alphas").unwrap_or(&nothing);
+    let mut keys = Fields::open(node, "`alphas`", fields.problems());
+    let alpha_rate = rate(&mut keys, &ALPHA_RATE);
+    let (beta_1, beta_2) = betas(&mut keys);
+    let adam = AdamConfig {
+        beta_1,
+        beta_2,
+        // PyTorch's default, which DARTS leaves as it is.
+        epsilon: keys.number("epsilon", 1e-8, f64::MIN_POSITIVE.., POSITIVE),
+        weight_decay: keys.number("weight_decay", 1e-3, 0.0.., NOT_NEGATIVE),
+    };
+    let alpha_deviation = keys.number("deviation", 1e-3, 0.0.., NOT_NEGATIVE);
+    keys.close();
+
+    let Weights { rate, sgd, clip_norm } = weights;
+    let learner = LearnerConfig {
+        mixing,
+        perturb,
+        regulariser,
+        sgd,
+        adam,
+        clip_norm,
+        auxiliary_weight: 0.0,
+        label_smoothing: 0.0,
+        average: None,
+        alpha_deviation,
+    };
+    let training = TrainingConfig {
+        epochs,
+        strategy,
+        rate,
+        alpha_rate,
+        warmup_epochs,
+        accumulate: 1,
+        drop_path: 0.0,
+        seed,
+        watch_every: 1,
+    };
+    (learner, training)
+}
+
+/// The keys under `alphas` with their values.
+pub fn alphas_json(rate: &Rate, adam: &AdamConfig, deviation: f64) -> Json {
+    let mut keys = rate_json(rate);
+    for (key, value) in [
+        ("betas", json!([adam.beta_1, adam.beta_2])),
+        ("epsilon", json!(adam.epsilon)),
+        ("weight_decay", json!(adam.weight_decay)),
+        ("deviation", json!(deviation)),
+    ] {
+        keys.insert(key.to_owned(), value);
+    }
+    Json::Object(keys)
+}
+
+/// `betas: [0.5, 0.999]`
+fn betas(keys: &mut Fields<'_>) -> (f64, f64) {
+    const DEFAULT: (f64, f64) = (0.5, 0.999);
+    let Some(node) = keys.node("betas") else { return DEFAULT };
+    if let Value::List(items) = &node.value
+        && let [first, second] = items.as_slice()
+        && [first, second].iter().all(|item| (0.0..1.0).contains(&number(item)))
+    {
+        return (number(first), number(second));
+    }
+    keys.wrong("betas", node, "two numbers from 0 to below 1");
+    DEFAULT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Problems,
+        model::Mixing,
+        train::{By, MeanShift, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
+    };
+
+    fn read(text: &str) -> Result<(LearnerConfig, TrainingConfig), Vec<String>> {
+        let node = Node::parse("test", text).unwrap();
+        let mut problems = Problems::new();
+        let mut fields = Fields::open(&node, "a search", &mut problems);
+        let configs = search(&mut fields, 7);
+        fields.close();
+        problems.into_result(configs).map_err(|problems| problems.iter().map(|p| p.message.clone()).collect())
+    }
+
+    /// The numbers of `train_search.py`, `architect.py` and `model_search.py`: a silent change would change every search.
+    #[test]
+    fn what_is_left_out_is_darts() {
+        let (learner, search) = read("{}").unwrap();
+        let sgd = SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 };
+        let adam = AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 };
+        let expected = LearnerConfig {
+            mixing: Mixing::Softmax,
+            perturb: None,
+            regulariser: Regulariser::default(),
+            sgd,
+            adam,
+            clip_norm: 5.0,
+            auxiliary_weight: 0.0,
+            label_smoothing: 0.0,
+            average: None,
+            alpha_deviation: 1e-3,
+        };
+        assert_eq!(learner, expected);
+        let schedule = Schedule::Cosine { minimum: 0.001, by: By::Epoch };
+        assert_eq!(search.rate, Rate { first: 0.025, schedule, warmup_epochs: 0 });
+        assert_eq!((search.epochs, search.strategy, search.warmup_epochs), (50, Strategy::SingleLevel, 0));
+        assert_eq!(search.alpha_rate, Rate::constant(3e-4));
+    }
+
+    #[test]
+    fn what_is_given_is_taken_and_what_cannot_be_is_named() {
+        let (learner, search) =
+            read("{mixing: sigmoid, weights: {schedule: constant, learning_rate: 1e-4}, alphas: {betas: [0, 0.9]}}")
+                .unwrap();
+        assert_eq!((learner.mixing, search.rate.schedule), (Mixing::Sigmoid, Schedule::Constant));
+        assert_eq!((learner.adam.beta_1, learner.adam.beta_2), (0.0, 0.9));
+        let (_, bilevel) =
+            read("{strategy: bilevel, moves_first: weights, warmup_epochs: 15, alphas: {schedule: cosine}}").unwrap();
+        let expected = Strategy::Bilevel(Bilevel { order: Order::First, first: First::Weights });
+        assert_eq!((bilevel.strategy, bilevel.warmup_epochs), (expected, 15));
+        assert_eq!(bilevel.alpha_rate.schedule, Schedule::Cosine { minimum: 0.0, by: By::Epoch });
+        let (gumbel, search) = read("{mixing: gumbel, final_temperature: 1}").unwrap();
+        assert_eq!(gumbel.mixing, Mixing::Gumbel { temperature: 10.0, final_temperature: 1.0 });
+        assert_eq!(search.seed, 7);
+        let (sparse, _) = read("{mixing: sparsestmax, final_radius: 0.5}").unwrap();
+        assert_eq!(sparse.mixing, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 });
+        assert!(read("{temperature: 3}").unwrap_err()[0].contains("unknown key `temperature`"), "of another mixing");
+        let said = read("{mixing: gumbel, temperature: 0, radius: 1}").unwrap_err().join("\n");
+        assert!(
+            said.contains("`temperature` must be a number above 0") && said.contains("unknown key `radius`"),
+            "{said}"
+        );
+        let said = read("{mixing: sparsestmax, radius: -0.5, final_radius: 2}").unwrap_err().join("\n");
+        assert!(said.contains("`radius` must be a number from 0 to 1, found `-0.5`"), "{said}");
+        assert!(said.contains("`final_radius` must be a number from 0 to 1, found `2`"), "{said}");
+        let (moved, _) = read("{perturb: {kind: random}, regularise: {beta_decay: 25}}").unwrap();
+        assert_eq!(moved.perturb, Some(Perturb { kind: PerturbKind::Random, radius: 0.3, from_epoch: 0 }));
+        assert_eq!(moved.regulariser, Regulariser { beta_decay: 25.0, zero_one: 0.0 });
+        let (shifted, _) = read("{perturb: {kind: mean_shift, rounds: 1, from_epoch: 5}}").unwrap();
+        let shift = MeanShift { samples: 3, rounds: 1, bandwidth: 1.0 };
+        assert_eq!(shifted.perturb, Some(Perturb { kind: PerturbKind::MeanShift(shift), radius: 0.25, from_epoch: 5 }));
+        let (fair, _) = read("{mixing: sigmoid, regularise: {zero_one: 10}}").unwrap();
+        assert_eq!(fair.regulariser.zero_one, 10.0);
+        let said =
+            read("{perturb: {radius: 0, rounds: 1}, regularise: {zero_one: 1, beta: 2}}").unwrap_err().join("\n");
+        for words in [
+            "`perturb` lacks the key `kind`",
+            "`radius` must be a number above 0, found `0`",
+            "unknown key `rounds` in `perturb`",
+            "`zero_one` drives the sigmoid of each alpha to 0 or 1",
+            "unknown key `beta` in `regularise`",
+        ] {
+            assert!(said.contains(words), "`{words}` is said:\n{said}");
+        }
+        assert!(read("{order: second}").unwrap_err()[0].contains("unknown key `order`"), "of another strategy");
+        let said = read("{weights: {learning_rate: 1e-4, decay: 1}, alphas: {betas: [0.5, 1], learning_rate: .nan}}");
+        let said = said.unwrap_err().join("\n");
+        for words in [
+            "a cosine cannot fall from `learning_rate` 0.0001 to `minimum_learning_rate` 0.001",
+            "unknown key `decay`",
+            "`betas` must be two numbers from 0 to below 1",
+            "`learning_rate` must be a number above 0",
+        ] {
+            assert!(said.contains(words), "`{words}` is said:\n{said}");
+        }
+    }
+}
