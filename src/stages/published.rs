@@ -190,7 +190,7 @@ pub(super) mod tests {
         for (row, said) in [
             (
                 format!("{row}, mean: [1]"),
-                "table.yaml:5:44 `mean` must be a list of 2 numbers, one for each of `figures`",
+                "table.yaml:5:45 `mean` must be a list of 2 numbers, one for each of `figures`",
             ),
             (format!("{row}, mean: [1, x]"), "`mean` must be a list of 2 numbers"),
             (row.to_owned(), "a row lacks the key `mean`"),

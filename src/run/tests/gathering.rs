@@ -48,8 +48,9 @@ fn a_failure_does_not_take_along_who_gathers_but_is_told_there_and_by_the_exit_c
     assert_eq!((mended.worked.as_str(), mended.exit_code()), ("b B all after", 0));
     assert_eq!(mended.reasons("all"), "B was missing");
     assert_eq!(text(&store, &mended), "A B C D; ");
-    // And back: the result without it is still known.
-    assert_eq!(failing(gathered(), "b", "the loss is NaN").tell(&store).worked, "b");
+    // And back, by a change that makes it fail as before: the result without it is still known.
+    let back = failing(gathered(), "b", "the loss is NaN").with_param("b", json!(2)).tell(&store);
+    assert_eq!((back.worked.as_str(), back.outcome("all")), ("b", &Outcome::Cached));
 }
 
 #[test]

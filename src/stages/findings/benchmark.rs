@@ -9,12 +9,11 @@ use crate::{
     run::{Input, Missing, StageError},
     stages::{
         artifacts,
-        point::shown,
         published::{Published, PublishedRow},
     },
 };
 use indexmap::{IndexMap, IndexSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The `benchmark` output of a stage.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -96,7 +95,7 @@ fn cells(members: &[&Input], found: &BTreeMap<String, Found>) -> Table {
     let mut columns = vec![Column::text("stage"), Column::number("cell")];
     for accuracy in &tested {
         columns.push(Column::number(accuracy.words()));
-        columns.push(Column::number(format!("rank {}", accuracy.parts().0)));
+        columns.push(Column::number(format!("rank {}", accuracy.parts().0.replace('_', " "))));
     }
     let caption = format!(
         "Accuracy in % of each found cell, trained alone, and its rank among the {} cells of the benchmark by that accuracy.",
@@ -167,7 +166,7 @@ fn comparison(
             for accuracy in accuracies {
                 row.extend(mean_and_best(group, found, &accuracy.name));
             }
-            row.extend(published.map(|_| Cell::from("this run")));
+            row.extend(published.map(|_| Cell::from("ours")));
             table.push(row);
         }
         for of in published.iter().flat_map(|published| &published.rows) {
@@ -202,18 +201,28 @@ fn mean_and_best(group: &Group<'_>, found: &BTreeMap<String, Found>, name: &str)
 /// How each row was searched: what is written of published ones, and of ours what their searches were told, as far as this report
 /// gathers them.
 fn searched(groups: &[Group<'_>], inputs: &[Input], published: Option<&Published>) -> Option<Table> {
-    /// Keys of a search that tell methods apart.
+    /// Keys of a search that are always told; of the others, those that differ among ours.
     const TOLD: [&str; 5] = ["strategy", "mixing", "epochs", "batch", "images"];
+    /// As many of the others.
+    const MORE: usize = 4;
     let searches = || inputs.iter().filter(|input| input.kind == "search");
+    let ours: Vec<(&Group<'_>, BTreeMap<String, String>)> = groups
+        .iter()
+        .filter_map(|group| {
+            let search = group.members.iter().find_map(|member| recipe::only(member, searches()))?;
+            Some((group, recipe::flat(&search.params)))
+        })
+        .collect();
+    let differs = |key: &&String| ours.iter().any(|(_, keys)| keys.get(*key) != ours[0].1.get(*key));
+    let others: BTreeSet<&String> = ours.iter().flat_map(|(_, keys)| keys.keys()).collect();
+    let others = others.into_iter().filter(|key| *key != "seed" && !TOLD.contains(&key.as_str()));
+    let others: Vec<&String> = others.filter(differs).take(MORE).collect();
     let mut recipes: IndexMap<String, Vec<String>> = IndexMap::new();
-    for group in groups {
-        let search = group.members.iter().find_map(|member| recipe::only(member, searches()));
-        let Some(search) = search else { continue };
-        let told = TOLD.iter().filter_map(|key| Some((key, search.params.get(key).filter(|value| !value.is_null())?)));
-        let told: Vec<String> = told
-            .map(|(key, value)| if value.is_number() { format!("{key} {}", shown(value)) } else { shown(value) })
-            .collect();
-        recipes.entry(told.join(", ")).or_default().push(group.name.clone());
+    for (group, keys) in &ours {
+        let told = TOLD.into_iter().chain(others.iter().map(|key| key.as_str()));
+        let told =
+            told.filter_map(|key| keys.get(key).filter(|value| *value != "null").map(|value| format!("{key} {value}")));
+        recipes.entry(told.collect::<Vec<_>>().join(", ")).or_default().push(group.name.clone());
     }
     for row in published.iter().flat_map(|published| &published.rows) {
         let told = row.recipe.clone().unwrap_or_else(|| "not known to us".to_owned());
@@ -223,7 +232,7 @@ fn searched(groups: &[Group<'_>], inputs: &[Input], published: Option<&Published
         return None;
     }
     let columns = vec![Column::text("method"), Column::text("how its cells were found")];
-    let caption = "Searches differ in more than their method. The found cells themselves were all trained as the benchmark trains.";
+    let caption = "Searches may differ in more than their method. The found cells were all trained alike, as the benchmark trains.";
     let mut table = Table::new(caption, columns);
     for (recipe, methods) in recipes {
         table.push([Cell::Text(methods.join(", ")), Cell::Text(recipe)]);

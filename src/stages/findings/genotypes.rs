@@ -163,13 +163,9 @@ fn changes(derived: &Derived, space: &Space, most: usize) -> Result<Table, Stage
         row.push("yes".into());
         rows.push(row);
     }
-    let mut caption =
-        "Distinct cells, in the order in which they first came; what each epoch derives to by the rule of the space."
-            .to_owned();
+    let mut caption = "Distinct cells that epochs derive to by the rule of the space.".to_owned();
     if left_out > 0 {
-        caption += &format!(
-            " Earlier ones are not listed ({left_out}); the output `genotypes` of the stage has every epoch's."
-        );
+        caption += &format!(" Earlier ones are not listed ({left_out}); the stage's `genotypes` has all.");
     }
     let mut table = Table::new(caption, columns);
     rows.into_iter().for_each(|row| table.push(row));
@@ -252,7 +248,16 @@ mod tests {
             searches: vec![search(None, &["nor_conv_1x1", "none", "nor_conv_1x1", "none", "none", "skip_connect"])],
             missing: Vec::new(),
         };
-        insta::assert_snapshot!(told(&derived, 12), @"");
+        insta::assert_snapshot!(told(&derived, 12), @"
+        `cell` by the rule `epoch: 4`, epoch 4: the one of 6 that the rule names.
+
+         epochs  cell                                            goes on
+        ─────────────────────────────────────────────────────────────────
+         1, 3    3 nor_conv_3x3, 2 skip_connect, 1 nor_conv_1x1
+         2, 4-5  3 nor_conv_3x3, 2 skip_connect, 1 none          yes
+         6       3 nor_conv_3x3, 3 skip_connect
+        Distinct cells that epochs derive to by the rule of the space.
+        ");
         let short = told(&derived, 1);
         assert!(short.contains("Earlier ones are not listed (1)") && short.contains("2, 4-5"), "{short}");
     }
@@ -268,7 +273,20 @@ mod tests {
             searches: vec![search(Some(0), &["none", "nor_conv_1x1"]), search(Some(1), &["skip_connect"])],
             missing: vec!["search[seed=2]".into()],
         };
-        insta::assert_snapshot!(told(&derived, 12), @"");
+        insta::assert_snapshot!(told(&derived, 12), @"
+        `cell` by the rule `consensus`, the mean of the mixing weights of 2 searches,
+        each after its last epoch. Without `search[seed=2]`, which did not run.
+
+         search          epochs  cell                                           goes on
+        ────────────────────────────────────────────────────────────────────────────────
+         search[seed=0]  1       3 nor_conv_3x3, 2 skip_connect, 1 none
+         search[seed=0]  2       3 nor_conv_3x3, 2 skip_connect, 1
+                                 nor_conv_1x1
+         search[seed=1]  1       3 nor_conv_3x3, 3 skip_connect
+         –               –       3 nor_conv_3x3, 2 skip_connect, 1              yes
+                                 avg_pool_3x3
+        Distinct cells that epochs derive to by the rule of the space.
+        ");
     }
 
     #[test]

@@ -64,6 +64,13 @@ fn words(key: &str) -> String {
     key.replace(['.', '_'], " ")
 }
 
+/// Parameters leaf by leaf: `weights.learning_rate` → `0.025`.
+pub(super) fn flat(params: &Json) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    leaves(String::new(), params, &mut |key, value| drop(all.insert(key, value)));
+    all
+}
+
 fn leaves(path: String, value: &Json, found: &mut impl FnMut(String, String)) {
     match value {
         Json::Object(map) => {

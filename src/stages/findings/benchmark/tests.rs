@@ -74,7 +74,80 @@ fn methods_stand_beside_each_other_and_beside_published_ones_in_eighty_columns()
     let published = read(PUBLISHED).unwrap();
     let text = terminal::plain(&document(Some(&published)));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    methods
+
+    Benchmark
+
+     stage                              cell   cifar10     rank  cifar100      rank
+                                                  test  cifar10      test  cifar100
+    ────────────────────────────────────────────────────────────────────────────────
+     table[method=single_level,seed=0]    11     91.00      989     71.00       989
+     table[method=single_level,seed=1]    12     92.50      988     72.50       988
+     table[method=bilevel,seed=0]        835     54.30      165     34.30       165
+     table[method=consensus,seed=0]        7     93.00      993     73.00       993
+
+     stage                              imagenet16 120 test  rank imagenet16 120
+    ─────────────────────────────────────────────────────────────────────────────
+     table[method=single_level,seed=0]                51.00                  989
+     table[method=single_level,seed=1]                52.50                  988
+     table[method=bilevel,seed=0]                     14.30                  165
+     table[method=consensus,seed=0]                   53.00                  993
+    Accuracy in % of each found cell, trained alone, and its rank among the 15625
+    cells of the benchmark by that accuracy.
+
+    n differs among the rows: `single_level` 2, `bilevel` 1 of 2 planned,
+    `consensus` 1.
+
+     method          n  of    valid  ± valid    best    test      ±    best  source
+                                (%)            valid     (%)   test    test
+    ────────────────────────────────────────────────────────────────────────────────
+     single_level    2   2    91.75     1.06   92.50   91.75   1.06   92.50  ours
+     bilevel         1   2    54.30        –       –   54.30      –       –  ours
+     consensus       1   1    93.00        –       –   93.00      –       –  ours
+     ResNet          –   –    90.83        –       –   93.97      –       –  read
+     REA           500   –    91.19     0.31       –   93.92   0.30       –  read
+    cifar10: mean over the n cells that a method found, ± sample standard deviation.
+    The best is the best of the n by its own column, and so no estimate of anything.
+    Of a published row without n it is not known to us.
+
+     method          n  of    valid  ± valid    best    test      ±    best  source
+                                (%)            valid     (%)   test    test
+    ────────────────────────────────────────────────────────────────────────────────
+     single_level    2   2    71.75     1.06   72.50   71.75   1.06   72.50  ours
+     bilevel         1   2    34.30        –       –   34.30      –       –  ours
+     consensus       1   1    73.00        –       –   73.00      –       –  ours
+     ResNet          –   –    70.42        –       –   70.86      –       –  read
+     REA           500   –    71.81     1.12       –   71.84   0.99       –  read
+    cifar100
+
+     method          n  of    valid  ± valid    best    test      ±    best  source
+                                (%)            valid     (%)   test    test
+    ────────────────────────────────────────────────────────────────────────────────
+     single_level    2   2    51.75     1.06   52.50   51.75   1.06   52.50  ours
+     bilevel         1   2    14.30        –       –   14.30      –       –  ours
+     consensus       1   1    53.00        –       –   53.00      –       –  ours
+     ResNet          –   –        –        –       –       –      –       –  read
+     REA           500   –        –        –       –       –      –       –  read
+    imagenet16 120
+
+     method        how its cells were found
+    ────────────────────────────────────────────────
+     single_level  strategy single_level, epochs 25
+     bilevel       strategy bilevel, epochs 50
+     consensus     strategy consensus, epochs 25
+     ResNet        made by hand
+     REA           evolution
+    Searches may differ in more than their method. The found cells were all trained
+    alike, as the benchmark trains.
+
+    Published rows, of the table `a_table`. ResNet; REA: a paper.
+
+    read: read in the source. recalled: from memory. Where means are read, their
+    deviations are recalled.
+
+    REA: the numbers are of the paper's second version.
+    ");
 }
 
 #[test]
