@@ -82,12 +82,16 @@ fn the_scores_of_pytorch_come_from_its_weights() {
     predicts(&scratch, &[&supernet[..], &["--space", "darts", "--layers", "4"]].concat(), &expected);
     let expected = split(&scratch, "nb201_supernet");
     predicts(&scratch, &[&supernet[..], &["--space", "nas_bench_201", "--layers", "1"]].concat(), &expected);
+    let expected = split(&scratch, "pcdarts_supernet");
+    let partial = ["--channels", "8", "--layers", "4", "--partial-channels", "4", "--edge-normalisation"];
+    let supernet = [&weights[..], &["--supernet", "--space", "darts", "--alphas", "alphas.safetensors"]].concat();
+    predicts(&scratch, &[&supernet[..], &partial].concat(), &expected);
 }
 
 #[test]
 fn a_golden_file_needs_no_flags() {
     let scratch = Scratch::new();
-    for name in ["cifar_darts_v2", "nb201_supernet"] {
+    for name in ["cifar_darts_v2", "nb201_supernet", "pcdarts_supernet"] {
         let expected = split(&scratch, name);
         let path = root().join("tests/golden").join(format!("{name}.safetensors"));
         let path = path.to_str().unwrap();
