@@ -13,6 +13,7 @@ mod initialise;
 mod lower;
 mod mixed_edge;
 mod mixing;
+mod noise;
 mod supernet;
 mod tensor_group;
 

@@ -6,6 +6,8 @@ mod checkpoint;
 mod clip;
 mod learner;
 mod record;
+#[cfg(test)]
+mod robust;
 mod schedule;
 mod sgd;
 pub mod strategy;

@@ -218,6 +218,7 @@ impl<'a> Training<'a> {
         let TrainingConfig { strategy, accumulate, .. } = *self.config;
         let rate = self.rate(self.progress.step);
         self.learner.drop_path = self.drop_path();
+        self.learner.model.begin_moment(2 * self.progress.taken);
         strategy.step(&mut self.learner, batches, accumulate, rate)
     }
 
@@ -230,7 +231,9 @@ impl<'a> Training<'a> {
     }
 
     /// The record of the epoch just fitted; `None` where a request to stop came first.
-    fn look(&self, observer: &dyn Observer) -> Result<Option<EpochRecord>, TrainingError> {
+    fn look(&mut self, observer: &dyn Observer) -> Result<Option<EpochRecord>, TrainingError> {
+        // Between two steps: an even number is a step's.
+        self.learner.model.begin_moment(2 * self.progress.taken + 1);
         let epoch = self.progress.epoch + 1;
         let due = epoch.is_multiple_of(self.config.watch_every) || epoch == self.config.epochs;
         let mut watched = None;
@@ -315,8 +318,12 @@ mod tests {
     const NEVER: usize = usize::MAX;
 
     fn searched(mixing: Mixing, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
+        searched_in(tiny::SPACE, mixing, config)
+    }
+
+    fn searched_in(space: &str, mixing: Mixing, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
         let task = tiny::task();
-        let mut search = Training::new(tiny::learner(tiny::SPACE, &tiny::config(mixing)), &task, config);
+        let mut search = Training::new(tiny::learner(space, &tiny::config(mixing)), &task, config);
         let ended = search.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(NEVER))).unwrap();
         assert_eq!(ended, Ended::Completed);
         (bits(&search.learner), search.records().to_vec())
@@ -333,14 +340,28 @@ mod tests {
 
     #[test]
     fn stopped_at_any_moment_and_resumed_a_search_comes_to_the_same_bits() {
+        stopped_and_resumed(tiny::SPACE);
+    }
+
+    /// What is drawn is so in steps and in looks at the watched images.
+    #[test]
+    fn a_resumed_search_draws_the_noise_that_an_uninterrupted_one_draws() {
+        let noisy = tiny::SPACE.replace("none: [zero]", "none: [noise]");
+        stopped_and_resumed(&noisy);
+        let ((noisy, _), (quiet, _)) =
+            (searched_in(&noisy, Mixing::Softmax, &config(By::Step)), searched(Mixing::Softmax, &config(By::Step)));
+        assert_ne!(noisy, quiet);
+    }
+
+    fn stopped_and_resumed(space: &str) {
         let (config, device, task) = (config(By::Step), Device::flex(), tiny::task());
-        let whole = searched(Mixing::Softmax, &config);
+        let whole = searched_in(space, Mixing::Softmax, &config);
         let folder = tempfile::tempdir().unwrap();
         // An epoch asks after each of its three steps and before each of three batches that it is judged on.
         let mut places = Vec::new();
         for question in 1..=12 {
             let path = folder.path().join(question.to_string());
-            let fresh = || Training::new(tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax)), &task, &config);
+            let fresh = || Training::new(tiny::learner(space, &tiny::config(Mixing::Softmax)), &task, &config);
             assert_eq!(fresh().run(&path, &mut StopAt(Cell::new(question))).unwrap(), Ended::Stopped);
             let mut search = fresh();
             places.push(search.resume(&path, &device).unwrap().unwrap());

@@ -64,7 +64,10 @@ pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) 
         }
         reverse.tape.maps[output] = None;
     }
-    // Norms of the input have parameters too.
+    // Norms of what is given have parameters too.
+    for &map in &program.given {
+        reverse.settle(map);
+    }
     let of_map = reverse.settle(0);
     let input = of_input.then(|| {
         let blocks = reverse.tape.blocks(0);
@@ -114,7 +117,9 @@ impl Reverse {
 
     /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
     pub fn wants(&self, read: &Read) -> bool {
-        self.of_input || read.map != 0 || read.norm.is_some()
+        let given = || self.tape.pass.program.given.contains(&read.map);
+        let of_map = if read.map == 0 { self.of_input } else { !given() };
+        of_map || read.norm.is_some()
     }
 
     /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted, and what the gradient of
