@@ -95,15 +95,14 @@ fn the_bilevel_gradients_are_the_references() {
         assert_eq!(names, ["first_order", "second_order"]);
         assert!(parity.is_within(), "{kernels}: {:#?}", parity.groups);
     }
-    let missed = |edit: &dyn Fn(&mut HashMap<String, String>, &mut HashMap<String, Vec<f32>>)| {
-        let parity = wrong("darts_bilevel", edit);
-        ["first_order", "second_order"].map(|name| !group(&parity, name).is_within())
-    };
-    assert_eq!(missed(&scaled("momentum.", 1.5)), [false, true], "the virtual step has momentum");
-    assert_eq!(missed(&|metadata, _| _ = metadata.insert("eta".into(), "0.02".into())), [false, true], "and a length");
-    assert_eq!(missed(&scaled("train.", 1.1)), [false, true], "it is on the images to fit");
+    let missed = |parity: Parity| ["first_order", "second_order"].map(|name| !group(&parity, name).is_within());
+    let without = |prefix, by| missed(wrong("darts_bilevel", scaled(prefix, by)));
+    assert_eq!(without("momentum.", 1.5), [false, true], "the virtual step has momentum");
+    let shorter = wrong("darts_bilevel", |metadata, _| _ = metadata.insert("eta".to_owned(), "0.02".to_owned()));
+    assert_eq!(missed(shorter), [false, true], "and a length");
+    assert_eq!(without("train.", 1.1), [false, true], "it is on the images to fit");
     // Batch norm does not see a scale, but a sign.
-    assert_eq!(missed(&scaled("valid.", -1.0)), [true, true], "both judge on the others");
+    assert_eq!(without("valid.", -1.0), [true, true], "both judge on the others");
 }
 
 /// PC-DARTS: partial channels with their shuffle, the pooled bypass, betas among the alphas.

@@ -44,6 +44,12 @@ pub(super) struct NetworkArguments {
     /// How alphas become weights [default: as the weights' file says, or softmax]
     #[arg(long, value_enum)]
     mixing: Option<MixingChoice>,
+    /// Of a supernet: one channel in K goes through the candidates [default: as the weights' file says, or all]
+    #[arg(long, value_name = "K")]
+    partial_channels: Option<usize>,
+    /// Of a supernet: its edges are normalised by betas
+    #[arg(long)]
+    edge_normalisation: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -73,6 +79,8 @@ impl NetworkArguments {
                 MixingChoice::Gumbel => Mixing::GUMBEL,
                 MixingChoice::Sparsestmax => Mixing::SPARSESTMAX,
             }),
+            partial_channels: self.partial_channels,
+            edge_normalisation: self.edge_normalisation.then_some(true),
             ..Description::default()
         })
     }

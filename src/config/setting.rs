@@ -21,7 +21,7 @@ const NOT_SETTINGS: [&str; 2] = ["STORE", "LOG"];
 const PREFIX: &str = "DARTS_RUN_";
 
 /// The keys at the top of a pipeline that may be set.
-pub(super) const TOP_KEYS: [&str; 6] = ["name", "about", "data", "runtime", "matrix", "stages"];
+pub(super) const TOP_KEYS: [&str; 7] = ["name", "about", "data", "runtime", "matrix", "variants", "stages"];
 
 /// One layer for each variable, by name, then one for each argument, as given. `base` are the files, merged.
 pub(super) fn layers(

@@ -229,8 +229,11 @@ impl Description {
 
     /// The spaces that are meant, each with its text. Of those not named the ones that cannot be read are passed by.
     fn spaces(&self, beside: &Path) -> Result<Vec<(Space, String)>, DescriptionError> {
-        let parsed = |path: &Path, text: String| match Space::parse(path, text.clone()) {
-            Ok(space) => Ok((space, text)),
+        let parsed = |path: &Path, text: String| match Space::parse(path, text) {
+            Ok(space) => {
+                let text = space.text().to_owned();
+                Ok((space, text))
+            }
             Err(problems) => Err(SpaceFileError::Invalid { path: path.to_owned(), problems }),
         };
         let read = |path: &Path| match std::fs::read_to_string(path) {

@@ -1,9 +1,9 @@
 //! Programs by burn's own operators, one after another: what every engine is held to.
 
 use super::Pass;
-use super::program::{Branch, Frame, PoolKind, Program, Read, Step};
+use super::program::{Branch, Frame, Map, PoolKind, Program, Read, Step};
 use burn::tensor::{
-    Tensor, activation,
+    Tensor, TensorData, activation,
     module::{batch_norm, batch_norm_train, conv2d, max_pool2d},
     ops::{ConvOptions, MaxPoolOptions, PadMode},
 };
@@ -22,6 +22,14 @@ pub(super) fn run(pass: &Pass, inputs: &Inputs) -> (Tensor<1>, Tensor<1>) {
     let program = &*pass.program;
     let mut walk = Walk { pass, inputs, maps: vec![None; program.maps.len()], observed: inputs.running.clone() };
     walk.maps[0] = Some(inputs.x.clone());
+    let mut first = 0;
+    for &map in &program.given {
+        let Map { channels, height, width, .. } = program.maps[map];
+        let shape = [inputs.x.dims()[0], channels, height, width];
+        let values = pass.given[first..][..shape.iter().product::<usize>()].to_vec();
+        first += values.len();
+        walk.maps[map] = Some(Tensor::from_data(TensorData::new(values, shape), &inputs.x.device()));
+    }
     for step in &program.steps {
         let written = walk.step(step);
         walk.maps[step.output()] = Some(written);

@@ -48,7 +48,7 @@ fn of_table(table: &AlphaTable, weights: Tensor<2>, alphas: &Views, auxiliary: f
 fn shares(betas: &Betas, values: Tensor<1>) -> Tensor<2> {
     let mut first = 0;
     let nodes = betas.targets.chunk_by(|one, next| one == next).map(|edges| {
-        let of_node = values.clone().slice([first..first + edges.len()]);
+        let of_node = values.clone().narrow(0, first, edges.len());
         first += edges.len();
         activation::softmax(of_node, 0)
     });

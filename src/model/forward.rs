@@ -1,11 +1,11 @@
 //! One pass through layers: which primitive is which operator.
 
-use super::{DropPath, TensorGroup, Views};
+use super::{DropPath, TensorGroup, Views, noise::Draws};
 use crate::{
     kernels::layers,
     space::network::{Chain, Layer, LayerKind},
 };
-use burn::tensor::{Tensor, activation, module};
+use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
 
 /// Batch norm's epsilon and the weight of a new batch in the running statistics (PyTorch's defaults, which both
@@ -27,13 +27,14 @@ pub struct Forward<'a> {
     mode: Mode,
     weights: &'a Views,
     running: &'a Views,
+    draws: Draws,
     /// For each running statistic, what this batch had.
     observed: RefCell<Vec<Option<Tensor<1>>>>,
 }
 
 impl<'a> Forward<'a> {
-    pub fn new(mode: Mode, weights: &'a Views, running: &'a Views) -> Self {
-        Self { mode, weights, running, observed: RefCell::new(vec![None; running.len()]) }
+    pub(super) fn new(mode: Mode, weights: &'a Views, running: &'a Views, draws: Draws) -> Self {
+        Self { mode, weights, running, draws, observed: RefCell::new(vec![None; running.len()]) }
     }
 
     /// Layers in sequence.
@@ -50,6 +51,12 @@ impl<'a> Forward<'a> {
             LayerKind::Zero { .. } => {
                 let (batch, size) = (x.dims()[0], layer.output);
                 Tensor::zeros([batch, size.channels, size.height, size.width], &x.device())
+            }
+            LayerKind::Noise { number } => {
+                let (batch, size) = (x.dims()[0], layer.output);
+                let numbers = self.draws.numbers(*number, batch, size.elements());
+                let shape = [batch, size.channels, size.height, size.width];
+                Tensor::from_data(TensorData::new(numbers, shape), &x.device())
             }
             LayerKind::Relu => activation::relu(x),
             LayerKind::Conv(conv) => {

@@ -4,6 +4,7 @@ use super::{
     DropPath, EPSILON, Mode, Output, TensorGroup, Views,
     forward::statistics_after,
     lower::{Lowered, Purpose, lower},
+    noise::Draws,
 };
 use crate::{
     kernels::{self, Clock, OperatorTime, Pass, Plans},
@@ -57,7 +58,7 @@ impl Programs {
     pub(super) fn forward(
         &self,
         network: &Network,
-        mode: Mode,
+        (mode, draws): (Mode, Draws),
         weights: &Views,
         running: &TensorGroup,
         mixing: &[Tensor<2>],
@@ -75,6 +76,7 @@ impl Programs {
             training,
             epsilon: EPSILON,
             factors: Arc::new(factors(lowered, mode, images)),
+            given: Arc::new(given(lowered, draws, images)),
             plans: plans.clone(),
             clock: self.clock.clone(),
         };
@@ -97,6 +99,12 @@ fn factors(lowered: &Lowered, mode: Mode, images: usize) -> Vec<f32> {
     let Mode::Train { drop_path: Some(drop_path) } = mode else { return vec![1.0; lowered.drops.len() * images] };
     let of_place = |&(block, edge): &(usize, usize)| DropPath::factors(&drop_path, block, edge, images);
     lowered.drops.iter().flat_map(of_place).collect()
+}
+
+/// The noise of each layer that has some, end to end.
+fn given(lowered: &Lowered, draws: Draws, images: usize) -> Vec<f32> {
+    let of_layer = |&(number, elements): &(usize, usize)| draws.numbers(number, images, elements);
+    lowered.noises.iter().flat_map(of_layer).collect()
 }
 
 #[cfg(all(test, any(feature = "cuda", feature = "wgpu")))]

@@ -17,6 +17,8 @@ pub(super) struct Lowered {
     pub program: Arc<Program>,
     /// Block and edge of each row of factors.
     pub drops: Vec<(usize, usize)>,
+    /// Number and elements of the noise that each given map holds.
+    pub noises: Vec<(usize, usize)>,
 }
 
 /// What a pass is lowered for.
@@ -52,13 +54,14 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
             ..Program::default()
         },
         drops: Vec::new(),
+        noises: Vec::new(),
     };
     lowering.network();
-    let Lowering { mut program, drops, .. } = lowering;
+    let Lowering { mut program, drops, noises, .. } = lowering;
     program.factors = drops.len();
     program.gather();
     debug_assert_eq!(program.check(), Ok(()));
-    Lowered { program: Arc::new(program), drops }
+    Lowered { program: Arc::new(program), drops, noises }
 }
 
 /// What a layer reads or gives: a feature map in parts, the parts in the order of its channels.
@@ -73,6 +76,7 @@ struct Lowering<'a> {
     purpose: Purpose,
     program: Program,
     drops: Vec<(usize, usize)>,
+    noises: Vec<(usize, usize)>,
 }
 
 impl Lowering<'_> {
@@ -264,6 +268,12 @@ impl Lowering<'_> {
         match &layer.kind {
             LayerKind::Identity => value,
             LayerKind::Zero { .. } => self.combine(Vec::new(), layer.output),
+            LayerKind::Noise { number } => {
+                let map = self.map(layer.output);
+                self.program.given.push(map);
+                self.noises.push((*number, layer.output.elements()));
+                vec![self.whole(map)]
+            }
             LayerKind::Relu => {
                 rectify(&mut value);
                 value

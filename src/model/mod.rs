@@ -14,6 +14,7 @@ mod initialise;
 mod lower;
 mod mixed_edge;
 mod mixing;
+mod noise;
 mod relaxation;
 mod sparsestmax;
 mod supernet;

@@ -1,11 +1,11 @@
 //! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
 
-use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs, mixed_edge::mixed};
+use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs, mixed_edge::mixed, noise::Noise};
 use crate::{
     kernels::{Kernels, OperatorTime},
     space::network::{Block, Cell, CellOutput, Edge, Network},
 };
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Device, Tensor, activation};
 use std::ops::Range;
 
 /// A lowered network and the operators that compute it.
@@ -14,6 +14,7 @@ pub struct Model {
     network: Network,
     kernels: Kernels,
     programs: Programs,
+    noise: Noise,
 }
 
 /// What a pass gives.
@@ -28,12 +29,12 @@ pub struct Output {
 
 impl Model {
     pub fn new(network: Network, kernels: Kernels) -> Self {
-        Self { network, kernels, programs: Programs::default() }
+        Self { network, kernels, programs: Programs::default(), noise: Noise::default() }
     }
 
     /// The same, and its operators are timed while it trains: [`times`](Self::times).
     pub fn timed(network: Network, kernels: Kernels) -> Self {
-        Self { network, kernels, programs: Programs::timed() }
+        Self { network, kernels, programs: Programs::timed(), noise: Noise::default() }
     }
 
     /// Forgets the times so far.
@@ -58,9 +59,25 @@ impl Model {
         self.network.alphas.iter().map(|table| (table.label.as_str(), table.edges().collect())).collect()
     }
 
+    /// What noise is drawn from, where the network has some.
+    pub fn seed_noise(&mut self, seed: u64) {
+        self.noise = Noise::new(seed);
+    }
+
+    /// Begins a moment of a training, of which no two have one number: the noise of its passes is a function of the seed, this number
+    /// and the count of passes since.
+    pub fn begin_moment(&mut self, moment: u64) {
+        self.noise.begin(moment);
+    }
+
+    /// Whether the network runs as a program on this device.
+    fn has_program(&self, device: &Device) -> bool {
+        self.kernels.has_programs(device) && (self.kernels.takes_given_maps(device) || !self.network.has_noise())
+    }
+
     /// The weights as leaves of a new autodiff graph, in the form that a pass on their device wants.
     pub fn leaves(&self, weights: &TensorGroup) -> Views {
-        if self.kernels.has_programs(&weights.values().device()) { weights.leaf() } else { weights.leaves() }
+        if self.has_program(&weights.values().device()) { weights.leaf() } else { weights.leaves() }
     }
 
     /// One pass. Where the device has programs, the network runs as one; else layer by layer.
@@ -78,8 +95,9 @@ impl Model {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Output {
-        if self.kernels.has_programs(&x.device()) {
-            return self.programs.forward(&self.network, mode, weights, running, mixing, x);
+        if self.has_program(&x.device()) {
+            let draws = self.noise.next_pass();
+            return self.programs.forward(&self.network, (mode, draws), weights, running, mixing, x);
         }
         self.layer_by_layer(mode, weights, running, mixing, x)
     }
@@ -97,7 +115,7 @@ impl Model {
             Mode::Train { drop_path } => (true, drop_path),
             Mode::Evaluate => (false, None),
         };
-        let forward = Forward::new(mode, weights, &views);
+        let forward = Forward::new(mode, weights, &views, self.noise.next_pass());
         let mixing: Vec<Scalars> = mixing.iter().map(scalars).collect();
         let network = &self.network;
 
@@ -217,7 +235,7 @@ mod tests {
         model::{host, initial_running, initial_weights},
         space::{Build, shipped},
     };
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Distribution;
 
     /// The reference's head begins with `ReLU(inplace=True)`: where it stands on the last cell, the classifier of a training
     /// pass reads the cell's output without its negative part.

@@ -1,7 +1,8 @@
-//! A space's file without what does not count.
+//! A space's file by what it says: its digest, and the whole of it as text.
 
 use crate::config::{Node, Value};
 use crate::store::Digest;
+use serde::{Serialize, Serializer};
 
 /// The digest of what a file says: comments, layout and `about` do not count, the order of keys does.
 pub(super) fn digest(node: &Node) -> Digest {
@@ -36,5 +37,23 @@ fn write_canonical(node: &Node, top: bool, text: &mut String) {
             text.push(']');
         }
         _ => text.push_str(&node.to_json().to_string()),
+    }
+}
+
+/// A whole file, in the order of its keys.
+pub(super) fn text(node: &Node) -> String {
+    serde_yaml::to_string(&Written(node)).expect("values of a file can be written to one")
+}
+
+/// A value without its places.
+struct Written<'a>(&'a Node);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.value {
+            Value::Map(map) => serializer.collect_map(map.iter().map(|(key, entry)| (key, Written(&entry.node)))),
+            Value::List(items) => serializer.collect_seq(items.iter().map(Written)),
+            _ => self.0.to_json().serialize(serializer),
+        }
     }
 }

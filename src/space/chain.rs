@@ -6,12 +6,15 @@ use super::lower::MOST_CHANNELS;
 use super::network::{Chain, Conv, FeatureMap, Layer, LayerKind, Pool};
 use super::step::{ConvStep, Filters, Phase, PoolStep, Primitive, Step, Steps};
 use super::width::Width;
+use std::cell::Cell;
 
 /// Lowers chains for one network.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Chains {
     pub phase: Phase,
     pub classes: usize,
+    /// Layers of noise so far.
+    noises: Cell<usize>,
 }
 
 /// What is the same for all steps of a chain.
@@ -24,6 +27,10 @@ struct Place {
 }
 
 impl Chains {
+    pub fn new(phase: Phase, classes: usize) -> Self {
+        Self { phase, classes, noises: Cell::new(0) }
+    }
+
     /// The chain under `prefix`, read where C is `channels` and the edge has `stride`, and the map that it ends in.
     pub fn lower(
         &self,
@@ -83,8 +90,12 @@ impl Chains {
             }
             Primitive::Zero { stride } => {
                 let stride = stride.on(place.stride);
-                let (height, width) = (input.height.div_ceil(stride), input.width.div_ceil(stride));
-                (LayerKind::Zero { stride }, FeatureMap { height, width, ..input })
+                (LayerKind::Zero { stride }, strided(input, stride))
+            }
+            Primitive::Noise { stride } => {
+                let number = self.noises.get();
+                self.noises.set(number + 1);
+                (LayerKind::Noise { number }, strided(input, stride.on(place.stride)))
             }
             Primitive::BatchNorm { affine } => {
                 label = name();
@@ -178,6 +189,11 @@ impl Chains {
         let map = slid(window, conv.stride, conv.padding, input, || label.to_owned())?;
         Ok((LayerKind::Conv(conv), FeatureMap { channels, ..map }))
     }
+}
+
+/// Every `stride`th pixel of both axes.
+fn strided(input: FeatureMap, stride: usize) -> FeatureMap {
+    FeatureMap { height: input.height.div_ceil(stride), width: input.width.div_ceil(stride), ..input }
 }
 
 fn resolve(width: Width, channels: usize, place: impl FnOnce() -> String) -> Result<usize, SpaceError> {

@@ -75,6 +75,7 @@ impl Layer {
             LayerKind::Sum(chains) | LayerKind::Concat(chains) => chains.iter().map(Chain::cost).sum(),
             LayerKind::Identity
             | LayerKind::Zero { .. }
+            | LayerKind::Noise { .. }
             | LayerKind::Relu
             | LayerKind::MaxPool(_)
             | LayerKind::AvgPool(_)
@@ -119,6 +120,20 @@ mod tests {
         let build = Build { edges, ..shipped::build("search", 32, 10) };
         let cost = shipped::space("darts").supernet(&build).unwrap().cost();
         assert_eq!((cost.parameters, cost.multiply_adds), (299_578, 56_596_992));
+    }
+
+    /// The spaces of RobustDARTS at DARTS' size; counted by a script of a few lines that gives DARTS' and PC-DARTS' own numbers too.
+    #[test]
+    fn supernets_of_few_candidates_cost_theirs() {
+        for (name, parameters, multiply_adds) in [
+            ("robust_s1", 405_146, 68_434_432),
+            ("robust_s2", 665_466, 100_928_000),
+            ("robust_s3", 665_466, 100_928_000),
+            ("robust_s4", 624_506, 96_733_696),
+        ] {
+            let cost = shipped::space(name).supernet(&shipped::build("search", 32, 10)).unwrap().cost();
+            assert_eq!((cost.parameters, cost.multiply_adds), (parameters, multiply_adds), "{name}");
+        }
     }
 
     /// The cells that ship, at the sizes that papers retrain them at. NASNet-A and AmoebaNet-A have five nodes, 7x7

@@ -2,13 +2,14 @@
 
 use super::canonical;
 use super::cell::{CellKind, CellShape};
+use super::consistency;
 use super::derive::Derivation;
-use super::hint::did_you_mean;
+use super::extends;
 use super::labels::Labels;
 use super::operation::Operation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
 use super::step::{Site, Steps};
-use crate::config::{Fields, Node, Origin, Problems, Value};
+use crate::config::{Fields, Node, Problems, Value};
 use crate::store::Digest;
 use indexmap::IndexMap;
 use std::{
@@ -28,6 +29,7 @@ pub struct Space {
     /// A table of trained accuracies; the path is as written, joined to the folder of the space's file.
     pub benchmark: Option<PathBuf>,
     digest: Digest,
+    text: String,
     derivation: Derivation,
     kinds: Vec<CellKind>,
     pub(super) operations: IndexMap<String, Operation>,
@@ -71,9 +73,12 @@ impl Space {
         Self::parse(path, text).map_err(|problems| SpaceFileError::Invalid { path: path.to_owned(), problems })
     }
 
-    /// Reads `text`; `path` is what complaints call it and what relative paths in it are relative to.
+    /// Reads `text`; `path` is what complaints call it and what relative paths in it are relative to, that of a space which it
+    /// extends among them.
     pub fn parse(path: &Path, text: impl Into<String>) -> Result<Self, Problems> {
-        let node = Node::parse(path, text)?;
+        let text = text.into();
+        let (node, extends) = extends::read(path, text.clone())?;
+        let text = if extends { canonical::text(&node) } else { text };
         let mut problems = Problems::new();
         let mut fields = Fields::open(&node, "a search space", &mut problems);
         let name = fields.required_text("name");
@@ -91,7 +96,7 @@ impl Space {
         });
         let derivation = fields.required_node("derive").map(|node| (node, Derivation::read(node, fields.problems())));
         if let Some((node, derivation)) = &derivation {
-            check_excluded(node, derivation, &operations, fields.problems());
+            consistency::excluded(node, derivation, &operations, fields.problems());
         }
         let derivation = derivation.map(|(_, derivation)| derivation);
         let excluded = derivation.as_ref().map_or(&[][..], |derivation| &derivation.exclude);
@@ -101,11 +106,11 @@ impl Space {
         let kinds = read_named(&mut fields, "cells", true, |name, node, _, problems| {
             Some(CellKind::read(name, node, &shape, &operations, excluded, problems))
         });
-        check_labels(&node, &kinds, fields.problems());
+        consistency::tables(&node, &kinds, fields.problems());
         let skip = fields.text("skip");
         if let Some(name) = &skip {
             let place = fields.origin_of("skip").clone();
-            check_skip(name, &place, &kinds, &operations, fields.problems());
+            consistency::skip(name, &place, &kinds, &operations, fields.problems());
         }
 
         let labels =
@@ -130,6 +135,7 @@ impl Space {
             genotype_text,
             benchmark,
             digest,
+            text,
             derivation,
             kinds,
             operations,
@@ -146,6 +152,11 @@ impl Space {
     /// initialised in it.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The text of its file; of a space that extends another, the whole space written out.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// In the order of the file.
@@ -228,55 +239,6 @@ fn read_named<T>(
         }
     }
     members
-}
-
-fn check_excluded(
-    node: &Node,
-    derivation: &Derivation,
-    operations: &IndexMap<String, Operation>,
-    problems: &mut Problems,
-) {
-    let origin = &node.get("exclude").unwrap_or(node).origin;
-    for name in derivation.exclude.iter().filter(|name| !operations.contains_key(*name)) {
-        let hint = did_you_mean(name, operations.keys().map(String::as_str), "the operations are");
-        problems.add_with_hint(origin, format!("unknown operation `{name}` in `exclude`"), hint);
-    }
-}
-
-/// An auxiliary skip connection stands where a candidate may stand.
-fn check_skip(
-    name: &str,
-    place: &Origin,
-    kinds: &IndexMap<String, CellKind>,
-    operations: &IndexMap<String, Operation>,
-    problems: &mut Problems,
-) {
-    let Some(operation) = operations.get(name) else {
-        let hint = did_you_mean(name, operations.keys().map(String::as_str), "the operations are");
-        problems.add_with_hint(place, format!("unknown operation `{name}` in `skip`"), hint);
-        return;
-    };
-    let strides = kinds.values().map(|kind| kind.input_stride).chain([1]);
-    if let Some(fault) = strides.filter_map(|stride| operation.fault(stride)).next() {
-        problems.add(place, format!("operation `{name}` {fault}"));
-    }
-}
-
-/// Each kind has a table of its own, and betas of its own.
-fn check_labels(node: &Node, kinds: &IndexMap<String, CellKind>, problems: &mut Problems) {
-    let mut known: Vec<(&str, &str)> = Vec::new();
-    for kind in kinds.values() {
-        for (key, label) in [("alphas", &kind.alphas), ("betas", &kind.betas)] {
-            match known.iter().find(|(earlier, _)| earlier == label) {
-                Some((_, owner)) if !label.is_empty() => {
-                    let written = node.get("cells").and_then(|cells| cells.get(&kind.name));
-                    let place = written.and_then(|kind| kind.get(key).or(Some(kind))).unwrap_or(node);
-                    problems.add(&place.origin, format!("`{label}` is the table of cell kind `{owner}` already"));
-                }
-                _ => known.push((label, &kind.name)),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

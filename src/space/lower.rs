@@ -144,7 +144,7 @@ impl<'a> Lowering<'a> {
             }
         }
         let phase = if genotype.is_none() { Phase::Search } else { Phase::Final };
-        Ok(Self { space, skeleton, genotype, build, channels, size, chains: Chains { phase, classes: build.classes } })
+        Ok(Self { space, skeleton, genotype, build, channels, size, chains: Chains::new(phase, build.classes) })
     }
 
     fn network(&self) -> Result<Network, SpaceError> {

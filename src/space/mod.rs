@@ -8,11 +8,13 @@
 mod canonical;
 mod cell;
 mod chain;
+mod consistency;
 mod cost;
 mod declaration;
 mod derive;
 mod edge_options;
 mod edges;
+mod extends;
 mod find;
 mod genotype;
 mod genotype_text;

@@ -224,6 +224,11 @@ pub enum LayerKind {
     Zero {
         stride: usize,
     },
+    /// Standard normal numbers of the output's shape, drawn anew in every pass; the input does not matter.
+    Noise {
+        /// Tells the network's layers of noise apart.
+        number: usize,
+    },
     Relu,
     /// Any convolution. Depthwise where `groups` equals both widths, pointwise where the kernel is 1x1.
     /// Tensors: `weight` `[out, in / groups, kh, kw]`, and `bias` `[out]` where `bias`.

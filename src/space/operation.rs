@@ -99,7 +99,7 @@ fn effect(steps: &Steps, edge: usize, start: Effect, phase: Phase) -> Result<Eff
             | Primitive::BatchNorm { .. }
             | Primitive::GlobalAvgPool
             | Primitive::Linear => now,
-            Primitive::Zero { stride } => now.shrunk(square(*stride)),
+            Primitive::Zero { stride } | Primitive::Noise { stride } => now.shrunk(square(*stride)),
             Primitive::MaxPool(pool) | Primitive::AvgPool(pool) => now.shrunk(square(pool.stride)),
             Primitive::Conv(conv) => {
                 let width = match conv.filters {

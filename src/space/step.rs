@@ -69,6 +69,7 @@ pub(super) enum Primitive {
     GlobalAvgPool,
     Linear,
     Zero { stride: Stride },
+    Noise { stride: Stride },
     Conv(ConvStep),
     FactorizedReduce { labels: [String; 2], out: Width },
     BatchNorm { affine: When },
@@ -124,9 +125,10 @@ impl Stride {
 }
 
 /// Every primitive's name.
-const PRIMITIVES: [&str; 14] = [
+const PRIMITIVES: [&str; 15] = [
     "identity",
     "zero",
+    "noise",
     "relu",
     "conv",
     "depthwise",
@@ -272,6 +274,7 @@ impl Step {
             "global_avg_pool" => Primitive::GlobalAvgPool,
             "linear" => Primitive::Linear,
             "zero" => Primitive::Zero { stride: read_stride(&mut fields, site) },
+            "noise" => Primitive::Noise { stride: read_stride(&mut fields, site) },
             "batch_norm" => Primitive::BatchNorm { affine: read_flag(&mut fields, "affine", When::Always) },
             "max_pool" => Primitive::MaxPool(PoolStep::read(&mut fields, site)),
             "avg_pool" => Primitive::AvgPool(PoolStep::read(&mut fields, site)),

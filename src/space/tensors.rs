@@ -11,6 +11,13 @@ impl Network {
         specs
     }
 
+    /// Whether passes draw noise.
+    pub fn has_noise(&self) -> bool {
+        let mut found = false;
+        self.layers(&mut |layer| found |= matches!(layer.kind, LayerKind::Noise { .. }));
+        found
+    }
+
     /// Name and shape of all that is learned about edges: the alpha tables in their order, then the betas of those that have some.
     pub fn alpha_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let alphas = self.alphas.iter().map(|table| (table.label.clone(), vec![table.rows(), table.columns()]));
@@ -40,7 +47,7 @@ impl Network {
         twice
     }
 
-    /// Every layer that may hold tensors, in the order of [`tensors`](Self::tensors).
+    /// Every layer that is not made of others, in the order of [`tensors`](Self::tensors).
     fn layers<'a>(&'a self, visit: &mut dyn FnMut(&'a Layer)) {
         self.stems.iter().for_each(|chain| chain.layers(visit));
         for block in &self.blocks {
@@ -110,6 +117,7 @@ impl Layer {
             }
             LayerKind::Identity
             | LayerKind::Zero { .. }
+            | LayerKind::Noise { .. }
             | LayerKind::Relu
             | LayerKind::MaxPool(_)
             | LayerKind::AvgPool(_)

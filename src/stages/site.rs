@@ -132,8 +132,11 @@ impl Site<'_> {
                 return None;
             }
         };
-        match Space::parse(&path, text.clone()) {
-            Ok(space) => Some(self.named.get_or_init(|| Arc::new(SpaceFile { space, text })).clone()),
+        match Space::parse(&path, text) {
+            Ok(space) => {
+                let text = space.text().to_owned();
+                Some(self.named.get_or_init(|| Arc::new(SpaceFile { space, text })).clone())
+            }
             Err(problems) => {
                 fields.problems().extend(problems);
                 None

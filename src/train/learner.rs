@@ -80,7 +80,8 @@ pub struct Pass {
 
 impl Learner {
     /// A learner before its first step, its first values drawn from `seed`.
-    pub fn new(model: Model, config: &LearnerConfig, seed: u64, device: &Device) -> Self {
+    pub fn new(mut model: Model, config: &LearnerConfig, seed: u64, device: &Device) -> Self {
+        model.seed_noise(seed);
         let weights = initial_weights(model.network(), seed, device);
         let running = initial_running(model.network(), device);
         let alphas = initial_alphas(model.network(), config.alpha_deviation, seed, device);

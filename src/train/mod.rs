@@ -9,6 +9,8 @@ mod moment;
 mod perturb;
 mod record;
 mod regulariser;
+#[cfg(test)]
+mod robust;
 mod schedule;
 mod sgd;
 pub mod strategy;

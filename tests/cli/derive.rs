@@ -1,4 +1,5 @@
 //! Which cell of a search, or of several, goes on.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::Scratch;
 use std::fs;
@@ -94,7 +95,7 @@ fn what_a_rule_cannot_do_is_said_before_anything_runs_where_it_can_be_known() {
         "unknown kind of cell `normal` in `at_most`",
         "it is not known whether more or less of `happiness` is better",
         "write `highest: happiness` or `lowest: happiness`",
-        "found `epoch`, `best`",
+        "`rule` must be `last`, `consensus`, or a map of one of `epoch`, `best`,",
         "`within` needs `parameters`, `multiply_adds` or both",
         "space `nas_bench_201` has no skeleton `finale`",
     ] {

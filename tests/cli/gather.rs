@@ -1,4 +1,5 @@
 //! A matrix of which a member fails.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::Scratch;
 use std::fs;

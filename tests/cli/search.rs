@@ -1,4 +1,5 @@
 //! What the keys of a search stage do, from the pipeline file to the cell.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::Scratch;
 use serde_json::Value as Json;
@@ -131,13 +132,13 @@ fn weights_become_sparse_until_one_is_left() {
 fn what_cannot_be_mixed_moved_or_regularised_is_said_with_its_place() {
     let scratch = Scratch::new();
     let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let wrong = "\
+    let wrong = "      epochs: 3
       mixing: gumbl
       temperature: 3
       perturb: {kind: randm, radius: 0}
       regularise: {zero_one: 1, beta: 2}
 ";
-    scratch.write("tiny.yaml", &text.replace("      epochs: 3\n", &format!("      epochs: 3\n{wrong}")));
+    scratch.write("tiny.yaml", &text.replace("      epochs: 3\n", wrong));
     let ended = scratch.run(&["tiny.yaml"]).exits(3);
     for words in [
         "tiny.yaml:12:15",
@@ -151,4 +152,55 @@ fn what_cannot_be_mixed_moved_or_regularised_is_said_with_its_place() {
     ] {
         assert!(ended.stderr.contains(words), "`{words}` is said:\n{}", ended.stderr);
     }
+}
+
+/// Bytes of an output of the one search in a store.
+fn published(scratch: &Scratch, store: &str, output: &str) -> Vec<u8> {
+    let digest = scratch.outputs(store, "search")[output].clone();
+    fs::read(scratch.path(store).join("objects-v1").join(&digest[..2]).join(&digest[2..])).unwrap()
+}
+
+#[test]
+fn options_of_edges_hold_in_any_space_and_do_not_depend_on_each_other() {
+    let scratch = Scratch::new();
+    // Bytes of the supernet's weights, and whether betas were learned.
+    let searched = |partial_channels: usize, edge_normalisation: bool| {
+        let store = format!("{partial_channels}-{edge_normalisation}");
+        let partial = format!("search.partial_channels={partial_channels}");
+        let normalised = format!("search.edge_normalisation={edge_normalisation}");
+        let settings = ["--set", "search.epochs=1", "--set", &partial, "--set", &normalised];
+        scratch.run(&[&["tiny.yaml", "--store", &store], &settings[..]].concat()).exits(0);
+        let alphas: Json = serde_json::from_slice(&published(&scratch, &store, "alphas")).unwrap();
+        let table = &alphas["epochs"][0]["tables"][0];
+        assert_eq!(table["weights"][5].as_array().unwrap().len(), 5, "{table}");
+        let betas = table["betas"]["values"].as_array().map(Vec::len);
+        // What comes into the last node weighs 1 in all.
+        let weights = table["weights"].as_array().unwrap()[3..].iter().flat_map(|row| row.as_array().unwrap());
+        let sum: f64 = weights.map(|weight| weight.as_f64().unwrap()).sum();
+        assert!((sum - if edge_normalisation { 1.0 } else { 3.0 }).abs() < 1e-5, "{sum}");
+        (published(&scratch, &store, "weights").len(), betas)
+    };
+    let (whole, partial) = (searched(1, false), searched(2, false));
+    assert!(partial.0 < whole.0 && partial.1.is_none() && whole.1.is_none(), "{partial:?}, {whole:?}");
+    assert_eq!(searched(1, true), (whole.0, Some(6)));
+    assert_eq!(searched(2, true), (partial.0, Some(6)));
+    let said = scratch.run(&["tiny.yaml", "--set", "search.partial_channels=3"]).exits(3).stderr;
+    assert!(said.contains("`cells.0`: `partial_channels` 3 does not divide a width of 4"), "{said}");
+}
+
+#[test]
+fn a_space_that_extends_another_is_published_whole() {
+    let scratch = Scratch::new();
+    let space = "name: half\nextends: nas_bench_201\ncells: {cell: {candidates: [skip_connect, nor_conv_3x3]}}\n";
+    scratch.write("half.yaml", space);
+    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    let half = text
+        .replace("space: nas_bench_201", "space: half.yaml")
+        .replace("  table:\n    benchmark: {genotype: cell, table: nas_bench_201}\n", "")
+        .replace("cell, table]", "cell]");
+    scratch.write("tiny.yaml", &half);
+    scratch.run(&["tiny.yaml", "--store", "kept"]).exits(0).line(&["cell", "~0"]);
+    let published = String::from_utf8(published(&scratch, "kept", "space")).unwrap();
+    assert!(published.starts_with("name: half\n") && published.contains("avg_pool_3x3"), "{published}");
+    assert!(!published.contains("\nextends:"), "{published}");
 }

@@ -118,6 +118,10 @@ impl Writer {
         match &layer.kind {
             LayerKind::Identity => x,
             LayerKind::Zero { .. } => self.zeros(layer.output),
+            LayerKind::Noise { .. } => {
+                let shape = self.zeros(layer.output);
+                self.graph.node("RandomNormalLike", label, &[&shape], vec![])
+            }
             LayerKind::Relu => self.graph.node("Relu", label, &[&x], vec![]),
             LayerKind::Conv(conv) => self.conv(label, &x, conv),
             LayerKind::FactorizedReduce { first, second } => {

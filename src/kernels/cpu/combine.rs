@@ -214,8 +214,11 @@ fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
     if let Some(at) = term.weight {
         reverse.mixing[at] += benefit as f32;
     }
-    let contribution = Contribution { first: term.read.first, alpha, planes, factor: term.factor };
-    reverse.gradients[term.read.map].contributions.push(contribution);
+    // A gradient that nobody asks for would keep the node's alive.
+    if reverse.wants(&term.read) {
+        let contribution = Contribution { first: term.read.first, alpha, planes, factor: term.factor };
+        reverse.gradients[term.read.map].contributions.push(contribution);
+    }
 }
 
 /// A rectified term: its gradient is written out where what it reads is positive.

@@ -28,7 +28,11 @@ mod winograd;
 pub(super) use reverse::backward;
 pub(super) use tape::Tape;
 
-use super::{Pass, profile::Way, program::Step};
+use super::{
+    Pass,
+    profile::Way,
+    program::{MapId, Step},
+};
 use memory::Buffer;
 use simd::elementwise::{self, Moments};
 use std::time::Instant;
@@ -65,17 +69,29 @@ fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]
         norms: vec![Vec::new(); program.norms.len()],
     };
     let last_reads = last_reads(&program);
-    for at in 0..=program.steps.len() {
-        // Nobody has written the input: it is taken in where a step would have been.
-        let step = at.checked_sub(1).map(|at| &program.steps[at]);
+    // Nobody writes the input and what else is given: they are taken in where steps would have been.
+    let given = tape.pass.given.clone();
+    let mut rest = given.as_slice();
+    let others = program.given.iter().map(|&map| {
+        let (own, others) = rest.split_at(images * program.maps[map].elements());
+        rest = others;
+        Writer::Given(map, own)
+    });
+    let writers = std::iter::once(Writer::Given(0, x)).chain(others);
+    for writer in writers.chain(program.steps.iter().enumerate().map(|(at, step)| Writer::Step(at, step))) {
         let began = Instant::now();
-        let map = step.map_or(0, Step::output);
+        let map = match writer {
+            Writer::Given(map, _) => map,
+            Writer::Step(_, step) => step.output(),
+        };
         let moments = tape.map(map).statistics && tape.pass.training;
-        let (values, by_block) = match step {
-            None => take_in(&tape, x, moments),
-            Some(Step::Convolve { branches, output }) => convolve::forward(&tape, branches, *output, moments),
-            Some(Step::Pool { pool, output }) => pool::forward(&tape, pool, *output, moments),
-            Some(Step::Combine { terms, output }) => combine::forward(&tape, terms, *output, moments),
+        let (values, by_block) = match writer {
+            Writer::Given(map, values) => take_in(&tape, map, values, moments),
+            Writer::Step(_, Step::Convolve { branches, output }) => {
+                convolve::forward(&tape, branches, *output, moments)
+            }
+            Writer::Step(_, Step::Pool { pool, output }) => pool::forward(&tape, pool, *output, moments),
+            Writer::Step(_, Step::Combine { terms, output }) => combine::forward(&tape, terms, *output, moments),
         };
         tape.maps[map] = Some(values);
         let of_channels: Vec<statistics::Statistics> = if moments {
@@ -86,10 +102,13 @@ fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]
         };
         tape.normalise(&norms[map], &of_channels, running, &mut observed);
         if let Some(clock) = &tape.pass.clock {
+            let at = if let Writer::Step(at, _) = writer { at + 1 } else { 0 };
             clock.add(at, Way::Forward, began);
         }
-        if !keep {
-            for &map in step.iter().flat_map(|_| &last_reads[at - 1]) {
+        if let Writer::Step(at, _) = writer
+            && !keep
+        {
+            for &map in &last_reads[at] {
                 tape.maps[map] = None;
             }
         }
@@ -104,9 +123,16 @@ fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]
     (Output { outputs, observed }, tape)
 }
 
-/// The input in blocks, and its moments by block and channel where they are asked for.
-fn take_in(tape: &Tape, x: &[f32], moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
-    let blocks = tape.blocks(0);
+/// Where a map's values come from.
+#[derive(Clone, Copy)]
+enum Writer<'a> {
+    Given(MapId, &'a [f32]),
+    Step(usize, &'a Step),
+}
+
+/// A given map in blocks, and its moments by block and channel where they are asked for.
+fn take_in(tape: &Tape, map: MapId, x: &[f32], moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let blocks = tape.blocks(map);
     let mut input = Buffer::take(blocks.len());
     blocks.import(x, &mut input);
     let of_block = |block| (0..blocks.channels).map(|c| elementwise::moments(blocks.plane(&input, block, c))).collect();

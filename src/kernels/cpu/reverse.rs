@@ -78,7 +78,10 @@ fn run(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
         }
     }
     let began = Instant::now();
-    // Norms of the input have parameters too.
+    // Norms of what is given have parameters too.
+    for &map in &program.given {
+        reverse.settle(map);
+    }
     let of_map = reverse.settle(0);
     let input = of_input.then(|| {
         let blocks = reverse.tape.blocks(0);
@@ -131,7 +134,9 @@ impl Reverse {
 
     /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
     pub fn wants(&self, read: &Read) -> bool {
-        self.of_input || read.map != 0 || read.norm.is_some()
+        let given = || self.tape.pass.program.given.contains(&read.map);
+        let of_map = if read.map == 0 { self.of_input } else { !given() };
+        of_map || read.norm.is_some()
     }
 
     /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted, and what the gradient of

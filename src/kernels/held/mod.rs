@@ -90,6 +90,7 @@ impl Drawn {
             training,
             epsilon: 1e-5,
             factors: self.factors.clone(),
+            given: Arc::default(),
             plans: Plans::default(),
         };
         let Inputs { x, weights, mixing, .. } = inputs.clone();

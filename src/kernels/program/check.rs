@@ -18,8 +18,10 @@ impl Program {
     /// The first step that is at fault.
     pub fn check(&self) -> Result<(), ProgramError> {
         let mut written = vec![false; self.maps.len()];
-        if let Some(input) = written.first_mut() {
-            *input = true;
+        for &map in [0].iter().chain(&self.given) {
+            if let Some(given) = written.get_mut(map) {
+                *given = true;
+            }
         }
         for (step, operator) in self.steps.iter().enumerate() {
             let output = operator.output();
@@ -192,6 +194,7 @@ mod tests {
             mixing: 1,
             running: 4,
             factors: 0,
+            given: Vec::new(),
         }
     }
 

@@ -28,8 +28,10 @@ pub type MapId = usize;
 /// pass is given.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Program {
-    /// Every map that is written, in no order; map 0 is the network's input.
+    /// Every map, in no order; map 0 is the network's input.
     pub maps: Vec<Map>,
+    /// Maps that no step writes: a pass brings their values, and asks for no gradient of them.
+    pub given: Vec<MapId>,
     /// Batch norms, each over some channels of a map.
     pub norms: Vec<Norm>,
     /// In an order in which every map is written before it is read, by one step and whole.
@@ -52,6 +54,13 @@ pub struct Map {
     pub width: usize,
     /// Whether its writer leaves each channel's mean and variance behind.
     pub statistics: bool,
+}
+
+impl Map {
+    /// Values of one image.
+    pub fn elements(&self) -> usize {
+        self.channels * self.height * self.width
+    }
 }
 
 /// A batch norm over [`channels`](Self::channels) channels from [`first`](Self::first) on of a map.

@@ -66,7 +66,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     }
     let mut keys = Fields::open(node, "`rule`", fields.problems());
     let before = keys.problems().len();
-    let given: Vec<&str> = WORDS.into_iter().filter(|word| keys.has(*word)).collect();
+    let given: Vec<&str> = WORDS.into_iter().filter(|word| keys.has(word)).collect();
     let rule = match given[..] {
         ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
         ["best"] => best(&mut keys),

@@ -202,7 +202,7 @@ fn counts(text: &str, space: &Space) -> Result<Vec<Cell>, StageError> {
             *counts.entry(&choice.operation).or_default() += 1;
         }
         let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
-        counts.sort_by(|a, b| b.1.cmp(&a.1));
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         counts.iter().map(|(operation, count)| format!("{count} {operation}")).collect::<Vec<_>>().join(", ")
     };
     Ok(genotype.cells.values().map(|cell| of_cell(cell).into()).collect())
@@ -258,7 +258,7 @@ mod tests {
          6       3 nor_conv_3x3, 3 skip_connect
         Distinct cells that epochs derive to by the rule of the space.
         ");
-        let short = told(&derived, 1);
+        let short = told(&derived, 1).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(short.contains("Earlier ones are not listed (1)") && short.contains("2, 4-5"), "{short}");
     }
 
