@@ -30,6 +30,12 @@ impl Model {
         Self { network, kernels, programs: Programs::default() }
     }
 
+    /// Another network, computed as this one is.
+    #[must_use]
+    pub fn like(&self, network: Network) -> Self {
+        Self::new(network, self.kernels)
+    }
+
     pub fn network(&self) -> &Network {
         &self.network
     }

@@ -18,6 +18,7 @@ mod labels;
 mod lower;
 pub mod network;
 mod operation;
+mod selection;
 #[cfg(test)]
 pub(crate) mod shipped;
 mod skeleton;

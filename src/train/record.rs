@@ -1,5 +1,6 @@
 //! What an epoch leaves to be told.
 
+use super::{DiagnosisRecord, Learner, diagnosis::entropy};
 use serde::{Deserialize, Serialize};
 
 /// What an epoch came to.
@@ -19,6 +20,8 @@ pub struct EpochRecord {
     pub watched_top5_percent: Option<f64>,
     /// Of a supernet.
     pub tables: Vec<TableRecord>,
+    /// Of a search.
+    pub diagnosis: Option<DiagnosisRecord>,
 }
 
 /// An alpha table after an epoch.
@@ -29,4 +32,17 @@ pub struct TableRecord {
     pub alphas: Vec<Vec<f32>>,
     /// The mixing weights: the alphas after the relaxation, `[edges, candidates]`.
     pub weights: Vec<Vec<f32>>,
+    /// Of each edge, in nats; see [`entropy`](super::diagnosis::entropy()).
+    pub entropy: Vec<f64>,
+}
+
+impl TableRecord {
+    /// Of each alpha table, as it is now.
+    pub fn of(learner: &Learner) -> Vec<Self> {
+        let of = |((label, alphas), (_, weights)): ((String, _), (_, Vec<Vec<f32>>))| {
+            let entropy = weights.iter().map(|edge| entropy(edge)).collect();
+            Self { label, alphas, weights, entropy }
+        };
+        learner.alpha_tables().into_iter().zip(learner.mixing_weights()).map(of).collect()
+    }
 }

@@ -1,5 +1,6 @@
 //! What a report says of each kind of stage.
 
+mod collapse;
 mod evaluation;
 mod trained;
 
@@ -66,6 +67,7 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
     );
     let mut accuracy = Vec::new();
     let mut loss = Vec::new();
+    let mut figures = Vec::new();
     for member in members {
         let metric = |name: &str| member.metrics.get(name).copied();
         table.push([
@@ -85,6 +87,7 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
         accuracy.push(series(", held out", "held_out_accuracy_percent"));
         loss.push(series(", fitted", "train_loss"));
         loss.push(series(", held out", "held_out_loss"));
+        figures.push(epochs);
     }
     let mut blocks = vec![Block::Table(table)];
     let values: Vec<f64> =
@@ -94,6 +97,7 @@ fn search(members: &[&Input]) -> Result<Section, StageError> {
     }
     blocks.extend(chart("supernet accuracy", "accuracy (%)", accuracy));
     blocks.extend(chart("supernet loss", "cross-entropy", loss));
+    blocks.extend(collapse::blocks(members, &figures));
     Ok(Section::new("Search", blocks))
 }
 

@@ -5,12 +5,14 @@
 //! (arXiv 2108.08128) is about the level, not about rates. The baselines of NAS-Bench-201 (arXiv 2001.00326) differ in
 //! `nesterov: true`, `weight_decay: 5e-4` and `schedule_by: step`; a pipeline for that space says so.
 
+mod diagnosis;
 mod rate;
 mod retraining;
 mod search;
 mod weights;
 
 use crate::config::{Fields, Node, Value};
+pub(super) use diagnosis::{diagnosis, no_eigenvalue};
 pub(super) use retraining::{Recipe, Retraining, retraining};
 pub(super) use search::{alphas_json, search, strategy_json};
 pub(super) use weights::weights_json;
