@@ -1,6 +1,9 @@
 //! All that changes while a network learns.
 
-use super::{Adam, AdamConfig, Average, BetaRecord, Moment, Perturb, Regulariser, Sgd, SgdConfig, TableRecord};
+use super::{
+    Adam, AdamConfig, Average, BetaRecord, Moment, Perturb, Regulariser, Sgd, SgdConfig, TableRecord,
+    diagnosis::entropy,
+};
 use crate::{
     model::{
         DropPath, Mixing, Mode, Model, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
@@ -198,10 +201,14 @@ impl Learner {
 
     /// Logits in evaluation mode: `[batch, classes]`.
     pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
-        let (weights, running) = self.evaluated();
-        let (tables, alphas) = (&self.model.network().alphas, self.alphas.views());
         let relaxation = self.mixing.evaluated(self.moment.share_of_steps());
-        let mixing = self.edge_weights(relaxation.weights(tables, &alphas), &alphas);
+        self.evaluate_at(relaxation.weights(&self.model.network().alphas, &self.alphas.views()), images)
+    }
+
+    /// Logits in evaluation mode where candidates are mixed so, `[edges, candidates]` a table: `[batch, classes]`.
+    pub fn evaluate_at(&self, candidates: Vec<Tensor<2>>, images: Tensor<4>) -> Tensor<2> {
+        let (weights, running) = self.evaluated();
+        let mixing = self.edge_weights(candidates, &self.alphas.views());
         self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
     }
 
@@ -217,14 +224,16 @@ impl Learner {
         let weights = self.edge_weights(relaxation.weights(&self.model.network().alphas, &views), &views);
         let tables = self.model.network().alphas.iter().zip(weights);
         tables
+            .map(|(table, weights)| (table, rows(weights.narrow(1, 0, table.columns()))))
             .map(|(table, weights)| TableRecord {
                 label: table.label.clone(),
                 alphas: rows(views.get(&table.label)),
+                entropy: weights.iter().map(|edge| entropy(edge)).collect(),
                 betas: table.betas.as_ref().map(|betas| BetaRecord {
                     label: betas.label.clone(),
                     values: crate::model::host(views.get::<1>(&betas.label)),
                 }),
-                weights: rows(weights.narrow(1, 0, table.columns())),
+                weights,
             })
             .collect()
     }
