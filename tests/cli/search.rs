@@ -26,9 +26,9 @@ skeletons:
     head: [global_avg_pool, {linear: {label: head}}]
 ";
 
-/// An output of a stage that is JSON.
-fn output(scratch: &Scratch, store: &str, stage: &str, name: &str) -> Json {
-    let digest = scratch.outputs(store, stage)[name].clone();
+/// An output of the stage of a kind that is JSON.
+fn output(scratch: &Scratch, store: &str, kind: &str, name: &str) -> Json {
+    let digest = scratch.outputs(store, kind)[name].clone();
     let object = scratch.path(store).join("objects-v1").join(&digest[..2]).join(&digest[2..]);
     serde_json::from_slice(&fs::read(object).unwrap()).unwrap()
 }
@@ -216,7 +216,7 @@ fn a_search_tells_the_way_to_its_cell() {
     let scratch = Scratch::new();
     scratch.run(&["tiny.yaml"]).exits(0);
     let (metrics, found) =
-        (output(&scratch, "artifacts", "search", "metrics"), output(&scratch, "artifacts", "table", "benchmark"));
+        (output(&scratch, "artifacts", "search", "metrics"), output(&scratch, "artifacts", "benchmark", "benchmark"));
     assert_eq!(metrics.as_array().unwrap().len(), 3);
     for epoch in metrics.as_array().unwrap() {
         assert!(epoch["derived_cifar10_test_percent"].is_f64(), "{epoch}");
@@ -275,7 +275,7 @@ fn a_search_that_ends_early_is_complete_and_says_so() {
     let alphas = output(&scratch, "artifacts", "search", "alphas");
     assert_eq!(alphas["epochs"].as_array().unwrap().len() as u64, at - 1);
     assert_eq!(
-        output(&scratch, "artifacts", "table", "benchmark")["cell"],
+        output(&scratch, "artifacts", "benchmark", "benchmark")["cell"],
         whole[at as usize - 2]["derived_cell"],
         "the cell of the epoch before"
     );

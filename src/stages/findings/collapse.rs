@@ -49,7 +49,7 @@ fn table(members: &[&Input], epochs: &[Vec<Json>]) -> Table {
     let mut columns = vec![Column::text("search"), Column::number("epoch"), Column::text("parameter-free")];
     columns.push(Column::number("entropy").unit("nats"));
     columns.extend(gap.then(|| Column::number("gap").unit("%")));
-    columns.extend(benchmarked.then(|| Column::number("cell").unit("%")));
+    columns.extend(benchmarked.then(|| Column::number("cell, test").unit("%")));
     columns.extend(curved.then(|| Column::number("eigenvalue")));
     let mut table = Table::new(
         "Collapse: after the epoch that the cell is derived from. Operations without weights in the derived cell, out of all; how \

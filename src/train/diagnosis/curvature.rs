@@ -15,7 +15,7 @@ use crate::{
 use burn::tensor::Tensor;
 
 /// How far a difference moves the alphas, all together. Our choice: a softmax bends over distances of about 1, so the error that grows with
-/// ε² stays at some 1e-4 of the product, well above the rounding of gradients in single precision.
+/// ε² stays at some 1e-4 of the product, well above the rounding of gradients in single precision. Over the kinks of a ReLU it averages.
 const REACH: f64 = 0.05;
 
 /// An iteration that changes the eigenvalue by less than this share is the last. Our choice: the curve is read, not computed with.
@@ -138,7 +138,8 @@ mod tests {
     fn on_a_learner_it_is_the_largest_of_the_brute_force_hessian() {
         for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
             let config = crate::train::LearnerConfig { alpha_deviation: 1.0, ..tiny::config(mixing) };
-            let mut learner = tiny::learner(tiny::SPACE, &config);
+            // Without a ReLU, whose kinks have no curvature that two differences of another reach could agree on.
+            let mut learner = tiny::learner(&tiny::SPACE.replace("relu, ", ""), &config);
             for batch in tiny::task().batches(0, 0).unwrap() {
                 let batch = batch.unwrap();
                 let before = learner.alphas.to_host();
