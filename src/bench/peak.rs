@@ -1,5 +1,6 @@
 //! What this machine can do at most: the yardstick of a profile.
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::{hint::black_box, time::Instant};
 
@@ -16,7 +17,6 @@ pub struct Peak {
 const ATTEMPTS: usize = 5;
 /// Independent sums of a thread: enough to hide a multiply-add's latency, few enough for the registers.
 const SUMS: usize = 12;
-const LANES: usize = 16;
 const ROUNDS: usize = 2_000_000;
 /// Values of a thread's memory: 64 MiB.
 const VALUES: usize = 16 << 20;
@@ -24,12 +24,13 @@ const VALUES: usize = 16 << 20;
 impl Peak {
     pub fn measure() -> Self {
         let threads = rayon::current_num_threads();
+        // Of seconds an operation.
         let best = |seconds: &dyn Fn() -> f64| (0..ATTEMPTS).map(|_| seconds()).fold(f64::INFINITY, f64::min);
-        let flop = (2 * SUMS * LANES * ROUNDS * threads) as f64;
         let multiply = best(&|| {
             let began = Instant::now();
-            (0..threads).into_par_iter().with_max_len(1).for_each(|_| _ = black_box(multiply_adds()));
-            began.elapsed().as_secs_f64()
+            let all = (0..threads).into_par_iter().with_max_len(1);
+            let done: f64 = all.map(|_| black_box(Arch::new().dispatch(MultiplyAdds)).0).sum();
+            began.elapsed().as_secs_f64() / done
         });
         let mut memory: Vec<(Vec<f32>, Vec<f32>)> =
             (0..threads).into_par_iter().map(|_| (vec![1.0; VALUES], vec![0.0; VALUES])).collect();
@@ -40,21 +41,27 @@ impl Peak {
             copy = copy.min(began.elapsed().as_secs_f64());
         }
         let bytes = (2 * 4 * VALUES * threads) as f64;
-        Self { gflop_s: flop / multiply / 1e9, gbyte_s: bytes / copy / 1e9 }
+        Self { gflop_s: 1.0 / multiply / 1e9, gbyte_s: bytes / copy / 1e9 }
     }
 }
 
-fn multiply_adds() -> f32 {
-    pulp::Arch::new().dispatch(|| {
-        let mut sums = [[0.0_f32; LANES]; SUMS];
-        let (factor, term) = (black_box([0.999_f32; LANES]), black_box([0.001_f32; LANES]));
+/// Multiply-adds of vectors that never leave their registers.
+struct MultiplyAdds;
+
+impl WithSimd for MultiplyAdds {
+    /// Operations that were done, and a result that the compiler must believe in.
+    type Output = (f64, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f64, f32) {
+        let [factor, term] = black_box([0.999_f32, 0.001]).map(|value| simd.splat_f32s(value));
+        let mut sums = [term; SUMS];
         for _ in 0..ROUNDS {
             for sum in &mut sums {
-                for lane in 0..LANES {
-                    sum[lane] = sum[lane].mul_add(factor[lane], term[lane]);
-                }
+                *sum = simd.mul_add_f32s(*sum, factor, term);
             }
         }
-        sums.iter().flatten().sum()
-    })
+        let sum = sums.into_iter().map(|sum| simd.reduce_sum_f32s(sum)).sum();
+        ((2 * SUMS * S::F32_LANES * ROUNDS) as f64, sum)
+    }
 }

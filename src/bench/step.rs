@@ -134,8 +134,10 @@ impl StepBench {
                 }
             }
         }
-        let profile = if self.profile { Some(self.profile(&running, &on_fixed)?) } else { None };
-        Ok(StepRow { profile, ..self.row(&running, on_fixed, on_loaded, &device) })
+        let mut row = self.row(&running, &on_fixed, on_loaded, &device);
+        // Afterwards: the yardstick's memory is no step's.
+        row.profile = if self.profile { Some(self.profile(&running, &on_fixed)?) } else { None };
+        Ok(row)
     }
 
     fn profile(&self, running: &Running<'_>, milliseconds: &[f64]) -> Result<Profile, BenchError> {
@@ -145,8 +147,8 @@ impl StepBench {
         Ok(Profile { peak: Peak::measure(), operators, rest_ms: step - in_operators })
     }
 
-    fn row(&self, running: &Running<'_>, on_fixed: Vec<f64>, on_loaded: Vec<f64>, device: &Device) -> StepRow {
-        let fixed = Spread::of(on_fixed).unwrap_or(Spread { least: 0.0, median: 0.0, greatest: 0.0 });
+    fn row(&self, running: &Running<'_>, on_fixed: &[f64], on_loaded: Vec<f64>, device: &Device) -> StepRow {
+        let fixed = Spread::of(on_fixed.to_vec()).unwrap_or(Spread { least: 0.0, median: 0.0, greatest: 0.0 });
         let loaded = Spread::of(on_loaded).map(|loaded| Loaded {
             with_data_ms: rounded(loaded.median),
             with_data_spread: [loaded.least, loaded.greatest].map(rounded),

@@ -99,6 +99,24 @@ impl Node {
         Self::new(value, origin.clone())
     }
 
+    /// `over` laid over this: maps key by key, anything else as a whole.
+    #[must_use]
+    pub fn overlaid(self, over: Self) -> Self {
+        match (self.value, over.value) {
+            (Value::Map(mut map), Value::Map(over_map)) => {
+                for (key, mut entry) in over_map {
+                    if let Some(known) = map.get_mut(&key) {
+                        let below = std::mem::replace(&mut known.node, Self::empty_map());
+                        entry.node = below.overlaid(entry.node);
+                    }
+                    map.insert(key, entry);
+                }
+                Self::new(Value::Map(map), over.origin)
+            }
+            (_, value) => Self::new(value, over.origin),
+        }
+    }
+
     /// The value without places, as canonical JSON: what is hashed and shown.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {

@@ -88,30 +88,15 @@ impl<'a> Variants<'a> {
             return filled;
         }
         let name = params.get(WITH).and_then(Node::as_text).map(|text| template::fill_text(text, matrix, point));
-        // Complained of by `axes`, where there is none.
-        if let Some(set) = name.and_then(|name| self.sets.get(name.as_str())) {
-            lay_over(&mut filled, &template::fill(set, matrix, point));
-        }
-        filled
-    }
-}
-
-fn lay_over(base: &mut Node, over: &Node) {
-    match (&mut base.value, &over.value) {
-        (Value::Map(base), Value::Map(over)) => {
-            for (name, entry) in over {
-                match base.get_mut(name) {
-                    Some(place) => {
-                        lay_over(&mut place.node, &entry.node);
-                        place.key = entry.key.clone();
-                    }
-                    None => _ = base.insert(name.clone(), entry.clone()),
-                }
+        // Complained of by `axes`, where there is none. A set without keys changes nothing.
+        match name.and_then(|name| self.sets.get(name.as_str())) {
+            Some(set) if set.as_map().is_some() => {
+                // Complaints about the stage as a whole stay where the stage is.
+                let stage = filled.origin.clone();
+                Node { origin: stage, ..filled.overlaid(template::fill(set, matrix, point)) }
             }
+            _ => filled,
         }
-        // A set without keys changes nothing.
-        (_, Value::Null) => {}
-        _ => *base = over.clone(),
     }
 }
 

@@ -311,7 +311,7 @@ mod tests {
             Err(error) => return println!("{error}: no network was run on a GPU"),
         };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for name in ["darts_supernet", "nb201_supernet", "nb201_network", "cifar_amoebanet_a"] {
+        for name in ["darts_supernet", "nb201_supernet", "pcdarts_supernet", "nb201_network", "cifar_amoebanet_a"] {
             let file = root.join("tests/golden").join(format!("{name}.safetensors"));
             let parity = replay(&file, root, Kernels::Native, &device).unwrap();
             assert!(parity.groups.len() >= 6 && parity.is_within(), "{name}: {:#?}", parity.groups);

@@ -1,8 +1,9 @@
 //! Where a program's time goes, operator by operator: what a person who wants to know what to make faster asks first.
 
-use super::program::{Branch, PoolKind, Program, Read, Step};
+use super::program::{Branch, Frame, PoolKind, Program, Read, Step};
 use indexmap::IndexMap;
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -25,7 +26,7 @@ pub(super) enum Way {
 /// What the steps of one kind took and did, of one pass.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct OperatorTime {
-    /// `convolution 3x3`, `depthwise 5x5 dilated, product`, `mean pool 3x3`, `node`
+    /// `mean pool 3x3`, `node`, or what a step's branches convolve by, side by side: `convolution 3x3 | product`.
     pub operator: String,
     pub steps: usize,
     pub forward_ms: f64,
@@ -90,24 +91,32 @@ fn pixels(program: &Program, map: usize) -> usize {
 }
 
 fn name(step: &Step) -> String {
-    let window = |[height, width]: [usize; 2]| format!("{height}x{width}");
     match step {
-        Step::Convolve { branches, .. } => match branches.first() {
-            Some(Branch { depthwise: Some(depthwise), dense, .. }) => {
-                let dilated = if depthwise.frame.dilation == [1; 2] { "" } else { " dilated" };
-                let product = if dense.is_some() { ", product" } else { "" };
-                format!("depthwise {}{dilated}{product}", window(depthwise.frame.kernel))
-            }
-            Some(Branch { dense: Some(dense), .. }) if dense.frame.kernel == [1; 2] => "product".to_owned(),
-            Some(Branch { dense: Some(dense), .. }) => format!("convolution {}", window(dense.frame.kernel)),
-            _ => "convolution".to_owned(),
-        },
+        Step::Convolve { branches, .. } => {
+            let kinds: BTreeSet<String> = branches.iter().map(kind_of).collect();
+            kinds.into_iter().collect::<Vec<_>>().join(" | ")
+        }
         Step::Pool { pool, .. } => {
             let kind = if pool.kind == PoolKind::Max { "max" } else { "mean" };
-            format!("{kind} pool {}", window(pool.frame.kernel))
+            format!("{kind} pool {}", window(&pool.frame))
         }
         Step::Combine { .. } => "node".to_owned(),
     }
+}
+
+fn kind_of(branch: &Branch) -> String {
+    let dense = branch.dense.map(|dense| match dense.frame.taps() {
+        1 => "product".to_owned(),
+        _ => format!("convolution {}", window(&dense.frame)),
+    });
+    let depthwise = branch.depthwise.map(|depthwise| format!("depthwise {}", window(&depthwise.frame)));
+    depthwise.into_iter().chain(dense).collect::<Vec<_>>().join(", ")
+}
+
+/// `5x5 dilated`
+fn window(frame: &Frame) -> String {
+    let [height, width] = frame.kernel;
+    format!("{height}x{width}{}", if frame.dilation == [1; 2] { "" } else { " dilated" })
 }
 
 /// Of one image, forward.
@@ -145,7 +154,7 @@ fn values(program: &Program, step: &Step) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::{Dense, Frame, Map, Term};
+    use super::super::program::{Dense, Map, Term};
     use super::*;
 
     /// A 3x3 convolution from 2 to 4 channels on 4x4 pixels, then a node of one term; by hand.

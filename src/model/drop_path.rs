@@ -1,8 +1,8 @@
 //! Paths of a cell left out at random while it trains.
 
+use super::draw::generator;
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 
 /// Drop path (Larsson et al., arXiv 1605.07648) as DARTS retrains with it: for each image by itself, the output of an edge's
 /// operation is dropped with a probability, and what is kept is divided by the probability to be kept. An identity is never
@@ -19,9 +19,6 @@ pub struct DropPath {
     pub pass: u64,
 }
 
-/// Sets these draws apart from any other under the same seed.
-const PURPOSE: u64 = u64::from_le_bytes(*b"droppath");
-
 impl DropPath {
     /// What to multiply the images of a batch with: 0, or one over the probability to be kept.
     ///
@@ -34,11 +31,7 @@ impl DropPath {
     /// One factor an image.
     pub(super) fn factors(&self, block: usize, edge: usize, batch: usize) -> Vec<f32> {
         let place = ((block as u64) << 32) | edge as u64;
-        let mut key = [0; 32];
-        for (part, value) in key.chunks_exact_mut(8).zip([PURPOSE, self.seed, self.pass, place]) {
-            part.copy_from_slice(&value.to_le_bytes());
-        }
-        let mut random = ChaCha8Rng::from_seed(key);
+        let mut random = generator(b"droppath", self.seed, self.pass, place);
         let keep = 1.0 - self.probability;
         let kept = (1.0 / keep) as f32;
         (0..batch).map(|_| if f64::from(random.next_u32()) < keep * 2_f64.powi(32) { kept } else { 0.0 }).collect()

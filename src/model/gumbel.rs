@@ -1,10 +1,12 @@
 //! One candidate of each edge, drawn with the probabilities of the softmax, and a gradient for all of them.
 
-use super::relaxation::{masked, one_hot};
+use super::{
+    draw::generator,
+    relaxation::{masked, one_hot},
+};
 use crate::space::network::AlphaTable;
 use burn::tensor::{Tensor, TensorData, activation};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 
 /// The hard Gumbel softmax, straight through (Dong and Yang, "GDAS", arXiv 1910.04465, eq. 6 and 7): with
 /// `logits = (log softmax(α) + noise) / τ` the weights are 1 for the largest logit of an edge and 0 for the others, and their gradient
@@ -24,9 +26,6 @@ pub struct Gumbel {
     pub pass: u64,
 }
 
-/// Sets these draws apart from any other under the same seed.
-const PURPOSE: u64 = u64::from_le_bytes(*b"gumbel__");
-
 impl Gumbel {
     /// The weights of the table numbered `number`.
     ///
@@ -45,11 +44,7 @@ impl Gumbel {
 
     /// So many draws from the standard Gumbel distribution, `−ln(−ln u)`.
     fn noise(self, number: usize, count: usize) -> Vec<f32> {
-        let mut key = [0; 32];
-        for (part, value) in key.chunks_exact_mut(8).zip([PURPOSE, self.seed, self.pass, number as u64]) {
-            part.copy_from_slice(&value.to_le_bytes());
-        }
-        let mut random = ChaCha8Rng::from_seed(key);
+        let mut random = generator(b"gumbel__", self.seed, self.pass, number as u64);
         // Never 0 nor 1, whose logarithms are no use.
         let mut uniform = || (f64::from(random.next_u32()) + 0.5) * 2_f64.powi(-32);
         (0..count).map(|_| -(-uniform().ln()).ln() as f32).collect()

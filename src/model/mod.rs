@@ -5,6 +5,7 @@
 //! each, so that an optimiser, a checkpoint or a finite difference is a line of arithmetic.
 
 mod device;
+mod draw;
 mod drop_path;
 mod edge_weights;
 mod forward;
@@ -23,6 +24,7 @@ mod tensor_group;
 mod tiny;
 
 pub use device::{DeviceError, DeviceName};
+pub(crate) use draw::generator;
 pub use drop_path::DropPath;
 pub use edge_weights::edge_weights;
 pub(crate) use forward::EPSILON;

@@ -1,7 +1,6 @@
 //! Noise in the place of an operation.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use super::draw::generator;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,9 +23,6 @@ pub(super) struct Draws {
     moment: u64,
     pass: u64,
 }
-
-/// Sets these draws apart from any other under the same seed.
-const PURPOSE: u64 = u64::from_le_bytes(*b"noise op");
 
 impl Noise {
     pub fn new(seed: u64) -> Self {
@@ -53,15 +49,11 @@ impl Clone for Noise {
 impl Draws {
     /// Standard normal numbers for the layer with that number, `[images, elements]`.
     pub fn numbers(self, layer: usize, images: usize, elements: usize) -> Vec<f32> {
-        let mut key = [0; 32];
-        let place = (self.pass << 32) | layer as u64;
-        for (part, value) in key.chunks_exact_mut(8).zip([PURPOSE, self.seed, self.moment, place]) {
-            part.copy_from_slice(&value.to_le_bytes());
-        }
+        let generator = generator(b"noise op", self.seed, self.moment, (self.pass << 32) | layer as u64);
         let mut numbers = vec![0.0; images * elements];
         // A number may need several draws: each image has a stream of its own.
         numbers.par_chunks_mut(elements.max(1)).enumerate().for_each(|(image, numbers)| {
-            let mut random = ChaCha8Rng::from_seed(key);
+            let mut random = generator.clone();
             random.set_stream(image as u64);
             numbers.iter_mut().for_each(|number| *number = StandardNormal.sample(&mut random));
         });

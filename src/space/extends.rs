@@ -26,8 +26,8 @@ pub(super) fn read(path: &Path, text: String) -> Result<(Node, bool), Problems> 
         bases.push(next);
         newest = bases.last_mut().expect("a base has just been pushed");
     }
-    match bases.into_iter().rev().reduce(merged) {
-        Some(base) => Ok((merged(base, node), true)),
+    match bases.into_iter().rev().reduce(Node::overlaid) {
+        Some(base) => Ok((base.overlaid(node), true)),
         None => Ok((node, false)),
     }
 }
@@ -70,23 +70,6 @@ fn base(node: &mut Node, chain: &mut Vec<PathBuf>) -> Result<Option<Node>, Probl
         map.retain(|key, _| !OWN.contains(&key.as_str()) || node.get(key).is_some());
     }
     Ok(Some(base))
-}
-
-/// `own` over `base`: maps key by key, anything else as a whole.
-fn merged(base: Node, own: Node) -> Node {
-    match (base.value, own.value) {
-        (Value::Map(mut map), Value::Map(own_map)) => {
-            for (key, mut entry) in own_map {
-                if let Some(known) = map.get_mut(&key) {
-                    let below = std::mem::replace(&mut known.node, Node::empty_map());
-                    entry.node = merged(below, entry.node);
-                }
-                map.insert(key, entry);
-            }
-            Node::new(Value::Map(map), own.origin)
-        }
-        (_, value) => Node::new(value, own.origin),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //!   - {method: REA, source: "…", tag: read, mean: [91.19, 93.92], deviation: [0.31, 0.30], n: 500, recipe: "…", note: "…"}
 //! ```
 
-use super::Site;
+use super::{Site, hyperparameters::number, site::found_file};
 use crate::{
     config::{Fields, Node, Problems, Value},
     space,
@@ -48,21 +48,7 @@ pub(super) struct PublishedRow {
 /// absent, or after a complaint.
 pub(super) fn beside(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
     let name = fields.text("beside")?;
-    let place = fields.origin_of("beside").clone();
-    let path = match space::find_published(&name, site.folder) {
-        Ok(path) => path,
-        Err(error) => {
-            fields.problems().add_hinted(&place, error.to_string(), error.hint);
-            return None;
-        }
-    };
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            fields.problems().add(&place, format!("failed to read `{}`: {error}", path.display()));
-            return None;
-        }
-    };
+    let (path, text) = found_file(fields, "beside", space::find_published(&name, site.folder))?;
     let digest = Digest::of(text.as_bytes());
     let read = Node::parse(&path, text).and_then(|node| {
         let mut problems = Problems::new();
@@ -134,13 +120,8 @@ fn row(node: &Node, names: &[String], tags: &IndexMap<String, String>, problems:
 fn numbers(keys: &mut Fields<'_>, key: &'static str, expected: usize) -> Option<Vec<f64>> {
     let node = keys.node(key)?;
     let items = if let Value::List(items) = &node.value { items.as_slice() } else { &[] };
-    let number = |item: &Node| match item.value {
-        Value::Float(value) if value.is_finite() => Some(value),
-        Value::Integer(value) => Some(value as f64),
-        _ => None,
-    };
-    let found: Option<Vec<f64>> = items.iter().map(number).collect();
-    let found = found.filter(|found| found.len() == expected);
+    let found: Vec<f64> = items.iter().map(number).collect();
+    let found = Some(found).filter(|found| found.len() == expected && found.iter().all(|value| value.is_finite()));
     if found.is_none() {
         keys.wrong(key, node, &format!("a list of {expected} numbers, one for each of `figures`"));
     }

@@ -94,6 +94,29 @@ impl Size {
     }
 }
 
+/// The file that the key `key` names, where it was found, with its text; `None` after a complaint at the key's place.
+pub(super) fn found_file(
+    fields: &mut Fields<'_>,
+    key: &str,
+    found: Result<PathBuf, space::NotFound>,
+) -> Option<(PathBuf, String)> {
+    let place = fields.origin_of(key).clone();
+    let path = match found {
+        Ok(path) => path,
+        Err(error) => {
+            fields.problems().add_hinted(&place, error.to_string(), error.hint);
+            return None;
+        }
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some((path, text)),
+        Err(error) => {
+            fields.problems().add(&place, format!("failed to read `{}`: {error}", path.display()));
+            None
+        }
+    }
+}
+
 impl Site<'_> {
     /// The space that this stage hands on to those that read it.
     pub(super) fn space_to_inherit(&self) -> Option<Arc<SpaceFile>> {
@@ -117,21 +140,7 @@ impl Site<'_> {
         if name.is_empty() {
             return None;
         }
-        let place = fields.origin_of("space").clone();
-        let path = match space::find(&name, self.folder) {
-            Ok(path) => path,
-            Err(error) => {
-                fields.problems().add_hinted(&place, error.to_string(), error.hint);
-                return None;
-            }
-        };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                fields.problems().add(&place, format!("failed to read search space `{}`: {error}", path.display()));
-                return None;
-            }
-        };
+        let (path, text) = found_file(fields, "space", space::find(&name, self.folder))?;
         match Space::parse(&path, text) {
             Ok(space) => {
                 let text = space.text().to_owned();

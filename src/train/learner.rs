@@ -181,12 +181,11 @@ impl Learner {
         self.alphas.update(|alphas| adam.step(alphas, gradient, rate));
     }
 
-    /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed so: `[edges, candidates]` a table.
+    /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed so: see
+    /// [`evaluate_at`](Self::evaluate_at).
     pub fn evaluation_loss(&self, candidates: Vec<Tensor<2>>, batch: &Batch) -> f64 {
-        let mixing = self.edge_weights(candidates, &self.alphas.views());
-        let images = batch.images.clone();
-        let output = self.model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images);
-        f64::from(cross_entropy(output.logits, batch.labels.clone(), self.label_smoothing).into_scalar::<f32>())
+        let logits = self.evaluate_at(candidates, batch.images.clone());
+        f64::from(cross_entropy(logits, batch.labels.clone(), self.label_smoothing).into_scalar::<f32>())
     }
 
     /// The weights and running statistics that are evaluated and published: their average where one is kept.

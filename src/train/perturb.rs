@@ -5,13 +5,12 @@ mod mean_shift;
 
 use super::{Learner, Moment};
 use crate::{
-    model::{Mixing, host},
+    model::{Mixing, generator, host},
     tasks::Batch,
 };
 use burn::tensor::{Tensor, TensorData};
 pub use mean_shift::MeanShift;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 use std::ops::Range;
 
 /// How mixing weights are moved, and how far.
@@ -35,9 +34,6 @@ pub enum PerturbKind {
 
 /// The numbers of each table, row after row.
 type Tables = Vec<Vec<f64>>;
-
-/// Sets these draws apart from any other under the same seed.
-const PURPOSE: u64 = u64::from_le_bytes(*b"perturb_");
 
 impl Perturb {
     /// The candidates' weights that the weights' step on `batch` sees instead of `mixing`, `[edges, candidates]` a table as they are; `None` in epochs that are left
@@ -102,11 +98,7 @@ impl Around<'_> {
     /// `point` plus `U(−reach, reach)` in each weight that an edge has; draws of one moment are numbered.
     fn draw(&self, point: &Tables, number: usize) -> Tables {
         let Moment { seed, pass, .. } = self.moment;
-        let mut key = [0; 32];
-        for (part, value) in key.chunks_exact_mut(8).zip([PURPOSE, seed, pass, number as u64]) {
-            part.copy_from_slice(&value.to_le_bytes());
-        }
-        let mut random = ChaCha8Rng::from_seed(key);
+        let mut random = generator(b"perturb_", seed, pass, number as u64);
         let mut within = || (f64::from(random.next_u32()) * 2_f64.powi(-31) - 1.0) * self.reach;
         let mut point = point.clone();
         self.each_edge(&mut point, |weights| weights.iter_mut().for_each(|weight| *weight += within()));

@@ -58,7 +58,7 @@ fn a_profile_accounts_for_the_whole_step() {
     let profile = &row["profile"];
     let operators = profile["operators"].as_array().unwrap();
     let names: Vec<&str> = operators.iter().map(|operator| operator["operator"].as_str().unwrap()).collect();
-    for name in ["convolution 3x3", "product", "mean pool 3x3", "node"] {
+    for name in ["convolution 3x3", "convolution 3x3 | product", "mean pool 3x3", "node"] {
         assert!(names.contains(&name), "{names:?}");
     }
     let of = |key: &str| operators.iter().map(|operator| operator[key].as_f64().unwrap()).sum::<f64>();
