@@ -1,5 +1,6 @@
 //! A search epoch by epoch as its outputs tell it: the derived cell with what a benchmark's table knows of it, and the other diagnoses.
 
+use super::artifacts;
 use crate::{
     interop::nas_bench::{NasBenchColumn, NasBenchRow, NasBenchTable},
     run::{StageError, sentence},
@@ -106,9 +107,7 @@ impl<'a> Trajectory<'a> {
 
     /// As is customary for the space, or as a cell string, which holds every genotype.
     fn text(&self, genotype: &Genotype) -> Option<String> {
-        let customary = genotype.to_text(self.space.genotype_text, self.space);
-        let text = customary.or_else(|_| genotype.to_text(GenotypeText::CellString, self.space)).ok()?;
-        Some(text.trim().replace('\n', " "))
+        Some(artifacts::customary_text(genotype, self.space).ok()?.replace('\n', " "))
     }
 }
 
