@@ -25,7 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // How it learns, what for, what it sees.
     ("data", &[]),
     ("tasks", &["model", "data"]),
-    ("train", &["kernels", "model", "tasks", "store"]), // kernels: optimisers in one pass over the weights
+    // kernels: optimisers in one pass over the weights. space: the cell that a search's weights stand for, epoch by epoch.
+    ("train", &["space", "kernels", "model", "tasks", "store"]),
     // What a person sees.
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look

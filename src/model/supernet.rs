@@ -50,6 +50,12 @@ impl Model {
         self.programs.times(images, passes)
     }
 
+    /// Another network, computed as this one is.
+    #[must_use]
+    pub fn like(&self, network: Network) -> Self {
+        Self::new(network, self.kernels)
+    }
+
     pub fn network(&self) -> &Network {
         &self.network
     }

@@ -24,6 +24,7 @@ mod lower;
 pub mod network;
 mod operation;
 mod refinement;
+mod selection;
 #[cfg(test)]
 pub(crate) mod shipped;
 mod skeleton;

@@ -1,6 +1,6 @@
 //! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from input to output.
 
-use super::network::{Block, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
+use super::network::{Block, Candidate, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
 use std::collections::HashSet;
 
 impl Network {
@@ -77,6 +77,15 @@ impl Chain {
                 _ => visit(layer),
             }
         }
+    }
+}
+
+impl Candidate {
+    /// Whether it has tensors that are learned: a convolution has, an identity or a pooling has not.
+    pub fn is_learnable(&self) -> bool {
+        let mut specs = Vec::new();
+        self.chain.layers(&mut |layer| layer.tensors(&mut specs));
+        specs.iter().any(|spec| spec.role.is_learned())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     model::Mixing,
-    train::{EpochRecord, TableRecord},
+    train::{EpochRecord, TableRecord, diagnosis::mixing_weights},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,7 +31,6 @@ impl EpochAlphas {
 
     /// Mixing weights by table, as the derivation rule reads them.
     pub fn weights(&self) -> BTreeMap<String, Vec<Vec<f64>>> {
-        let wide = |rows: &Vec<Vec<f32>>| rows.iter().map(|row| row.iter().copied().map(f64::from).collect()).collect();
-        self.tables.iter().map(|table| (table.label.clone(), wide(&table.weights))).collect()
+        mixing_weights(&self.tables)
     }
 }

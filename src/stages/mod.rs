@@ -19,6 +19,7 @@ mod retrain;
 mod search;
 mod site;
 mod training;
+mod trajectory;
 mod watch;
 mod work;
 
@@ -48,7 +49,7 @@ pub const KINDS: &[StageKind] = &[
     StageKind { slots: KindSlots { kind: "prepare", slots: &[] }, version: 1, read: prepare::read },
     StageKind {
         slots: KindSlots { kind: "search", slots: &[one("data", &["prepare"])] },
-        version: 1,
+        version: 2,
         read: search::read,
     },
     StageKind { slots: KindSlots { kind: "derive", slots: DERIVES }, version: 2, read: derive::read },

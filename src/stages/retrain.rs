@@ -112,7 +112,14 @@ impl Stage for Retrain {
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Test };
         let task = feed.task(&dataset, watched, device.clone())?;
         let learner = Learner::new(Model::new(network, self.compute.kernels), learner, feed.seed, &device);
-        let trained = training::train(context, learner, &task, training, watched, &device)?;
+        let trained = training::train(
+            context,
+            Training::new(learner, &task, training),
+            watched,
+            training.epochs,
+            &device,
+            &|_| Vec::new(),
+        )?;
 
         context.publish_bytes("space", space_text.as_bytes())?;
         context.publish_bytes("genotype", genotype_text.as_bytes())?;

@@ -6,32 +6,40 @@ use super::{
     artifacts, augmentation, hyperparameters,
     site::Compute,
     training::{self, Feed, Images, Settings, Watched},
+    trajectory::Trajectory,
 };
 use crate::{
     config::Fields,
     data::Dataset,
     model::Model,
     run::{Context, Resource, Stage, StageError, sentence},
-    train::{Learner, LearnerConfig, Strategy, Training},
+    train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, LearnerConfig, Strategy, Training},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
+
+/// The note that says why a search ended before its last epoch.
+pub(super) const STOPPED_EARLY: &str = "stopped_early";
 
 struct Search {
     file: Arc<SpaceFile>,
     compute: Compute,
     data_roots: Vec<PathBuf>,
     settings: Settings,
+    diagnosis: DiagnosisConfig,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let compute = site.compute(fields);
-    let (file, settings) = settings(fields, site)?;
-    Some(Box::new(Search { file, compute: compute?, data_roots: site.data_roots(), settings }))
+    let (file, settings, diagnosis) = settings(fields, site)?;
+    Some(Box::new(Search { file, compute: compute?, data_roots: site.data_roots(), settings, diagnosis }))
 }
 
-/// The space, and all that decides the result besides it and the images.
-pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<SpaceFile>, Settings)> {
+/// The space, all that decides the result besides it and the images, and how closely the search is looked at.
+pub(super) fn settings(
+    fields: &mut Fields<'_>,
+    site: &Site<'_>,
+) -> Option<(Arc<SpaceFile>, Settings, DiagnosisConfig)> {
     let file = site.space(fields);
     let skeleton = fields.text("skeleton").unwrap_or_else(|| "search".to_owned());
     let feed = Feed {
@@ -42,9 +50,11 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<
     };
     let edges = hyperparameters::edges(fields);
     let (learner, training) = hyperparameters::search(fields, feed.seed);
+    let diagnosis =
+        hyperparameters::diagnosis(fields, file.as_deref().map(|file| &file.space), feed.images == Images::Fit);
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
-    Some((file, Settings { size, edges, feed, learner, training }))
+    Some((file, Settings { size, edges, feed, learner, training }, diagnosis))
 }
 
 impl Stage for Search {
@@ -69,6 +79,9 @@ impl Stage for Search {
             "augment": feed.augment,
             "weights": hyperparameters::weights_json(&training.rate, sgd, *clip_norm),
             "alphas": hyperparameters::alphas_json(&training.alpha_rate, adam, *alpha_deviation),
+            "watch_every": training.watch_every,
+            "diagnose": self.diagnosis,
+            "stop_early": self.diagnosis.stop_early,
         });
         for more in [hyperparameters::strategy_json(training.strategy), hyperparameters::mixing_json(*mixing)] {
             if let (Some(keys), Json::Object(more)) = (keys.as_object_mut(), more) {
@@ -79,7 +92,10 @@ impl Stage for Search {
     }
 
     fn resources(&self) -> Vec<(String, Resource)> {
-        vec![("space".to_owned(), Resource::Content(self.file.space.digest()))]
+        let mut resources = vec![("space".to_owned(), Resource::Content(self.file.space.digest()))];
+        let table = Trajectory::table(&self.file.space);
+        resources.extend(table.map(|table| ("benchmark".to_owned(), Resource::Path(table.to_owned()))));
+        resources
     }
 
     fn numerics(&self) -> Option<Json> {
@@ -95,11 +111,19 @@ impl Stage for Search {
         let mut task = feed.task(&dataset, watched, device.clone())?;
         if let Strategy::Bilevel(_) = training.strategy {
             task = task.validating(feed.validation(&dataset)?);
+        } else if feed.images == Images::Fit && !dataset.split.held_out.is_empty() {
+            task = task.comparing(feed.validation(&dataset)?);
+        } else if self.diagnosis.eigenvalue_every.is_some() {
+            return Err(hyperparameters::no_eigenvalue());
         }
         let model = Model::new(self.network(&dataset)?, self.compute.kernels);
         let learner = Learner::new(model, learner, feed.seed, &device);
-        let searched = training::train(context, learner, &task, training, watched, &device)?;
-        self.publish(&searched, context)
+        let trajectory = Trajectory::open(&self.file.space)?;
+        let diagnosis = Diagnosis::new(&self.file.space, learner.model.network(), &self.diagnosis, feed.seed);
+        let search = Training::new(learner, &task, training).diagnosing(diagnosis);
+        let told = |record: &EpochRecord| trajectory.told(record);
+        let searched = training::train(context, search, watched, training.epochs, &device, &told)?;
+        self.publish(&searched, &trajectory, context)
     }
 }
 
@@ -113,16 +137,28 @@ impl Search {
     }
 
     /// The space as it was searched, the alphas of every epoch, the weights under PyTorch's names, the metrics.
-    fn publish(&self, searched: &Training<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
+    ///
+    /// The alphas of a search that ended early are told up to the epoch whose cell is its result, all else up to its end.
+    fn publish(
+        &self,
+        searched: &Training<'_>,
+        trajectory: &Trajectory<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), StageError> {
         let (records, learner) = (searched.records(), &searched.learner);
+        let stopped = searched.stopped_early();
+        let kept = stopped.as_ref().map_or(records.len(), |stopped| stopped.kept);
+        let result = &records[..kept.min(records.len())];
         let alphas = AlphaHistory {
             space: self.file.space.name.clone(),
             mixing: self.settings.learner.mixing,
-            epochs: records.iter().map(EpochAlphas::of).collect(),
+            epochs: result.iter().map(EpochAlphas::of).collect(),
         };
         context.publish_bytes("space", self.file.text.as_bytes())?;
         context.publish_bytes("alphas", &artifacts::json_bytes(&alphas))?;
-        context.publish_bytes("metrics", &artifacts::json_bytes(&training::figures(records, Watched::HeldOut)))?;
+        let mut figures = training::figures(records, Watched::HeldOut);
+        trajectory.extend(&mut figures, records);
+        context.publish_bytes("metrics", &artifacts::json_bytes(&figures))?;
         context.publish_bytes(
             "weights",
             &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]),
@@ -141,10 +177,20 @@ impl Search {
             context.metric("supernet_held_out_accuracy_percent", accuracy);
             context.metric("supernet_held_out_loss", loss);
         }
-        context.summary(match watched {
+        for (name, value) in result.last().into_iter().flat_map(|last| trajectory.metrics(last)) {
+            context.metric(name, value);
+        }
+        let mut summary = match watched {
             Some(accuracy) => format!("supernet {accuracy:.2} % on the held-out images"),
             None => format!("supernet {:.2} % on the images it fits", last.train_accuracy_percent),
-        });
+        };
+        if let Some(stopped) = stopped {
+            summary = format!("ended after epoch {}, the cell is of epoch {}; {summary}", stopped.at, stopped.kept);
+            context.metric("stopped_at_epoch", stopped.at as f64);
+            context.metric("kept_epoch", stopped.kept as f64);
+            context.note(STOPPED_EARLY, json!(stopped));
+        }
+        context.summary(summary);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     run::{Context, StageError, sentence},
     space::{Build, EdgeOptions},
     tasks::Classification,
-    train::{CheckpointError, Ended, EpochRecord, Learner, LearnerConfig, Training, TrainingConfig, TrainingError},
+    train::{CheckpointError, Ended, EpochRecord, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
 use burn::tensor::Device;
 use serde_json::{Value as Json, json};
@@ -133,16 +133,16 @@ pub(super) fn figures(records: &[EpochRecord], watched: Watched) -> Json {
     records.iter().map(of).collect()
 }
 
-/// Trains to the end: from the stage's checkpoint, if there is one that can be used.
+/// Trains to the end: from the stage's checkpoint, if there is one that can be used. `told` are further figures of an epoch, to be shown
+/// when it is done.
 pub(super) fn train<'a>(
     context: &mut Context<'_>,
-    learner: Learner,
-    task: &'a Classification,
-    config: &'a TrainingConfig,
+    mut training: Training<'a>,
     watched: Watched,
+    epochs: usize,
     device: &Device,
+    told: &dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
 ) -> Result<Training<'a>, StageError> {
-    let mut training = Training::new(learner, task, config);
     let checkpoint = context.work()?.join("checkpoint.safetensors");
     match training.resume(&checkpoint, device) {
         Ok(Some(at)) => context.resumed(at),
@@ -153,7 +153,7 @@ pub(super) fn train<'a>(
             context.warn(format!("{}; the {kind} starts again", sentence(&error)));
         }
     }
-    let mut watch = Watch::new(context, config.epochs, watched.name());
+    let mut watch = Watch::new(context, epochs, watched.name(), told);
     let ended = training.run(&checkpoint, &mut watch).map_err(|error| match error {
         TrainingError::Checkpoint(CheckpointError::Store(error)) => StageError::Store(error),
         other => StageError::failed(sentence(&other)),

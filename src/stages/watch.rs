@@ -13,14 +13,21 @@ pub(super) struct Watch<'a, 'c> {
     epochs: usize,
     /// What the watched images are called: `held_out`, `test`.
     watched: &'static str,
+    /// Further figures of an epoch.
+    told: &'a dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
     pace: Pace,
     saved: Instant,
     since_saved: u64,
 }
 
 impl<'a, 'c> Watch<'a, 'c> {
-    pub fn new(context: &'a Context<'c>, epochs: usize, watched: &'static str) -> Self {
-        Self { context, epochs, watched, pace: Pace::default(), saved: Instant::now(), since_saved: 0 }
+    pub fn new(
+        context: &'a Context<'c>,
+        epochs: usize,
+        watched: &'static str,
+        told: &'a dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
+    ) -> Self {
+        Self { context, epochs, watched, told, pace: Pace::default(), saved: Instant::now(), since_saved: 0 }
     }
 }
 
@@ -48,6 +55,7 @@ impl Observer for Watch<'_, '_> {
         ];
         metrics
             .extend(record.watched_accuracy_percent.map(|value| (format!("{}_accuracy_percent", self.watched), value)));
+        metrics.extend((self.told)(record));
         self.context.epoch_finished(record.epoch, self.epochs, metrics);
     }
 

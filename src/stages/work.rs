@@ -118,7 +118,7 @@ impl Images {
         let mut fields = Fields::open(keys, "`search`", problems);
         let read = search::settings(&mut fields, &site(folder, None));
         fields.close();
-        let (file, settings) = read?;
+        let (file, settings, _) = read?;
         let network = file.space.supernet(&settings.supernet(self.classes, self.shape));
         self.work(network, settings, keys, problems)
     }

@@ -28,6 +28,7 @@ impl Batch {
 pub struct Classification {
     fit: Arc<Loader>,
     validation: Option<Arc<Loader>>,
+    independent: Option<Arc<Loader>>,
     watched: Option<Arc<Loader>>,
     device: Device,
 }
@@ -40,13 +41,30 @@ pub struct TaskError(#[from] DataError);
 impl Classification {
     /// `fit` gives the batches that are fitted, `watched` those that are only looked at.
     pub fn new(fit: Loader, watched: Option<Loader>, device: Device) -> Self {
-        Self { fit: Arc::new(fit), validation: None, watched: watched.map(Arc::new), device }
+        Self { fit: Arc::new(fit), validation: None, independent: None, watched: watched.map(Arc::new), device }
     }
 
     /// With images that alphas are judged on and that the weights are not fitted on: the upper level of a bilevel search.
     #[must_use]
     pub fn validating(self, validation: Loader) -> Self {
-        Self { validation: Some(Arc::new(validation)), ..self }
+        let validation = Arc::new(validation);
+        Self { validation: Some(validation.clone()), independent: Some(validation), ..self }
+    }
+
+    /// With images that the weights are not fitted on, changed at random as those that are: to compare the two.
+    #[must_use]
+    pub fn comparing(self, independent: Loader) -> Self {
+        Self { independent: Some(Arc::new(independent)), ..self }
+    }
+
+    /// The first `count` batches of `epoch` once more, or as many as it has.
+    pub fn fitted_again(&self, epoch: usize, count: usize) -> Result<Vec<Batch>, TaskError> {
+        first_batches(&self.fit, epoch, count, &self.device)
+    }
+
+    /// As many batches of images that the weights are not fitted on, others in each epoch; `None` where there are no such images.
+    pub fn independent(&self, epoch: usize, count: usize) -> Result<Option<Vec<Batch>>, TaskError> {
+        self.independent.as_ref().map(|loader| first_batches(loader, epoch, count, &self.device)).transpose()
     }
 
     /// Batches in an epoch.
@@ -83,6 +101,10 @@ impl Classification {
     pub fn watched(&self) -> Result<Option<impl Iterator<Item = Result<Batch, TaskError>> + '_>, TaskError> {
         self.watched.as_ref().map(|loader| stream(loader, 0, 0, &self.device)).transpose()
     }
+}
+
+fn first_batches(loader: &Loader, epoch: usize, count: usize, device: &Device) -> Result<Vec<Batch>, TaskError> {
+    (0..count.min(loader.steps_per_epoch())).map(|step| Ok(upload(loader.batch(epoch, step)?, device))).collect()
 }
 
 /// The rest of an epoch from the batch numbered `first` on, prepared ahead of whoever takes it.

@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Bumped when the meaning of the file changes; an older file is refused.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// The entry that holds the digest of all other entries and all tensors: a flipped bit in a weight is still a number.
 const SEAL: &str = "digest";

@@ -1,6 +1,9 @@
 //! All that changes while a network learns.
 
-use super::{Adam, AdamConfig, Average, BetaRecord, Moment, Perturb, Regulariser, Sgd, SgdConfig, TableRecord};
+use super::{
+    Adam, AdamConfig, Average, BetaRecord, Moment, Perturb, Regulariser, Sgd, SgdConfig, TableRecord,
+    diagnosis::entropy,
+};
 use crate::{
     model::{
         DropPath, Mixing, Mode, Model, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
@@ -220,14 +223,16 @@ impl Learner {
         let weights = self.edge_weights(relaxation.weights(&self.model.network().alphas, &views), &views);
         let tables = self.model.network().alphas.iter().zip(weights);
         tables
+            .map(|(table, weights)| (table, rows(weights.narrow(1, 0, table.columns()))))
             .map(|(table, weights)| TableRecord {
                 label: table.label.clone(),
                 alphas: rows(views.get(&table.label)),
+                entropy: weights.iter().map(|edge| entropy(edge)).collect(),
                 betas: table.betas.as_ref().map(|betas| BetaRecord {
                     label: betas.label.clone(),
                     values: crate::model::host(views.get::<1>(&betas.label)),
                 }),
-                weights: rows(weights.narrow(1, 0, table.columns())),
+                weights,
             })
             .collect()
     }

@@ -1,5 +1,6 @@
 //! What an epoch leaves to be told.
 
+use super::DiagnosisRecord;
 use serde::{Deserialize, Serialize};
 
 /// What an epoch came to.
@@ -19,6 +20,8 @@ pub struct EpochRecord {
     pub watched_top5_percent: Option<f64>,
     /// Of a supernet.
     pub tables: Vec<TableRecord>,
+    /// Of a search.
+    pub diagnosis: Option<DiagnosisRecord>,
 }
 
 /// The numbers that weigh edges after an epoch.
@@ -41,4 +44,6 @@ pub struct TableRecord {
     /// The mixing weights of the candidates: the alphas after the relaxation, times the edge's share where edges are normalised;
     /// `[edges, candidates]`. Of candidates that are drawn, the probability of each.
     pub weights: Vec<Vec<f32>>,
+    /// Of each edge, in nats; see [`entropy`](super::diagnosis::entropy()).
+    pub entropy: Vec<f64>,
 }

@@ -1,11 +1,13 @@
 //! The one loop: epochs of steps, a look at the watched images after them, a checkpoint now and then.
 
 use super::{
-    Checkpoint, CheckpointError, EpochRecord, Learner, Moment, Rate,
+    Checkpoint, CheckpointError, Diagnosis, EpochRecord, Learner, Moment, Rate,
+    diagnosis::Stopped,
     strategy::{Rates, StepOutcome, Strategy},
 };
 use crate::{
     model::DropPath,
+    space::DeriveError,
     tasks::{self, Batch, Classification, Score, TaskError, cross_entropy},
 };
 use burn::tensor::Device;
@@ -68,6 +70,12 @@ pub enum TrainingError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Task(#[from] TaskError),
+    #[error("failed to derive the cell of epoch {epoch}")]
+    Derive {
+        epoch: usize,
+        #[source]
+        source: DeriveError,
+    },
 }
 
 /// A training under way: a search of a supernet, or the training of a discrete network.
@@ -76,6 +84,7 @@ pub struct Training<'a> {
     pub learner: Learner,
     task: &'a Classification,
     config: &'a TrainingConfig,
+    diagnosis: Option<Diagnosis<'a>>,
     progress: Progress,
 }
 
@@ -98,7 +107,13 @@ struct Progress {
 
 impl<'a> Training<'a> {
     pub fn new(learner: Learner, task: &'a Classification, config: &'a TrainingConfig) -> Self {
-        Self { learner, task, config, progress: Progress::default() }
+        Self { learner, task, config, diagnosis: None, progress: Progress::default() }
+    }
+
+    /// With a look after each epoch at what a search comes to, which may end it early.
+    #[must_use]
+    pub fn diagnosing(self, diagnosis: Diagnosis<'a>) -> Self {
+        Self { diagnosis: Some(diagnosis), ..self }
     }
 
     /// Goes on from the checkpoint at `path`, if there is one; says where: `epoch 3, step 17`.
@@ -122,6 +137,11 @@ impl<'a> Training<'a> {
         &self.progress.records
     }
 
+    /// Whether and why the finished epochs are the last, before there are as many as configured.
+    pub fn stopped_early(&self) -> Option<Stopped> {
+        self.diagnosis.as_ref()?.stopped(&self.progress.records)
+    }
+
     /// Steps taken in all.
     pub fn steps_taken(&self) -> u64 {
         self.progress.taken
@@ -132,7 +152,7 @@ impl<'a> Training<'a> {
         let task = self.task;
         // One stream from the first step to the last, whatever the length of an epoch.
         let mut validation = task.validation(self.progress.validated)?;
-        while self.progress.epoch < self.config.epochs {
+        while self.progress.epoch < self.config.epochs && self.stopped_early().is_none() {
             if self.fit(&mut validation, checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
@@ -240,6 +260,9 @@ impl<'a> Training<'a> {
         self.learner.model.begin_moment(2 * self.progress.taken + 1);
         let epoch = self.progress.epoch + 1;
         let due = epoch.is_multiple_of(self.config.watch_every) || epoch == self.config.epochs;
+        let tables = self.learner.tables();
+        let examined = self.diagnosis.as_ref().map(|diagnosis| diagnosis.examine(&self.learner, &tables)).transpose();
+        let mut examined = examined.map_err(|source| TrainingError::Derive { epoch, source })?;
         let mut watched = None;
         if due && let Some(batches) = self.task.watched()? {
             let mut score = Score::default();
@@ -247,6 +270,9 @@ impl<'a> Training<'a> {
                 let batch = batch?;
                 if observer.stop_requested() {
                     return Ok(None);
+                }
+                if let Some(examined) = &mut examined {
+                    examined.watch(&self.learner, &batch);
                 }
                 let logits = self.learner.evaluate(batch.images);
                 let loss = cross_entropy(logits.clone(), batch.labels.clone(), 0.0).into_scalar::<f32>();
@@ -257,6 +283,13 @@ impl<'a> Training<'a> {
         if let Some(loss) = watched.and_then(|score| score.loss()).filter(|loss| !loss.is_finite()) {
             return Err(TrainingError::WatchedDiverged { loss, epoch });
         }
+        let mut diagnosis = None;
+        if let (Some(by), Some(examined)) = (&self.diagnosis, examined) {
+            if observer.stop_requested() {
+                return Ok(None);
+            }
+            diagnosis = Some(by.conclude(examined, &mut self.learner, self.task, epoch - 1)?);
+        }
         let score = &self.progress.score;
         Ok(Some(EpochRecord {
             epoch,
@@ -266,7 +299,8 @@ impl<'a> Training<'a> {
             watched_loss: watched.and_then(|score| score.loss()),
             watched_accuracy_percent: watched.and_then(|score| score.accuracy_percent()),
             watched_top5_percent: watched.and_then(|score| score.top5_percent()),
-            tables: self.learner.tables(),
+            tables,
+            diagnosis,
         }))
     }
 

@@ -26,6 +26,13 @@ skeletons:
     head: [global_avg_pool, {linear: {label: head}}]
 ";
 
+/// An output of the stage of a kind that is JSON.
+fn output(scratch: &Scratch, store: &str, kind: &str, name: &str) -> Json {
+    let digest = scratch.outputs(store, kind)[name].clone();
+    let object = scratch.path(store).join("objects-v1").join(&digest[..2]).join(&digest[2..]);
+    serde_json::from_slice(&fs::read(object).unwrap()).unwrap()
+}
+
 /// Steps an epoch of the search, as its events tell.
 fn steps(scratch: &Scratch) -> u64 {
     let events = fs::read_to_string(scratch.path("events.jsonl")).expect("the run wrote its events");
@@ -40,9 +47,7 @@ fn all_images_can_be_fitted_and_then_none_is_held_out() {
     let metrics = |images: &str| {
         let setting = format!("search.images={images}");
         scratch.run(&["tiny.yaml", "--store", images, "--set", &setting, "--events", "events.jsonl"]).exits(0);
-        let digest = scratch.outputs(images, "search")["metrics"].clone();
-        let object = scratch.path(images).join("objects-v1").join(&digest[..2]).join(&digest[2..]);
-        serde_json::from_slice::<Json>(&fs::read(object).unwrap()).unwrap()
+        output(&scratch, images, "search", "metrics")
     };
     // 96 images in batches of 16, half of them held out or not.
     let half = metrics("fit");
@@ -203,4 +208,76 @@ fn a_space_that_extends_another_is_published_whole() {
     let published = String::from_utf8(published(&scratch, "kept", "space")).unwrap();
     assert!(published.starts_with("name: half\n") && published.contains("avg_pool_3x3"), "{published}");
     assert!(!published.contains("\nextends:"), "{published}");
+}
+
+/// The figures of each epoch have its derived cell with what the table knows of it, and the last cell is the one that is derived.
+#[test]
+fn a_search_tells_the_way_to_its_cell() {
+    let scratch = Scratch::new();
+    scratch.run(&["tiny.yaml"]).exits(0);
+    let (metrics, found) =
+        (output(&scratch, "artifacts", "search", "metrics"), output(&scratch, "artifacts", "benchmark", "benchmark"));
+    assert_eq!(metrics.as_array().unwrap().len(), 3);
+    for epoch in metrics.as_array().unwrap() {
+        assert!(epoch["derived_cifar10_test_percent"].is_f64(), "{epoch}");
+        let counts = &epoch["derived_counts"]["cell"];
+        let operations: u64 = counts["operations"].as_object().unwrap().values().filter_map(Json::as_u64).sum();
+        assert_eq!(operations, 6, "{counts}");
+        assert_eq!(counts["parameter_free"].as_u64().unwrap() + counts["learnable"].as_u64().unwrap(), 6);
+        let entropy = epoch["entropy"]["arch_parameters"].as_f64().unwrap();
+        assert!(entropy > 1.0 && entropy <= 5_f64.ln(), "{entropy}");
+        let gap = epoch["held_out_accuracy_percent"].as_f64().unwrap()
+            - epoch["discretised_accuracy_percent"].as_f64().unwrap();
+        assert_eq!(epoch["discretisation_gap_percent"].as_f64(), Some(gap));
+        assert!(
+            epoch["benefit"]["fit"]["learnable"].is_f64() && epoch["benefit"]["held_out"]["parameter_free"].is_f64()
+        );
+        assert!(epoch["eigenvalue"].is_null(), "not asked for");
+    }
+    let last = &metrics[2];
+    assert_eq!((&last["derived_cell"], &last["derived_index"]), (&found["cell"], &found["index"]));
+    assert_eq!(last["derived_cifar10_valid_percent"], found["accuracies"][0]["percent"]);
+}
+
+/// A search that a rule ends is complete: it is cached, its cell is of the epoch before, and a report says why.
+#[test]
+fn a_search_that_ends_early_is_complete_and_says_so() {
+    let scratch = Scratch::new();
+    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    let fast = text
+        .replace("alphas: {learning_rate: 0.01}", "alphas: {learning_rate: 0.01, deviation: 0.1}")
+        .replace("epochs: 3", "epochs: 8");
+    scratch.write("tiny.yaml", &fast);
+    scratch.run(&["tiny.yaml", "--store", "whole"]).exits(0);
+    let whole = output(&scratch, "whole", "search", "metrics");
+    let counts = |epoch: &Json| epoch["derived_counts"]["cell"]["operations"].as_object().unwrap().clone();
+    let (at, operation, before) = whole
+        .as_array()
+        .unwrap()
+        .windows(2)
+        .find_map(|pair| {
+            let [earlier, later] = [counts(&pair[0]), counts(&pair[1])];
+            let risen = |(operation, count): (String, Json)| {
+                let before = earlier[&operation].as_u64()?;
+                (count.as_u64()? > before).then(|| (pair[1]["epoch"].as_u64().unwrap(), operation, before))
+            };
+            later.into_iter().find_map(risen)
+        })
+        .expect("a count rises");
+    assert!(at < 8, "before the last epoch");
+    let rule = format!("epochs: 8\n      stop_early: {{count: {{operation: {operation}, more_than: {before}}}}}");
+    scratch.write("tiny.yaml", &fast.replace("epochs: 8", &rule));
+    let ended = scratch.run(&["tiny.yaml"]).exits(0);
+    ended.line(&["search", &format!("ended after epoch {at}, the cell is of epoch {}", at - 1)]);
+    assert!(ended.stdout.contains(&format!("ended after epoch {at}:")), "{}", ended.stdout);
+    let metrics = output(&scratch, "artifacts", "search", "metrics");
+    assert_eq!(metrics.as_array().unwrap()[..], whole.as_array().unwrap()[..at as usize]);
+    let alphas = output(&scratch, "artifacts", "search", "alphas");
+    assert_eq!(alphas["epochs"].as_array().unwrap().len() as u64, at - 1);
+    assert_eq!(
+        output(&scratch, "artifacts", "benchmark", "benchmark")["cell"],
+        whole[at as usize - 2]["derived_cell"],
+        "the cell of the epoch before"
+    );
+    scratch.run(&["tiny.yaml"]).exits(0).line(&["search", "cached"]);
 }

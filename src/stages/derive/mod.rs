@@ -6,6 +6,7 @@
 //! derive: {search: "search[*]", rule: {best: held_out_accuracy_percent}}
 //! derive: {search: "search[*]", judged_by: "short[*]", rule: {best: held_out_accuracy_percent}}
 //! derive: {search: search, rule: {at_most: {normal: {skip_connect: 2}}}}
+//! derive: {search: search, rule: {threshold: 0.85}}
 //! derive: {search: search, rule: {within: {multiply_adds: 600e6, skeleton: imagenet}}}
 //! derive: {search: "search[*]", rule: consensus}
 //! ```

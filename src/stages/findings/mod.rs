@@ -2,6 +2,7 @@
 
 mod absent;
 mod benchmark;
+mod collapse;
 mod evaluation;
 mod genotypes;
 mod groups;
@@ -76,6 +77,7 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
     );
     let mut accuracy = Vec::new();
     let mut loss = Vec::new();
+    let mut figures = Vec::new();
     for member in members {
         let metric = |name: &str| member.metrics.get(name).copied();
         table.push([
@@ -95,6 +97,7 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
         accuracy.push(series(", held out", "held_out_accuracy_percent"));
         loss.push(series(", fitted", "train_loss"));
         loss.push(series(", held out", "held_out_loss"));
+        figures.push(epochs);
     }
     let mut blocks = vec![Block::Table(table)];
     let groups = groups::groups(members, missing);
@@ -110,6 +113,7 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
     }
     blocks.extend(chart("supernet accuracy", "accuracy (%)", accuracy));
     blocks.extend(chart("supernet loss", "cross-entropy", loss));
+    blocks.extend(collapse::blocks(members, &figures));
     Ok(Section::new("Search", blocks))
 }
 

@@ -5,6 +5,7 @@
 //! (arXiv 2108.08128) is about the level, not about rates. The baselines of NAS-Bench-201 (arXiv 2001.00326) differ in
 //! `nesterov: true`, `weight_decay: 5e-4` and `schedule_by: step`; a pipeline for that space says so.
 
+mod diagnosis;
 mod mixing;
 mod perturb;
 mod rate;
@@ -14,6 +15,7 @@ mod search;
 mod weights;
 
 use crate::config::{Fields, Node, Value};
+pub(super) use diagnosis::{diagnosis, no_eigenvalue};
 pub(super) use mixing::mixing_json;
 pub(super) use perturb::perturb_json;
 pub(super) use regularise::regularise_json;

@@ -59,8 +59,8 @@ pub fn strategy_json(strategy: Strategy) -> Json {
     }
 }
 
-/// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `perturb`, `regularise`, `weights: {…}` and
-/// `alphas: {…}`: how a supernet learns, and for how long. `seed` decides what it draws on the way.
+/// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `perturb`, `regularise`, `weights: {…}`, `alphas: {…}` and
+/// `watch_every`: how a supernet learns, and for how long. `seed` decides what it draws on the way.
 pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingConfig) {
     let strategy = strategy(fields);
     let epochs = fields.integer("epochs", 50, 1.., COUNT);
@@ -84,6 +84,8 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     let alpha_deviation = keys.number("deviation", 1e-3, 0.0.., NOT_NEGATIVE);
     keys.close();
 
+    let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
+
     let Weights { rate, sgd, clip_norm } = weights;
     let learner = LearnerConfig {
         mixing,
@@ -106,7 +108,7 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
         accumulate: 1,
         drop_path: 0.0,
         seed,
-        watch_every: 1,
+        watch_every,
     };
     (learner, training)
 }

@@ -15,7 +15,10 @@ fn epoch(number: usize, leader: usize, lead: f32) -> EpochAlphas {
     row[leader] = lead;
     let weights = vec![row; 6];
     let label = "arch_parameters".to_owned();
-    EpochAlphas { epoch: number, tables: vec![TableRecord { label, alphas: weights.clone(), betas: None, weights }] }
+    EpochAlphas {
+        epoch: number,
+        tables: vec![TableRecord { label, alphas: weights.clone(), betas: None, weights, entropy: Vec::new() }],
+    }
 }
 
 /// A search whose epochs have these leaders and held-out accuracies.

@@ -1,0 +1,148 @@
+//! Whether a search collapses: what is looked at after every epoch, beside the images that are watched.
+//!
+//! Collapse is the name of what bilevel DARTS is known for: operations without weights take over, and the cell that is derived falls
+//! behind the supernet that it was taken from. Nothing here moves a search: with all of it and with none of it the same bits are trained.
+
+mod benefit;
+mod curvature;
+mod derived;
+mod entropy;
+mod gap;
+mod nature;
+mod stopping;
+#[cfg(test)]
+mod tests;
+
+use super::{EpochRecord, Learner, TableRecord};
+use crate::{
+    space::{DeriveError, Genotype, Space, network::Network},
+    tasks::{Batch, Classification, Score, TaskError},
+};
+pub use benefit::Benefit;
+pub use derived::{CellCounts, mixing_weights};
+pub use entropy::entropy;
+use gap::Discretised;
+use indexmap::IndexMap;
+use nature::Natures;
+use serde::{Deserialize, Serialize};
+pub use stopping::{CountRule, EigenvalueRule, StopEarly, Stopped};
+
+/// How closely a search is looked at, and when it ends before its last epoch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DiagnosisConfig {
+    /// Batches of each kind of images that the benefit of candidates is measured on after an epoch; none turns it off.
+    pub benefit_batches: usize,
+    /// The eigenvalue is measured after every so many epochs, where it is.
+    pub eigenvalue_every: Option<usize>,
+    /// Most products with the Hessian for one eigenvalue, two passes each.
+    pub eigenvalue_iterations: usize,
+    #[serde(skip)]
+    pub stop_early: StopEarly,
+}
+
+impl Default for DiagnosisConfig {
+    /// The numbers are our choice. A batch on either side costs two passes an epoch, half a per cent of an epoch of 25,000 images in batches
+    /// of 64. Twenty products are more than a spectrum with a dominant eigenvalue takes.
+    fn default() -> Self {
+        Self { benefit_batches: 1, eigenvalue_every: None, eigenvalue_iterations: 20, stop_early: StopEarly::default() }
+    }
+}
+
+/// Looks at a supernet of `space`.
+#[derive(Debug)]
+pub struct Diagnosis<'a> {
+    space: &'a Space,
+    config: &'a DiagnosisConfig,
+    /// Decides where the search for an eigenvalue starts.
+    seed: u64,
+    natures: Natures,
+}
+
+/// What an epoch's diagnosis found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiagnosisRecord {
+    /// The cells that the space's rule takes from the epoch's mixing weights.
+    pub derived: Genotype,
+    /// By cell kind.
+    pub counts: IndexMap<String, CellCounts>,
+    /// Of the supernet with the derived cells alone, on the images that are watched; absent where they were not looked at.
+    pub discretised_accuracy_percent: Option<f64>,
+    /// On the images that the weights are fitted on, and on others; absent where it is not measured.
+    pub benefit_fit: Option<Benefit>,
+    pub benefit_held_out: Option<Benefit>,
+    /// The largest of the Hessian of the loss on held-out images in the alphas.
+    pub eigenvalue: Option<f64>,
+}
+
+/// A supernet that is being looked at after an epoch.
+pub(super) struct Examination {
+    derived: Genotype,
+    counts: IndexMap<String, CellCounts>,
+    discretised: Discretised,
+    score: Score,
+}
+
+impl Examination {
+    /// Adds a batch of watched images, in evaluation mode.
+    pub fn watch(&mut self, learner: &Learner, batch: &Batch) {
+        self.score.add(self.discretised.score(learner, batch));
+    }
+}
+
+impl<'a> Diagnosis<'a> {
+    /// `network` is the supernet of `space` that is searched.
+    pub fn new(space: &'a Space, network: &Network, config: &'a DiagnosisConfig, seed: u64) -> Self {
+        Self { space, config, seed, natures: Natures::of(network) }
+    }
+
+    /// Begins with the cells that the rule takes from the mixing weights of `tables`.
+    pub(super) fn examine(&self, learner: &Learner, tables: &[TableRecord]) -> Result<Examination, DeriveError> {
+        let derived = self.space.derive(&mixing_weights(tables))?;
+        let network = learner.model.network();
+        let selection = derived::selection(&derived, self.space, network);
+        Ok(Examination {
+            counts: derived::counts(&derived, self.space, network, &selection, &self.natures),
+            discretised: Discretised::of(learner, &selection),
+            derived,
+            score: Score::default(),
+        })
+    }
+
+    /// Measures what needs gradients after `epoch` (from 0). The learner is afterwards as it was, to the bit.
+    pub(super) fn conclude(
+        &self,
+        examination: Examination,
+        learner: &mut Learner,
+        task: &Classification,
+        epoch: usize,
+    ) -> Result<DiagnosisRecord, TaskError> {
+        let Examination { derived, counts, score, .. } = examination;
+        let batches = self.config.benefit_batches;
+        let benefit = |of: Option<Vec<Batch>>| of.map(|of| benefit::mean(learner, &self.natures, &of));
+        let fitted = if batches > 0 { Some(task.fitted_again(epoch, batches)?) } else { None };
+        let others = if batches > 0 { task.independent(epoch, batches)? } else { None };
+        let (benefit_fit, benefit_held_out) = (benefit(fitted), benefit(others));
+        let eigenvalue = match self.config.eigenvalue_every {
+            Some(every) if (epoch + 1).is_multiple_of(every) => {
+                let batch = task.independent(epoch, 1)?.and_then(|batches| batches.into_iter().next());
+                batch.and_then(|batch| {
+                    curvature::largest_eigenvalue(learner, &batch, self.config.eigenvalue_iterations, self.seed)
+                })
+            }
+            _ => None,
+        };
+        Ok(DiagnosisRecord {
+            derived,
+            counts,
+            discretised_accuracy_percent: score.accuracy_percent(),
+            benefit_fit,
+            benefit_held_out,
+            eigenvalue,
+        })
+    }
+
+    /// Whether the search ends after the last of `records`.
+    pub(super) fn stopped(&self, records: &[EpochRecord]) -> Option<Stopped> {
+        self.config.stop_early.verdict(records)
+    }
+}
