@@ -64,7 +64,8 @@ def configurations(options):
     """Side, mode and command of each, for a work and a batch."""
     common = ["--device", options.device, "--steps", str(options.steps), "--warm", str(options.warm)]
     common += ["--threads", str(options.threads)] if options.threads else []
-    yield OURS, "f32", [options.binary, "bench", "--json", *common]
+    for precision in options.precision:
+        yield OURS, precision, [options.binary, "bench", "--json", *common, "--precision", precision]
     for mode in options.modes:
         peer = os.path.join(HERE, "peer_torch.py")
         yield "pytorch", mode, [options.python, peer, "--mode", mode, *common]
@@ -164,6 +165,7 @@ def main():
     parser.add_argument("--work", nargs="+", default=["nb201", "darts", "retrain"])
     parser.add_argument("--batch", nargs="+", type=int, default=[64])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", nargs="+", default=["f32"], help=f"of {OURS}")
     parser.add_argument("--modes", nargs="*", default=["eager", "nhwc", "amp", "compile"], help="of PyTorch")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--warm", type=int, default=2)

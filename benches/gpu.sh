@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a GPU must show, on a machine where nothing is built: kernels held to PyTorch's tensors, then speed, then PyTorch beside it.
 #
-#   benches/gpu.sh BINARY [--device cuda] [--batch N…] [--steps K]
+#   benches/gpu.sh BINARY [--device cuda] [--precision f32|bf16…] [--batch N…] [--steps K]
 #
 # BINARY       a release build of darts-run with the device's feature (`cargo build --release --features cuda`), or its .xz
 # DARTS_RUN_DATA  folder with CIFAR-10: the binary files, the official .tar.gz, or a `cifar10-jpeg.pack`. Without it, pictures are drawn
@@ -22,6 +22,7 @@ usage() {
 binary=$1
 shift
 device=cuda
+precisions=(f32)
 batches=(64)
 steps=20
 works=(nb201 darts retrain)
@@ -29,11 +30,15 @@ while (($#)); do
     case $1 in
     --device) device=${2:?} && shift 2 ;;
     --steps) steps=${2:?} && shift 2 ;;
-    --batch | --work)
+    --batch | --work | --precision)
         option=$1 list=()
         shift
         while (($#)) && [[ $1 != --* ]]; do list+=("$1") && shift; done
-        if [[ $option == --batch ]]; then batches=("${list[@]}"); else works=("${list[@]}"); fi
+        case $option in
+        --batch) batches=("${list[@]}") ;;
+        --work) works=("${list[@]}") ;;
+        --precision) precisions=("${list[@]}") ;;
+        esac
         ;;
     *) usage ;;
     esac
@@ -86,8 +91,10 @@ printf '\n== parity with the tensors of PyTorch, on %s\n' "$device"
 mkdir -p "$(dirname "$results")"
 common=(--device "$device" --batch "${batches[@]}" --steps "$steps" --json)
 printf '\n== steps on fixed images and on loaded ones\n'
-"$binary" bench --work "${works[@]}" "${common[@]}" --with-data ${data:+--data "$data"} | tee -a "$results" ||
-    echo "not all of it could be measured" >&2
+for precision in "${precisions[@]}"; do
+    "$binary" bench --work "${works[@]}" "${common[@]}" --precision "$precision" --with-data ${data:+--data "$data"} | tee -a "$results" ||
+        echo "not all of it could be measured" >&2
+done
 
 printf '\n== beside PyTorch\n'
 if ! "$python" -c 'import torch' 2>/dev/null; then
@@ -95,6 +102,6 @@ if ! "$python" -c 'import torch' 2>/dev/null; then
     exit 0
 fi
 modes=(${MODES:-eager nhwc amp compile $([[ $device != cuda* ]] || echo compile-amp)})
-"$python" "$here/compare.py" --binary "$binary" --python "$python" --device "$device" --work "${works[@]}" --batch "${batches[@]}" \
+"$python" "$here/compare.py" --binary "$binary" --python "$python" --device "$device" --precision "${precisions[@]}" --work "${works[@]}" --batch "${batches[@]}" \
     --modes "${modes[@]}" --steps "$steps" --rounds "${ROUNDS:-3}" --out "$results"
 printf '\nraw lines: %s\n' "$results"

@@ -25,6 +25,8 @@ pub enum BenchError {
     Device(String),
     #[error("only programs on the processor are timed operator by operator")]
     Unprofiled,
+    #[error("maps of `{0}` are to be had on `cuda` with native kernels alone")]
+    Precision(crate::kernels::Precision),
     #[error("the loss became {loss}")]
     Diverged { loss: f32 },
     #[error("the work is for {expected}, and these are {found:?} of {classes} classes")]

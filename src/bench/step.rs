@@ -3,7 +3,7 @@
 use super::{BenchError, Peak, Spread, memory};
 use crate::{
     data::{Dataset, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
-    kernels::{Kernels, OperatorTime},
+    kernels::{Kernels, OperatorTime, Precision},
     model::{DeviceName, DropPath, Model},
     stages::Work,
     tasks::{self, Batch, TaskError},
@@ -31,6 +31,7 @@ pub struct StepBench {
     pub batch: usize,
     pub device: DeviceName,
     pub kernels: Kernels,
+    pub precision: Precision,
     /// Steps that are timed, after `warm` that are not.
     pub steps: usize,
     pub warm: usize,
@@ -107,6 +108,9 @@ impl StepBench {
         if self.profile && (self.device != DeviceName::Cpu || self.images != Images::Fixed) {
             return Err(BenchError::Unprofiled);
         }
+        if !self.device.has(self.precision, self.kernels) {
+            return Err(BenchError::Precision(self.precision));
+        }
         let device = self.device.open()?;
         let mut running = Running::new(self, &device);
         let mut fixed = iter::repeat_with({
@@ -167,7 +171,7 @@ impl StepBench {
             params: running.learner.weights.layout().len(),
             threads: rayon::current_num_threads(),
             kernels: self.kernels.to_string(),
-            precision: "f32".to_owned(),
+            precision: self.precision.to_string(),
             steps: self.steps,
             loaded,
             profile: None,
@@ -230,7 +234,7 @@ impl<'a> Running<'a> {
     fn new(bench: &'a StepBench, device: &Device) -> Self {
         let work = &bench.work;
         let make = if bench.profile { Model::timed } else { Model::new };
-        let model = make(work.network.clone(), bench.kernels);
+        let model = make(work.network.clone(), bench.kernels).in_precision(bench.precision);
         let mut learner = Learner::new(model, &work.learner, work.seed, device);
         let probability = work.training.drop_path;
         learner.drop_path = (probability > 0.0).then_some(DropPath { probability, seed: work.seed, pass: 0 });

@@ -22,6 +22,7 @@ mod gpu;
 mod held;
 pub mod layers;
 mod operator;
+mod precision;
 mod profile;
 pub mod program;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use burn::tensor::Device;
 
 pub use self::{
     operator::{Pass, PassOutput, Plans, run},
+    precision::Precision,
     profile::{Clock, OperatorTime},
 };
 

@@ -1,6 +1,7 @@
 //! A program as one operator of burn, with its gradient.
 
 use super::cpu;
+use super::precision::Precision;
 use super::profile::Clock;
 use super::program::Program;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -20,6 +21,8 @@ pub struct Pass {
     /// Whether batch norms look at the batch, else at the running statistics.
     pub training: bool,
     pub epsilon: f64,
+    /// Of the maps that a GPU's engine keeps; the processor's knows `f32` alone.
+    pub precision: Precision,
     /// `[program.factors][images]`: what each image of a term is multiplied with.
     pub factors: Arc<Vec<f32>>,
     /// Values of the program's given maps, end to end, each `[n, c, h, w]`.

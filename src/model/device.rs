@@ -1,5 +1,6 @@
 //! The device of a run, from the word a person writes.
 
+use crate::kernels::{Kernels, Precision};
 use burn::tensor::Device;
 use std::{fmt, str::FromStr};
 
@@ -75,6 +76,12 @@ impl DeviceName {
             Self::Cuda { .. } => "cuda",
             Self::Wgpu { .. } => "wgpu",
         }
+    }
+
+    /// Whether networks can be computed with feature maps of this precision. WebGPU's language has no `bf16`, and the processor's engine
+    /// and burn's operators compute in `f32`.
+    pub fn has(self, precision: Precision, kernels: Kernels) -> bool {
+        precision == Precision::F32 || (matches!(self, Self::Cuda { .. }) && kernels == Kernels::Native)
     }
 
     /// The burn device, without autodiff.

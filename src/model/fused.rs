@@ -7,7 +7,7 @@ use super::{
     noise::Draws,
 };
 use crate::{
-    kernels::{self, Clock, OperatorTime, Pass, Plans},
+    kernels::{self, Clock, OperatorTime, Pass, Plans, Precision},
     space::network::Network,
 };
 use burn::tensor::Tensor;
@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 pub(super) struct Programs {
     train: OnceLock<Arc<Kept>>,
     evaluate: OnceLock<Arc<Kept>>,
+    precision: Precision,
     /// Of training passes and evaluations alike.
     clock: Option<Clock>,
 }
@@ -32,6 +33,15 @@ impl Programs {
     /// Programs that say how long their steps take.
     pub(super) fn timed() -> Self {
         Self { clock: Some(Clock::default()), ..Self::default() }
+    }
+
+    /// The same with maps of that precision, where the device has it.
+    pub(super) fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     pub(super) fn clock(&self) -> Option<&Clock> {
@@ -75,6 +85,7 @@ impl Programs {
             program: lowered.program.clone(),
             training,
             epsilon: EPSILON,
+            precision: self.precision,
             factors: Arc::new(factors(lowered, mode, images)),
             given: Arc::new(given(lowered, draws, images)),
             plans: plans.clone(),

@@ -2,7 +2,7 @@
 
 use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs, mixed_edge::mixed, noise::Noise};
 use crate::{
-    kernels::{Kernels, OperatorTime},
+    kernels::{Kernels, OperatorTime, Precision},
     space::network::{Block, Cell, CellOutput, Edge, Network},
 };
 use burn::tensor::{Device, Tensor, activation};
@@ -37,6 +37,12 @@ impl Model {
         Self { network, kernels, programs: Programs::timed(), noise: Noise::default() }
     }
 
+    /// The same with feature maps of that precision, on a device that [has it](super::DeviceName::has).
+    #[must_use]
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { programs: self.programs.in_precision(precision), ..self }
+    }
+
     /// Forgets the times so far.
     pub fn reset_times(&self) {
         if let Some(clock) = self.programs.clock() {
@@ -53,7 +59,7 @@ impl Model {
     /// Another network, computed as this one is.
     #[must_use]
     pub fn like(&self, network: Network) -> Self {
-        Self::new(network, self.kernels)
+        Self::new(network, self.kernels).in_precision(self.programs.precision())
     }
 
     pub fn network(&self) -> &Network {

@@ -10,7 +10,7 @@ use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
     interop::{state::State, tensor_file::TensorFile},
-    model::{Mode, Model, host},
+    model::{Mode, host},
     report::Proportion,
     run::{Context, Progress, Stage, StageError, sentence},
     tasks::{Score, cross_entropy, host_labels, ranks, stream},
@@ -68,7 +68,7 @@ impl Stage for Evaluate {
         let file = TensorFile::open(of.output("weights")?).map_err(|error| StageError::failed(sentence(&error)))?;
         let groups = State::below(&file, "").groups(&network, &device);
         let (learned, running) = groups.map_err(|error| StageError::failed(sentence(&error)))?;
-        let model = Model::new(network, self.compute.kernels);
+        let model = self.compute.model(network);
         let views = learned.views();
 
         let indices = dataset.all(Part::Test);

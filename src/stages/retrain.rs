@@ -13,7 +13,6 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
-    model::Model,
     run::{Context, Stage, StageError},
     space::EdgeOptions,
     train::{Learner, Training},
@@ -111,7 +110,7 @@ impl Stage for Retrain {
         let Settings { feed, learner, training, .. } = &self.settings;
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Test };
         let task = feed.task(&dataset, watched, device.clone())?;
-        let learner = Learner::new(Model::new(network, self.compute.kernels), learner, feed.seed, &device);
+        let learner = Learner::new(self.compute.model(network), learner, feed.seed, &device);
         let trained = training::train(
             context,
             Training::new(learner, &task, training),

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
-    model::Model,
     run::{Context, Resource, Stage, StageError, sentence},
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, LearnerConfig, Strategy, Training},
 };
@@ -116,7 +115,7 @@ impl Stage for Search {
         } else if self.diagnosis.eigenvalue_every.is_some() {
             return Err(hyperparameters::no_eigenvalue());
         }
-        let model = Model::new(self.network(&dataset)?, self.compute.kernels);
+        let model = self.compute.model(self.network(&dataset)?);
         let learner = Learner::new(model, learner, feed.seed, &device);
         let trajectory = Trajectory::open(&self.file.space)?;
         let diagnosis = Diagnosis::new(&self.file.space, learner.model.network(), &self.diagnosis, feed.seed);

@@ -3,10 +3,13 @@
 use super::hyperparameters::optional_count;
 use crate::{
     config::Fields,
-    kernels::Kernels,
-    model::DeviceName,
+    kernels::{Kernels, Precision},
+    model::{DeviceName, Model},
     run::StageError,
-    space::{self, Build, EdgeOptions, Space, network::FeatureMap},
+    space::{
+        self, Build, EdgeOptions, Space,
+        network::{FeatureMap, Network},
+    },
 };
 use burn::tensor::Device;
 use indexmap::IndexMap;
@@ -16,6 +19,8 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+const PRECISION: &str = "`bf16` is for `runtime.device: cuda` with `kernels: native`; elsewhere leave `precision` out";
 
 /// What a stage kind knows besides the stage's keys.
 pub struct Site<'a> {
@@ -55,13 +60,20 @@ pub struct SpaceFile {
 /// What computes a stage's result.
 pub(super) struct Compute {
     device: DeviceName,
-    pub kernels: Kernels,
+    kernels: Kernels,
+    precision: Precision,
 }
 
 impl Compute {
     /// What of it decides the bits of a result.
     pub fn numerics(&self) -> Json {
-        json!({"backend": self.device.backend(), "kernels": self.kernels.to_string(), "precision": "f32"})
+        let Self { device, kernels, precision } = self;
+        json!({"backend": device.backend(), "kernels": kernels.to_string(), "precision": precision.to_string()})
+    }
+
+    /// A network that it computes.
+    pub fn model(&self, network: Network) -> Model {
+        Model::new(network, self.kernels).in_precision(self.precision)
     }
 
     /// # Errors
@@ -174,12 +186,20 @@ impl Site<'_> {
     }
 
     /// The stage's device, which need not be present on this machine yet, and `kernels: native`; the reference is burn's own
-    /// operators, to compare with.
+    /// operators, to compare with. `precision: bf16` is for `cuda`.
     pub(super) fn compute(&self, fields: &mut Fields<'_>) -> Option<Compute> {
         let names = [("native", Kernels::Native), ("reference", Kernels::Reference)];
         let kernels = fields.choice("kernels", Kernels::Native, &names);
-        match self.device.parse() {
-            Ok(device) => Some(Compute { device, kernels }),
+        let precision = fields.choice("precision", Precision::F32, &Precision::ALL);
+        match self.device.parse::<DeviceName>() {
+            Ok(device) if !device.has(precision, kernels) => {
+                let place = fields.origin_of("precision").clone();
+                let message =
+                    format!("`precision: {precision}` is not to be had on `{device}` with `kernels: {kernels}`");
+                fields.problems().add_with_hint(&place, message, PRECISION);
+                None
+            }
+            Ok(device) => Some(Compute { device, kernels, precision }),
             Err(error) => {
                 let (place, message) = (fields.origin().clone(), format!("`runtime.device`: {error}"));
                 fields.problems().add(&place, message);

@@ -76,6 +76,12 @@ fn a_profile_accounts_for_the_whole_step() {
 fn what_cannot_be_measured_is_refused_with_its_reason() {
     let scratch = Scratch::new();
     scratch.write("wrong.yaml", "search: {space: nas_bench_201, bacth: 3}\n");
+    let precise = scratch.run(&["bench", "--work", "nb201", "--precision", "bf16"]).exits(2);
+    assert!(
+        precise.stderr.contains("maps of `bf16`") && precise.stderr.contains("--device cuda"),
+        "{}",
+        precise.stderr
+    );
     let unknown = scratch.run(&["bench", "--work", "nb2001"]).exits(2);
     assert!(unknown.stderr.contains("no work `nb2001`") && unknown.stderr.contains("`nb201`"), "{}", unknown.stderr);
     let wrong = scratch.run(&["bench", "--work", "wrong.yaml"]).exits(3);

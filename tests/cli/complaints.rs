@@ -63,6 +63,18 @@ fn a_device_that_this_build_lacks_starts_nothing() {
 }
 
 #[test]
+fn a_precision_that_the_device_has_not_is_refused_at_its_key() {
+    let scratch = Scratch::new();
+    let ended = scratch.run(&["tiny.yaml", "--set", "search.precision=bf16"]).exits(3);
+    assert!(
+        ended.stderr.contains("`precision: bf16`") && ended.stderr.contains("runtime.device: cuda"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!scratch.path("artifacts").exists(), "no store is made for a run that cannot start");
+}
+
+#[test]
 fn a_data_file_cut_short_is_named() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.path("cifar")).unwrap();

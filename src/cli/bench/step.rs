@@ -4,6 +4,7 @@ use super::{BenchArguments, complaint, say, unreadable};
 use crate::{
     bench::{BenchError, Images, Profile, StepBench, StepRow, shipped},
     cli::{Complaint, ExitClass, parity::KernelChoice},
+    kernels::Precision,
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, terminal},
     stages::Work,
@@ -84,6 +85,7 @@ fn measure(arguments: &BenchArguments, name: &str, work: Work, batch: usize) -> 
         batch,
         device,
         kernels: arguments.kernels.into(),
+        precision: arguments.precision.into(),
         steps: arguments.steps.map_or(STEPS, NonZeroUsize::get),
         warm: arguments.warm,
         images,
@@ -94,7 +96,7 @@ fn measure(arguments: &BenchArguments, name: &str, work: Work, batch: usize) -> 
 
 /// The same program for one configuration; what it says about a failure.
 fn elsewhere(arguments: &BenchArguments, work: &str, batch: usize) -> Result<StepRow, String> {
-    let BenchArguments { threads, steps, warm, device, kernels, with_data, data, profile, .. } = arguments;
+    let BenchArguments { threads, steps, warm, device, kernels, precision, with_data, data, profile, .. } = arguments;
     let started = |error: io::Error| format!("failed to start this program again: {error}");
     let mut command = Command::new(std::env::current_exe().map_err(started)?);
     let kernels = match kernels {
@@ -102,6 +104,7 @@ fn elsewhere(arguments: &BenchArguments, work: &str, batch: usize) -> Result<Ste
         KernelChoice::Reference => "reference",
     };
     command.args(["bench", "--json", "--work", work, "--device", device, "--kernels", kernels]);
+    command.args(["--precision".to_owned(), Precision::from(*precision).to_string()]);
     command.args(["--batch".to_owned(), batch.to_string(), "--warm".to_owned(), warm.to_string()]);
     for (name, value) in [("--threads", threads), ("--steps", steps)] {
         command.args(value.iter().flat_map(|value| [name.to_owned(), value.to_string()]));

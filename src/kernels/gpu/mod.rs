@@ -23,13 +23,11 @@ pub use self::plans::Plans;
 use self::buffer::{Buffer, Elements};
 use self::launch::Pass;
 use self::plans::Planned;
+use super::precision::Precision;
 use super::program::Program;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
-
-/// Number format of the arena. The kernels read and write any, and sum in `f32`.
-const ARENA: DType = DType::F32;
 
 /// What a pass is given.
 #[derive(Debug, Clone)]
@@ -43,6 +41,8 @@ pub(super) struct Given {
     /// `[factors][n]`, end to end.
     pub factors: Vec<f32>,
     pub epsilon: f32,
+    /// Of the arena. The kernels read and write any, and sum in `f32`.
+    pub precision: Precision,
 }
 
 /// What a pass leaves behind.
@@ -73,11 +73,12 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
     let plan = &planned.plan;
     let [x, weights, mixing, running] = [given.x, given.weights, given.mixing, given.running].map(Buffer::of);
     let factors = Buffer::upload(&client, &given.factors);
-    let arena = Buffer::room(&client, plan.arena, ARENA.size());
+    let dtype = dtype(given.precision);
+    let arena = Buffer::room(&client, plan.arena, dtype.size());
     let numbers = Buffer::empty(&client, plan.numbers);
     let outputs = Buffer::empty(&client, plan.outputs.iter().map(|(_, numbers)| numbers).sum());
     let observed = Buffer::empty(&client, program.running);
-    let format = format();
+    let format = format(dtype);
     let elements = Elements { client: &client, format };
     elements.copy(&running, &observed, program.running);
     elements.prepare(&numbers, &mixing, &factors, plan.front);
@@ -102,7 +103,7 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
     let Pass { arena, numbers, vectors: [_, observed], .. } = pass;
     let [outputs, numbers] = [outputs, numbers].map(|buffer| buffer.tensor(&client, &device));
     let shape = Shape::new([arena.length]);
-    let arena = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, arena.handle, ARENA);
+    let arena = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, arena.handle, dtype);
     // A network without a norm has no running statistics.
     let shape = Shape::new([program.running]);
     let observed = CubeTensor::new_contiguous(client, device, shape, observed.handle, DType::F32);
@@ -115,7 +116,7 @@ pub(super) fn reverse(
     planned: &Planned,
     [arena, numbers, weights, gradient]: [CubeTensor; 4],
 ) -> Gradients {
-    let (client, device, format) = (arena.client.clone(), arena.device.clone(), format());
+    let (client, device, format) = (arena.client.clone(), arena.device.clone(), format(arena.dtype));
     let plan = &planned.plan;
     let [arena, numbers, weights, gradient] = [arena, numbers, weights, gradient].map(Buffer::of);
     let elements = Elements { client: &client, format };
@@ -155,7 +156,21 @@ pub(super) fn reverse(
     Gradients { weights: of_weights.tensor(&client, &device), mixing: of_mixing.tensor(&client, &device), input }
 }
 
-/// The kernels' word for [`ARENA`].
-fn format() -> ElemType {
-    ElemType::Float(FloatKind::F32)
+/// Burn's word for a precision's number format.
+pub(super) fn dtype(precision: Precision) -> DType {
+    match precision {
+        Precision::F32 => DType::F32,
+        Precision::Bf16 => DType::BF16,
+        #[cfg(test)]
+        Precision::F16 => DType::F16,
+    }
+}
+
+/// The kernels' word for a number format.
+fn format(dtype: DType) -> ElemType {
+    ElemType::Float(match dtype {
+        DType::BF16 => FloatKind::BF16,
+        DType::F16 => FloatKind::F16,
+        _ => FloatKind::F32,
+    })
 }

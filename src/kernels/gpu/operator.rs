@@ -60,8 +60,8 @@ impl GpuNetwork for CubeBackend {
         purpose: Purpose,
     ) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
         let planned = planned(&pass, x.shape()[0], purpose);
-        let (factors, epsilon) = (pass.factors.to_vec(), pass.epsilon as f32);
-        let done = forward(&pass.program, &planned, Given { x, weights, mixing, running, factors, epsilon });
+        let (factors, epsilon, precision) = (pass.factors.to_vec(), pass.epsilon as f32, pass.precision);
+        let done = forward(&pass.program, &planned, Given { x, weights, mixing, running, factors, epsilon, precision });
         (done.outputs, done.observed, done.arena, done.numbers)
     }
 
@@ -101,7 +101,7 @@ mod fusion {
     ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
         let planned = planned(pass, x.shape[0], *purpose);
         let outputs = planned.plan.outputs.iter().map(|(_, numbers)| numbers).sum();
-        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::ARENA);
+        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::dtype(pass.precision));
         (vector(outputs), vector(pass.program.running), arena, vector(planned.plan.numbers))
     }
 

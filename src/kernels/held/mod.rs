@@ -5,7 +5,7 @@ mod random;
 
 use super::program::{Frame, PoolKind, Program, Read, Term};
 use super::reference::{self, Inputs};
-use super::{Pass, Plans, run};
+use super::{Pass, Plans, Precision, run};
 use burn::tensor::{Device, Tensor, TensorData};
 use draft::{Draft, Kind, frame, small_supernet};
 use rand::{RngExt, SeedableRng};
@@ -89,6 +89,7 @@ impl Drawn {
             program: self.program.clone(),
             training,
             epsilon: 1e-5,
+            precision: Precision::F32,
             factors: self.factors.clone(),
             given: Arc::default(),
             plans: Plans::default(),
@@ -252,13 +253,60 @@ fn the_processor_is_held_to_the_reference() {
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[test]
 fn a_gpu_is_held_to_the_reference() {
+    if let Some(device) = gpu() {
+        all(&device);
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn gpu() -> Option<Device> {
     use burn::tensor::DeviceType;
     #[cfg(feature = "cuda")]
     let kind = DeviceType::Cuda;
     #[cfg(not(feature = "cuda"))]
     let kind = DeviceType::Wgpu;
-    match Device::enumerate(kind).into_vec().first() {
-        Some(device) => all(device),
-        None => println!("no GPU and no software Vulkan on this machine: the GPU's kernels were not run"),
+    let found = Device::enumerate(kind).into_vec().first().cloned();
+    if found.is_none() {
+        println!("no GPU and no software Vulkan on this machine: the GPU's kernels were not run");
+    }
+    found
+}
+
+/// The format is a kernel's parameter and the sums are the same: what is held here is that each kernel reads and writes it. A rounding may decide
+/// a maximum or a sign, and norms over few values make much of one: results are compared as a whole, and by their median over shapes.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[test]
+fn a_gpu_whose_maps_have_sixteen_bits_is_near_the_reference() {
+    use burn::backend::{Backend, Dispatch};
+    // Eight significant bits and eleven.
+    let (precision, rounding) = if cfg!(feature = "cuda") { (Precision::Bf16, 8.0) } else { (Precision::F16, 1.0) };
+    let Some(device) = gpu() else { return };
+    if !Dispatch::supports_dtype(device.as_dispatch(), super::gpu::dtype(precision)) {
+        println!("this GPU's driver has no `{precision}`: kernels were not run with it");
+        return;
+    }
+    for training in [true, false] {
+        let mut errors: [Vec<f32>; 5] = Default::default();
+        for (images, channels, height, width) in SHAPES {
+            let mut random = ChaCha8Rng::seed_from_u64(1);
+            let drawn = Drawn::new(small_supernet(channels, height, width), images, &mut random);
+            let expected = drawn.results(&Device::flex(), training, Tracked::All, by_reference);
+            let rounded = |pass: Pass, inputs| by_engine(Pass { precision, ..pass }, inputs);
+            let found = drawn.results(&device, training, Tracked::All, rounded);
+            let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>().sqrt();
+            for ((found, expected), errors) in found.iter().zip(&expected).zip(&mut errors) {
+                let apart = length(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+                errors.push(apart / length(&mut expected.iter().copied()));
+            }
+        }
+        for (name, (errors, tolerance)) in NAMES.into_iter().zip(errors.iter_mut().zip([0.01, 0.01, 0.05, 0.05, 0.05]))
+        {
+            // What is observed in evaluation is what was given.
+            assert!(errors.iter().any(|error| *error > 1e-5) || name == "observed", "{name}: as precise as `f32`");
+            errors.sort_by(f32::total_cmp);
+            let (median, most) = (errors[errors.len() / 2], errors[errors.len() - 1]);
+            let holds = median < rounding * tolerance && most < 0.5;
+            assert!(holds, "training {training}: {name} is off by {errors:?}");
+        }
     }
 }
