@@ -11,7 +11,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
 code { font: 0.9em ui-monospace, monospace }
-.scroll, pre { overflow-x: auto } pre { font: 0.9em/1.4 ui-monospace, monospace }
+.scroll, pre { overflow-x: auto } .scroll { margin: 1.2rem 0 } pre { font: 0.9em/1.4 ui-monospace, monospace }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: 0.3rem 0.8rem; text-align: left; border-bottom: 1px solid var(--line) }
 th { border-bottom-width: 2px; vertical-align: bottom } .right { text-align: right } .missing { color: var(--soft) }

@@ -152,6 +152,7 @@ fn comparison(
             columns.push(Column::text("source"));
         }
         let mut caption = name.replace('_', " ");
+        blocks.push(Block::Text(format!("On {caption}:")));
         if at == 0 {
             caption += ": mean over the n cells that a method found, ± sample standard deviation. The best is the best of the n by \
                         its own column, and so no estimate of anything.";
