@@ -4,6 +4,7 @@
 //! gap.
 
 use super::svg::{Anchor, Face, PALETTE, Svg, Type};
+use serde::Serialize;
 
 /// A chart of several lines.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +17,7 @@ pub struct Chart {
 }
 
 /// A line. Where a coordinate is not finite, the line has a gap.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,

@@ -38,6 +38,8 @@ pub struct Figure {
     pub caption: String,
     /// Lines of text for a terminal.
     pub text: Option<String>,
+    /// The numbers behind curves, for programs.
+    pub series: Vec<super::Series>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -284,12 +286,14 @@ pub(super) mod tests {
                             svg: cell_drawing::draw(&cell).unwrap(),
                             caption: "The cell of seed 1 [best of 3]".into(),
                             text: Some(cell_drawing::write(&cell).unwrap()),
+                            series: Vec::new(),
                         }),
                         Block::Figure(Figure {
                             name: "found cell".into(),
                             svg: curves::draw(&chart),
                             caption: "Loss by epoch".into(),
                             text: None,
+                            series: chart.series.clone(),
                         }),
                     ],
                 ),

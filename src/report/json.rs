@@ -1,6 +1,6 @@
 //! A document for programs. Keys stand in a fixed order; a missing value is `null`, one that is no number a text.
 
-use super::{Block, Cell, Document, Verdict};
+use super::{Block, Cell, Document, Series, Verdict};
 use serde::Serialize;
 
 /// Raised when a key changes its meaning or goes.
@@ -39,11 +39,28 @@ struct SectionView<'a> {
 #[derive(Serialize)]
 #[serde(tag = "block", rename_all = "snake_case")]
 enum BlockView<'a> {
-    Text { text: &'a str },
-    Code { text: &'a str },
-    Table { caption: &'a str, columns: Vec<ColumnView<'a>>, rows: Vec<Vec<Value<'a>>> },
-    Figure { name: &'a str, file: String, caption: &'a str },
-    Expectations { expectations: Vec<VerdictView<'a>> },
+    Text {
+        text: &'a str,
+    },
+    Code {
+        text: &'a str,
+    },
+    Table {
+        caption: &'a str,
+        columns: Vec<ColumnView<'a>>,
+        rows: Vec<Vec<Value<'a>>>,
+    },
+    Figure {
+        name: &'a str,
+        file: String,
+        caption: &'a str,
+        /// Points are `[x, y]`, a coordinate that is not finite `null`.
+        #[serde(skip_serializing_if = "<[Series]>::is_empty")]
+        series: &'a [Series],
+    },
+    Expectations {
+        expectations: Vec<VerdictView<'a>>,
+    },
 }
 
 #[derive(Serialize)]
@@ -83,9 +100,12 @@ impl<'a> BlockView<'a> {
                     .collect(),
                 rows: table.rows().iter().map(|row| row.iter().map(Value::of).collect()).collect(),
             },
-            Block::Figure(figure) => {
-                Self::Figure { name: &figure.name, file: files.next().unwrap_or_default(), caption: &figure.caption }
-            }
+            Block::Figure(figure) => Self::Figure {
+                name: &figure.name,
+                file: files.next().unwrap_or_default(),
+                caption: &figure.caption,
+                series: &figure.series,
+            },
             Block::Expectations(verdicts) => Self::Expectations {
                 expectations: verdicts.iter().map(|of| VerdictView { verdict: of.word(), of }).collect(),
             },
@@ -250,7 +270,22 @@ mod tests {
                   "block": "figure",
                   "name": "found cell",
                   "file": "found_cell_2.svg",
-                  "caption": "Loss by epoch"
+                  "caption": "Loss by epoch",
+                  "series": [
+                    {
+                      "name": "search & <held out>",
+                      "points": [
+                        [
+                          1.0,
+                          2.3
+                        ],
+                        [
+                          2.0,
+                          1.7
+                        ]
+                      ]
+                    }
+                  ]
                 }
               ]
             }

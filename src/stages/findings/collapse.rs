@@ -11,12 +11,11 @@ use serde_json::Value as Json;
 /// What the benefit of candidates is measured on, as figures and a chart call it.
 const IMAGES: [(&str, &str); 2] = [("fit", "fitted"), ("held_out", "held out")];
 
-/// A row a search, and the charts of what was measured; `epochs` are the figures of each member.
-pub(super) fn blocks(members: &[&Input], epochs: &[Vec<Json>]) -> Vec<Block> {
-    let all: Vec<(&str, &[Json])> =
-        members.iter().map(|member| member.member.as_str()).zip(epochs.iter().map(Vec::as_slice)).collect();
+/// A row a search, and the charts of what was measured; `names` and `epochs` are the names and figures of the members.
+pub(super) fn blocks(members: &[&Input], names: &[String], epochs: &[Vec<Json>]) -> Vec<Block> {
+    let all: Vec<(&str, &[Json])> = names.iter().map(String::as_str).zip(epochs.iter().map(Vec::as_slice)).collect();
     let mut blocks = ended_early(members);
-    blocks.push(Block::Table(table(members, epochs)));
+    blocks.push(Block::Table(table(members, names, epochs)));
     let accuracy = all.iter().map(|(member, epochs)| series(*member, epochs, "/derived_cifar10_test_percent"));
     blocks.extend(chart("derived cell accuracy", "CIFAR-10 test, trained alone (%)", accuracy.collect()));
     blocks.extend(chart(
@@ -41,7 +40,7 @@ fn ended_early(members: &[&Input]) -> Vec<Block> {
     if said.is_empty() { Vec::new() } else { vec![Block::Text(said.join("\n\n"))] }
 }
 
-fn table(members: &[&Input], epochs: &[Vec<Json>]) -> Table {
+fn table(members: &[&Input], names: &[String], epochs: &[Vec<Json>]) -> Table {
     let is_known =
         |pointer: &str| epochs.iter().flatten().any(|epoch| epoch.pointer(pointer).is_some_and(Json::is_f64));
     let (benchmarked, gap, curved) =
@@ -56,7 +55,7 @@ fn table(members: &[&Input], epochs: &[Vec<Json>]) -> Table {
          undecided an edge is in the mean; what the supernet loses on held-out images when only the derived cell is left of it.",
         columns,
     );
-    for (member, epochs) in members.iter().zip(epochs) {
+    for ((member, called), epochs) in members.iter().zip(names).zip(epochs) {
         let kept = member.metrics.get("kept_epoch").copied();
         let epoch = match kept {
             Some(kept) => epochs.iter().find(|epoch| epoch["epoch"].as_f64() == Some(kept)),
@@ -67,7 +66,7 @@ fn table(members: &[&Input], epochs: &[Vec<Json>]) -> Table {
         let entropies: Vec<f64> = values(epoch, "/entropy", "").into_iter().map(|(_, value)| value).collect();
         let mean = (!entropies.is_empty()).then(|| entropies.iter().sum::<f64>() / entropies.len() as f64);
         let mut row = vec![
-            Cell::Text(member.member.clone()),
+            Cell::Text(called.clone()),
             Cell::known(number("/epoch"), 0),
             Cell::Text(parameter_free(epoch)),
             Cell::known(mean, 3),

@@ -47,6 +47,7 @@ pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
                 svg: cell_drawing::draw(&drawn).map_err(failed)?,
                 text: Some(cell_drawing::write(&drawn).map_err(failed)?),
                 caption: format!("{} of `{}`", drawn.title, member.member),
+                series: Vec::new(),
             }));
         }
         blocks.extend(texts(&genotype, &space, members.len() == 1));

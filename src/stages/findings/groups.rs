@@ -1,11 +1,11 @@
 //! Members of a matrix as rows of a comparison: those that differ in their seed alone are one.
 
+use super::apart::place;
 use crate::{
     run::{Input, Missing},
-    stages::point::{Point, shown},
+    stages::point::Point,
 };
 use indexmap::IndexMap;
-use serde_json::Value as Json;
 
 /// The axis whose values are repetitions of one thing, and not things to compare.
 const SEED: &str = "seed";
@@ -46,11 +46,7 @@ pub(super) fn groups<'a>(members: &[&'a Input], missing: &[Missing]) -> Vec<Grou
     groups
         .into_values()
         .map(|(stage, axes, group)| {
-            let axes = axes.iter().map(|(axis, value)| match value {
-                Json::String(text) => text.clone(),
-                other => format!("{axis} {}", shown(other)),
-            });
-            let parts: Vec<String> = axes.collect();
+            let parts: Vec<String> = axes.iter().map(|(axis, value)| place(axis, value)).collect();
             let name = match (parts.is_empty(), several) {
                 (true, _) => stage.to_owned(),
                 (false, true) => format!("{stage} {}", parts.join(", ")),
@@ -79,8 +75,8 @@ pub(super) fn unequal(groups: &[Group<'_>]) -> Option<String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::{plan::Key, run::Failure};
-    use serde_json::json;
+    use crate::{plan::Key, run::Failure, stages::point::shown};
+    use serde_json::{Value as Json, json};
 
     /// A member at a point, with a params and nothing else.
     pub fn member(stage: &str, kind: &str, point: &[(&str, Json)], params: Json) -> Input {

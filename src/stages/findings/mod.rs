@@ -1,6 +1,7 @@
 //! What a report says of each kind of stage.
 
 mod absent;
+mod apart;
 mod benchmark;
 mod collapse;
 mod evaluation;
@@ -78,10 +79,11 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
     let mut accuracy = Vec::new();
     let mut loss = Vec::new();
     let mut figures = Vec::new();
-    for member in members {
+    let names = apart::names(members);
+    for (member, called) in members.iter().zip(&names) {
         let metric = |name: &str| member.metrics.get(name).copied();
         table.push([
-            Cell::Text(member.member.clone()),
+            Cell::Text(called.clone()),
             Cell::known(metric("epochs"), 0),
             Cell::known(metric("train_loss"), 3),
             Cell::known(metric("train_accuracy_percent"), 2),
@@ -90,7 +92,7 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
         let series = |name: &str, key: &str| Series {
-            name: format!("{}{name}", member.member),
+            name: format!("{called}{name}"),
             points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[key].as_f64()?))).collect(),
         };
         accuracy.push(series(", fitted", "train_accuracy_percent"));
@@ -113,7 +115,7 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
     }
     blocks.extend(chart("supernet accuracy", "accuracy (%)", accuracy));
     blocks.extend(chart("supernet loss", "cross-entropy", loss));
-    blocks.extend(collapse::blocks(members, &figures));
+    blocks.extend(collapse::blocks(members, &names, &figures));
     Ok(Section::new("Search", blocks))
 }
 
@@ -129,6 +131,7 @@ fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
         svg: curves::draw(&chart),
         caption: format!("{title} by epoch"),
         text: None,
+        series: chart.series,
     }))
 }
 

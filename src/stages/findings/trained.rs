@@ -1,6 +1,6 @@
 //! Discrete networks while they trained.
 
-use super::{chart, groups::groups, recipe};
+use super::{apart, chart, groups::groups, recipe};
 use crate::{
     report::{Block, Cell, Column, Section, Series, Table},
     run::{Input, Missing, StageError},
@@ -25,11 +25,11 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
         ],
     );
     let (mut accuracy, mut loss) = (Vec::new(), Vec::new());
-    for member in members {
+    for (member, called) in members.iter().zip(apart::names(members)) {
         let metric = |name: &str| member.metrics.get(name).copied();
         let watched = WATCHED.iter().find_map(|(key, _)| metric(&format!("{key}_accuracy_percent")));
         table.push([
-            Cell::Text(member.member.clone()),
+            Cell::Text(called.clone()),
             Cell::known(metric("epochs"), 0),
             Cell::known(metric("steps"), 0),
             Cell::known(metric("train_loss"), 3),
@@ -39,7 +39,7 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
         let series = |name: &str, key: String| Series {
-            name: format!("{}, {name}", member.member),
+            name: format!("{called}, {name}"),
             points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[&key].as_f64()?))).collect(),
         };
         accuracy.push(series("fitted", "train_accuracy_percent".to_owned()));

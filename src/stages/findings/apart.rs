@@ -1,0 +1,59 @@
+//! What members of one section are called: by what tells them apart.
+
+use crate::{run::Input, stages::point::shown};
+use serde_json::Value as Json;
+
+/// `softmax, seed 0` for `search[method=softmax,rate=0.1,seed=0]` beside others of that rate; the stage before it where the section has
+/// several, and the whole name where that is all they differ in.
+pub(super) fn names(members: &[&Input]) -> Vec<String> {
+    let differs = |of: &dyn Fn(&Input) -> Option<Json>| members.iter().any(|member| of(member) != of(members[0]));
+    let several = differs(&|member| Some(member.stage.clone().into()));
+    let name = |member: &&Input| {
+        let axes = member.point.iter().filter(|(axis, _)| differs(&|member| member.point.get(*axis).cloned()));
+        let axes: Vec<String> = axes.map(|(axis, value)| place(axis, value)).collect();
+        match (axes.is_empty(), several) {
+            (true, _) => member.member.clone(),
+            (false, true) => format!("{} {}", member.stage, axes.join(", ")),
+            (false, false) => axes.join(", "),
+        }
+    };
+    members.iter().map(name).collect()
+}
+
+/// `rate 0.1`; a word speaks for itself: `softmax`.
+pub(super) fn place(axis: &str, value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => format!("{axis} {}", shown(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::groups::tests::member;
+    use super::*;
+    use serde_json::json;
+
+    fn at(stage: &str, point: &[(&str, Json)]) -> Input {
+        member(stage, "search", point, Json::Null)
+    }
+
+    fn told(members: &[Input]) -> Vec<String> {
+        names(&members.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn members_are_called_by_the_axes_that_differ() {
+        let of = |method: &str, seed: u64| {
+            at("search", &[("method", json!(method)), ("rate", json!(0.1)), ("seed", json!(seed))])
+        };
+        assert_eq!(told(&[of("softmax", 0), of("sigmoid", 0)]), ["softmax", "sigmoid"]);
+        assert_eq!(told(&[of("softmax", 0), of("softmax", 1)]), ["seed 0", "seed 1"]);
+        assert_eq!(told(&[of("softmax", 0), of("sigmoid", 1)]), ["softmax, seed 0", "sigmoid, seed 1"]);
+        assert_eq!(told(&[of("softmax", 0)]), ["search[method=softmax,rate=0.1,seed=0]"]);
+        let [plain, long] = [at("search", &[]), at("long", &[("seed", json!(1))])];
+        assert_eq!(told(&[plain.clone(), long.clone()]), ["search", "long seed 1"]);
+        assert_eq!(told(&[plain]), ["search"]);
+        assert!(told(&[]).is_empty());
+    }
+}
