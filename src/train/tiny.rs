@@ -1,15 +1,15 @@
 //! A supernet and images that are searched in a blink, for tests.
 
-use super::{AdamConfig, Learner, LearnerConfig, Regulariser, SgdConfig};
+use super::{AdamConfig, EpochRecord, Learner, LearnerConfig, Observer, Regulariser, SgdConfig};
 use crate::{
     data::{Augment, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::Kernels,
-    model::{Mixing, Model},
+    model::{Mixing, Model, host},
     space::{Build, EdgeOptions, Space, network::FeatureMap},
-    tasks::Classification,
+    tasks::{Classification, Score},
 };
 use burn::tensor::Device;
-use std::{path::Path, sync::Arc};
+use std::{cell::Cell, path::Path, sync::Arc};
 
 /// Each edge has candidates of its own, and not equally many.
 pub(super) const SPACE: &str = "
@@ -72,4 +72,40 @@ pub(super) fn task() -> Classification {
     let held_out = loader(&dataset.split.held_out, LoaderOptions::evaluation(4)).unwrap();
     let validation = loader(&dataset.split.held_out, LoaderOptions { seed: 2, drop_last: true, ..fit }).unwrap();
     Classification::new(loader(&dataset.split.fit, fit).unwrap(), Some(held_out), Device::flex()).validating(validation)
+}
+
+/// All that a learner holds, to the bit.
+pub(super) fn bits(learner: &Learner) -> Vec<Vec<u32>> {
+    let mut tensors = vec![learner.weights.values(), learner.alphas.values(), learner.running.values()];
+    tensors.extend(learner.sgd.velocity().cloned());
+    tensors.extend(learner.adam.state().map(|state| state.first.clone()));
+    tensors.extend(learner.adam.state().map(|state| state.second.clone()));
+    tensors.into_iter().map(|tensor| host(tensor).into_iter().map(f32::to_bits).collect()).collect()
+}
+
+/// Asks to stop at a question of a number, and watches nothing.
+pub(super) struct StopAt(Cell<usize>);
+
+impl StopAt {
+    pub fn never() -> Self {
+        Self(Cell::new(usize::MAX))
+    }
+
+    /// From 1.
+    pub fn question(number: usize) -> Self {
+        Self(Cell::new(number))
+    }
+}
+
+impl Observer for StopAt {
+    fn step(&mut self, _epoch: usize, _step: usize, _steps: usize, _score: &Score) {}
+    fn epoch(&mut self, _record: &EpochRecord) {}
+    fn checkpoint_due(&self) -> bool {
+        false
+    }
+    fn checkpoint_saved(&mut self, _step: u64) {}
+    fn stop_requested(&self) -> bool {
+        self.0.set(self.0.get().saturating_sub(1));
+        self.0.get() == 0
+    }
 }

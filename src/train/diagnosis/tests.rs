@@ -2,30 +2,15 @@
 
 use super::*;
 use crate::{
-    model::{Mixing, host},
+    model::Mixing,
     train::{
-        Ended, Observer, Rate, Strategy, Training, TrainingConfig,
+        Ended, Rate, Strategy, Training, TrainingConfig,
         strategy::{Bilevel, First, Order},
-        tiny,
+        tiny::{self, StopAt, bits},
     },
 };
 use burn::tensor::{Device, Tensor};
-use std::{cell::Cell, path::Path};
-
-struct StopAt(Cell<usize>);
-
-impl Observer for StopAt {
-    fn step(&mut self, _epoch: usize, _step: usize, _steps: usize, _score: &Score) {}
-    fn epoch(&mut self, _record: &EpochRecord) {}
-    fn checkpoint_due(&self) -> bool {
-        false
-    }
-    fn checkpoint_saved(&mut self, _step: u64) {}
-    fn stop_requested(&self) -> bool {
-        self.0.set(self.0.get().saturating_sub(1));
-        self.0.get() == 0
-    }
-}
+use std::path::Path;
 
 fn config(strategy: Strategy, epochs: usize) -> TrainingConfig {
     TrainingConfig {
@@ -43,14 +28,6 @@ fn config(strategy: Strategy, epochs: usize) -> TrainingConfig {
 
 fn all() -> DiagnosisConfig {
     DiagnosisConfig { benefit_batches: 2, eigenvalue_every: Some(2), eigenvalue_iterations: 3, ..Default::default() }
-}
-
-/// Weights, alphas, running statistics and what the optimisers hold.
-fn bits(learner: &Learner) -> Vec<Vec<u32>> {
-    let adam = learner.adam.state().unwrap();
-    let mut tensors = vec![learner.weights.values(), learner.alphas.values(), learner.running.values()];
-    tensors.extend([learner.sgd.velocity().unwrap().clone(), adam.first.clone(), adam.second.clone()]);
-    tensors.into_iter().map(|tensor| host(tensor).into_iter().map(f32::to_bits).collect()).collect()
 }
 
 type Found = (Vec<Vec<u32>>, Vec<EpochRecord>, Option<Stopped>);
@@ -85,11 +62,11 @@ fn search_from(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
     if let Some(question) = stop {
-        assert_eq!(fresh().run(&path, &mut StopAt(Cell::new(question))).unwrap(), Ended::Stopped, "{question}");
+        assert_eq!(fresh().run(&path, &mut StopAt::question(question)).unwrap(), Ended::Stopped, "{question}");
     }
     let mut training = fresh();
     assert_eq!(training.resume(&path, &Device::flex()).unwrap().is_some(), stop.is_some());
-    let ended = training.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(usize::MAX))).unwrap();
+    let ended = training.run(Path::new("/no/checkpoint"), &mut StopAt::never()).unwrap();
     assert_eq!(ended, Ended::Completed);
     (bits(&training.learner), training.records().to_vec(), training.stopped_early())
 }

@@ -1,13 +1,13 @@
 use super::*;
 use crate::{
-    model::{Mixing, host},
+    model::Mixing,
     train::{
         By, LearnerConfig, MeanShift, Perturb, PerturbKind, Regulariser, Schedule,
         strategy::{Bilevel, First, Order, single_level},
-        tiny,
+        tiny::{self, StopAt, bits},
     },
 };
-use std::{cell::Cell, fs};
+use std::fs;
 
 fn config(by: By) -> TrainingConfig {
     let schedule = Schedule::Cosine { minimum: 0.01, by };
@@ -24,24 +24,6 @@ fn config(by: By) -> TrainingConfig {
     }
 }
 
-/// Asks to stop at the question of that number, from 1.
-struct StopAt(Cell<usize>);
-
-impl Observer for StopAt {
-    fn step(&mut self, _epoch: usize, _step: usize, _steps: usize, _score: &Score) {}
-    fn epoch(&mut self, _record: &EpochRecord) {}
-    fn checkpoint_due(&self) -> bool {
-        false
-    }
-    fn checkpoint_saved(&mut self, _step: u64) {}
-    fn stop_requested(&self) -> bool {
-        self.0.set(self.0.get().saturating_sub(1));
-        self.0.get() == 0
-    }
-}
-
-const NEVER: usize = usize::MAX;
-
 fn searched(learner: &LearnerConfig, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
     searched_in(tiny::SPACE, learner, config)
 }
@@ -49,18 +31,9 @@ fn searched(learner: &LearnerConfig, config: &TrainingConfig) -> (Vec<Vec<u32>>,
 fn searched_in(space: &str, learner: &LearnerConfig, config: &TrainingConfig) -> (Vec<Vec<u32>>, Vec<EpochRecord>) {
     let task = tiny::task();
     let mut search = Training::new(tiny::learner(space, learner), &task, config);
-    let ended = search.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(NEVER))).unwrap();
+    let ended = search.run(Path::new("/no/checkpoint"), &mut StopAt::never()).unwrap();
     assert_eq!(ended, Ended::Completed);
     (bits(&search.learner), search.records().to_vec())
-}
-
-/// All that a learner holds, to the bit.
-fn bits(learner: &Learner) -> Vec<Vec<u32>> {
-    let mut tensors = vec![learner.weights.values(), learner.alphas.values(), learner.running.values()];
-    tensors.extend(learner.sgd.velocity().cloned());
-    tensors.extend(learner.adam.state().map(|state| state.first.clone()));
-    tensors.extend(learner.adam.state().map(|state| state.second.clone()));
-    tensors.into_iter().map(|tensor| host(tensor).into_iter().map(f32::to_bits).collect()).collect()
 }
 
 #[test]
@@ -113,10 +86,10 @@ fn stopped_and_resumed(space: &str, learner: &LearnerConfig, config: &TrainingCo
     for question in 1..=12 {
         let path = folder.path().join(question.to_string());
         let fresh = || Training::new(tiny::learner(space, learner), &task, config);
-        assert_eq!(fresh().run(&path, &mut StopAt(Cell::new(question))).unwrap(), Ended::Stopped);
+        assert_eq!(fresh().run(&path, &mut StopAt::question(question)).unwrap(), Ended::Stopped);
         let mut search = fresh();
         places.push(search.resume(&path, &device).unwrap().unwrap());
-        assert_eq!(search.run(&path, &mut StopAt(Cell::new(NEVER))).unwrap(), Ended::Completed);
+        assert_eq!(search.run(&path, &mut StopAt::never()).unwrap(), Ended::Completed);
         assert_eq!((bits(&search.learner), search.records().to_vec()), whole, "stopped at question {question}");
     }
     let end = "the end of epoch 1";
@@ -132,7 +105,7 @@ fn a_checkpoint_of_something_else_is_refused_and_the_search_begins_at_its_beginn
     let path = folder.path().join("checkpoint");
     let search = |text: &str| Training::new(tiny::learner(text, &tiny::config(Mixing::Softmax)), &task, &config);
     assert_eq!(search(tiny::SPACE).resume(&path, &device).unwrap(), None);
-    search(tiny::SPACE).run(&path, &mut StopAt(Cell::new(2))).unwrap();
+    search(tiny::SPACE).run(&path, &mut StopAt::question(2)).unwrap();
     let saved = fs::read(&path).unwrap();
 
     let refused = |text: &str, bytes: &[u8], reason: &str| {
@@ -213,6 +186,6 @@ fn a_loss_on_held_out_images_that_is_no_number_ends_the_search() {
     // Training does not look at the running variance; its root is no number in evaluation.
     learner.running.set(learner.running.values().sub_scalar(1e6));
     let mut search = Training::new(learner, &task, &config);
-    let error = search.run(Path::new("/no/checkpoint"), &mut StopAt(Cell::new(NEVER))).unwrap_err();
+    let error = search.run(Path::new("/no/checkpoint"), &mut StopAt::never()).unwrap_err();
     assert!(matches!(error, TrainingError::WatchedDiverged { epoch: 1, .. }), "{error}");
 }
