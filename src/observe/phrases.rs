@@ -9,10 +9,17 @@ pub(super) fn because(stage: &str, reasons: &[String]) -> Option<String> {
     why(reasons).map(|why| format!("{stage}: ran, because {why}"))
 }
 
-/// The reasons in one line, without "never run": that is no news.
+/// Reasons that are told; of a report over a matrix there may be dozens.
+const TOLD: usize = 3;
+
+/// The first reasons in one line, without "never run": that is no news.
 pub(super) fn why(reasons: &[String]) -> Option<String> {
     let known: Vec<&str> = reasons.iter().map(String::as_str).filter(|reason| *reason != "never run").collect();
-    (!known.is_empty()).then(|| known.join("; "))
+    let told = known[..known.len().min(TOLD)].join("; ");
+    match known.len().saturating_sub(TOLD) {
+        0 => (!told.is_empty()).then_some(told),
+        more => Some(format!("{told}; and {more} more")),
+    }
 }
 
 /// `cached`, `ran 41 s`, `resumed at epoch 3, ran 12 s`, `failed: …`.
@@ -83,6 +90,9 @@ mod tests {
             because("search", &["params.epochs 2 → 3".into(), "input data changed".into()]).unwrap(),
             "search: ran, because params.epochs 2 → 3; input data changed"
         );
+        let many: Vec<String> = (1..=5).map(|at| format!("input {at} changed")).collect();
+        assert_eq!(why(&many[..3]).unwrap(), "input 1 changed; input 2 changed; input 3 changed");
+        assert_eq!(why(&many).unwrap(), "input 1 changed; input 2 changed; input 3 changed; and 2 more");
     }
 
     #[test]
