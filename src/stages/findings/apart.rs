@@ -10,22 +10,22 @@ pub(super) fn names(members: &[&Input]) -> Vec<String> {
     let several = differs(&|member| Some(member.stage.clone().into()));
     let name = |member: &&Input| {
         let axes = member.point.iter().filter(|(axis, _)| differs(&|member| member.point.get(*axis).cloned()));
-        let axes: Vec<String> = axes.map(|(axis, value)| place(axis, value)).collect();
-        match (axes.is_empty(), several) {
-            (true, _) => member.member.clone(),
-            (false, true) => format!("{} {}", member.stage, axes.join(", ")),
-            (false, false) => axes.join(", "),
-        }
+        called(several.then_some(&member.stage), axes).unwrap_or_else(|| member.member.clone())
     };
     members.iter().map(name).collect()
 }
 
-/// `rate 0.1`; a word speaks for itself: `softmax`.
-pub(super) fn place(axis: &str, value: &Json) -> String {
-    match value {
+/// `softmax, rate 0.1`, behind the stage where that must be said; `None` without axes. A word speaks for itself, a number does not.
+pub(super) fn called<'a>(
+    stage: Option<&str>,
+    axes: impl IntoIterator<Item = (&'a String, &'a Json)>,
+) -> Option<String> {
+    let place = |(axis, value): (&String, &Json)| match value {
         Json::String(text) => text.clone(),
         other => format!("{axis} {}", shown(other)),
-    }
+    };
+    let places = axes.into_iter().map(place).collect::<Vec<_>>().join(", ");
+    (!places.is_empty()).then(|| stage.map_or_else(|| places.clone(), |stage| format!("{stage} {places}")))
 }
 
 #[cfg(test)]

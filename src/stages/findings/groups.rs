@@ -1,6 +1,6 @@
 //! Members of a matrix as rows of a comparison: those that differ in their seed alone are one.
 
-use super::apart::place;
+use super::apart::called;
 use crate::{
     run::{Input, Missing},
     stages::point::Point,
@@ -46,12 +46,7 @@ pub(super) fn groups<'a>(members: &[&'a Input], missing: &[Missing]) -> Vec<Grou
     groups
         .into_values()
         .map(|(stage, axes, group)| {
-            let parts: Vec<String> = axes.iter().map(|(axis, value)| place(axis, value)).collect();
-            let name = match (parts.is_empty(), several) {
-                (true, _) => stage.to_owned(),
-                (false, true) => format!("{stage} {}", parts.join(", ")),
-                (false, false) => parts.join(", "),
-            };
+            let name = called(several.then_some(stage), &axes).unwrap_or_else(|| stage.to_owned());
             Group { name, ..group }
         })
         .collect()
