@@ -3,8 +3,8 @@
 use super::{BenchArguments, complaint, say, unreadable};
 use crate::{
     bench::{BenchError, Images, Profile, StepBench, StepRow, shipped},
-    cli::{Complaint, ExitClass, parity::KernelChoice},
-    kernels::Precision,
+    cli::{Complaint, ExitClass},
+    kernels::{Kernels, Precision},
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, terminal},
     stages::Work,
@@ -99,12 +99,9 @@ fn elsewhere(arguments: &BenchArguments, work: &str, batch: usize) -> Result<Ste
     let BenchArguments { threads, steps, warm, device, kernels, precision, with_data, data, profile, .. } = arguments;
     let started = |error: io::Error| format!("failed to start this program again: {error}");
     let mut command = Command::new(std::env::current_exe().map_err(started)?);
-    let kernels = match kernels {
-        KernelChoice::Native => "native",
-        KernelChoice::Reference => "reference",
-    };
-    command.args(["bench", "--json", "--work", work, "--device", device, "--kernels", kernels]);
-    command.args(["--precision".to_owned(), Precision::from(*precision).to_string()]);
+    command.args(["bench", "--json", "--work", work, "--device", device]);
+    let (kernels, precision) = (Kernels::from(*kernels), Precision::from(*precision));
+    command.args(["--kernels".to_owned(), kernels.to_string(), "--precision".to_owned(), precision.to_string()]);
     command.args(["--batch".to_owned(), batch.to_string(), "--warm".to_owned(), warm.to_string()]);
     for (name, value) in [("--threads", threads), ("--steps", steps)] {
         command.args(value.iter().flat_map(|value| [name.to_owned(), value.to_string()]));
