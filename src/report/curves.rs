@@ -4,6 +4,7 @@
 //! gap.
 
 use super::svg::{Anchor, Face, PALETTE, Svg, Type};
+use indexmap::IndexSet;
 use serde::Serialize;
 
 /// A chart of several lines.
@@ -19,7 +20,14 @@ pub struct Chart {
 /// A line. Where a coordinate is not finite, the line has a gap.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
+    /// Of this line alone: `softmax, seed 0, held out`.
     pub name: String,
+    /// Lines of one hue have their colour and their word in the legend in common: `softmax`, whatever the seed.
+    #[serde(skip)]
+    pub hue: String,
+    /// Lines of one stroke are dashed alike: `fitted`, `held out`. Empty where the chart has but one.
+    #[serde(skip)]
+    pub stroke: String,
     pub points: Vec<(f64, f64)>,
 }
 
@@ -35,6 +43,8 @@ const LEGEND_ROW: f64 = 20.0;
 /// Beyond this an axis could not be computed; such a number is as good as infinite.
 const LIMIT: f64 = 1e300;
 const DASHES: [&str; 3] = ["", "6 5", "1 5"];
+/// Of a line in the legend that stands for lines of all colours; seen on white and on black.
+const ANY_HUE: &str = "#7d8590";
 
 /// The chart, 640 wide and as high as its legend needs. Without a single finite point it says `no data`.
 pub fn draw(chart: &Chart) -> String {
@@ -45,7 +55,8 @@ pub fn draw(chart: &Chart) -> String {
     let x_axis = Axis::of(points.iter().map(|point| point.0), if whole { Grain::Whole } else { Grain::Any }, 8);
     let y_axis = Axis::of(points.iter().map(|point| point.1), Grain::Any, 6).rounded();
 
-    let legend = legend(&chart.series);
+    let pens = Pens::of(&chart.series);
+    let legend = legend(pens.words());
     let rows = legend.last().map_or(0, |entry| entry.row + 1);
     let tick_width = y_axis.ticks.iter().map(|(_, text)| TICK_Y.width(text)).fold(0.0, f64::max);
     // The last tick's label reaches half its width beyond the axis.
@@ -58,9 +69,9 @@ pub fn draw(chart: &Chart) -> String {
 
     let mut svg = Svg::new(WIDTH, bottom + 54.0);
     svg.text(MARGIN, MARGIN + 7.0, TITLE, &TITLE.fitted(&chart.title, WIDTH - 2.0 * MARGIN));
-    for (at, entry) in legend.iter().enumerate() {
+    for entry in &legend {
         let level = MARGIN + 36.0 + entry.row as f64 * LEGEND_ROW;
-        let (colour, dash) = pen(at);
+        let Pen { colour, dash } = entry.pen;
         svg.curve(&[(MARGIN + entry.x, level), (MARGIN + entry.x + 22.0, level)], colour, dash);
         svg.text(MARGIN + entry.x + 30.0, level, LEGEND, &entry.name);
     }
@@ -79,8 +90,8 @@ pub fn draw(chart: &Chart) -> String {
     if points.is_empty() {
         svg.text(middle, centre, LABEL, "no data");
     }
-    for (at, series) in chart.series.iter().enumerate() {
-        let (colour, dash) = pen(at);
+    for series in &chart.series {
+        let Pen { colour, dash } = pens.pen(series);
         for run in series.points.split(|point| !finite(&point)).filter(|run| !run.is_empty()) {
             let run: Vec<(f64, f64)> = run.iter().map(|point| (x(point.0), y(point.1))).collect();
             match run[..] {
@@ -92,28 +103,68 @@ pub fn draw(chart: &Chart) -> String {
     svg.finish(&chart.title)
 }
 
-fn pen(series: usize) -> (&'static str, &'static str) {
-    (PALETTE[series % PALETTE.len()], DASHES[series / PALETTE.len() % DASHES.len()])
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Pen {
+    colour: &'static str,
+    dash: &'static str,
+}
+
+/// What tells lines apart: hues by their colour, strokes by their dashes. Of a single hue, strokes have the colours.
+struct Pens<'a> {
+    hues: IndexSet<&'a str>,
+    strokes: IndexSet<&'a str>,
+}
+
+impl<'a> Pens<'a> {
+    fn of(series: &'a [Series]) -> Self {
+        let hues = series.iter().map(|series| series.hue.as_str()).collect();
+        let strokes = series.iter().map(|series| series.stroke.as_str()).collect();
+        Self { hues, strokes }
+    }
+
+    fn pen(&self, series: &Series) -> Pen {
+        let hue = self.hues.get_index_of(series.hue.as_str()).unwrap_or(0);
+        let stroke = self.strokes.get_index_of(series.stroke.as_str()).unwrap_or(0);
+        self.at(hue, stroke)
+    }
+
+    fn at(&self, hue: usize, stroke: usize) -> Pen {
+        let (colour, dash) = match self.hues.len() {
+            1 => (stroke, stroke / PALETTE.len()),
+            _ => (hue, stroke + self.strokes.len() * (hue / PALETTE.len())),
+        };
+        Pen { colour: PALETTE[colour % PALETTE.len()], dash: DASHES[dash % DASHES.len()] }
+    }
+
+    /// What the legend says: the hues, then the strokes, of each only where there are several.
+    fn words(&self) -> Vec<(&'a str, Pen)> {
+        let alone = self.hues.len() == 1;
+        let hues = self.hues.iter().enumerate().filter(|_| !alone || self.strokes.len() == 1);
+        let strokes = self.strokes.iter().enumerate().filter(|_| self.strokes.len() > 1);
+        let stroke = |at: usize| if alone { self.at(0, at) } else { Pen { colour: ANY_HUE, ..self.at(0, at) } };
+        hues.map(|(at, hue)| (*hue, self.at(at, 0))).chain(strokes.map(|(at, name)| (*name, stroke(at)))).collect()
+    }
 }
 
 struct Entry {
     name: String,
+    pen: Pen,
     x: f64,
     row: usize,
 }
 
-/// Names left to right, in as many rows as they need.
-fn legend(series: &[Series]) -> Vec<Entry> {
+/// Words left to right, in as many rows as they need.
+fn legend(words: Vec<(&str, Pen)>) -> Vec<Entry> {
     let room = WIDTH - 2.0 * MARGIN;
     let (mut x, mut row) = (0.0, 0);
-    let mut entries = Vec::with_capacity(series.len());
-    for series in series {
-        let name = LEGEND.fitted(&series.name, room - 30.0);
+    let mut entries = Vec::with_capacity(words.len());
+    for (word, pen) in words {
+        let name = LEGEND.fitted(word, room - 30.0);
         let width = 30.0 + LEGEND.width(&name);
         if x > 0.0 && x + width > room {
             (x, row) = (0.0, row + 1);
         }
-        entries.push(Entry { name, x, row });
+        entries.push(Entry { name, pen, x, row });
         x += width + 18.0;
     }
     entries
@@ -205,11 +256,12 @@ mod tests {
             title: "Accuracy".into(),
             x_label: "epoch".into(),
             y_label: "accuracy (%)".into(),
-            series: series
-                .iter()
-                .map(|(name, points)| Series { name: (*name).into(), points: points.clone() })
-                .collect(),
+            series: series.iter().map(|(name, points)| line(name, "", points.clone())).collect(),
         }
+    }
+
+    fn line(hue: &str, stroke: &str, points: Vec<(f64, f64)>) -> Series {
+        Series { name: format!("{hue}, {stroke}"), hue: hue.into(), stroke: stroke.into(), points }
     }
 
     fn saved(name: &str, chart: &Chart) -> String {
@@ -230,6 +282,30 @@ mod tests {
         let texts = texts_inside(&svg);
         insta::assert_snapshot!(texts.join("|"), @"Accuracy|search|held out|0|20|40|60|80|10|20|30|40|50|epoch|accuracy (%)");
         assert_eq!(svg.matches("<polyline").count(), 4);
+    }
+
+    /// Two methods of two seeds on two sets of images are two colours, solid and dashed; a single method's sets have the colours.
+    #[test]
+    fn lines_of_one_kind_look_alike_and_are_said_once() {
+        let lines = |hues: &[&str]| {
+            let strokes = |hue: &&str| ["fitted", "held out"].map(|stroke| line(hue, stroke, rising(50, 91.0)));
+            Chart { series: hues.iter().flat_map(strokes).collect(), ..chart(&[]) }
+        };
+        let four = saved("hues", &lines(&["softmax", "softmax", "sigmoid", "sigmoid"]));
+        let texts = texts_inside(&four);
+        assert_eq!(texts[1..5], ["softmax", "sigmoid", "fitted", "held out"]);
+        let lines_of = |svg: &str, colour: &str, dash: &str| {
+            let dashed = |line: &&str| dash.is_empty() != line.contains("stroke-dasharray");
+            svg.split("<polyline").filter(|line| line.contains(colour)).filter(dashed).count()
+        };
+        for colour in &PALETTE[..2] {
+            assert_eq!((lines_of(&four, colour, ""), lines_of(&four, colour, DASHES[1])), (3, 2), "with the legend's");
+        }
+        assert_eq!((lines_of(&four, ANY_HUE, ""), lines_of(&four, ANY_HUE, DASHES[1])), (1, 1));
+        let one = saved("one hue", &lines(&["softmax"]));
+        assert_eq!(texts_inside(&one)[1..3], ["fitted", "held out"]);
+        assert_eq!((lines_of(&one, PALETTE[0], ""), lines_of(&one, PALETTE[1], "")), (2, 2));
+        assert!(!one.contains("stroke-dasharray"));
     }
 
     #[test]

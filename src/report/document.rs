@@ -239,7 +239,12 @@ pub(super) mod tests {
             title: "Loss".into(),
             x_label: "epoch".into(),
             y_label: "loss".into(),
-            series: vec![Series { name: "search & <held out>".into(), points: vec![(1.0, 2.3), (2.0, 1.7)] }],
+            series: vec![Series {
+                name: "search & <held out>".into(),
+                hue: "search & <held out>".into(),
+                stroke: String::new(),
+                points: vec![(1.0, 2.3), (2.0, 1.7)],
+            }],
         };
         let accuracies = [93.25, 93.61, 92.98];
         let mut table = Table::new("Test accuracy by seed, CIFAR-10 | retrained", {

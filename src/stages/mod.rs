@@ -72,7 +72,7 @@ pub const KINDS: &[StageKind] = &[
         version: 1,
         read: evaluate::read,
     },
-    StageKind { slots: KindSlots { kind: "report", slots: &[many("of", &[], true)] }, version: 3, read: report::read },
+    StageKind { slots: KindSlots { kind: "report", slots: &[many("of", &[], true)] }, version: 4, read: report::read },
 ];
 
 const GENOTYPES: &[&str] = &["derive", "genotype"];

@@ -202,10 +202,8 @@ fn mean_and_best(group: &Group<'_>, found: &BTreeMap<String, Found>, name: &str)
 /// How each row was searched: what is written of published ones, and of ours what their searches were told, as far as this report
 /// gathers them.
 fn searched(groups: &[Group<'_>], inputs: &[Input], published: Option<&Published>) -> Option<Table> {
-    /// Keys of a search that are always told; of the others, those that differ among ours.
+    /// Keys of a search that are always told; of the others, those in which a row is not as most of ours are.
     const TOLD: [&str; 5] = ["strategy", "mixing", "epochs", "batch", "images"];
-    /// As many of the others.
-    const MORE: usize = 4;
     let searches = || inputs.iter().filter(|input| input.kind == "search");
     let ours: Vec<(&Group<'_>, BTreeMap<String, String>)> = groups
         .iter()
@@ -214,13 +212,15 @@ fn searched(groups: &[Group<'_>], inputs: &[Input], published: Option<&Published
             Some((group, recipe::flat(&search.params)))
         })
         .collect();
-    let differs = |key: &&String| ours.iter().any(|(_, keys)| keys.get(*key) != ours[0].1.get(*key));
-    let others: BTreeSet<&String> = ours.iter().flat_map(|(_, keys)| keys.keys()).collect();
-    let others = others.into_iter().filter(|key| *key != "seed" && !TOLD.contains(&key.as_str()));
-    let others: Vec<&String> = others.filter(differs).take(MORE).collect();
+    let usual = |key: &str, value: Option<&String>| {
+        2 * ours.iter().filter(|(_, keys)| keys.get(key) == value).count() > ours.len()
+    };
+    let others: BTreeSet<&str> = ours.iter().flat_map(|(_, keys)| keys.keys().map(String::as_str)).collect();
+    let others: Vec<&str> = others.into_iter().filter(|key| *key != "seed" && !TOLD.contains(key)).collect();
     let mut recipes: IndexMap<String, Vec<String>> = IndexMap::new();
     for (group, keys) in &ours {
-        let told = TOLD.into_iter().chain(others.iter().map(|key| key.as_str()));
+        let unusual = others.iter().copied().filter(|key| !usual(key, keys.get(*key)));
+        let told = TOLD.into_iter().chain(unusual);
         let told =
             told.filter_map(|key| keys.get(key).filter(|value| *value != "null").map(|value| format!("{key} {value}")));
         recipes.entry(told.collect::<Vec<_>>().join(", ")).or_default().push(group.name.clone());

@@ -1,6 +1,6 @@
 //! Whether searches collapse: their derived cells, epoch by epoch.
 
-use super::chart;
+use super::{apart::Called, chart};
 use crate::{
     report::{Block, Cell, Column, Series, Table},
     run::Input,
@@ -11,12 +11,12 @@ use serde_json::Value as Json;
 /// What the benefit of candidates is measured on, as figures and a chart call it.
 const IMAGES: [(&str, &str); 2] = [("fit", "fitted"), ("held_out", "held out")];
 
-/// A row a search, and the charts of what was measured; `names` and `epochs` are the names and figures of the members.
-pub(super) fn blocks(members: &[&Input], names: &[String], epochs: &[Vec<Json>]) -> Vec<Block> {
-    let all: Vec<(&str, &[Json])> = names.iter().map(String::as_str).zip(epochs.iter().map(Vec::as_slice)).collect();
+/// A row a search, and the charts of what was measured; `names` and `epochs` are what the members are called and their figures.
+pub(super) fn blocks(members: &[&Input], names: &[Called], epochs: &[Vec<Json>]) -> Vec<Block> {
+    let all: Vec<(&Called, &[Json])> = names.iter().zip(epochs.iter().map(Vec::as_slice)).collect();
     let mut blocks = ended_early(members);
     blocks.push(Block::Table(table(members, names, epochs)));
-    let accuracy = all.iter().map(|(member, epochs)| series(*member, epochs, "/derived_cifar10_test_percent"));
+    let accuracy = all.iter().map(|(member, epochs)| series(member, "", epochs, "/derived_cifar10_test_percent"));
     blocks.extend(chart("derived cell accuracy", "CIFAR-10 test, trained alone (%)", accuracy.collect()));
     blocks.extend(chart(
         "parameter-free operations",
@@ -24,8 +24,8 @@ pub(super) fn blocks(members: &[&Input], names: &[String], epochs: &[Vec<Json>])
         by_key(&all, "/derived_counts", "/parameter_free"),
     ));
     blocks.extend(chart("entropy of mixing weights", "mean over edges (nats)", by_key(&all, "/entropy", "")));
-    blocks.extend(chart("benefit of weights", "learnable less parameter-free", advantages(&all)));
-    let eigenvalue = all.iter().map(|(member, epochs)| series(*member, epochs, "/eigenvalue"));
+    blocks.extend(chart("benefit of weights", "learnable minus parameter-free", advantages(&all)));
+    let eigenvalue = all.iter().map(|(member, epochs)| series(member, "", epochs, "/eigenvalue"));
     blocks.extend(chart("largest eigenvalue", "of the Hessian in alphas", eigenvalue.collect()));
     blocks
 }
@@ -40,7 +40,7 @@ fn ended_early(members: &[&Input]) -> Vec<Block> {
     if said.is_empty() { Vec::new() } else { vec![Block::Text(said.join("\n\n"))] }
 }
 
-fn table(members: &[&Input], names: &[String], epochs: &[Vec<Json>]) -> Table {
+fn table(members: &[&Input], names: &[Called], epochs: &[Vec<Json>]) -> Table {
     let is_known =
         |pointer: &str| epochs.iter().flatten().any(|epoch| epoch.pointer(pointer).is_some_and(Json::is_f64));
     let (benchmarked, gap, curved) =
@@ -66,7 +66,7 @@ fn table(members: &[&Input], names: &[String], epochs: &[Vec<Json>]) -> Table {
         let entropies: Vec<f64> = values(epoch, "/entropy", "").into_iter().map(|(_, value)| value).collect();
         let mean = (!entropies.is_empty()).then(|| entropies.iter().sum::<f64>() / entropies.len() as f64);
         let mut row = vec![
-            Cell::Text(called.clone()),
+            Cell::Text(called.name.clone()),
             Cell::known(number("/epoch"), 0),
             Cell::Text(parameter_free(epoch)),
             Cell::known(mean, 3),
@@ -103,34 +103,34 @@ fn values(epoch: &Json, outer: &str, inner: &str) -> Vec<(String, f64)> {
     map.filter_map(|(key, value)| Some((key.clone(), value.pointer(inner)?.as_f64()?))).collect()
 }
 
-fn series(name: impl Into<String>, epochs: &[Json], pointer: &str) -> Series {
-    points(name, epochs, |epoch| epoch.pointer(pointer)?.as_f64())
+fn series(member: &Called, stroke: &str, epochs: &[Json], pointer: &str) -> Series {
+    points(member, stroke, epochs, |epoch| epoch.pointer(pointer)?.as_f64())
 }
 
-fn points(name: impl Into<String>, epochs: &[Json], value: impl Fn(&Json) -> Option<f64>) -> Series {
+fn points(member: &Called, stroke: &str, epochs: &[Json], value: impl Fn(&Json) -> Option<f64>) -> Series {
     let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, value(epoch)?));
-    Series { name: name.into(), points: epochs.iter().filter_map(point).collect() }
+    member.line(stroke, epochs.iter().filter_map(point).collect())
 }
 
 /// A line for each member and key of the map at `outer`; where there is one key, it goes without saying.
-fn by_key(all: &[(&str, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
+fn by_key(all: &[(&Called, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
     let mut lines = Vec::new();
     for (member, epochs) in all {
         let keys: Vec<String> =
             epochs.first().map(|epoch| values(epoch, outer, inner)).into_iter().flatten().map(|(key, _)| key).collect();
         for key in &keys {
-            let name = if keys.len() == 1 { (*member).to_owned() } else { format!("{member}, {key}") };
-            lines.push(series(name, epochs, &format!("{outer}/{key}{inner}")));
+            let stroke = if keys.len() == 1 { "" } else { key };
+            lines.push(series(member, stroke, epochs, &format!("{outer}/{key}{inner}")));
         }
     }
     lines
 }
 
 /// By how much more the loss falls with weight on a learnable candidate than on another, in the mean.
-fn advantages(all: &[(&str, &[Json])]) -> Vec<Series> {
-    let of = |(member, epochs): &(&str, &[Json])| {
-        IMAGES.map(|(key, name)| {
-            points(format!("{member}, {name}"), epochs, |epoch| {
+fn advantages(all: &[(&Called, &[Json])]) -> Vec<Series> {
+    let of = |(member, epochs): &(&Called, &[Json])| {
+        IMAGES.map(|(key, stroke)| {
+            points(member, stroke, epochs, |epoch| {
                 let benefit = &epoch["benefit"][key];
                 Some(benefit["learnable"].as_f64()? - benefit["parameter_free"].as_f64()?)
             })

@@ -79,11 +79,11 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
     let mut accuracy = Vec::new();
     let mut loss = Vec::new();
     let mut figures = Vec::new();
-    let names = apart::names(members);
+    let names = apart::called_apart(members);
     for (member, called) in members.iter().zip(&names) {
         let metric = |name: &str| member.metrics.get(name).copied();
         table.push([
-            Cell::Text(called.clone()),
+            Cell::Text(called.name.clone()),
             Cell::known(metric("epochs"), 0),
             Cell::known(metric("train_loss"), 3),
             Cell::known(metric("train_accuracy_percent"), 2),
@@ -91,14 +91,14 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
             Cell::number(member.wall_seconds, 1),
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
-        let series = |name: &str, key: &str| Series {
-            name: format!("{called}{name}"),
-            points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[key].as_f64()?))).collect(),
+        let series = |stroke: &str, key: &str| {
+            let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, epoch[key].as_f64()?));
+            called.line(stroke, epochs.iter().filter_map(point).collect())
         };
-        accuracy.push(series(", fitted", "train_accuracy_percent"));
-        accuracy.push(series(", held out", "held_out_accuracy_percent"));
-        loss.push(series(", fitted", "train_loss"));
-        loss.push(series(", held out", "held_out_loss"));
+        accuracy.push(series("fitted", "train_accuracy_percent"));
+        accuracy.push(series("held out", "held_out_accuracy_percent"));
+        loss.push(series("fitted", "train_loss"));
+        loss.push(series("held out", "held_out_loss"));
         figures.push(epochs);
     }
     let mut blocks = vec![Block::Table(table)];
@@ -125,11 +125,13 @@ fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
     if series.is_empty() {
         return None;
     }
+    let alike = |a: &Series, b: &Series| (&a.hue, &a.stroke) == (&b.hue, &b.stroke);
+    let seeds = series.iter().enumerate().any(|(at, a)| series[..at].iter().any(|b| alike(a, b)));
     let chart = Chart { title: title.to_owned(), x_label: "epoch".to_owned(), y_label: y_label.to_owned(), series };
     Some(Block::Figure(Figure {
         name: title.to_owned(),
         svg: curves::draw(&chart),
-        caption: format!("{title} by epoch"),
+        caption: format!("{title} by epoch{}", if seeds { ", a line a seed" } else { "" }),
         text: None,
         series: chart.series,
     }))

@@ -2,7 +2,7 @@
 
 use super::{apart, chart, groups::groups, recipe};
 use crate::{
-    report::{Block, Cell, Column, Section, Series, Table},
+    report::{Block, Cell, Column, Section, Table},
     run::{Input, Missing, StageError},
     stages::artifacts,
 };
@@ -25,11 +25,11 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
         ],
     );
     let (mut accuracy, mut loss) = (Vec::new(), Vec::new());
-    for (member, called) in members.iter().zip(apart::names(members)) {
+    for (member, called) in members.iter().zip(apart::called_apart(members)) {
         let metric = |name: &str| member.metrics.get(name).copied();
         let watched = WATCHED.iter().find_map(|(key, _)| metric(&format!("{key}_accuracy_percent")));
         table.push([
-            Cell::Text(called.clone()),
+            Cell::Text(called.name.clone()),
             Cell::known(metric("epochs"), 0),
             Cell::known(metric("steps"), 0),
             Cell::known(metric("train_loss"), 3),
@@ -38,9 +38,9 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
             Cell::number(member.wall_seconds, 1),
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
-        let series = |name: &str, key: String| Series {
-            name: format!("{called}, {name}"),
-            points: epochs.iter().filter_map(|epoch| Some((epoch["epoch"].as_f64()?, epoch[&key].as_f64()?))).collect(),
+        let series = |stroke: &str, key: String| {
+            let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, epoch[&key].as_f64()?));
+            called.line(stroke, epochs.iter().filter_map(point).collect())
         };
         accuracy.push(series("fitted", "train_accuracy_percent".to_owned()));
         loss.push(series("fitted", "train_loss".to_owned()));
