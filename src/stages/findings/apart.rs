@@ -11,10 +11,16 @@ pub(super) struct Called {
 }
 
 impl Called {
-    /// A line of this member's; `stroke` tells it from the member's other lines in the chart.
-    pub fn line(&self, stroke: &str, points: Vec<(f64, f64)>) -> Series {
+    /// A line of this member's over the epochs that have a `value`; `stroke` tells it from the member's other lines in the chart.
+    pub fn line(&self, stroke: &str, epochs: &[Json], value: impl Fn(&Json) -> Option<f64>) -> Series {
         let name = if stroke.is_empty() { self.name.clone() } else { format!("{}, {stroke}", self.name) };
-        Series { name, hue: self.hue.clone(), stroke: stroke.to_owned(), points }
+        let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, value(epoch)?));
+        Series {
+            name,
+            hue: self.hue.clone(),
+            stroke: stroke.to_owned(),
+            points: epochs.iter().filter_map(point).collect(),
+        }
     }
 }
 
@@ -89,7 +95,7 @@ mod tests {
         let all = [of("softmax", 0), of("softmax", 1), of("sigmoid", 0)];
         let lines = |members: &[Input]| -> Vec<Series> {
             let called = called_apart(&members.iter().collect::<Vec<_>>());
-            called.iter().map(|called| called.line("fitted", Vec::new())).collect()
+            called.iter().map(|called| called.line("fitted", &[], Json::as_f64)).collect()
         };
         let told =
             |lines: &[Series]| lines.iter().map(|line| (line.name.clone(), line.hue.clone())).collect::<Vec<_>>();

@@ -104,12 +104,7 @@ fn values(epoch: &Json, outer: &str, inner: &str) -> Vec<(String, f64)> {
 }
 
 fn series(member: &Called, stroke: &str, epochs: &[Json], pointer: &str) -> Series {
-    points(member, stroke, epochs, |epoch| epoch.pointer(pointer)?.as_f64())
-}
-
-fn points(member: &Called, stroke: &str, epochs: &[Json], value: impl Fn(&Json) -> Option<f64>) -> Series {
-    let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, value(epoch)?));
-    member.line(stroke, epochs.iter().filter_map(point).collect())
+    member.line(stroke, epochs, |epoch| epoch.pointer(pointer)?.as_f64())
 }
 
 /// A line for each member and key of the map at `outer`; where there is one key, it goes without saying.
@@ -130,7 +125,7 @@ fn by_key(all: &[(&Called, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
 fn advantages(all: &[(&Called, &[Json])]) -> Vec<Series> {
     let of = |(member, epochs): &(&Called, &[Json])| {
         IMAGES.map(|(key, stroke)| {
-            points(member, stroke, epochs, |epoch| {
+            member.line(stroke, epochs, |epoch| {
                 let benefit = &epoch["benefit"][key];
                 Some(benefit["learnable"].as_f64()? - benefit["parameter_free"].as_f64()?)
             })

@@ -91,10 +91,7 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
             Cell::number(member.wall_seconds, 1),
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
-        let series = |stroke: &str, key: &str| {
-            let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, epoch[key].as_f64()?));
-            called.line(stroke, epochs.iter().filter_map(point).collect())
-        };
+        let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
         accuracy.push(series("fitted", "train_accuracy_percent"));
         accuracy.push(series("held out", "held_out_accuracy_percent"));
         loss.push(series("fitted", "train_loss"));

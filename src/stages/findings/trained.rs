@@ -38,15 +38,12 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
             Cell::number(member.wall_seconds, 1),
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
-        let series = |stroke: &str, key: String| {
-            let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, epoch[&key].as_f64()?));
-            called.line(stroke, epochs.iter().filter_map(point).collect())
-        };
-        accuracy.push(series("fitted", "train_accuracy_percent".to_owned()));
-        loss.push(series("fitted", "train_loss".to_owned()));
+        let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
+        accuracy.push(series("fitted", "train_accuracy_percent"));
+        loss.push(series("fitted", "train_loss"));
         for (key, name) in WATCHED {
-            accuracy.push(series(name, format!("{key}_accuracy_percent")));
-            loss.push(series(name, format!("{key}_loss")));
+            accuracy.push(series(name, &format!("{key}_accuracy_percent")));
+            loss.push(series(name, &format!("{key}_loss")));
         }
     }
     let title = if kind == "transfer" { "Transfer" } else { "Retraining" };
