@@ -3,6 +3,7 @@
 use super::buffer::{Buffer, address};
 use super::kernel::{UNITS, combine, dense, dense_weight, depthwise, gradient, parameters, pool, statistics};
 use super::plan::Split;
+use super::window::Window;
 use cubecl::client::Client;
 use cubecl::ir::ElemType;
 use cubecl::prelude::{CubeCount, CubeDim};
@@ -14,13 +15,13 @@ pub(super) enum Launch {
     Depthwise {
         records: usize,
         channels: usize,
-        positions: usize,
+        window: Window,
     },
     Dense {
         records: usize,
         products: usize,
         outputs: usize,
-        positions: usize,
+        window: Window,
     },
     Moments {
         region: usize,
@@ -43,8 +44,7 @@ pub(super) enum Launch {
     Pool {
         records: usize,
         channels: usize,
-        frame: usize,
-        positions: usize,
+        window: Window,
         maximum: bool,
     },
     Combine {
@@ -82,32 +82,30 @@ pub(super) enum Launch {
         products: usize,
         outputs: usize,
         inner: usize,
-        positions: usize,
+        window: Window,
         split: Split,
     },
     DenseInput {
         targets: usize,
         runs: usize,
         channels: usize,
-        positions: usize,
+        window: Window,
     },
     DepthwiseWeight {
         records: usize,
         channels: usize,
-        taps: usize,
-        positions: usize,
+        window: Window,
         split: Split,
     },
     DepthwiseInput {
         targets: usize,
         channels: usize,
-        positions: usize,
+        window: Window,
     },
     PoolInput {
         targets: usize,
         channels: usize,
-        frame: usize,
-        positions: usize,
+        window: Window,
         maximum: bool,
     },
     Reduce {
@@ -150,25 +148,29 @@ pub(super) struct Pass<'a> {
 const MOST_CUBES: usize = 65_535;
 
 impl Launch {
-    pub fn fits_a_grid(&self) -> bool {
-        self.cubes().iter().all(|&cubes| cubes <= MOST_CUBES)
+    pub fn fits_a_grid(&self, images: usize) -> bool {
+        self.cubes(images).iter().all(|&cubes| cubes <= MOST_CUBES)
     }
 
     /// Cubes in each dimension.
-    fn cubes(&self) -> [usize; 3] {
+    fn cubes(&self, images: usize) -> [usize; 3] {
         let units = |numbers: usize| numbers.div_ceil(UNITS as usize);
+        let pixels = |sides: [usize; 2]| images * sides[0] * sides[1];
         match *self {
-            Self::Depthwise { channels, positions, .. }
-            | Self::Pool { channels, positions, .. }
-            | Self::Combine { channels, positions, .. }
-            | Self::Gather { channels, positions, .. }
-            | Self::DepthwiseInput { channels, positions, .. }
-            | Self::PoolInput { channels, positions, .. } => [units(positions), channels, 1],
-            Self::Dense { products, outputs, positions, .. } => tiles(outputs, positions, products),
-            Self::DenseInput { runs, channels, positions, .. } => tiles(channels, positions, runs),
+            Self::Combine { channels, positions, .. } | Self::Gather { channels, positions, .. } => {
+                [units(positions), channels, 1]
+            }
+            Self::Pool { channels, window, .. } => [units(pixels(window.to)), channels, 1],
+            Self::PoolInput { channels, window, .. } => [units(pixels(window.from)), channels, 1],
+            Self::Depthwise { channels, window, .. } => [units(images * window.strips()), channels, 1],
+            Self::DepthwiseInput { channels, window, .. } => [units(images * window.read_strips()), channels, 1],
+            Self::DepthwiseWeight { channels, window, split, .. } => {
+                [split.chunks * window.frame.kernel[1], channels, 1]
+            }
+            Self::Dense { products, outputs, window, .. } => tiles(outputs, pixels(window.to), products),
+            Self::DenseInput { runs, channels, window, .. } => tiles(channels, pixels(window.from), runs),
             Self::Moments { channels, split, .. } => [split.chunks, channels, 1],
             Self::EntrySums { entries, split, .. } => [split.chunks, entries, 1],
-            Self::DepthwiseWeight { channels, taps, split, .. } => [split.chunks, channels, taps],
             Self::DenseWeight { products, outputs, inner, split, .. } => {
                 let side = |numbers: usize| numbers.div_ceil(dense_weight::SIDE);
                 [side(inner), side(outputs), products * split.chunks]
@@ -184,7 +186,7 @@ impl Launch {
     }
 
     pub fn run(&self, pass: &Pass<'_>) {
-        let [x, y, z] = self.cubes().map(|cubes| cubes as u32);
+        let [x, y, z] = self.cubes(pass.images).map(|cubes| cubes as u32);
         let (client, cubes, units) = (pass.client, CubeCount::Static(x, y, z), CubeDim::new_1d(UNITS));
         let address = address(pass.arena.length.max(pass.numbers.length));
         let (format, images) = (pass.format, pass.images as u32);
@@ -198,22 +200,23 @@ impl Launch {
             ($room:ident :: $kernel:ident, $($argument:expr),+ $(,)?) => {
                 $room::$kernel::launch(client, cubes, units, address, $($argument),+)
             };
+            // The same with a window: its sides, and behind what else is known when the kernel is compiled its frame.
+            ($room:ident :: $kernel:ident, $($argument:expr),+; $window:ident $(, $known:expr)*) => {{
+                let [height, width, out_height, out_width] =
+                    [$window.from[0], $window.from[1], $window.to[0], $window.to[1]].map(word);
+                $room::$kernel::launch(
+                    client, cubes, units, address, $($argument,)+ height, width, out_height, out_width
+                    $(, $known)*, $window.frame, format
+                )
+            }};
         }
         match *self {
-            Self::Depthwise { records, positions, .. } => {
-                launch!(depthwise::depthwise, arena, numbers, weights(), table, word(records), word(positions), format)
+            Self::Depthwise { records, window, .. } => {
+                launch!(depthwise::depthwise, arena, numbers, weights(), table, word(records), images; window);
             }
-            Self::Dense { records, outputs, positions, .. } => launch!(
-                dense::dense,
-                arena,
-                numbers,
-                weights(),
-                table,
-                word(records),
-                word(positions),
-                rows(outputs),
-                format
-            ),
+            Self::Dense { records, outputs, window, .. } => {
+                launch!(dense::dense, arena, numbers, weights(), table, word(records), images; window, rows(outputs));
+            }
             Self::Moments { region, channels, positions, plane, split, partial } => launch!(
                 statistics::moments,
                 arena,
@@ -248,8 +251,8 @@ impl Launch {
                 word(channels),
                 pass.epsilon
             ),
-            Self::Pool { records, frame, positions, maximum, .. } => {
-                launch!(pool::pool, arena, numbers, table, word(records), word(frame), word(positions), maximum, format)
+            Self::Pool { records, window, maximum, .. } => {
+                launch!(pool::pool, arena, numbers, table, word(records), images; window, maximum);
             }
             Self::Combine { records, positions, plane, .. } => {
                 launch!(combine::combine, arena, numbers, table, word(records), word(positions), word(plane), format)
@@ -291,51 +294,23 @@ impl Launch {
                 normed,
                 format
             ),
-            Self::DenseWeight { records, positions, split, .. } => launch!(
-                dense_weight::dense_weight_gradient,
-                arena,
-                numbers,
-                table,
-                word(records),
-                word(positions),
-                word(split.chunks),
-                word(split.length),
-                format
+            Self::DenseWeight { records, window, split, .. } => launch!(
+                dense_weight::dense_weight_gradient, arena, numbers, table, word(records), images, word(split.chunks),
+                word(split.length); window
             ),
-            Self::DenseInput { targets, channels, .. } => launch!(
-                dense::dense_input_gradient,
-                arena,
-                weights(),
-                table,
-                word(targets),
-                images,
-                rows(channels),
-                format
-            ),
-            Self::DepthwiseWeight { records, positions, split, .. } => launch!(
-                depthwise::depthwise_weight_gradient,
-                arena,
-                numbers,
-                table,
-                word(records),
-                word(positions),
-                word(split.length),
-                format
-            ),
-            Self::DepthwiseInput { targets, .. } => {
-                launch!(depthwise::depthwise_input_gradient, arena, weights(), table, word(targets), images, format)
+            Self::DenseInput { targets, channels, window, .. } => {
+                launch!(dense::dense_input_gradient, arena, weights(), table, word(targets), images; window, rows(channels));
             }
-            Self::PoolInput { targets, frame, positions, maximum, .. } => launch!(
-                pool::pool_input_gradient,
-                arena,
-                numbers,
-                table,
-                word(targets),
-                word(frame),
-                word(positions),
-                maximum,
-                format
+            Self::DepthwiseWeight { records, window, split, .. } => launch!(
+                depthwise::depthwise_weight_gradient, arena, numbers, table, word(records), images, word(split.length);
+                window
             ),
+            Self::DepthwiseInput { targets, window, .. } => {
+                launch!(depthwise::depthwise_input_gradient, arena, weights(), table, word(targets), images; window);
+            }
+            Self::PoolInput { targets, window, maximum, .. } => {
+                launch!(pool::pool_input_gradient, arena, numbers, table, word(targets), images; window, maximum);
+            }
             Self::Reduce { records, chunks, .. } => {
                 launch!(parameters::reduce, numbers, first.arg(), table, word(records), word(chunks))
             }

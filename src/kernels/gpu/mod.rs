@@ -3,6 +3,7 @@
 //! - [`kernel`]: what runs on the GPU.
 //! - [`plan`]: where everything lies and which kernels run, for a program and a number of images; made once ([`Plans`]).
 //! - [`launch`]: one kernel and its arguments.
+//! - [`window`]: how windows are walked, worked out before a kernel is compiled.
 //! - [`operator`]: how burn sees it.
 //! - [`buffer`]: memory, and what enters and leaves it.
 //!
@@ -16,6 +17,7 @@ mod launch;
 mod operator;
 mod plan;
 mod plans;
+mod window;
 
 pub(super) use self::plan::Purpose;
 pub use self::plans::Plans;

@@ -92,7 +92,7 @@ pub struct Read {
 
 /// How a window steps over a map: tap `t` of output `o` reads pixel `o · stride + t · dilation + start`, and zero where
 /// there is none. `start` is minus the padding; it is positive where an operator begins inside of the map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Frame {
     pub kernel: [usize; 2],
     pub stride: [usize; 2],

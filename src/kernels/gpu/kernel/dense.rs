@@ -4,7 +4,11 @@
 //! factors go through shared memory [`DEPTH`] deep. Units load along pixels, so that neighbours read neighbours, and each
 //! unit loads for one pixel only: where it lies is worked out once and not in the loop.
 
-use super::{FRAME, PLANE, SOURCE, UNITS, reached, read, start_of, tapped};
+use super::{
+    PLANE, REGION, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, column_reached, column_read, row_reached,
+    row_read, start_of,
+};
+use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
 /// Numbers in a tile of the result.
@@ -14,8 +18,8 @@ const DEPTH: usize = 8;
 const SIDE: usize = 4;
 
 /// First source, inputs, outputs, offset of the weights, offset of the bias and one (0: no bias), the plane of the first
-/// output, the frame's place in the table: one group of one branch.
-pub(in super::super) const PRODUCT: usize = 6 + PLANE;
+/// output: one group of one branch.
+pub(in super::super) const PRODUCT: usize = 5 + PLANE;
 
 /// `out[o, n, y, x] = bias[o] + Σ_{i, t} weight[o, i, t] · source[i, n, y · s + ty · d + start, …]`, the source's norm and
 /// ReLU folded in.
@@ -28,25 +32,30 @@ pub fn dense<E: Float>(
     weights: &[f32],
     table: &[u32],
     records: u32,
-    positions: u32,
+    images: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
     #[comptime] rows: usize,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
     let columns = comptime!(TILE / rows);
+    let taps = comptime!(frame.taps());
     let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * rows));
     let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * columns));
+    // Of two stages: while one is worked on, the next is loaded.
+    let mut planes = Shared::<[u32]>::new_slice(comptime!(2 * DEPTH * WORDS));
+    let mut norms = Shared::<[f32]>::new_slice(comptime!(2 * DEPTH * WORDS));
     let mut sums = Array::<f32>::new(comptime!(SIDE * SIDE));
 
     let product = records as usize + CUBE_POS_Z as usize * PRODUCT;
     let sources = table[product] as usize;
     let outputs = table[product + 2] as usize;
     let weight = table[product + 3] as usize;
-    let frame = table[product + 5 + PLANE] as usize;
-    let kernel_width = table[frame + 1];
-    let taps = (table[frame] * kernel_width) as usize;
-    let (height, width) = (table[frame + 8], table[frame + 9]);
-    let out_width = table[frame + 11];
-    let plane = table[frame + 10] * out_width;
+    let plane = out_height * out_width;
+    let positions = images * plane;
     let first_row = CUBE_POS_Y as usize * rows;
     let mut depth = table[product + 1] as usize * taps;
     let stride = depth;
@@ -61,6 +70,8 @@ pub fn dense<E: Float>(
     let (image, pixel) = ((position / plane) as usize, position % plane);
     let (oy, ox) = (pixel / out_width, pixel % out_width);
 
+    load_channels(&mut planes, &mut norms, numbers, table, sources, 0usize, depth, taps);
+    sync_cube();
     for begin in range_stepped(0, depth, DEPTH) {
         load_left(
             &mut left,
@@ -71,20 +82,26 @@ pub fn dense<E: Float>(
             depth - begin,
             rows,
         );
+        load_channels(&mut planes, &mut norms, numbers, table, sources, begin + DEPTH, depth, taps);
+        let stage = begin / DEPTH % 2 * comptime!(DEPTH * WORDS);
         #[unroll]
         for part in 0..comptime!(DEPTH * columns / UNITS as usize) {
             let row = unit / columns + part * comptime!(UNITS as usize / columns);
             let at = begin + row;
+            let channel = stage + row * WORDS;
             let mut value = 0.0f32;
-            if inside && at < depth {
-                let source = sources + at / taps * SOURCE;
+            let (mut y, mut x) = (oy, ox);
+            if comptime!(frame != Frame::PIXEL) {
                 let tap = (at % taps) as u32;
-                let y = tapped(table, frame, 0usize, oy, tap / kernel_width);
-                let x = tapped(table, frame, 1usize, ox, tap % kernel_width);
-                if y < height && x < width {
-                    let from = start_of(table, source, image) + (y * width + x) as usize;
-                    value = read::<E>(&*arena, numbers, table, source, from);
-                }
+                y = row_read(oy, tap / comptime!(frame.kernel[1] as u32), frame);
+                x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
+            }
+            if inside && at < depth && y < height && x < width {
+                let map = planes[channel] as usize * REGION + planes[channel + 1] as usize;
+                let pixel = image * planes[channel + 2] as usize + (y * width + x) as usize;
+                let read = f32::cast_from(arena[map + pixel]);
+                let normed = (read - norms[channel]) * norms[channel + 1] + norms[channel + 2];
+                value = select(planes[channel + 3] != 0 && normed < 0.0, 0.0, normed);
             }
             right[row * columns + column] = value;
         }
@@ -115,15 +132,15 @@ pub fn dense<E: Float>(
 }
 
 /// The plane of the first channel that is written, first reader and number of readers, channels, whether it is added to
-/// what is there, height, width.
-pub(in super::super) const INPUT_TARGET: usize = PLANE + 6;
+/// what is there.
+pub(in super::super) const INPUT_TARGET: usize = PLANE + 4;
 
 /// The plane of the first output's gradient, outputs, offset of the weights of the first output and the first channel, how
-/// far apart the weights of two outputs lie, the frame's place in the table.
-pub(in super::super) const INPUT_READER: usize = PLANE + 4;
+/// far apart the weights of two outputs lie.
+pub(in super::super) const INPUT_READER: usize = PLANE + 3;
 
-/// The gradient of what dense convolutions read, before the ReLU is undone, over all that read a run of channels:
-/// `g[i, n, y, x] (+)= Σ_{reader, o, t} weight[o, i, t] · dout[o, n, (y − ty · d − start) / s, …]`.
+/// The gradient of what dense convolutions of one window read, before the ReLU is undone, over all that read a run of
+/// channels: `g[i, n, y, x] (+)= Σ_{reader, o, t} weight[o, i, t] · dout[o, n, (y − ty · d − start) / s, …]`.
 ///
 /// Grid: positions `n · h · w` by `TILE / rows`, channels by `rows`, targets ([`INPUT_TARGET`] words).
 #[cube(launch, address_type = "dynamic")]
@@ -133,10 +150,16 @@ pub fn dense_input_gradient<E: Float>(
     table: &[u32],
     targets: u32,
     images: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
     #[comptime] rows: usize,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
     let columns = comptime!(TILE / rows);
+    let taps = comptime!(frame.taps());
     let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * rows));
     let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * columns));
     let mut sums = Array::<f32>::new(comptime!(SIDE * SIDE));
@@ -144,9 +167,9 @@ pub fn dense_input_gradient<E: Float>(
     let target = targets as usize + CUBE_POS_Z as usize * INPUT_TARGET;
     let first_reader = table[target + PLANE] as usize;
     let channels = table[target + PLANE + 2] as usize;
-    let width = table[target + PLANE + 5];
-    let plane = table[target + PLANE + 4] * width;
+    let plane = height * width;
     let positions = images * plane;
+    let out_plane = (out_height * out_width) as usize;
     let first_row = CUBE_POS_Y as usize * rows;
     let mut readers = table[target + PLANE + 1] as usize;
     if first_row >= channels {
@@ -164,11 +187,6 @@ pub fn dense_input_gradient<E: Float>(
         let reader = first_reader + number * INPUT_READER;
         let weight = table[reader + PLANE + 1] as usize;
         let stride = table[reader + PLANE + 2] as usize;
-        let frame = table[reader + PLANE + 3] as usize;
-        let kernel_width = table[frame + 1];
-        let taps = (table[frame] * kernel_width) as usize;
-        let (out_height, out_width) = (table[frame + 10], table[frame + 11]);
-        let out_plane = (out_height * out_width) as usize;
         let depth = table[reader + PLANE] as usize * taps;
         let from = start_of(table, reader, image);
         for begin in range_stepped(0, depth, DEPTH) {
@@ -190,13 +208,14 @@ pub fn dense_input_gradient<E: Float>(
                 let row = unit / columns + part * comptime!(UNITS as usize / columns);
                 let at = begin + row;
                 let mut value = 0.0f32;
-                if inside && at < depth {
+                let (mut oy, mut ox) = (y, x);
+                if comptime!(frame != Frame::PIXEL) {
                     let tap = (at % taps) as u32;
-                    let oy = reached(table, frame, 0usize, y, tap / kernel_width);
-                    let ox = reached(table, frame, 1usize, x, tap % kernel_width);
-                    if oy < out_height && ox < out_width {
-                        value = f32::cast_from(arena[from + at / taps * out_plane + (oy * out_width + ox) as usize]);
-                    }
+                    oy = row_reached(y, tap / comptime!(frame.kernel[1] as u32), frame);
+                    ox = column_reached(x, tap % comptime!(frame.kernel[1] as u32), frame);
+                }
+                if inside && at < depth && oy < out_height && ox < out_width {
+                    value = f32::cast_from(arena[from + at / taps * out_plane + (oy * out_width + ox) as usize]);
                 }
                 right[row * columns + column] = value;
             }
@@ -225,6 +244,36 @@ pub fn dense_input_gradient<E: Float>(
                 }
             }
         }
+    }
+}
+
+/// Words of a channel in a stage: `region`, `first`, `image` and whether it is rectified, and the norm's three numbers.
+const WORDS: usize = 4;
+
+/// Loads what is known of the channels of a stage, a tap of a channel each unit: where they lie and what is done to them.
+#[cube]
+fn load_channels(
+    planes: &mut Shared<[u32]>,
+    norms: &mut Shared<[f32]>,
+    numbers: &[f32],
+    table: &[u32],
+    sources: usize,
+    begin: usize,
+    depth: usize,
+    #[comptime] taps: usize,
+) {
+    let unit = UNIT_POS as usize;
+    let at = begin + unit;
+    if unit < DEPTH && at < depth {
+        let source = sources + at / taps * SOURCE;
+        let prologue = table[source + SOURCE_PROLOGUE] as usize;
+        let to = (begin / DEPTH % 2 * DEPTH + unit) * WORDS;
+        #[unroll]
+        for word in 0..PLANE {
+            planes[to + word] = table[source + word];
+            norms[to + word] = numbers[prologue + word];
+        }
+        planes[to + PLANE] = table[source + SOURCE_FLAGS] & RELU;
     }
 }
 
@@ -283,4 +332,4 @@ fn multiply(left: &Shared<[f32]>, right: &Shared<[f32]>, sums: &mut Array<f32>, 
     }
 }
 
-const _: () = assert!(FRAME == 12, "places in a frame are written out above");
+const _: () = assert!(PLANE == 3, "a prologue's first numbers are as many as a plane's words");

@@ -1,14 +1,26 @@
 //! The gradient of dense filters: a product of matrices whose inner dimension is every pixel of every image.
+//!
+//! A cube makes a small square tile. Its units are groups, each of which makes the whole tile of every so many positions: a
+//! filter is small, and there are positions enough for all.
 
 use super::dense::PRODUCT;
-use super::{PLANE, SOURCE, UNITS, read, start_of, tapped};
+use super::{
+    PLANE, REGION, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, column_read, cube_sums, row_read, start_of,
+};
+use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
-/// A cube makes a square tile of this side, each unit 2 by 2.
-pub(in super::super) const SIDE: usize = 32;
-/// Positions in a stage.
-const DEPTH: usize = 16;
-/// A stage's row takes one more than it holds, so that a column's numbers lie in different banks.
+/// Side of a cube's tile, and of a unit's part of it.
+pub(in super::super) const SIDE: usize = 16;
+const PART: usize = 4;
+/// Units that make a tile together.
+const GROUP: usize = (SIDE / PART) * (SIDE / PART);
+/// Positions in a stage, and how many of them a group takes.
+const DEPTH: usize = 64;
+const SHARE: usize = DEPTH / (UNITS as usize / GROUP);
+/// Rows and columns of a stage that a unit loads.
+const LOADS: usize = SIDE * DEPTH / UNITS as usize;
+/// A position's numbers take one more than there are, so that neighbours' lie in different banks.
 const ROW: usize = SIDE + 1;
 
 /// A product whose plane is that of the output's gradient; first partial sum.
@@ -24,84 +36,115 @@ pub fn dense_weight_gradient<E: Float>(
     numbers: &mut [f32],
     table: &[u32],
     records: u32,
-    positions: u32,
+    images: u32,
     chunks: u32,
     length: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
     let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * ROW));
     let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * ROW));
-    let mut sums = Array::<f32>::new(4usize);
+    let mut sums = Array::<f32>::new(comptime!(PART * PART));
 
     let product = records as usize + (CUBE_POS_Z / chunks) as usize * WEIGHT;
     let chunk = CUBE_POS_Z % chunks;
     let outputs = table[product + 2] as usize;
-    let frame = table[product + 5 + PLANE] as usize;
-    let kernel_width = table[frame + 1];
-    let taps = (table[frame] * kernel_width) as usize;
+    let taps = comptime!(frame.taps());
     let inner = table[product + 1] as usize * taps;
-    let (height, width) = (table[frame + 8], table[frame + 9]);
-    let out_width = table[frame + 11];
-    let plane = table[frame + 10] * out_width;
+    let plane = out_height * out_width;
     let (first_row, first_column) = (CUBE_POS_Y as usize * SIDE, CUBE_POS_X as usize * SIDE);
     let begin = chunk * length;
-    let mut end = min(begin + length, positions);
+    let mut end = min(begin + length, images * plane);
     if first_row >= outputs || first_column >= inner {
         end = begin;
     }
 
     let unit = UNIT_POS as usize;
     let (lane, line) = (unit % DEPTH, unit / DEPTH);
+    let (group, part) = (unit / GROUP, unit % GROUP);
+    let (part_row, part_column) = (part / comptime!(SIDE / PART) * PART, part % comptime!(SIDE / PART) * PART);
+    // What a unit loads is of the same channels in every stage: where they lie and what is done to them.
+    let mut places = Array::<u32>::new(comptime!(LOADS * PLANE));
+    let mut norms = Array::<f32>::new(comptime!(LOADS * PLANE));
+    let mut rectified = Array::<u32>::new(LOADS);
+    #[unroll]
+    for load in 0..LOADS {
+        let column = min(first_column + line + load * comptime!(UNITS as usize / DEPTH), inner - 1);
+        let source = table[product] as usize + column / taps * SOURCE;
+        let prologue = table[source + SOURCE_PROLOGUE] as usize;
+        #[unroll]
+        for word in 0..PLANE {
+            places[load * PLANE + word] = table[source + word];
+            norms[load * PLANE + word] = numbers[prologue + word];
+        }
+        rectified[load] = table[source + SOURCE_FLAGS] & RELU;
+    }
     for stage in range_stepped(begin, end, comptime!(DEPTH as u32)) {
         let position = stage + lane as u32;
+        let inside = position < end;
         let (image, pixel) = ((position / plane) as usize, position % plane);
         let (oy, ox) = (pixel / out_width, pixel % out_width);
+        let towards = start_of(table, product + 5, image) + pixel as usize;
         #[unroll]
-        for part in 0..comptime!(SIDE * DEPTH / UNITS as usize) {
-            let at = line + part * comptime!(UNITS as usize / DEPTH);
+        for load in 0..LOADS {
+            let at = line + load * comptime!(UNITS as usize / DEPTH);
             let (row, column) = (first_row + at, first_column + at);
             let mut gradient = 0.0f32;
             let mut value = 0.0f32;
-            if position < end && row < outputs {
-                let from = start_of(table, product + 5, image) + row * plane as usize + pixel as usize;
-                gradient = f32::cast_from(arena[from]);
+            if inside && row < outputs {
+                gradient = f32::cast_from(arena[towards + row * plane as usize]);
             }
-            if position < end && column < inner {
-                let source = table[product] as usize + column / taps * SOURCE;
+            let (mut y, mut x) = (oy, ox);
+            if comptime!(frame != Frame::PIXEL) {
                 let tap = (column % taps) as u32;
-                let y = tapped(table, frame, 0usize, oy, tap / kernel_width);
-                let x = tapped(table, frame, 1usize, ox, tap % kernel_width);
-                if y < height && x < width {
-                    let from = start_of(table, source, image) + (y * width + x) as usize;
-                    value = read::<E>(arena, &*numbers, table, source, from);
-                }
+                y = row_read(oy, tap / comptime!(frame.kernel[1] as u32), frame);
+                x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
+            }
+            if inside && column < inner && y < height && x < width {
+                let channel = load * PLANE;
+                let map = places[channel] as usize * REGION + places[channel + 1] as usize;
+                let from = map + image * places[channel + 2] as usize + (y * width + x) as usize;
+                let read = f32::cast_from(arena[from]);
+                let normed = (read - norms[channel]) * norms[channel + 1] + norms[channel + 2];
+                value = select(rectified[load] != 0 && normed < 0.0, 0.0, normed);
             }
             left[lane * ROW + at] = gradient;
             right[lane * ROW + at] = value;
         }
         sync_cube();
         #[unroll]
-        for k in 0..DEPTH {
+        for k in 0..SHARE {
+            let from = (group * SHARE + k) * ROW;
             #[unroll]
-            for i in 0..2usize {
+            for j in 0..PART {
+                let value = right[from + part_column + j];
                 #[unroll]
-                for j in 0..2usize {
-                    sums[i * 2 + j] += left[k * ROW + line + i * 16] * right[k * ROW + lane + j * 16];
+                for i in 0..PART {
+                    sums[i * PART + j] += left[from + part_row + i] * value;
                 }
             }
         }
         sync_cube();
     }
 
+    cube_sums(&mut sums, comptime!(PART * PART), GROUP);
     let to = table[product + PRODUCT] as usize + chunk as usize * outputs * inner;
-    #[unroll]
-    for i in 0..2usize {
+    if unit < GROUP {
         #[unroll]
-        for j in 0..2usize {
-            let (row, column) = (first_row + line + i * 16, first_column + lane + j * 16);
-            if row < outputs && column < inner {
-                numbers[to + row * inner + column] = sums[i * 2 + j];
+        for i in 0..PART {
+            #[unroll]
+            for j in 0..PART {
+                let (row, column) = (first_row + part_row + i, first_column + part_column + j);
+                if row < outputs && column < inner {
+                    numbers[to + row * inner + column] = sums[i * PART + j];
+                }
             }
         }
     }
 }
+
+const _: () = assert!(PRODUCT == 5 + PLANE, "places in a record are written out above");

@@ -1,14 +1,21 @@
-//! Depthwise convolution: one filter a channel, of many branches at once.
+//! Depthwise convolution: one filter a channel, of many branches with one window at once.
+//!
+//! A unit makes a strip of numbers, see [`window`](super::super::window): what it reads, and what a norm does to it, serves
+//! all of them.
 
-use super::{FRAME, PLANE, SOURCE, UNITS, cube_sum, reached, read, start_of, tapped};
+use super::super::window::{
+    STRIP, first_reader, reach, read_strip, readers as rows_of_readers, reads, serves, tap, tap_back,
+};
+use super::{PLANE, Prologue, SOURCE, UNITS, column_reached, column_read, cube_sums, start_of};
+use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
-/// A source, the plane that is written, the offset of the filter and the frame's place in the table.
-pub(in super::super) const DEPTHWISE: usize = SOURCE + PLANE + 2;
+/// A source, the plane that is written, the offset of the filter.
+pub(in super::super) const DEPTHWISE: usize = SOURCE + PLANE + 1;
 
 /// `out[c, n, y, x] = Σ_{t} filter[c, t] · source[c, n, y · s + ty · d + start, …]`, the source's norm and ReLU folded in.
 ///
-/// Grid: positions `n · oh · ow` by [`UNITS`], records ([`DEPTHWISE`] words, one a channel).
+/// Grid: strips of all images by [`UNITS`], records ([`DEPTHWISE`] words, one a channel).
 #[cube(launch, address_type = "dynamic")]
 pub fn depthwise<E: Float>(
     arena: &mut [E],
@@ -16,49 +23,69 @@ pub fn depthwise<E: Float>(
     weights: &[f32],
     table: &[u32],
     records: u32,
-    positions: u32,
+    images: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
+    let strips = (out_height + comptime!(STRIP as u32 - 1)) / comptime!(STRIP as u32) * out_width;
     let position = CUBE_POS_X * UNITS + UNIT_POS;
-    if position < positions {
+    if position < images * strips {
         let source = records as usize + CUBE_POS_Y as usize * DEPTHWISE;
         let filter = table[source + SOURCE + PLANE] as usize;
-        let frame = table[source + SOURCE + PLANE + 1] as usize;
-        let (rows, columns) = (table[frame], table[frame + 1]);
-        let (height, width) = (table[frame + 8], table[frame + 9]);
-        let out_width = table[frame + 11];
-        let plane = table[frame + 10] * out_width;
-        let (image, pixel) = ((position / plane) as usize, position % plane);
-        let (oy, ox) = (pixel / out_width, pixel % out_width);
+        let (image, strip) = ((position / strips) as usize, position % strips);
+        let (oy, ox) = (strip / out_width * comptime!(STRIP as u32), strip % out_width);
         let from = start_of(table, source, image);
-        let mut sum = 0.0f32;
-        for row in 0..rows {
-            let y = tapped(table, frame, 0usize, oy, row);
-            if y < height {
-                for column in 0..columns {
-                    let x = tapped(table, frame, 1usize, ox, column);
-                    if x < width {
-                        let value = read::<E>(&*arena, numbers, table, source, from + (y * width + x) as usize);
-                        sum += weights[filter + (row * columns + column) as usize] * value;
+        let prologue = Prologue::of(numbers, table, source);
+        let mut sums = Array::<f32>::new(STRIP);
+        for column in 0..comptime!(frame.kernel[1] as u32) {
+            let x = column_read(ox, column, frame);
+            if x < width {
+                #[unroll]
+                for row in 0..comptime!(reach(frame)) {
+                    if comptime!(serves(frame, row)) {
+                        let y =
+                            oy * comptime!(frame.stride[0] as u32) + comptime!((row as isize + frame.start[0]) as u32);
+                        let mut value = 0.0f32;
+                        if y < height {
+                            value = prologue.apply(f32::cast_from(arena[from + (y * width + x) as usize]));
+                        }
+                        #[unroll]
+                        for output in 0..STRIP {
+                            let tap = comptime!(tap(frame, row, output));
+                            if comptime!(tap < frame.kernel[0]) {
+                                sums[output] +=
+                                    weights[filter + comptime!(tap * frame.kernel[1]) + column as usize] * value;
+                            }
+                        }
                     }
                 }
             }
         }
-        let to = start_of(table, source + SOURCE, image) + pixel as usize;
-        arena[to] = E::cast_from(sum);
+        let to = start_of(table, source + SOURCE, image) + ox as usize;
+        #[unroll]
+        for output in 0..STRIP {
+            let y = oy + comptime!(output as u32);
+            if y < out_height {
+                arena[to + (y * out_width) as usize] = E::cast_from(sums[output]);
+            }
+        }
     }
 }
 
-/// The plane that is written, first reader and number of readers, whether it is added to what is there, height, width.
-pub(in super::super) const INPUT_TARGET: usize = PLANE + 5;
+/// The plane that is written, first reader and number of readers, whether it is added to what is there.
+pub(in super::super) const INPUT_TARGET: usize = PLANE + 3;
 
-/// The plane of the output's gradient, the offset of the filter, and the frame's place in the table.
-pub(in super::super) const INPUT_READER: usize = PLANE + 2;
+/// The plane of the output's gradient, and the offset of the filter.
+pub(in super::super) const INPUT_READER: usize = PLANE + 1;
 
-/// The gradient of what depthwise convolutions read, before the ReLU is undone, over all that read a channel:
+/// The gradient of what depthwise convolutions of one window read, before the ReLU is undone, over all that read a channel:
 /// `g[c, n, y, x] (+)= Σ_{reader, t} filter[t] · dout[reader, n, (y − ty · d − start) / s, …]`.
 ///
-/// Grid: positions `n · h · w` by [`UNITS`], targets ([`INPUT_TARGET`] words, one a channel).
+/// Grid: strips of all images by [`UNITS`], targets ([`INPUT_TARGET`] words, one a channel).
 #[cube(launch, address_type = "dynamic")]
 pub fn depthwise_input_gradient<E: Float>(
     arena: &mut [E],
@@ -66,95 +93,140 @@ pub fn depthwise_input_gradient<E: Float>(
     table: &[u32],
     targets: u32,
     images: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
-    let target = targets as usize + CUBE_POS_Y as usize * INPUT_TARGET;
-    let (first, readers) = (table[target + PLANE] as usize, table[target + PLANE + 1]);
-    let width = table[target + PLANE + 4];
-    let plane = table[target + PLANE + 3] * width;
+    let rows = comptime!(read_strip(frame) as u32);
+    let strips = (height + comptime!(rows - 1)) / rows * width;
     let position = CUBE_POS_X * UNITS + UNIT_POS;
-    if position < images * plane {
-        let (image, pixel) = ((position / plane) as usize, position % plane);
-        let (y, x) = (pixel / width, pixel % width);
-        let to = start_of(table, target, image) + pixel as usize;
-        let mut sum = 0.0f32;
-        if table[target + PLANE + 2] != 0 {
-            sum += f32::cast_from(arena[to]);
-        }
+    if position < images * strips {
+        let target = targets as usize + CUBE_POS_Y as usize * INPUT_TARGET;
+        let (first, readers) = (table[target + PLANE] as usize, table[target + PLANE + 1]);
+        let (image, strip) = ((position / strips) as usize, position % strips);
+        let (down, x) = (strip / width, strip % width);
+        let mut sums = Array::<f32>::new(comptime!(rows as usize));
         for at in 0..readers {
             let reader = first + at as usize * INPUT_READER;
             let filter = table[reader + PLANE] as usize;
-            let frame = table[reader + PLANE + 1] as usize;
-            let (rows, columns) = (table[frame], table[frame + 1]);
-            let (out_height, out_width) = (table[frame + 10], table[frame + 11]);
             let from = start_of(table, reader, image);
-            for row in 0..rows {
-                let oy = reached(table, frame, 0usize, y, row);
-                if oy < out_height {
-                    for column in 0..columns {
-                        let ox = reached(table, frame, 1usize, x, column);
-                        if ox < out_width {
-                            let gradient = f32::cast_from(arena[from + (oy * out_width + ox) as usize]);
-                            sum += weights[filter + (row * columns + column) as usize] * gradient;
+            for column in 0..comptime!(frame.kernel[1] as u32) {
+                let ox = column_reached(x, column, frame);
+                if ox < out_width {
+                    #[unroll]
+                    for row in 0..comptime!(rows_of_readers(frame)) {
+                        if comptime!(reads(frame, row)) {
+                            let oy = down * comptime!(rows / frame.stride[0] as u32)
+                                + comptime!((first_reader(frame) + row as isize) as u32);
+                            let mut gradient = 0.0f32;
+                            if oy < out_height {
+                                gradient = f32::cast_from(arena[from + (oy * out_width + ox) as usize]);
+                            }
+                            #[unroll]
+                            for pixel in 0..comptime!(rows as usize) {
+                                let tap = comptime!(tap_back(frame, row, pixel));
+                                if comptime!(tap < frame.kernel[0]) {
+                                    sums[pixel] +=
+                                        weights[filter + comptime!(tap * frame.kernel[1]) + column as usize] * gradient;
+                                }
+                            }
                         }
                     }
                 }
             }
         }
-        arena[to] = E::cast_from(sum);
+        let adds = table[target + PLANE + 2] != 0;
+        let to = start_of(table, target, image) + x as usize;
+        #[unroll]
+        for pixel in 0..comptime!(rows as usize) {
+            let y = down * rows + comptime!(pixel as u32);
+            if y < height {
+                let at = to + (y * width) as usize;
+                let mut sum = sums[pixel];
+                if adds {
+                    sum += f32::cast_from(arena[at]);
+                }
+                arena[at] = E::cast_from(sum);
+            }
+        }
     }
 }
 
-/// A source, the plane of the output's gradient, the frame's place in the table, first partial sum, and how many partial
-/// sums lie between two chunks.
-pub(in super::super) const WEIGHT: usize = SOURCE + PLANE + 3;
+/// A source, the plane of the output's gradient, first partial sum, and how many partial sums lie between two chunks.
+pub(in super::super) const WEIGHT: usize = SOURCE + PLANE + 2;
 
-/// Partial gradients of depthwise filters: the sum over one chunk of positions of one tap.
+/// Partial gradients of depthwise filters: the sum over one chunk of strips of one column of taps.
 ///
 /// `partial[chunk, c, t] = Σ_{(n, y, x) in chunk} dout[c, n, y, x] · source[c, n, y · s + ty · d + start, …]`
 ///
-/// Grid: chunks of `length` positions, records ([`WEIGHT`] words, one a channel), taps.
+/// Grid: columns of taps in chunks of `length` strips, records ([`WEIGHT`] words, one a channel).
 #[cube(launch, address_type = "dynamic")]
 pub fn depthwise_weight_gradient<E: Float>(
     arena: &[E],
     numbers: &mut [f32],
     table: &[u32],
     records: u32,
-    positions: u32,
+    images: u32,
     length: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
-    let mut shared = Shared::<[f32]>::new_slice(UNITS as usize);
+    let columns = comptime!(frame.kernel[1] as u32);
     let source = records as usize + CUBE_POS_Y as usize * WEIGHT;
-    let frame = table[source + SOURCE + PLANE] as usize;
-    let columns = table[frame + 1];
-    let taps = table[frame] * columns;
-    let (height, width) = (table[frame + 8], table[frame + 9]);
-    let out_width = table[frame + 11];
-    let plane = table[frame + 10] * out_width;
-    let tap = CUBE_POS_Z;
-    let (row, column) = (tap / columns, tap % columns);
-    let mut sum = 0.0f32;
-    if tap < taps {
-        let begin = CUBE_POS_X * length;
-        let end = min(begin + length, positions);
-        for position in range_stepped(begin + UNIT_POS, end, UNITS) {
-            let (image, pixel) = ((position / plane) as usize, position % plane);
-            let y = tapped(table, frame, 0usize, pixel / out_width, row);
-            let x = tapped(table, frame, 1usize, pixel % out_width, column);
-            if y < height && x < width {
-                let from = start_of(table, source, image) + (y * width + x) as usize;
-                let value = read::<E>(arena, &*numbers, table, source, from);
-                let gradient = arena[start_of(table, source + SOURCE, image) + pixel as usize];
-                sum += f32::cast_from(gradient) * value;
+    let (chunk, column) = (CUBE_POS_X / columns, CUBE_POS_X % columns);
+    let strips = (out_height + comptime!(STRIP as u32 - 1)) / comptime!(STRIP as u32) * out_width;
+    let prologue = Prologue::of(&*numbers, table, source);
+    let mut sums = Array::<f32>::new(comptime!(frame.kernel[0]));
+    let begin = chunk * length;
+    let end = min(begin + length, images * strips);
+    for position in range_stepped(begin + UNIT_POS, end, UNITS) {
+        let (image, strip) = ((position / strips) as usize, position % strips);
+        let (oy, ox) = (strip / out_width * comptime!(STRIP as u32), strip % out_width);
+        let x = column_read(ox, column, frame);
+        if x < width {
+            let from = start_of(table, source, image) + x as usize;
+            let towards = start_of(table, source + SOURCE, image) + ox as usize;
+            let mut gradients = Array::<f32>::new(STRIP);
+            #[unroll]
+            for output in 0..STRIP {
+                let y = oy + comptime!(output as u32);
+                gradients[output] = 0.0;
+                if y < out_height {
+                    gradients[output] = f32::cast_from(arena[towards + (y * out_width) as usize]);
+                }
+            }
+            #[unroll]
+            for row in 0..comptime!(reach(frame)) {
+                if comptime!(serves(frame, row)) {
+                    let y = oy * comptime!(frame.stride[0] as u32) + comptime!((row as isize + frame.start[0]) as u32);
+                    let mut value = 0.0f32;
+                    if y < height {
+                        value = prologue.apply(f32::cast_from(arena[from + (y * width) as usize]));
+                    }
+                    #[unroll]
+                    for output in 0..STRIP {
+                        let tap = comptime!(tap(frame, row, output));
+                        if comptime!(tap < frame.kernel[0]) {
+                            sums[tap] += gradients[output] * value;
+                        }
+                    }
+                }
             }
         }
     }
-    let sum = cube_sum(&mut shared, sum);
-    if tap < taps && UNIT_POS == 0 {
-        let partial = table[source + SOURCE + PLANE + 1] as usize + tap as usize;
-        numbers[partial + CUBE_POS_X as usize * table[source + SOURCE + PLANE + 2] as usize] = sum;
+    cube_sums(&mut sums, comptime!(frame.kernel[0]), 1usize);
+    if UNIT_POS == 0 {
+        let partial = table[source + SOURCE + PLANE] as usize + (chunk * table[source + SOURCE + PLANE + 1]) as usize;
+        #[unroll]
+        for tap in 0..comptime!(frame.kernel[0]) {
+            numbers[partial + comptime!(tap * frame.kernel[1]) + column as usize] = sums[tap];
+        }
     }
 }
-
-const _: () = assert!(FRAME == 12, "places in a frame are written out above");

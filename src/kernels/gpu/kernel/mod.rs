@@ -24,6 +24,7 @@ pub(super) mod parameters;
 pub(super) mod pool;
 pub(super) mod statistics;
 
+use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
 /// Units of every cube, in one dimension.
@@ -48,10 +49,6 @@ pub(super) const NORM: u32 = 2;
 /// `mean`, `gain`, `shift`, `1 / deviation` in the numbers: `y = (z − mean) · gain + shift`.
 pub(super) const PROLOGUE: usize = 4;
 
-/// Kernel, stride, start and dilation of a window, each `y` then `x`, then the sides of what is read and of what is
-/// written. Starts below zero are stored modulo 2³².
-pub(super) const FRAME: usize = 12;
-
 /// Where the plane of an image begins.
 #[cube]
 pub(super) fn start_of(table: &[u32], plane: usize, image: usize) -> usize {
@@ -64,7 +61,7 @@ pub(super) fn normalised<E: Float>(arena: &[E], numbers: &[f32], prologue: usize
     (f32::cast_from(arena[at]) - numbers[prologue]) * numbers[prologue + 1] + numbers[prologue + 2]
 }
 
-/// A number of a source: normalised, then rectified where the source says so. NaN stays NaN.
+/// A number of a source, where each is read once: as [`Prologue::apply`] leaves it.
 #[cube]
 pub(super) fn read<E: Float>(arena: &[E], numbers: &[f32], table: &[u32], source: usize, at: usize) -> f32 {
     let value = normalised::<E>(arena, numbers, table[source + SOURCE_PROLOGUE] as usize, at);
@@ -72,21 +69,73 @@ pub(super) fn read<E: Float>(arena: &[E], numbers: &[f32], table: &[u32], source
     select(cut, 0.0, value)
 }
 
-/// A coordinate that a tap of a window reads; beyond every side where there is no pixel.
-#[cube]
-pub(super) fn tapped(table: &[u32], frame: usize, #[comptime] axis: usize, output: u32, tap: u32) -> u32 {
-    output * table[frame + 2 + axis] + tap * table[frame + 6 + axis] + table[frame + 4 + axis]
+/// What is done to a channel as it is read, loaded once for many numbers.
+#[derive(CubeType, Clone, Copy)]
+pub(super) struct Prologue {
+    mean: f32,
+    gain: f32,
+    shift: f32,
+    rectified: bool,
 }
 
-/// The output whose tap reads a coordinate; beyond every side where there is none.
 #[cube]
-pub(super) fn reached(table: &[u32], frame: usize, #[comptime] axis: usize, pixel: u32, tap: u32) -> u32 {
-    let stride = table[frame + 2 + axis];
-    let from = pixel - tap * table[frame + 6 + axis] - table[frame + 4 + axis];
-    // A coordinate in front of the first output has wrapped around: no side is that long.
-    let rest = from % stride;
-    let whole = rest == 0 && from < 0x8000_0000u32;
-    select(whole, from / stride, 0xffff_ffffu32)
+impl Prologue {
+    pub fn of(numbers: &[f32], table: &[u32], source: usize) -> Prologue {
+        let prologue = table[source + SOURCE_PROLOGUE] as usize;
+        Prologue {
+            mean: numbers[prologue],
+            gain: numbers[prologue + 1],
+            shift: numbers[prologue + 2],
+            rectified: table[source + SOURCE_FLAGS] & RELU != 0,
+        }
+    }
+
+    /// Normalised, then rectified where the source says so. NaN stays NaN.
+    pub fn apply(&self, value: f32) -> f32 {
+        let value = (value - self.mean) * self.gain + self.shift;
+        select(self.rectified && value < 0.0, 0.0, value)
+    }
+}
+
+/// The column that a tap reads; beyond the width where there is no pixel.
+#[cube]
+pub(super) fn column_read(output: u32, tap: u32, #[comptime] frame: Frame) -> u32 {
+    output * comptime!(frame.stride[1] as u32)
+        + tap * comptime!(frame.dilation[1] as u32)
+        + comptime!(frame.start[1] as u32)
+}
+
+/// The row that a tap reads; beyond the height where there is no pixel.
+#[cube]
+pub(super) fn row_read(output: u32, tap: u32, #[comptime] frame: Frame) -> u32 {
+    output * comptime!(frame.stride[0] as u32)
+        + tap * comptime!(frame.dilation[0] as u32)
+        + comptime!(frame.start[0] as u32)
+}
+
+/// The column of outputs whose tap reads a column; beyond every width where there is none.
+#[cube]
+pub(super) fn column_reached(pixel: u32, tap: u32, #[comptime] frame: Frame) -> u32 {
+    let from = pixel - tap * comptime!(frame.dilation[1] as u32) - comptime!(frame.start[1] as u32);
+    output_at(from, comptime!(frame.stride[1] as u32))
+}
+
+/// The row of outputs whose tap reads a row; beyond every height where there is none.
+#[cube]
+pub(super) fn row_reached(pixel: u32, tap: u32, #[comptime] frame: Frame) -> u32 {
+    let from = pixel - tap * comptime!(frame.dilation[0] as u32) - comptime!(frame.start[0] as u32);
+    output_at(from, comptime!(frame.stride[0] as u32))
+}
+
+/// The output whose first tap reads a coordinate. A coordinate in front of the first output has wrapped around: no side is
+/// that long.
+#[cube]
+fn output_at(from: u32, #[comptime] stride: u32) -> u32 {
+    let mut output = from;
+    if comptime!(stride > 1) {
+        output = select(from % stride == 0 && from < 0x8000_0000u32, from / stride, 0xffff_ffffu32);
+    }
+    output
 }
 
 /// Adds up one number of each unit of a cube; every unit gets the sum. `shared` has [`UNITS`] numbers.
@@ -106,4 +155,44 @@ pub(super) fn cube_sum(shared: &mut Shared<[f32]>, value: f32) -> f32 {
         sync_cube();
     }
     shared[0]
+}
+
+/// Sums that go through shared memory at one time: with what a kernel holds there, no more than WebGPU promises.
+const TOGETHER: usize = 4;
+
+/// Adds up some numbers of all units of a cube that lie `apart` units, or a multiple of it, from each other; the first units
+/// get the sums.
+#[cube]
+pub(super) fn cube_sums(sums: &mut Array<f32>, #[comptime] count: usize, #[comptime] apart: usize) {
+    let together = comptime!(count.min(TOGETHER));
+    let mut shared = Shared::<[f32]>::new_slice(comptime!(together * UNITS as usize));
+    let unit = UNIT_POS as usize;
+    #[unroll]
+    for turn in 0..comptime!(count.div_ceil(TOGETHER)) {
+        let first = comptime!(turn * TOGETHER);
+        let left = comptime!((count - turn * TOGETHER).min(TOGETHER));
+        sync_cube();
+        #[unroll]
+        for at in 0..left {
+            shared[comptime!(at * UNITS as usize) + unit] = sums[comptime!(first + at)];
+        }
+        sync_cube();
+        #[unroll]
+        for step in 0..comptime!((UNITS as usize / apart).ilog2()) {
+            let half = comptime!(UNITS as usize >> (step + 1));
+            if unit < half {
+                #[unroll]
+                for at in 0..left {
+                    let place = comptime!(at * UNITS as usize) + unit;
+                    let sum = shared[place] + shared[place + half];
+                    shared[place] = sum;
+                }
+            }
+            sync_cube();
+        }
+        #[unroll]
+        for at in 0..left {
+            sums[comptime!(first + at)] = shared[comptime!(at * UNITS as usize) + unit];
+        }
+    }
 }

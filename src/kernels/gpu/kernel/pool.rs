@@ -1,6 +1,7 @@
 //! Maximum and mean of windows.
 
-use super::{FRAME, PLANE, SOURCE, UNITS, reached, read, start_of, tapped};
+use super::{PLANE, Prologue, SOURCE, UNITS, column_reached, column_read, row_reached, row_read, start_of};
+use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
 /// A source and the plane that is written.
@@ -15,30 +16,32 @@ pub fn pool<E: Float>(
     numbers: &[f32],
     table: &[u32],
     records: u32,
-    frame: u32,
-    positions: u32,
+    images: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
     #[comptime] maximum: bool,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
     let position = CUBE_POS_X * UNITS + UNIT_POS;
-    if position < positions {
-        let frame = frame as usize;
+    let plane = out_height * out_width;
+    if position < images * plane {
         let source = records as usize + CUBE_POS_Y as usize * POOL;
-        let (height, width) = (table[frame + 8], table[frame + 9]);
-        let out_width = table[frame + 11];
-        let plane = table[frame + 10] * out_width;
         let (image, pixel) = ((position / plane) as usize, position % plane);
         let (oy, ox) = (pixel / out_width, pixel % out_width);
         let from = start_of(table, source, image);
+        let prologue = Prologue::of(numbers, table, source);
         let mut value = 0.0f32;
         let mut count = 0.0f32;
-        for row in 0..table[frame] {
-            let y = tapped(table, frame, 0usize, oy, row);
+        for row in 0..comptime!(frame.kernel[0] as u32) {
+            let y = row_read(oy, row, frame);
             if y < height {
-                for column in 0..table[frame + 1] {
-                    let x = tapped(table, frame, 1usize, ox, column);
+                for column in 0..comptime!(frame.kernel[1] as u32) {
+                    let x = column_read(ox, column, frame);
                     if x < width {
-                        let next = read::<E>(&*arena, numbers, table, source, from + (y * width + x) as usize);
+                        let next = prologue.apply(f32::cast_from(arena[from + (y * width + x) as usize]));
                         if comptime!(maximum) {
                             // NaN is larger than anything.
                             let larger = count == 0.0 || next > value || next.is_nan();
@@ -73,20 +76,21 @@ pub fn pool_input_gradient<E: Float>(
     numbers: &[f32],
     table: &[u32],
     targets: u32,
-    frame: u32,
-    positions: u32,
+    images: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
     #[comptime] maximum: bool,
+    #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
     let position = CUBE_POS_X * UNITS + UNIT_POS;
-    if position < positions {
-        let frame = frame as usize;
+    let plane = height * width;
+    if position < images * plane {
         let target = targets as usize + CUBE_POS_Y as usize * INPUT_TARGET;
         let (first, readers) = (table[target + PLANE] as usize, table[target + PLANE + 1]);
         let source = table[target + PLANE + 3] as usize;
-        let width = table[frame + 9];
-        let plane = table[frame + 8] * width;
-        let (out_height, out_width) = (table[frame + 10], table[frame + 11]);
         let (image, pixel) = ((position / plane) as usize, position % plane);
         let (y, x) = (pixel / width, pixel % width);
         let from = start_of(table, source, image);
@@ -95,13 +99,15 @@ pub fn pool_input_gradient<E: Float>(
         if table[target + PLANE + 2] != 0 {
             sum += f32::cast_from(arena[to]);
         }
-        for row in 0..table[frame] {
-            let oy = reached(table, frame, 0usize, y, row);
+        let prologue = Prologue::of(numbers, table, source);
+        for row in 0..comptime!(frame.kernel[0] as u32) {
+            let oy = row_reached(y, row, frame);
             if oy < out_height {
-                for column in 0..table[frame + 1] {
-                    let ox = reached(table, frame, 1usize, x, column);
+                for column in 0..comptime!(frame.kernel[1] as u32) {
+                    let ox = column_reached(x, column, frame);
                     if ox < out_width {
-                        let share = share_of::<E>(&*arena, numbers, table, source, frame, from, oy, ox, pixel, maximum);
+                        let share =
+                            share_of::<E>(&*arena, &prologue, from, height, width, oy, ox, pixel, frame, maximum);
                         if share != 0.0 {
                             for at in 0..readers {
                                 let reader = first + at as usize * PLANE;
@@ -121,29 +127,28 @@ pub fn pool_input_gradient<E: Float>(
 #[cube]
 fn share_of<E: Float>(
     arena: &[E],
-    numbers: &[f32],
-    table: &[u32],
-    source: usize,
-    frame: usize,
+    prologue: &Prologue,
     from: usize,
+    height: u32,
+    width: u32,
     oy: u32,
     ox: u32,
     pixel: u32,
+    #[comptime] frame: Frame,
     #[comptime] maximum: bool,
 ) -> f32 {
-    let (height, width) = (table[frame + 8], table[frame + 9]);
     let mut value = 0.0f32;
     let mut count = 0.0f32;
     let mut largest = 0u32;
-    for row in 0..table[frame] {
-        let y = tapped(table, frame, 0usize, oy, row);
+    for row in 0..comptime!(frame.kernel[0] as u32) {
+        let y = row_read(oy, row, frame);
         if y < height {
-            for column in 0..table[frame + 1] {
-                let x = tapped(table, frame, 1usize, ox, column);
+            for column in 0..comptime!(frame.kernel[1] as u32) {
+                let x = column_read(ox, column, frame);
                 if x < width {
                     if comptime!(maximum) {
                         let at = y * width + x;
-                        let next = read::<E>(arena, numbers, table, source, from + at as usize);
+                        let next = prologue.apply(f32::cast_from(arena[from + at as usize]));
                         let larger = count == 0.0 || next > value || next.is_nan();
                         value = select(larger, next, value);
                         largest = select(larger, at, largest);
@@ -159,5 +164,3 @@ fn share_of<E: Float>(
     }
     share
 }
-
-const _: () = assert!(FRAME == 12, "places in a frame are written out above");

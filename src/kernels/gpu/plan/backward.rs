@@ -1,11 +1,12 @@
 //! The launches of the reverse pass: steps from the last to the first.
 
-use super::forward::{Scratch, channel_of, inputs};
+use super::forward::{Product, Scratch, channel_of, inputs};
 use super::gradients::{Gradients, View, untouched};
 use super::table::{Entry, Plane, Source};
-use super::{Planner, Split, Stretch, pixels, sides};
+use super::{Planner, Split, Stretch, pixels};
 use crate::kernels::gpu::kernel::dense_weight;
 use crate::kernels::gpu::launch::Launch;
+use crate::kernels::gpu::window::Window;
 use crate::kernels::program::{Branch, PoolKind, PoolStep, Step, Term};
 use std::collections::BTreeMap;
 
@@ -19,7 +20,6 @@ struct DenseTarget {
     readers: Vec<DenseReader>,
     channels: usize,
     adds: bool,
-    sides: [usize; 2],
 }
 
 /// Channels in a row of a view with the same readers: those of the first.
@@ -39,11 +39,14 @@ impl DenseRun {
     }
 }
 
-/// A depthwise channel for its filter's gradient: what it reads, its gradient, the words behind them.
-type FilterRecord = (Source, Plane, [usize; 3]);
+/// What reads a channel of a view in dense convolutions of one window.
+type DenseReaders = BTreeMap<(View, usize), Vec<DenseReader>>;
 
-/// What reads a channel of a view in depthwise convolutions: its gradient's plane, the words behind it.
-type DepthwiseReaders = BTreeMap<(View, usize), Vec<(Plane, [usize; 2])>>;
+/// The depthwise filters of a branch: the offset of the first, and what each channel reads and its gradient.
+type Filters = (usize, Vec<(Source, Plane)>);
+
+/// What reads a channel of a view in depthwise convolutions of one window: its gradient's plane, its filter's offset.
+type DepthwiseReaders = BTreeMap<(View, usize), Vec<(Plane, usize)>>;
 
 impl Planner<'_> {
     /// Gives where the gradient of the input lies, where it is asked for. `seeds`: where the gradients of the outputs lie.
@@ -127,7 +130,7 @@ impl Planner<'_> {
         if biases.is_empty() {
             return;
         }
-        let split = Split::of(self.positions(output), 2048, 32);
+        let split = Split::of(self.positions(output), 2048, biases.len());
         let partial = self.numbers.take(biases.len() * split.chunks * 2);
         let records = self.table.next();
         for (channel, _) in &biases {
@@ -153,42 +156,33 @@ impl Planner<'_> {
 
     fn dense_weights_back(&mut self, branches: &[Branch], output: usize, whole: Stretch, scratch: &Scratch) {
         let positions = self.positions(output);
-        let products = self.products(branches, scratch, output, whole.start);
-        let taps: Vec<usize> = branches
-            .iter()
-            .filter_map(|branch| branch.dense)
-            .flat_map(|dense| std::iter::repeat_n(dense.frame.taps(), dense.groups))
-            .collect();
         let side = |numbers: usize| numbers.div_ceil(dense_weight::SIDE);
-        let inner = |(record, taps): (&Vec<usize>, &usize)| record[1] * taps;
-        let tiles: usize =
-            products.iter().zip(&taps).map(|pair| side(pair.0[2]) * side(inner(pair))).sum::<usize>().max(1);
-        // Some cubes for each of a large GPU's processors, and no more numbers to add up than that takes.
-        let most = (1056 / tiles).clamp(1, (65_535 / products.len()).max(1));
-        let split = Split::of(positions, 256, most);
-        let counts: Vec<usize> = products.iter().zip(&taps).map(|pair| pair.0[2] * inner(pair)).collect();
-        let partial = self.numbers.take(split.chunks * counts.iter().sum::<usize>());
-        let outputs = products.iter().map(|record| record[2]).max().unwrap_or(0);
-        let longest_inner = products.iter().zip(&taps).map(inner).max().unwrap_or(0);
-        let records = self.table.next();
-        let mut runs = Vec::new();
-        let mut next = partial.start;
-        for (product, count) in products.iter().zip(&counts) {
-            self.table.push(product);
-            self.table.push(&[next]);
-            runs.push([next, *count, product[3]]);
-            next += count * split.chunks;
+        for (window, products) in self.products(branches, scratch, output, whole.start) {
+            let inner = |product: &Product| product.inputs * window.frame.taps();
+            let tiles: usize = products.iter().map(|product| side(product.outputs) * side(inner(product))).sum();
+            let split = Split::of(positions, 256, tiles);
+            let count = |product: &Product| product.outputs * inner(product);
+            let partial = self.numbers.take(split.chunks * products.iter().map(count).sum::<usize>());
+            let records = self.table.next();
+            let mut runs = Vec::new();
+            let mut next = partial.start;
+            for product in &products {
+                self.table.push(&product.words());
+                self.table.push(&[next]);
+                runs.push([next, count(product), product.weight]);
+                next += count(product) * split.chunks;
+            }
+            self.launches.push(Launch::DenseWeight {
+                records,
+                products: products.len(),
+                outputs: products.iter().map(|product| product.outputs).max().unwrap_or(0),
+                inner: products.iter().map(inner).max().unwrap_or(0),
+                window,
+                split,
+            });
+            self.reduce(&runs, split.chunks);
+            self.numbers.give(partial);
         }
-        self.launches.push(Launch::DenseWeight {
-            records,
-            products: products.len(),
-            outputs,
-            inner: longest_inner,
-            positions,
-            split,
-        });
-        self.reduce(&runs, split.chunks);
-        self.numbers.give(partial);
     }
 
     fn reduce(&mut self, runs: &[[usize; 3]], chunks: usize) {
@@ -207,14 +201,13 @@ impl Planner<'_> {
         whole: Stretch,
         between: &Scratch,
     ) {
-        let to = sides(&self.program.maps[output]);
-        let mut targets: Vec<DenseTarget> = Vec::new();
-        let mut read: BTreeMap<(View, usize), Vec<DenseReader>> = BTreeMap::new();
+        let mut windows: BTreeMap<Window, (Vec<DenseTarget>, DenseReaders)> = BTreeMap::new();
         for (at, branch) in branches.iter().enumerate() {
             let Some(dense) = branch.dense else { continue };
+            let (targets, read) = windows.entry(self.dense_window(branch, dense, output)).or_default();
             if let Some(plane) = between.plane(at, 0) {
                 let (readers, channels) = (vec![(at, 0, 0)], inputs(branch));
-                targets.push(DenseTarget { plane, readers, channels, adds: false, sides: to });
+                targets.push(DenseTarget { plane, readers, channels, adds: false });
                 continue;
             }
             let group = inputs(branch) / dense.groups;
@@ -225,46 +218,53 @@ impl Planner<'_> {
                 }
             }
         }
-        let mut runs: Vec<DenseRun> = Vec::new();
-        for ((view, first), readers) in read {
-            let adds = Self::was_written(gradients, view, first);
-            match runs.last_mut().filter(|run| run.goes_on(view, first, &readers, adds)) {
-                Some(run) => run.channels += 1,
-                None => runs.push(DenseRun { view, first, readers, channels: 1, adds }),
+        for (window, (mut targets, read)) in windows {
+            let mut runs: Vec<DenseRun> = Vec::new();
+            for ((view, first), readers) in read {
+                let adds = Self::was_written(gradients, view, first);
+                match runs.last_mut().filter(|run| run.goes_on(view, first, &readers, adds)) {
+                    Some(run) => run.channels += 1,
+                    None => runs.push(DenseRun { view, first, readers, channels: 1, adds }),
+                }
+            }
+            for DenseRun { view, first, readers, channels, .. } in runs {
+                let (plane, adds) = self.target(gradients, view, first..first + channels);
+                targets.push(DenseTarget { plane, readers, channels, adds });
+            }
+            if !targets.is_empty() {
+                self.dense_inputs(window, &targets, branches, output, whole);
             }
         }
-        for DenseRun { view, first, readers, channels, .. } in runs {
-            let (plane, adds) = self.target(gradients, view, first..first + channels);
-            let sides = sides(&self.program.maps[view.0]);
-            targets.push(DenseTarget { plane, readers, channels, adds, sides });
-        }
-        if targets.is_empty() {
-            return;
-        }
+    }
+
+    fn dense_inputs(
+        &mut self,
+        window: Window,
+        targets: &[DenseTarget],
+        branches: &[Branch],
+        output: usize,
+        whole: Stretch,
+    ) {
         let size = self.program.maps[output];
         let mut records = Vec::new();
-        for DenseTarget { plane, readers, channels, adds, sides: from } in &targets {
-            let frames: Vec<usize> =
-                readers.iter().map(|reader| self.dense_frame(&branches[reader.0], output)).collect();
-            let first = self.table.next();
-            for ((at, group, input), frame) in readers.iter().zip(frames) {
-                let branch = &branches[*at];
+        for DenseTarget { plane, readers, channels, adds } in targets {
+            records.push((*plane, [self.table.next(), readers.len(), *channels, usize::from(*adds)]));
+            for &(at, group, input) in readers {
+                let branch = &branches[at];
                 let Some(dense) = branch.dense else { continue };
                 let (group_inputs, outputs) = (inputs(branch) / dense.groups, branch.channels / dense.groups);
                 let taps = dense.frame.taps();
                 let of_outputs = Plane::of(whole.start, branch.first + group * outputs, size.channels, pixels(&size));
                 self.table.plane(of_outputs);
                 let weight = dense.weight + (group * outputs * group_inputs + input) * taps;
-                self.table.push(&[outputs, weight, group_inputs * taps, frame]);
+                self.table.push(&[outputs, weight, group_inputs * taps]);
             }
-            records.push((*plane, [first, readers.len(), *channels, usize::from(*adds), from[0], from[1]]));
         }
-        let widest = |of: fn(&[usize; 6]) -> usize| records.iter().map(|(_, words)| of(words)).max().unwrap_or(0);
         self.launches.push(Launch::DenseInput {
             targets: self.table.next(),
             runs: records.len(),
-            channels: widest(|words| words[2]),
-            positions: self.images * widest(|words| words[4] * words[5]),
+            channels: targets.iter().map(|target| target.channels).max().unwrap_or(0),
+            window,
         });
         for (plane, words) in records {
             self.table.plane(plane);
@@ -287,35 +287,37 @@ impl Planner<'_> {
     }
 
     fn depthwise_weights_back(&mut self, branches: &[Branch], output: usize, whole: Stretch, between: &Scratch) {
-        let positions = self.positions(output);
-        let to = sides(&self.program.maps[output]);
-        let filters = || branches.iter().enumerate().filter_map(|(at, branch)| Some((at, branch, branch.depthwise?)));
-        let channels: usize = filters().map(|(_, branch, _)| inputs(branch)).sum();
-        let taps = filters().map(|(_, _, depthwise)| depthwise.frame.taps()).max().unwrap_or(0);
-        let weights: usize = filters().map(|(_, branch, depthwise)| inputs(branch) * depthwise.frame.taps()).sum();
-        let split = Split::of(positions, 2048, (8192 / weights.max(1)).clamp(1, 32));
-        let partial = self.numbers.take(weights * split.chunks);
-        let (mut records, mut runs): (Vec<FilterRecord>, Vec<[usize; 3]>) = (Vec::new(), Vec::new());
-        let mut next = partial.start;
-        for (at, branch, depthwise) in filters() {
-            let frame = self.table.frame(depthwise.frame, self.sides_of(&branch.source), to);
-            let (taps, sources) = (depthwise.frame.taps(), self.sources(&branch.source));
-            let count = sources.len() * taps;
-            runs.push([next, count, depthwise.weight]);
-            for (channel, source) in sources.into_iter().enumerate() {
-                let plane = self.behind((at, branch), channel, output, whole, between);
-                records.push((source, plane, [frame, next + channel * taps, count]));
+        let mut windows: BTreeMap<Window, Vec<Filters>> = BTreeMap::new();
+        for (at, branch) in branches.iter().enumerate() {
+            let Some(depthwise) = branch.depthwise else { continue };
+            let sources = self.sources(&branch.source).into_iter().enumerate();
+            let channels =
+                sources.map(|(channel, source)| (source, self.behind((at, branch), channel, output, whole, between)));
+            let window = self.window(depthwise.frame, &branch.source, output);
+            windows.entry(window).or_default().push((depthwise.weight, channels.collect()));
+        }
+        for (window, filters) in windows {
+            let taps = window.frame.taps();
+            let channels: usize = filters.iter().map(|(_, channels)| channels.len()).sum();
+            let split = Split::of(self.images * window.strips(), 1024, channels * window.frame.kernel[1]);
+            let partial = self.numbers.take(channels * taps * split.chunks);
+            let records = self.table.next();
+            let mut runs = Vec::new();
+            let mut next = partial.start;
+            for (weight, channels) in filters {
+                let count = channels.len() * taps;
+                runs.push([next, count, weight]);
+                for (channel, (source, plane)) in channels.into_iter().enumerate() {
+                    self.table.source(source);
+                    self.table.plane(plane);
+                    self.table.push(&[next + channel * taps, count]);
+                }
+                next += count * split.chunks;
             }
-            next += count * split.chunks;
+            self.launches.push(Launch::DepthwiseWeight { records, channels, window, split });
+            self.reduce(&runs, split.chunks);
+            self.numbers.give(partial);
         }
-        self.launches.push(Launch::DepthwiseWeight { records: self.table.next(), channels, taps, positions, split });
-        for (source, plane, words) in records {
-            self.table.source(source);
-            self.table.plane(plane);
-            self.table.push(&words);
-        }
-        self.reduce(&runs, split.chunks);
-        self.numbers.give(partial);
     }
 
     fn depthwise_inputs_back(
@@ -326,45 +328,40 @@ impl Planner<'_> {
         whole: Stretch,
         between: &Scratch,
     ) {
-        let to = sides(&self.program.maps[output]);
-        let mut read = DepthwiseReaders::new();
+        let mut windows: BTreeMap<Window, DepthwiseReaders> = BTreeMap::new();
         for (at, branch) in branches.iter().enumerate() {
             let Some(depthwise) = branch.depthwise else { continue };
-            let frame = self.table.frame(depthwise.frame, self.sides_of(&branch.source), to);
+            let read = windows.entry(self.window(depthwise.frame, &branch.source, output)).or_default();
             let channels = branch.source.iter().flat_map(|read| (0..read.channels).map(move |at| (read, at)));
             for (input, (part, channel)) in channels.enumerate() {
                 if let Some(view) = self.view(part, channel) {
                     let plane = self.behind((at, branch), input, output, whole, between);
                     let weight = depthwise.weight + input * depthwise.frame.taps();
-                    read.entry(view).or_default().push((plane, [weight, frame]));
+                    read.entry(view).or_default().push((plane, weight));
                 }
             }
         }
-        let mut records = Vec::new();
-        for ((view, channel), readers) in read {
-            let (plane, adds) = self.target(gradients, view, channel..channel + 1);
-            let first = self.table.next();
-            for (plane, words) in &readers {
-                self.table.plane(*plane);
-                self.table.push(words);
+        for (window, read) in windows.into_iter().filter(|(_, read)| !read.is_empty()) {
+            let mut records = Vec::new();
+            for ((view, channel), readers) in read {
+                let (plane, adds) = self.target(gradients, view, channel..channel + 1);
+                records.push((plane, [self.table.next(), readers.len(), usize::from(adds)]));
+                for (plane, weight) in readers {
+                    self.table.plane(plane);
+                    self.table.push(&[weight]);
+                }
             }
-            let [height, width] = sides(&self.program.maps[view.0]);
-            records.push((plane, [first, readers.len(), usize::from(adds), height, width]));
-        }
-        let positions = records.iter().map(|(_, words)| self.images * words[3] * words[4]).max();
-        let Some(positions) = positions else { return };
-        let launch = Launch::DepthwiseInput { targets: self.table.next(), channels: records.len(), positions };
-        self.launches.push(launch);
-        for (plane, words) in records {
-            self.table.plane(plane);
-            self.table.push(&words);
+            let targets = self.table.next();
+            self.launches.push(Launch::DepthwiseInput { targets, channels: records.len(), window });
+            for (plane, words) in records {
+                self.table.plane(plane);
+                self.table.push(&words);
+            }
         }
     }
 
     fn pool_back(&mut self, gradients: &mut Gradients, pool: &PoolStep, output: usize, whole: Stretch) {
         let size = self.program.maps[output];
-        let from = self.sides_of(&pool.source);
-        let frame = self.table.frame(pool.frame, from, sides(&size));
         let mut read: BTreeMap<(View, usize), Vec<Plane>> = BTreeMap::new();
         let channels = pool.source.iter().flat_map(|read| (0..read.channels).map(move |at| (read, at)));
         for (channel, (part, at)) in channels.enumerate() {
@@ -388,8 +385,7 @@ impl Planner<'_> {
         self.launches.push(Launch::PoolInput {
             targets: self.table.next(),
             channels: records.len(),
-            frame,
-            positions: self.images * from[0] * from[1],
+            window: self.window(pool.frame, &pool.source, output),
             maximum: pool.kind == PoolKind::Max,
         });
         for (plane, words) in records {

@@ -4,8 +4,10 @@ use super::super::kernel::statistics::MOMENTS;
 use super::super::launch::Launch;
 use super::table::{Plane, Source};
 use super::{PLAIN, Planner, Split, Stretch, last_reads, pixels, plain, sides};
-use crate::kernels::gpu::kernel::PROLOGUE;
-use crate::kernels::program::{Branch, Frame, PoolKind, PoolStep, Step, Term};
+use crate::kernels::gpu::kernel::{PROLOGUE, REGION};
+use crate::kernels::gpu::window::Window;
+use crate::kernels::program::{Branch, Dense, Frame, PoolKind, PoolStep, Read, Step, Term};
+use std::collections::BTreeMap;
 
 /// Depthwise outputs that a dense product reads: they lie in the arena for as long as a step runs.
 pub(super) struct Scratch {
@@ -20,6 +22,28 @@ impl Scratch {
     /// The plane of a branch's channel.
     pub fn plane(&self, branch: usize, channel: usize) -> Option<Plane> {
         self.first[branch].map(|first| Plane::of(self.stretch.start, first + channel, self.channels, self.pixels))
+    }
+}
+
+/// One group of one dense product.
+pub(super) struct Product {
+    /// What it reads: the place of its first source in the table.
+    pub sources: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    /// Offset of its filters, and of its first bias.
+    pub weight: usize,
+    bias: Option<usize>,
+    /// Of its first output.
+    plane: Plane,
+}
+
+impl Product {
+    /// Its record.
+    pub fn words(&self) -> [usize; 8] {
+        let Self { sources, inputs, outputs, weight, .. } = *self;
+        let bias = self.bias.map_or(0, |bias| bias + 1);
+        [sources, inputs, outputs, weight, bias, self.plane.region / REGION, self.plane.first, self.plane.image]
     }
 }
 
@@ -61,17 +85,14 @@ impl Planner<'_> {
     fn convolve(&mut self, branches: &[Branch], output: usize) {
         let scratch = self.scratch(branches, output);
         self.depthwise(branches, output, &scratch, |_| true);
-        let records: Vec<Vec<usize>> = self.products(branches, &scratch, output, self.place(output));
-        if !records.is_empty() {
-            let widest = records.iter().map(|record| record[2]).max().unwrap_or(0);
-            let launch = Launch::Dense {
+        for (window, records) in self.products(branches, &scratch, output, self.place(output)) {
+            self.launches.push(Launch::Dense {
                 records: self.table.next(),
                 products: records.len(),
-                outputs: widest,
-                positions: self.positions(output),
-            };
-            records.iter().for_each(|record| self.table.push(record));
-            self.launches.push(launch);
+                outputs: records.iter().map(|record| record.outputs).max().unwrap_or(0),
+                window,
+            });
+            records.iter().for_each(|record| self.table.push(&record.words()));
         }
         self.arena.give(scratch.stretch);
     }
@@ -100,83 +121,81 @@ impl Planner<'_> {
         scratch: &Scratch,
         wanted: impl Fn(&Branch) -> bool,
     ) {
-        let to = sides(&self.program.maps[output]);
-        let mut records = Vec::new();
+        let mut records: BTreeMap<Window, Vec<(Source, Plane, usize)>> = BTreeMap::new();
         for (at, branch) in branches.iter().enumerate().filter(|(_, branch)| wanted(branch)) {
             let Some(depthwise) = branch.depthwise else { continue };
-            let frame = self.table.frame(depthwise.frame, self.sides_of(&branch.source), to);
+            let records = records.entry(self.window(depthwise.frame, &branch.source, output)).or_default();
             for (channel, source) in self.sources(&branch.source).into_iter().enumerate() {
                 let plane = scratch.plane(at, channel).unwrap_or(self.map_plane(output, branch.first + channel));
-                records.push((source, plane, depthwise.weight + channel * depthwise.frame.taps(), frame));
+                records.push((source, plane, depthwise.weight + channel * depthwise.frame.taps()));
             }
         }
-        if records.is_empty() {
-            return;
-        }
-        self.launches.push(Launch::Depthwise {
-            records: self.table.next(),
-            channels: records.len(),
-            positions: self.positions(output),
-        });
-        for (source, plane, weight, frame) in records {
-            self.table.source(source);
-            self.table.plane(plane);
-            self.table.push(&[weight, frame]);
+        for (window, records) in records {
+            self.launches.push(Launch::Depthwise { records: self.table.next(), channels: records.len(), window });
+            for (source, plane, weight) in records {
+                self.table.source(source);
+                self.table.plane(plane);
+                self.table.push(&[weight]);
+            }
         }
     }
 
-    /// The words of each group of each dense product of a step; the output's channels lie at `region`. What the products read
-    /// is written to the table.
+    /// How a frame steps over what is read for an output.
+    pub(super) fn window(&self, frame: Frame, source: &[Read], output: usize) -> Window {
+        Window { frame, from: self.sides_of(source), to: sides(&self.program.maps[output]) }
+    }
+
+    /// Each group of each dense product of a step, by window; the output's channels lie at `region`. What the products read is
+    /// written to the table.
     pub(super) fn products(
         &mut self,
         branches: &[Branch],
         scratch: &Scratch,
         output: usize,
         region: usize,
-    ) -> Vec<Vec<usize>> {
+    ) -> BTreeMap<Window, Vec<Product>> {
         let map = self.program.maps[output];
-        let mut records = Vec::new();
+        let mut products: BTreeMap<Window, Vec<Product>> = BTreeMap::new();
         for (at, branch) in branches.iter().enumerate() {
             let Some(dense) = branch.dense else { continue };
             let behind = |channel| scratch.plane(at, channel).map(plain);
             let read: Vec<Source> = self.sources(&branch.source);
             let read: Vec<Source> =
                 read.into_iter().enumerate().map(|(channel, source)| behind(channel).unwrap_or(source)).collect();
-            let frame = self.dense_frame(branch, output);
+            let window = self.dense_window(branch, dense, output);
             let (inputs, outputs) = (read.len() / dense.groups, branch.channels / dense.groups);
-            for (group, sources) in read.chunks(inputs).enumerate() {
-                let place = self.table.next();
-                sources.iter().for_each(|source| self.table.source(*source));
+            for (group, read) in read.chunks(inputs).enumerate() {
+                let sources = self.table.next();
+                read.iter().for_each(|source| self.table.source(*source));
                 let first = group * outputs;
-                let weight = dense.weight + first * inputs * dense.frame.taps();
-                let bias = dense.bias.map_or(0, |at| at + first + 1);
-                let plane = Plane::of(region, branch.first + first, map.channels, pixels(&map));
-                let words = [place, inputs, outputs, weight, bias];
-                let plane = [plane.region / super::super::kernel::REGION, plane.first, plane.image];
-                records.push(words.into_iter().chain(plane).chain([frame]).collect());
+                products.entry(window).or_default().push(Product {
+                    sources,
+                    inputs,
+                    outputs,
+                    weight: dense.weight + first * inputs * dense.frame.taps(),
+                    bias: dense.bias.map(|bias| bias + first),
+                    plane: Plane::of(region, branch.first + first, map.channels, pixels(&map)),
+                });
             }
         }
-        records
+        products
     }
 
     /// The window of a branch's dense product, as it steps over what the product reads.
-    pub(super) fn dense_frame(&mut self, branch: &Branch, output: usize) -> usize {
+    pub(super) fn dense_window(&self, branch: &Branch, dense: Dense, output: usize) -> Window {
         let to = sides(&self.program.maps[output]);
-        match (branch.depthwise, branch.dense) {
-            (None, Some(dense)) => self.table.frame(dense.frame, self.sides_of(&branch.source), to),
-            _ => self.table.frame(Frame::PIXEL, to, to),
+        match branch.depthwise {
+            None => self.window(dense.frame, &branch.source, output),
+            Some(_) => Window { frame: Frame::PIXEL, from: to, to },
         }
     }
 
     fn pool(&mut self, pool: &PoolStep, output: usize) {
-        let to = sides(&self.program.maps[output]);
-        let frame = self.table.frame(pool.frame, self.sides_of(&pool.source), to);
         let sources = self.sources(&pool.source);
         self.launches.push(Launch::Pool {
             records: self.table.next(),
             channels: sources.len(),
-            frame,
-            positions: self.positions(output),
+            window: self.window(pool.frame, &pool.source, output),
             maximum: pool.kind == PoolKind::Max,
         });
         for (channel, source) in sources.into_iter().enumerate() {
@@ -223,7 +242,7 @@ impl Planner<'_> {
             return;
         }
         let size = self.program.maps[map];
-        let split = Split::of(self.positions(map), 2048, 32);
+        let split = Split::of(self.positions(map), 2048, size.channels);
         let partial = self.numbers.take(size.channels * split.chunks * MOMENTS);
         self.launches.push(Launch::Moments {
             region: self.place(map),

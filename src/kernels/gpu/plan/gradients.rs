@@ -199,7 +199,7 @@ impl Planner<'_> {
             number += entries.len();
         }
         if summed {
-            let split = Split::of(positions, 2048, 32);
+            let split = Split::of(positions, 2048, count);
             let partial = self.numbers.take(count * split.chunks * 2);
             let (chunks, partial_at) = (split.chunks, partial.start);
             self.launches.push(Launch::EntrySums {

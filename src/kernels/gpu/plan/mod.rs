@@ -65,13 +65,19 @@ pub(in crate::kernels::gpu) struct Split {
 }
 
 impl Split {
-    /// Chunks of at least `least` positions, at most `most` of them. Depends on shapes alone.
-    fn of(positions: usize, least: usize, most: usize) -> Self {
-        let chunks = positions.div_ceil(least).clamp(1, most.max(1));
+    /// Chunks of at least `least` positions: as many as give each of a large GPU's processors some cubes where there are
+    /// `others` cubes a chunk, and no more than that, since what they leave is added up one by one. Depends on shapes alone.
+    fn of(positions: usize, least: usize, others: usize) -> Self {
+        let most = (CUBES / others.max(1)).clamp(1, MOST_CHUNKS);
+        let chunks = positions.div_ceil(least).clamp(1, most);
         let length = positions.div_ceil(chunks).next_multiple_of(16);
         Self { chunks: positions.div_ceil(length), length }
     }
 }
+
+/// Cubes that fill a large GPU, and chunks that one unit adds up in passing.
+const CUBES: usize = 1056;
+const MOST_CHUNKS: usize = 64;
 
 /// What is known while a plan is made.
 struct Planner<'a> {
@@ -141,7 +147,7 @@ impl Plan {
         let longest = plan.table.len().max(plan.numbers).max(program.weights);
         let fits = longest < u32::MAX as usize && plan.arena / super::kernel::REGION < u32::MAX as usize;
         let launches = || plan.forward.iter().chain(&plan.reverse);
-        if !fits || !launches().all(Launch::fits_a_grid) { Err(too_large()) } else { Ok(plan) }
+        if !fits || !launches().all(|launch| launch.fits_a_grid(images)) { Err(too_large()) } else { Ok(plan) }
     }
 }
 

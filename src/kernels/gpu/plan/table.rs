@@ -1,8 +1,6 @@
 //! The table of a plan: records, word by word.
 
 use super::super::kernel::{NORM, REGION, RELU};
-use crate::kernels::program::Frame;
-use std::collections::HashMap;
 
 /// The plane of one channel: pixel `p` of image `n` is number `region + first + n · image + p` of the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +44,6 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub words: Vec<u32>,
-    frames: HashMap<(Frame, [usize; 2], [usize; 2]), usize>,
 }
 
 impl Table {
@@ -79,24 +76,6 @@ impl Table {
         let place = self.next();
         self.term(entry.source, entry.mixing, entry.factor);
         self.plane(entry.gradient);
-        place
-    }
-
-    /// The record of a window that steps over a map with the sides `from`. Must not be asked for between the words of
-    /// another record.
-    pub fn frame(&mut self, frame: Frame, from: [usize; 2], to: [usize; 2]) -> usize {
-        let next = self.next();
-        let place = *self.frames.entry((frame, from, to)).or_insert(next);
-        if place == next {
-            for pair in [frame.kernel, frame.stride] {
-                self.push(&pair);
-            }
-            // Modulo 2³²: the sum with a tap's place is right again.
-            self.words.extend(frame.start.map(|start| start as u32));
-            for pair in [frame.dilation, from, to] {
-                self.push(&pair);
-            }
-        }
         place
     }
 }
