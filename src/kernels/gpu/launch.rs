@@ -172,8 +172,8 @@ impl Launch {
             Self::Moments { channels, split, .. } => [split.chunks, channels, 1],
             Self::EntrySums { entries, split, .. } => [split.chunks, entries, 1],
             Self::DenseWeight { products, outputs, inner, split, .. } => {
-                let side = |numbers: usize| numbers.div_ceil(dense_weight::SIDE);
-                [side(inner), side(outputs), products * split.chunks]
+                let [y, x] = dense_weight::Tile::of(outputs, inner).count(outputs, inner);
+                [x, y, products * split.chunks]
             }
             Self::NormsOfBatch { channels, .. }
             | Self::NormsAsGiven { channels, .. }
@@ -215,7 +215,7 @@ impl Launch {
                 launch!(depthwise::depthwise, arena, numbers, weights(), table, word(records), images; window);
             }
             Self::Dense { records, outputs, window, .. } => {
-                launch!(dense::dense, arena, numbers, weights(), table, word(records), images; window, rows(outputs));
+                launch!(dense::dense, arena, numbers, weights(), table, word(records), images; window, dense::Tile::of(outputs));
             }
             Self::Moments { region, channels, positions, plane, split, partial } => launch!(
                 statistics::moments,
@@ -294,12 +294,12 @@ impl Launch {
                 normed,
                 format
             ),
-            Self::DenseWeight { records, window, split, .. } => launch!(
+            Self::DenseWeight { records, outputs, inner, window, split, .. } => launch!(
                 dense_weight::dense_weight_gradient, arena, numbers, table, word(records), images, word(split.chunks),
-                word(split.length); window
+                word(split.length); window, dense_weight::Tile::of(outputs, inner)
             ),
             Self::DenseInput { targets, channels, window, .. } => {
-                launch!(dense::dense_input_gradient, arena, weights(), table, word(targets), images; window, rows(channels));
+                launch!(dense::dense_input_gradient, arena, weights(), table, word(targets), images; window, dense::Tile::of(channels));
             }
             Self::DepthwiseWeight { records, window, split, .. } => launch!(
                 depthwise::depthwise_weight_gradient, arena, numbers, table, word(records), images, word(split.length);
@@ -333,12 +333,7 @@ impl Launch {
     }
 }
 
-/// Rows of a dense tile: as few as hold all channels, so that what is left of a tile is pixels.
-fn rows(channels: usize) -> usize {
-    channels.next_power_of_two().clamp(16, 64)
-}
-
 fn tiles(channels: usize, positions: usize, records: usize) -> [usize; 3] {
-    let rows = rows(channels);
-    [positions.div_ceil(dense::TILE / rows), channels.div_ceil(rows), records]
+    let tile = dense::Tile::of(channels);
+    [positions.div_ceil(tile.columns()), channels.div_ceil(tile.rows), records]
 }

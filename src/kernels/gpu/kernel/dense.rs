@@ -1,8 +1,8 @@
 //! Dense convolution as a product of matrices that are never written out, and its input's gradient.
 //!
-//! A cube makes a tile of [`TILE`] numbers of the result: `rows` channels by `TILE / rows` pixels, each unit 4 by 4. Both
-//! factors go through shared memory [`DEPTH`] deep. Units load along pixels, so that neighbours read neighbours, and each
-//! unit loads for one pixel only: where it lies is worked out once and not in the loop.
+//! A cube makes a [`Tile`] of the result: some channels by some pixels, each unit 4 by 4. Both factors go through shared
+//! memory [`DEPTH`] deep; while one stage is worked on, a unit holds its part of the next. Units load along pixels, so that
+//! neighbours read neighbours, and each unit loads for one pixel only: where it lies is worked out once and not in the loop.
 
 use super::{
     PLANE, REGION, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, column_reached, column_read, row_reached,
@@ -11,11 +11,47 @@ use super::{
 use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
-/// Numbers in a tile of the result.
-pub(in super::super) const TILE: usize = 4096;
 const DEPTH: usize = 8;
 /// A unit's part of a tile has this side.
 const SIDE: usize = 4;
+/// Rows of a tile at most.
+const MOST_ROWS: usize = 64;
+
+/// What a cube makes: rows are channels, columns pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in super::super) struct Tile {
+    pub rows: usize,
+}
+
+impl Tile {
+    /// As few rows as share out all channels evenly, so that what is left of a tile is pixels.
+    pub fn of(channels: usize) -> Self {
+        Self { rows: channels.div_ceil(channels.div_ceil(MOST_ROWS)).next_multiple_of(SIDE).max(16) }
+    }
+
+    /// Units beside each other; those that no row is left for only load.
+    fn lanes(self) -> usize {
+        UNITS as usize * SIDE / self.rows
+    }
+
+    pub fn columns(self) -> usize {
+        self.lanes() * SIDE
+    }
+
+    /// Stages' rows that are loaded at one time, and how often a unit loads.
+    fn lines(self) -> usize {
+        (UNITS as usize / self.columns()).min(DEPTH)
+    }
+
+    fn loads(self) -> usize {
+        DEPTH.div_ceil(self.lines())
+    }
+
+    /// Numbers of the left factor that a unit loads.
+    fn left_loads(self) -> usize {
+        (DEPTH * self.rows).div_ceil(UNITS as usize)
+    }
+}
 
 /// First source, inputs, outputs, offset of the weights, offset of the bias and one (0: no bias), the plane of the first
 /// output: one group of one branch.
@@ -24,7 +60,7 @@ pub(in super::super) const PRODUCT: usize = 5 + PLANE;
 /// `out[o, n, y, x] = bias[o] + Σ_{i, t} weight[o, i, t] · source[i, n, y · s + ty · d + start, …]`, the source's norm and
 /// ReLU folded in.
 ///
-/// Grid: positions `n · oh · ow` by `TILE / rows`, outputs by `rows`, records ([`PRODUCT`] words).
+/// Grid: positions `n · oh · ow` by a tile's columns, outputs by its rows, records ([`PRODUCT`] words).
 #[cube(launch, address_type = "dynamic")]
 pub fn dense<E: Float>(
     arena: &mut [E],
@@ -37,17 +73,20 @@ pub fn dense<E: Float>(
     width: u32,
     out_height: u32,
     out_width: u32,
-    #[comptime] rows: usize,
+    #[comptime] tile: Tile,
     #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
-    let columns = comptime!(TILE / rows);
+    let (rows, columns) = comptime!((tile.rows, tile.columns()));
     let taps = comptime!(frame.taps());
     let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * rows));
     let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * columns));
-    // Of two stages: while one is worked on, the next is loaded.
+    // Of two stages: while one is read, the next is loaded.
     let mut planes = Shared::<[u32]>::new_slice(comptime!(2 * DEPTH * WORDS));
     let mut norms = Shared::<[f32]>::new_slice(comptime!(2 * DEPTH * WORDS));
+    let mut next_left = Array::<f32>::new(comptime!(tile.left_loads()));
+    let mut next_right = Array::<f32>::new(comptime!(tile.loads()));
+    let mut there = Array::<u32>::new(comptime!(tile.loads()));
     let mut sums = Array::<f32>::new(comptime!(SIDE * SIDE));
 
     let product = records as usize + CUBE_POS_Z as usize * PRODUCT;
@@ -64,61 +103,85 @@ pub fn dense<E: Float>(
     }
 
     let unit = UNIT_POS as usize;
-    let column = unit % columns;
+    let (line, column) = (unit / columns, unit % columns);
     let position = CUBE_POS_X * columns as u32 + column as u32;
-    let inside = position < positions;
+    let inside = position < positions && line < comptime!(tile.lines());
     let (image, pixel) = ((position / plane) as usize, position % plane);
     let (oy, ox) = (pixel / out_width, pixel % out_width);
 
     load_channels(&mut planes, &mut norms, numbers, table, sources, 0usize, depth, taps);
+    load_channels(&mut planes, &mut norms, numbers, table, sources, DEPTH, depth, taps);
     sync_cube();
-    for begin in range_stepped(0, depth, DEPTH) {
-        load_left(
-            &mut left,
-            weights,
-            weight + first_row * stride + begin,
-            stride,
-            outputs - first_row,
-            depth - begin,
-            rows,
-        );
-        load_channels(&mut planes, &mut norms, numbers, table, sources, begin + DEPTH, depth, taps);
-        let stage = begin / DEPTH % 2 * comptime!(DEPTH * WORDS);
-        #[unroll]
-        for part in 0..comptime!(DEPTH * columns / UNITS as usize) {
-            let row = unit / columns + part * comptime!(UNITS as usize / columns);
-            let at = begin + row;
-            let channel = stage + row * WORDS;
-            let mut value = 0.0f32;
-            let (mut y, mut x) = (oy, ox);
-            if comptime!(frame != Frame::PIXEL) {
-                let tap = (at % taps) as u32;
-                y = row_read(oy, tap / comptime!(frame.kernel[1] as u32), frame);
-                x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
+    for turn in range_stepped(0, depth + DEPTH, DEPTH) {
+        // What this turn reads is worked on in the next.
+        if turn > 0 {
+            #[unroll]
+            for load in 0..comptime!(tile.left_loads()) {
+                let element = unit + load * UNITS as usize;
+                if element < comptime!(DEPTH * rows) {
+                    left[element % DEPTH * rows + element / DEPTH] = next_left[load];
+                }
             }
-            if inside && at < depth && y < height && x < width {
-                let map = planes[channel] as usize * REGION + planes[channel + 1] as usize;
-                let pixel = image * planes[channel + 2] as usize + (y * width + x) as usize;
-                let read = f32::cast_from(arena[map + pixel]);
-                let normed = (read - norms[channel]) * norms[channel + 1] + norms[channel + 2];
-                value = select(planes[channel + 3] != 0 && normed < 0.0, 0.0, normed);
+            let stage = (turn / DEPTH + 1) % 2 * comptime!(DEPTH * WORDS);
+            #[unroll]
+            for load in 0..comptime!(tile.loads()) {
+                let row = line + load * comptime!(tile.lines());
+                if line < comptime!(tile.lines()) && row < DEPTH {
+                    let channel = stage + row * WORDS;
+                    let normed = (next_right[load] - norms[channel]) * norms[channel + 1] + norms[channel + 2];
+                    let cut = there[load] == 0 || planes[channel + PLANE] != 0 && normed < 0.0;
+                    right[row * columns + column] = select(cut, 0.0, normed);
+                }
             }
-            right[row * columns + column] = value;
+            sync_cube();
+            load_channels(&mut planes, &mut norms, numbers, table, sources, turn + DEPTH, depth, taps);
         }
-        sync_cube();
-        multiply(&left, &right, &mut sums, rows);
-        sync_cube();
+        if turn < depth {
+            #[unroll]
+            for load in 0..comptime!(tile.left_loads()) {
+                let element = unit + load * UNITS as usize;
+                let (row, at) = (element / DEPTH, element % DEPTH);
+                next_left[load] = 0.0;
+                if element < comptime!(DEPTH * rows) && first_row + row < outputs && turn + at < depth {
+                    next_left[load] = weights[weight + (first_row + row) * stride + turn + at];
+                }
+            }
+            let stage = turn / DEPTH % 2 * comptime!(DEPTH * WORDS);
+            #[unroll]
+            for load in 0..comptime!(tile.loads()) {
+                let row = line + load * comptime!(tile.lines());
+                let at = turn + row;
+                let channel = stage + row * WORDS;
+                let (mut y, mut x) = (oy, ox);
+                if comptime!(frame != Frame::PIXEL) {
+                    let tap = (at % taps) as u32;
+                    y = row_read(oy, tap / comptime!(frame.kernel[1] as u32), frame);
+                    x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
+                }
+                there[load] = 0;
+                if inside && row < DEPTH && at < depth && y < height && x < width {
+                    let map = planes[channel] as usize * REGION + planes[channel + 1] as usize;
+                    let pixel = image * planes[channel + 2] as usize + (y * width + x) as usize;
+                    next_right[load] = f32::cast_from(arena[map + pixel]);
+                    there[load] = 1;
+                }
+            }
+        }
+        if turn > 0 {
+            multiply(&left, &right, &mut sums, tile);
+            sync_cube();
+        }
     }
 
     let bias = table[product + 4] as usize;
     #[unroll]
     for j in 0..SIDE {
-        let position = CUBE_POS_X * columns as u32 + column_of(j, rows) as u32;
-        if position < positions {
+        let position = CUBE_POS_X * columns as u32 + column_of(j, tile) as u32;
+        if position < positions && works(tile) {
             let to = start_of(table, product + 5, (position / plane) as usize) + (position % plane) as usize;
             #[unroll]
             for i in 0..SIDE {
-                let row = first_row + row_of(i, rows);
+                let row = first_row + row_of(i, tile);
                 if row < outputs {
                     let mut sum = sums[i * SIDE + j];
                     if bias != 0 {
@@ -142,7 +205,7 @@ pub(in super::super) const INPUT_READER: usize = PLANE + 3;
 /// The gradient of what dense convolutions of one window read, before the ReLU is undone, over all that read a run of
 /// channels: `g[i, n, y, x] (+)= Σ_{reader, o, t} weight[o, i, t] · dout[o, n, (y − ty · d − start) / s, …]`.
 ///
-/// Grid: positions `n · h · w` by `TILE / rows`, channels by `rows`, targets ([`INPUT_TARGET`] words).
+/// Grid: positions `n · h · w` by a tile's columns, channels by its rows, targets ([`INPUT_TARGET`] words).
 #[cube(launch, address_type = "dynamic")]
 pub fn dense_input_gradient<E: Float>(
     arena: &mut [E],
@@ -154,14 +217,16 @@ pub fn dense_input_gradient<E: Float>(
     width: u32,
     out_height: u32,
     out_width: u32,
-    #[comptime] rows: usize,
+    #[comptime] tile: Tile,
     #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
-    let columns = comptime!(TILE / rows);
+    let (rows, columns) = comptime!((tile.rows, tile.columns()));
     let taps = comptime!(frame.taps());
     let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * rows));
     let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * columns));
+    let mut next_left = Array::<f32>::new(comptime!(tile.left_loads()));
+    let mut next_right = Array::<f32>::new(comptime!(tile.loads()));
     let mut sums = Array::<f32>::new(comptime!(SIDE * SIDE));
 
     let target = targets as usize + CUBE_POS_Z as usize * INPUT_TARGET;
@@ -177,9 +242,9 @@ pub fn dense_input_gradient<E: Float>(
     }
 
     let unit = UNIT_POS as usize;
-    let column = unit % columns;
+    let (line, column) = (unit / columns, unit % columns);
     let position = CUBE_POS_X * columns as u32 + column as u32;
-    let inside = position < positions;
+    let inside = position < positions && line < comptime!(tile.lines());
     let (image, pixel) = ((position / plane) as usize, position % plane);
     let (y, x) = (pixel / width, pixel % width);
 
@@ -189,51 +254,69 @@ pub fn dense_input_gradient<E: Float>(
         let stride = table[reader + PLANE + 2] as usize;
         let depth = table[reader + PLANE] as usize * taps;
         let from = start_of(table, reader, image);
-        for begin in range_stepped(0, depth, DEPTH) {
-            #[unroll]
-            for part in 0..comptime!((DEPTH * rows).div_ceil(UNITS as usize)) {
-                // Neighbours read neighbours in a 1x1 convolution, whose channels lie side by side.
-                let element = unit + part * UNITS as usize;
-                let (row, at) = (element % rows, begin + element / rows);
-                if element < comptime!(DEPTH * rows) {
-                    let mut value = 0.0f32;
-                    if at < depth && first_row + row < channels {
-                        value = weights[weight + at / taps * stride + (first_row + row) * taps + at % taps];
+        for turn in range_stepped(0, depth + DEPTH, DEPTH) {
+            // What this turn reads is worked on in the next.
+            if turn > 0 {
+                #[unroll]
+                for load in 0..comptime!(tile.left_loads()) {
+                    let element = unit + load * UNITS as usize;
+                    if element < comptime!(DEPTH * rows) {
+                        left[element] = next_left[load];
                     }
-                    left[element] = value;
+                }
+                #[unroll]
+                for load in 0..comptime!(tile.loads()) {
+                    let row = line + load * comptime!(tile.lines());
+                    if line < comptime!(tile.lines()) && row < DEPTH {
+                        right[row * columns + column] = next_right[load];
+                    }
+                }
+                sync_cube();
+            }
+            if turn < depth {
+                #[unroll]
+                for load in 0..comptime!(tile.left_loads()) {
+                    // Neighbours read neighbours in a 1x1 convolution, whose channels lie side by side.
+                    let element = unit + load * UNITS as usize;
+                    let (row, at) = (element % rows, turn + element / rows);
+                    next_left[load] = 0.0;
+                    if element < comptime!(DEPTH * rows) && at < depth && first_row + row < channels {
+                        next_left[load] = weights[weight + at / taps * stride + (first_row + row) * taps + at % taps];
+                    }
+                }
+                #[unroll]
+                for load in 0..comptime!(tile.loads()) {
+                    let row = line + load * comptime!(tile.lines());
+                    let at = turn + row;
+                    let (mut oy, mut ox) = (y, x);
+                    if comptime!(frame != Frame::PIXEL) {
+                        let tap = (at % taps) as u32;
+                        oy = row_reached(y, tap / comptime!(frame.kernel[1] as u32), frame);
+                        ox = column_reached(x, tap % comptime!(frame.kernel[1] as u32), frame);
+                    }
+                    next_right[load] = 0.0;
+                    if inside && row < DEPTH && at < depth && oy < out_height && ox < out_width {
+                        let pixel = (oy * out_width + ox) as usize;
+                        next_right[load] = f32::cast_from(arena[from + at / taps * out_plane + pixel]);
+                    }
                 }
             }
-            #[unroll]
-            for part in 0..comptime!(DEPTH * columns / UNITS as usize) {
-                let row = unit / columns + part * comptime!(UNITS as usize / columns);
-                let at = begin + row;
-                let mut value = 0.0f32;
-                let (mut oy, mut ox) = (y, x);
-                if comptime!(frame != Frame::PIXEL) {
-                    let tap = (at % taps) as u32;
-                    oy = row_reached(y, tap / comptime!(frame.kernel[1] as u32), frame);
-                    ox = column_reached(x, tap % comptime!(frame.kernel[1] as u32), frame);
-                }
-                if inside && at < depth && oy < out_height && ox < out_width {
-                    value = f32::cast_from(arena[from + at / taps * out_plane + (oy * out_width + ox) as usize]);
-                }
-                right[row * columns + column] = value;
+            if turn > 0 {
+                multiply(&left, &right, &mut sums, tile);
+                sync_cube();
             }
-            sync_cube();
-            multiply(&left, &right, &mut sums, rows);
-            sync_cube();
         }
     }
 
     let adds = table[target + PLANE + 3] != 0;
     #[unroll]
     for j in 0..SIDE {
-        let position = CUBE_POS_X * columns as u32 + column_of(j, rows) as u32;
-        if position < positions {
+        let position = CUBE_POS_X * columns as u32 + column_of(j, tile) as u32;
+        if position < positions && works(tile) {
             let to = start_of(table, target, (position / plane) as usize) + (position % plane) as usize;
             #[unroll]
             for i in 0..SIDE {
-                let row = first_row + row_of(i, rows);
+                let row = first_row + row_of(i, tile);
                 if row < channels {
                     let at = to + row * plane as usize;
                     let mut sum = sums[i * SIDE + j];
@@ -277,56 +360,37 @@ fn load_channels(
     }
 }
 
-/// Loads [`DEPTH`] columns of `rows` rows of a matrix whose rows lie `stride` apart, zeros beyond its end, transposed.
+/// Whether a part of the tile is left for a unit.
 #[cube]
-fn load_left(
-    left: &mut Shared<[f32]>,
-    matrix: &[f32],
-    first: usize,
-    stride: usize,
-    rows_left: usize,
-    columns_left: usize,
-    #[comptime] rows: usize,
-) {
-    #[unroll]
-    for part in 0..comptime!((DEPTH * rows).div_ceil(UNITS as usize)) {
-        let element = UNIT_POS as usize + part * UNITS as usize;
-        let (row, column) = (element / DEPTH, element % DEPTH);
-        if element < comptime!(DEPTH * rows) {
-            let mut value = 0.0f32;
-            if row < rows_left && column < columns_left {
-                value = matrix[first + row * stride + column];
-            }
-            left[column * rows + row] = value;
-        }
-    }
+fn works(#[comptime] tile: Tile) -> bool {
+    (UNIT_POS as usize) < comptime!(tile.rows / SIDE * tile.lanes())
 }
 
 /// The row in a cube's tile of a unit's `i`th row: four in a row, so that a warp reads few.
 #[cube]
-fn row_of(i: usize, #[comptime] rows: usize) -> usize {
-    UNIT_POS as usize / comptime!(TILE / rows / SIDE) * SIDE + i
+fn row_of(i: usize, #[comptime] tile: Tile) -> usize {
+    min(UNIT_POS as usize / comptime!(tile.lanes()), comptime!(tile.rows / SIDE - 1)) * SIDE + i
 }
 
 /// The column in a cube's tile of a unit's `j`th column: neighbours have neighbours.
 #[cube]
-fn column_of(j: usize, #[comptime] rows: usize) -> usize {
-    let lanes = comptime!(TILE / rows / SIDE);
+fn column_of(j: usize, #[comptime] tile: Tile) -> usize {
+    let lanes = comptime!(tile.lanes());
     UNIT_POS as usize % lanes + j * lanes
 }
 
 /// Adds the product of two stages to a unit's sums.
 #[cube]
-fn multiply(left: &Shared<[f32]>, right: &Shared<[f32]>, sums: &mut Array<f32>, #[comptime] rows: usize) {
-    let columns = comptime!(TILE / rows);
+fn multiply(left: &Shared<[f32]>, right: &Shared<[f32]>, sums: &mut Array<f32>, #[comptime] tile: Tile) {
+    let (rows, columns) = comptime!((tile.rows, tile.columns()));
     #[unroll]
     for k in 0..DEPTH {
         #[unroll]
         for j in 0..SIDE {
-            let value = right[k * columns + column_of(j, rows)];
+            let value = right[k * columns + column_of(j, tile)];
             #[unroll]
             for i in 0..SIDE {
-                sums[i * SIDE + j] += left[k * rows + row_of(i, rows)] * value;
+                sums[i * SIDE + j] += left[k * rows + row_of(i, tile)] * value;
             }
         }
     }

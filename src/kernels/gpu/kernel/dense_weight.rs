@@ -1,7 +1,8 @@
 //! The gradient of dense filters: a product of matrices whose inner dimension is every pixel of every image.
 //!
-//! A cube makes a small square tile. Its units are groups, each of which makes the whole tile of every so many positions: a
-//! filter is small, and there are positions enough for all.
+//! A cube makes a [`Tile`] of the gradient. Its units are groups, each of which makes the whole tile of every so many
+//! positions: a filter is small, and there are positions enough for all. While one stage is worked on, a unit holds its part
+//! of the next.
 
 use super::dense::PRODUCT;
 use super::{
@@ -10,26 +11,61 @@ use super::{
 use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
-/// Side of a cube's tile, and of a unit's part of it.
-pub(in super::super) const SIDE: usize = 16;
+/// Side of a unit's part of a tile.
 const PART: usize = 4;
-/// Units that make a tile together.
-const GROUP: usize = (SIDE / PART) * (SIDE / PART);
-/// Positions in a stage, and how many of them a group takes.
-const DEPTH: usize = 64;
-const SHARE: usize = DEPTH / (UNITS as usize / GROUP);
-/// Rows and columns of a stage that a unit loads.
-const LOADS: usize = SIDE * DEPTH / UNITS as usize;
-/// A position's numbers take one more than there are, so that neighbours' lie in different banks.
-const ROW: usize = SIDE + 1;
+/// Side of a tile at most: so much of it and of what is loaded for it fits what WebGPU promises a cube.
+const MOST: usize = 48;
+
+/// What a cube makes: rows are outputs, columns inputs and taps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in super::super) struct Tile {
+    rows: usize,
+    columns: usize,
+}
+
+impl Tile {
+    /// The tile that shares out a gradient evenly.
+    pub fn of(outputs: usize, inner: usize) -> Self {
+        let side = |numbers: usize| numbers.div_ceil(numbers.div_ceil(MOST)).next_multiple_of(PART);
+        Self { rows: side(outputs), columns: side(inner) }
+    }
+
+    /// Tiles of a gradient, `y` then `x`.
+    pub fn count(self, outputs: usize, inner: usize) -> [usize; 2] {
+        [outputs.div_ceil(self.rows), inner.div_ceil(self.columns)]
+    }
+
+    /// Units that make a tile together, and how many such groups there are; what is left of the units only loads.
+    fn group(self) -> usize {
+        self.rows / PART * (self.columns / PART)
+    }
+
+    fn groups(self) -> usize {
+        UNITS as usize / self.group()
+    }
+
+    /// Positions in a stage.
+    fn depth(self) -> usize {
+        if self.rows + self.columns <= 64 { 64 } else { 32 }
+    }
+
+    /// Rows or columns that are loaded at one time.
+    fn lines(self) -> usize {
+        UNITS as usize / self.depth()
+    }
+}
 
 /// A product whose plane is that of the output's gradient; first partial sum.
 pub(in super::super) const WEIGHT: usize = PRODUCT + 1;
 
+/// Words of a column: `region`, `first`, `image` and whether it is rectified, and the norm's three numbers.
+const WORDS: usize = 4;
+
 /// Partial gradients of dense filters, over one chunk of positions:
 /// `partial[chunk, o, i, t] = Σ_{(n, y, x) in chunk} dout[o, n, y, x] · source[i, n, y · s + ty · d + start, …]`.
 ///
-/// Grid: inputs and taps by [`SIDE`], outputs by [`SIDE`], records ([`WEIGHT`] words) times chunks of `length` positions.
+/// Grid: inputs and taps by a tile's columns, outputs by its rows, records ([`WEIGHT`] words) times chunks of `length`
+/// positions.
 #[cube(launch, address_type = "dynamic")]
 pub fn dense_weight_gradient<E: Float>(
     arena: &[E],
@@ -43,11 +79,20 @@ pub fn dense_weight_gradient<E: Float>(
     width: u32,
     out_height: u32,
     out_width: u32,
+    #[comptime] tile: Tile,
     #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
-    let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * ROW));
-    let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * ROW));
+    let (rows, columns, depth, lines) = comptime!((tile.rows, tile.columns, tile.depth(), tile.lines()));
+    // A position's numbers take one more than there are, so that neighbours' lie in different banks.
+    let (row_step, column_step) = comptime!((rows + 1, columns + 1));
+    let mut left = Shared::<[f32]>::new_slice(comptime!(depth * row_step));
+    let mut right = Shared::<[f32]>::new_slice(comptime!(depth * column_step));
+    let mut planes = Shared::<[u32]>::new_slice(comptime!(columns * WORDS));
+    let mut norms = Shared::<[f32]>::new_slice(comptime!(columns * WORDS));
+    let mut next_left = Array::<f32>::new(comptime!(rows.div_ceil(lines)));
+    let mut next_right = Array::<f32>::new(comptime!(columns.div_ceil(lines)));
+    let mut there = Array::<u32>::new(comptime!(columns.div_ceil(lines)));
     let mut sums = Array::<f32>::new(comptime!(PART * PART));
 
     let product = records as usize + (CUBE_POS_Z / chunks) as usize * WEIGHT;
@@ -56,7 +101,7 @@ pub fn dense_weight_gradient<E: Float>(
     let taps = comptime!(frame.taps());
     let inner = table[product + 1] as usize * taps;
     let plane = out_height * out_width;
-    let (first_row, first_column) = (CUBE_POS_Y as usize * SIDE, CUBE_POS_X as usize * SIDE);
+    let (first_row, first_column) = (CUBE_POS_Y as usize * rows, CUBE_POS_X as usize * columns);
     let begin = chunk * length;
     let mut end = min(begin + length, images * plane);
     if first_row >= outputs || first_column >= inner {
@@ -64,81 +109,104 @@ pub fn dense_weight_gradient<E: Float>(
     }
 
     let unit = UNIT_POS as usize;
-    let (lane, line) = (unit % DEPTH, unit / DEPTH);
-    let (group, part) = (unit / GROUP, unit % GROUP);
-    let (part_row, part_column) = (part / comptime!(SIDE / PART) * PART, part % comptime!(SIDE / PART) * PART);
-    // What a unit loads is of the same channels in every stage: where they lie and what is done to them.
-    let mut places = Array::<u32>::new(comptime!(LOADS * PLANE));
-    let mut norms = Array::<f32>::new(comptime!(LOADS * PLANE));
-    let mut rectified = Array::<u32>::new(LOADS);
-    #[unroll]
-    for load in 0..LOADS {
-        let column = min(first_column + line + load * comptime!(UNITS as usize / DEPTH), inner - 1);
-        let source = table[product] as usize + column / taps * SOURCE;
+    if unit < columns {
+        let source = table[product] as usize + min(first_column + unit, inner - 1) / taps * SOURCE;
         let prologue = table[source + SOURCE_PROLOGUE] as usize;
         #[unroll]
         for word in 0..PLANE {
-            places[load * PLANE + word] = table[source + word];
-            norms[load * PLANE + word] = numbers[prologue + word];
+            planes[unit * WORDS + word] = table[source + word];
+            norms[unit * WORDS + word] = numbers[prologue + word];
         }
-        rectified[load] = table[source + SOURCE_FLAGS] & RELU;
+        planes[unit * WORDS + PLANE] = table[source + SOURCE_FLAGS] & RELU;
     }
-    for stage in range_stepped(begin, end, comptime!(DEPTH as u32)) {
-        let position = stage + lane as u32;
-        let inside = position < end;
-        let (image, pixel) = ((position / plane) as usize, position % plane);
-        let (oy, ox) = (pixel / out_width, pixel % out_width);
-        let towards = start_of(table, product + 5, image) + pixel as usize;
-        #[unroll]
-        for load in 0..LOADS {
-            let at = line + load * comptime!(UNITS as usize / DEPTH);
-            let (row, column) = (first_row + at, first_column + at);
-            let mut gradient = 0.0f32;
-            let mut value = 0.0f32;
-            if inside && row < outputs {
-                gradient = f32::cast_from(arena[towards + row * plane as usize]);
-            }
-            let (mut y, mut x) = (oy, ox);
-            if comptime!(frame != Frame::PIXEL) {
-                let tap = (column % taps) as u32;
-                y = row_read(oy, tap / comptime!(frame.kernel[1] as u32), frame);
-                x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
-            }
-            if inside && column < inner && y < height && x < width {
-                let channel = load * PLANE;
-                let map = places[channel] as usize * REGION + places[channel + 1] as usize;
-                let from = map + image * places[channel + 2] as usize + (y * width + x) as usize;
-                let read = f32::cast_from(arena[from]);
-                let normed = (read - norms[channel]) * norms[channel + 1] + norms[channel + 2];
-                value = select(rectified[load] != 0 && normed < 0.0, 0.0, normed);
-            }
-            left[lane * ROW + at] = gradient;
-            right[lane * ROW + at] = value;
-        }
-        sync_cube();
-        #[unroll]
-        for k in 0..SHARE {
-            let from = (group * SHARE + k) * ROW;
+    sync_cube();
+
+    let (lane, line) = (unit % depth, unit / depth);
+    let across = comptime!(columns / PART);
+    let (group, part) = (unit / comptime!(tile.group()), unit % comptime!(tile.group()));
+    let (part_row, part_column) = (part / across * PART, part % across);
+    for turn in range_stepped(begin, end + comptime!(depth as u32), comptime!(depth as u32)) {
+        // What this turn reads is worked on in the next.
+        if turn > begin {
             #[unroll]
-            for j in 0..PART {
-                let value = right[from + part_column + j];
-                #[unroll]
-                for i in 0..PART {
-                    sums[i * PART + j] += left[from + part_row + i] * value;
+            for load in 0..comptime!(rows.div_ceil(lines)) {
+                let at = line + load * lines;
+                if at < rows {
+                    left[lane * row_step + at] = next_left[load];
+                }
+            }
+            #[unroll]
+            for load in 0..comptime!(columns.div_ceil(lines)) {
+                let at = line + load * lines;
+                if at < columns {
+                    let channel = at * WORDS;
+                    let normed = (next_right[load] - norms[channel]) * norms[channel + 1] + norms[channel + 2];
+                    let cut = there[load] == 0 || planes[channel + PLANE] != 0 && normed < 0.0;
+                    right[lane * column_step + at] = select(cut, 0.0, normed);
+                }
+            }
+            sync_cube();
+        }
+        if turn < end {
+            let position = turn + lane as u32;
+            let inside = position < end;
+            let (image, pixel) = ((position / plane) as usize, position % plane);
+            let (oy, ox) = (pixel / out_width, pixel % out_width);
+            let towards = start_of(table, product + 5, image) + pixel as usize;
+            #[unroll]
+            for load in 0..comptime!(rows.div_ceil(lines)) {
+                let at = line + load * lines;
+                next_left[load] = 0.0;
+                if inside && at < rows && first_row + at < outputs {
+                    next_left[load] = f32::cast_from(arena[towards + (first_row + at) * plane as usize]);
+                }
+            }
+            #[unroll]
+            for load in 0..comptime!(columns.div_ceil(lines)) {
+                let at = line + load * lines;
+                let (mut y, mut x) = (oy, ox);
+                if comptime!(frame != Frame::PIXEL) {
+                    let tap = ((first_column + at) % taps) as u32;
+                    y = row_read(oy, tap / comptime!(frame.kernel[1] as u32), frame);
+                    x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
+                }
+                there[load] = 0;
+                if inside && at < columns && first_column + at < inner && y < height && x < width {
+                    let channel = at * WORDS;
+                    let map = planes[channel] as usize * REGION + planes[channel + 1] as usize;
+                    let pixel = image * planes[channel + 2] as usize + (y * width + x) as usize;
+                    next_right[load] = f32::cast_from(arena[map + pixel]);
+                    there[load] = 1;
                 }
             }
         }
-        sync_cube();
+        if turn > begin {
+            #[unroll]
+            for k in 0..comptime!(depth.div_ceil(tile.groups())) {
+                let at = group + k * comptime!(tile.groups());
+                if group < comptime!(tile.groups()) && at < depth {
+                    #[unroll]
+                    for j in 0..PART {
+                        let value = right[at * column_step + part_column + j * across];
+                        #[unroll]
+                        for i in 0..PART {
+                            sums[i * PART + j] += left[at * row_step + part_row + i] * value;
+                        }
+                    }
+                }
+            }
+            sync_cube();
+        }
     }
 
-    cube_sums(&mut sums, comptime!(PART * PART), GROUP);
+    cube_sums(&mut sums, comptime!(PART * PART), comptime!(tile.group()), comptime!(tile.groups()));
     let to = table[product + PRODUCT] as usize + chunk as usize * outputs * inner;
-    if unit < GROUP {
+    if unit < comptime!(tile.group()) {
         #[unroll]
         for i in 0..PART {
             #[unroll]
             for j in 0..PART {
-                let (row, column) = (first_row + part_row + i, first_column + part_column + j);
+                let (row, column) = (first_row + part_row + i, first_column + part_column + j * across);
                 if row < outputs && column < inner {
                     numbers[to + row * inner + column] = sums[i * PART + j];
                 }
@@ -146,5 +214,3 @@ pub fn dense_weight_gradient<E: Float>(
         }
     }
 }
-
-const _: () = assert!(PRODUCT == 5 + PLANE, "places in a record are written out above");

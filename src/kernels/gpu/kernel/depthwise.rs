@@ -221,7 +221,7 @@ pub fn depthwise_weight_gradient<E: Float>(
             }
         }
     }
-    cube_sums(&mut sums, comptime!(frame.kernel[0]), 1usize);
+    cube_sums(&mut sums, comptime!(frame.kernel[0]), 1usize, comptime!(UNITS as usize));
     if UNIT_POS == 0 {
         let partial = table[source + SOURCE + PLANE] as usize + (chunk * table[source + SOURCE + PLANE + 1]) as usize;
         #[unroll]

@@ -160,10 +160,14 @@ pub(super) fn cube_sum(shared: &mut Shared<[f32]>, value: f32) -> f32 {
 /// Sums that go through shared memory at one time: with what a kernel holds there, no more than WebGPU promises.
 const TOGETHER: usize = 4;
 
-/// Adds up some numbers of all units of a cube that lie `apart` units, or a multiple of it, from each other; the first units
-/// get the sums.
+/// Adds up some numbers over the groups of a cube, each of so many units; the units of the first group get the sums.
 #[cube]
-pub(super) fn cube_sums(sums: &mut Array<f32>, #[comptime] count: usize, #[comptime] apart: usize) {
+pub(super) fn cube_sums(
+    sums: &mut Array<f32>,
+    #[comptime] count: usize,
+    #[comptime] group: usize,
+    #[comptime] groups: usize,
+) {
     let together = comptime!(count.min(TOGETHER));
     let mut shared = Shared::<[f32]>::new_slice(comptime!(together * UNITS as usize));
     let unit = UNIT_POS as usize;
@@ -178,13 +182,15 @@ pub(super) fn cube_sums(sums: &mut Array<f32>, #[comptime] count: usize, #[compt
         }
         sync_cube();
         #[unroll]
-        for step in 0..comptime!((UNITS as usize / apart).ilog2()) {
-            let half = comptime!(UNITS as usize >> (step + 1));
-            if unit < half {
+        for step in 0..comptime!(groups.next_power_of_two().ilog2()) {
+            // Of what is left the second half is added to the first.
+            let whole = comptime!(groups.div_ceil(1 << step));
+            let half = comptime!(whole.div_ceil(2));
+            if unit < comptime!((whole - half) * group) {
                 #[unroll]
                 for at in 0..left {
                     let place = comptime!(at * UNITS as usize) + unit;
-                    let sum = shared[place] + shared[place + half];
+                    let sum = shared[place] + shared[place + comptime!(half * group)];
                     shared[place] = sum;
                 }
             }

@@ -156,11 +156,12 @@ impl Planner<'_> {
 
     fn dense_weights_back(&mut self, branches: &[Branch], output: usize, whole: Stretch, scratch: &Scratch) {
         let positions = self.positions(output);
-        let side = |numbers: usize| numbers.div_ceil(dense_weight::SIDE);
         for (window, products) in self.products(branches, scratch, output, whole.start) {
             let inner = |product: &Product| product.inputs * window.frame.taps();
-            let tiles: usize = products.iter().map(|product| side(product.outputs) * side(inner(product))).sum();
-            let split = Split::of(positions, 256, tiles);
+            let outputs = products.iter().map(|product| product.outputs).max().unwrap_or(1);
+            let longest = products.iter().map(inner).max().unwrap_or(1);
+            let [y, x] = dense_weight::Tile::of(outputs, longest).count(outputs, longest);
+            let split = Split::of(positions, 256, y * x * products.len());
             let count = |product: &Product| product.outputs * inner(product);
             let partial = self.numbers.take(split.chunks * products.iter().map(count).sum::<usize>());
             let records = self.table.next();
@@ -175,8 +176,8 @@ impl Planner<'_> {
             self.launches.push(Launch::DenseWeight {
                 records,
                 products: products.len(),
-                outputs: products.iter().map(|product| product.outputs).max().unwrap_or(0),
-                inner: products.iter().map(inner).max().unwrap_or(0),
+                outputs,
+                inner: longest,
                 window,
                 split,
             });
