@@ -1,6 +1,6 @@
 //! What a command says when it cannot do what was asked, and the exit code that goes with it.
 
-use crate::run;
+use crate::{observe, run};
 use std::{error::Error, io::Write};
 
 /// Kinds of failure that callers tell apart by exit code.
@@ -65,15 +65,25 @@ impl Complaint {
 
     /// Says it on stderr.
     pub fn print(&self) {
-        let mut stderr = std::io::stderr().lock();
-        // Where stderr is gone there is nobody to tell.
-        let _ = if self.message.ends_with('\n') {
-            write!(stderr, "{}", self.message)
+        let mut text = if self.message.ends_with('\n') {
+            // Its colours are ours; what it quotes was looked at where it was rendered.
+            observe::without_hidden(&self.message, &['\n', '\x1b'])
         } else {
-            writeln!(stderr, "error: {}", self.message)
+            format!("error: {}\n", observe::without_hidden(&self.message, &['\n']))
         };
         if let Some(hint) = &self.hint {
-            let _ = writeln!(stderr, " hint: {hint}");
+            text += &format!(" hint: {}\n", observe::without_hidden(hint, &['\n']));
         }
+        tell(&text);
     }
+}
+
+/// Says on stderr what a person should know before there is anything that listens.
+pub(super) fn warn(message: &str) {
+    tell(&format!("warning: {}\n", observe::without_hidden(message, &[])));
+}
+
+fn tell(text: &str) {
+    // Where stderr is gone there is nobody to tell.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

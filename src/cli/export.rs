@@ -2,9 +2,11 @@
 
 use super::{
     Complaint, ExitClass, StoreArguments,
+    destination::{Destination, Wish},
     network::{NetworkArguments, open, undescribed},
     output,
     stage_result::StageResult,
+    threads,
 };
 use crate::{
     interop::{
@@ -18,10 +20,7 @@ use crate::{
 };
 use burn::tensor::Device;
 use clap::{ArgGroup, Args, ValueEnum};
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +50,7 @@ pub(super) struct ExportArguments {
     /// Where to write it, `-` for standard output [default: a name of the result's in the current folder]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace a file that is there, unless it is one that is read or may not be written
     #[arg(long)]
     force: bool,
     /// How to write a genotype; by default as is customary for its space
@@ -108,29 +107,18 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<u8, Complaint> {
         Format::Onnx => (onnx(&subject, arguments)?, "onnx"),
     };
     let path = match &arguments.output {
-        Some(path) if path.as_os_str() == "-" => return print(&bytes),
+        Some(path) if path.as_os_str() == "-" => {
+            output::say(&bytes)?;
+            return Ok(0);
+        }
         Some(path) => path.clone(),
         None => PathBuf::from(format!("{}.{extension}", file_name(&subject.name))),
     };
-    output::check(&path)?;
-    if !arguments.force && path.exists() {
-        return Err(Complaint::input(format!("`{}` is there already", path.display()))
-            .hint("replace it with `--force`, or name another file with `--output`"));
-    }
-    output::write(&path, &bytes)?;
-    // A reader that went away has seen enough.
-    let _ = writeln!(std::io::stdout().lock(), "{}", path.display());
+    let inputs = arguments.weights.iter().cloned().chain(arguments.network.files()).collect();
+    let wish = Wish { path: &path, option: "--output", force: arguments.force, inputs };
+    Destination::at(&wish)?.write(&bytes)?;
+    output::say(format!("{}\n", path.display()))?;
     Ok(0)
-}
-
-fn print(bytes: &[u8]) -> Result<u8, Complaint> {
-    match std::io::stdout().lock().write_all(bytes) {
-        // A reader that went away has seen enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Complaint::new(ExitClass::Failed, format!("failed to write to standard output: {error}")))
-        }
-        _ => Ok(0),
-    }
 }
 
 /// The result that is named, or the file of weights as if a stage had made it.
@@ -174,6 +162,7 @@ fn genotype(subject: &StageResult, arguments: &ExportArguments) -> Result<(Vec<u
 /// The network of the result, on the CPU: exporting computes nothing.
 fn trained(subject: &StageResult, arguments: &ExportArguments) -> Result<TrainedNetwork, Complaint> {
     let device = Device::flex();
+    threads::start(None)?;
     let Some(weights) = &subject.weights else {
         return Err(Complaint::input(format!("{} has no weights", shown(subject)))
             .hint("export what a stage made that trains a network or a supernet"));
@@ -204,12 +193,16 @@ fn shown(subject: &StageResult) -> String {
     }
 }
 
-/// A name as a file's, `cifar10/network` as `cifar10-network`; what could trouble a shell becomes `_`.
+/// A name as a file's, `cifar10/network` as `cifar10-network`; what could trouble a shell becomes `_`, and what could be too
+/// long for a folder is cut.
 fn file_name(name: &str) -> String {
+    const MOST_BYTES: usize = 200;
     let fit = |c: char| match c {
         '/' => '-',
         c if c.is_alphanumeric() || "-_.=,".contains(c) => c,
         _ => '_',
     };
-    name.chars().map(fit).collect::<String>().trim_start_matches('.').to_owned()
+    let name: String = name.chars().map(fit).collect();
+    let name = name.trim_start_matches('.');
+    name[..name.floor_char_boundary(MOST_BYTES)].to_owned()
 }

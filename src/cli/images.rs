@@ -63,6 +63,11 @@ pub(super) struct Images {
 }
 
 impl ImageArguments {
+    /// All that is read.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.input
+    }
+
     /// Looks at what the files are.
     pub fn given(&self) -> Result<Given, Complaint> {
         let mut pictures = 0;

@@ -2,8 +2,10 @@
 
 mod bench;
 mod complaint;
+mod destination;
 mod export;
 mod images;
+mod internal_error;
 mod network;
 mod output;
 mod parity;
@@ -13,6 +15,8 @@ mod run;
 mod show;
 mod stage_result;
 mod store;
+mod threads;
+mod times;
 
 pub use complaint::{Complaint, ExitClass};
 
@@ -30,12 +34,12 @@ Examples:
 
 Exit codes:
     0  done
-    1  a stage failed
+    1  a stage failed, or output could not be written
     2  wrong usage
     3  an invalid pipeline or input; nothing was started, or the stage says what is wrong
     4  the store could not be read or written
     5  an expectation was missed
-   75  stopped by SIGTERM; run again to go on
+   75  stopped by SIGTERM or a closed terminal (SIGHUP); run again to go on
   130  interrupted; run again to go on";
 
 /// Differentiable architecture search from one YAML file: data prepared, a supernet searched, cells derived,
@@ -77,27 +81,8 @@ struct StoreArguments {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // clap prints help to stdout with code 0 and complaints to stderr with code 2.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
-    };
-    start_logging();
-    let result = match arguments.command {
-        None => run::run(&arguments.run),
-        Some(Command::Run(run)) => run::run(&run),
-        Some(Command::Show(show)) => show::run(&show),
-        Some(Command::Parity(parity)) => parity::run(&parity),
-        Some(Command::Predict(predict)) => predict::run(&predict),
-        Some(Command::Export(export)) => export::run(&export),
-        Some(Command::Bench(bench)) => bench::run(&bench),
-        Some(Command::Store(store)) => store::run(&store),
-    };
-    match result {
+    internal_error::tell();
+    match internal_error::caught(command) {
         Ok(code) => ExitCode::from(code),
         Err(complaint) => {
             complaint.print();
@@ -106,9 +91,34 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn command() -> Result<u8, Complaint> {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            // Where stderr is gone there is nobody to tell.
+            let _ = error.print();
+            return Ok(ExitClass::Usage.code());
+        }
+        Err(help) => return output::help(&help).map(|()| 0),
+    };
+    start_logging();
+    match arguments.command {
+        None => run::run(&arguments.run),
+        Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Show(show)) => show::run(&show),
+        Some(Command::Parity(parity)) => parity::run(&parity),
+        Some(Command::Predict(predict)) => predict::run(&predict),
+        Some(Command::Export(export)) => export::run(&export),
+        Some(Command::Bench(bench)) => bench::run(&bench),
+        Some(Command::Store(store)) => store::run(&store),
+    }
+}
+
 /// Logs of the libraries go to stderr where `DARTS_RUN_LOG` asks for them: `DARTS_RUN_LOG=debug`.
 fn start_logging() {
     if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("DARTS_RUN_LOG") {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // It would tell on stderr that stderr is gone, and end in a panic.
+        log.log_internal_errors(false).init();
     }
 }

@@ -85,6 +85,12 @@ impl NetworkArguments {
         })
     }
 
+    /// The files that may be read: what a word names that can be a file or something else.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let words = [&self.genotype, &self.space].into_iter().flatten().map(PathBuf::from);
+        self.alphas.iter().cloned().chain(words)
+    }
+
     /// The network with the tensors of `weights`. What is not said on the command line is as `beside` them.
     pub fn assemble(
         &self,

@@ -1,24 +1,29 @@
-//! A file that a command writes where the user asked for it.
+//! Standard output, where results go. Every command writes through here, so that none forgets to look whether it was written.
 
 use super::{Complaint, ExitClass};
-use crate::store::write_atomically;
-use std::path::Path;
+use std::io::{self, ErrorKind, Write};
 
-/// Whether there is a folder to write in: said before anything is computed.
-pub(super) fn check(path: &Path) -> Result<(), Complaint> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) if !folder.is_dir() => {
-            let message = format!("there is no folder `{}` to write `{}` in", folder.display(), path.display());
-            Err(Complaint::input(message).hint("make it, or name another place with `--output`"))
-        }
-        _ if path.is_dir() => Err(Complaint::input(format!("`{}` is a folder", path.display()))
-            .hint("name the file to write with `--output`")),
-        _ => Ok(()),
+/// Writes results to standard output, to their last byte.
+pub(super) fn say(text: impl AsRef<[u8]>) -> Result<(), Complaint> {
+    told(stdout().write_all(text.as_ref()))
+}
+
+/// Prints the help or the version that was asked for.
+pub(super) fn help(help: &clap::Error) -> Result<(), Complaint> {
+    told(help.print())
+}
+
+/// Whether all of it arrived: what is still in a buffer when the process ends is lost without a word.
+fn told(written: io::Result<()>) -> Result<(), Complaint> {
+    match written.and_then(|()| stdout().flush()) {
+        Ok(()) => Ok(()),
+        // A reader that went away (`| head`) has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Complaint::new(ExitClass::Failed, format!("failed to write to standard output: {error}"))),
     }
 }
 
-/// Writes the file whole or not at all.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Complaint> {
-    write_atomically(path, |writer| writer.write_all(bytes))
-        .map_err(|error| Complaint::caused(ExitClass::Failed, &error))
+#[expect(clippy::disallowed_methods, reason = "the one place that may")]
+fn stdout() -> io::Stdout {
+    io::stdout()
 }

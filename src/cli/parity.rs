@@ -1,6 +1,6 @@
 //! `darts-run parity FILE…`: is this build, on this device, the network that PyTorch computed?
 
-use super::{Complaint, ExitClass};
+use super::{Complaint, ExitClass, output, threads};
 use crate::{
     interop::parity::{self, Group, Parity},
     kernels::Kernels,
@@ -9,10 +9,7 @@ use crate::{
     report::{Block, Cell, Column, Document, Section, Table, terminal},
 };
 use clap::{Args, ValueEnum};
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
 pub(super) struct ParityArguments {
@@ -51,6 +48,7 @@ impl From<KernelChoice> for Kernels {
 pub(super) fn run(arguments: &ParityArguments) -> Result<u8, Complaint> {
     let device: DeviceName = arguments.device.parse().map_err(|error| Complaint::caused(ExitClass::Usage, &error))?;
     let device = device.open().map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
+    threads::start(None)?;
     let kernels = arguments.kernels.into();
     let mut within = true;
     for file in &arguments.files {
@@ -62,8 +60,7 @@ pub(super) fn run(arguments: &ParityArguments) -> Result<u8, Complaint> {
         } else {
             terminal::render(&document(&parity), &Look::of_stdout())
         };
-        // A closed pipe changes nothing about the verdict.
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        output::say(text)?;
     }
     Ok(if within { 0 } else { ExitClass::ExpectationMissed.code() })
 }

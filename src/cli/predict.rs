@@ -2,10 +2,12 @@
 
 use super::{
     Complaint, ExitClass,
+    destination::{Destination, Wish},
     images::{ImageArguments, Images},
     network::{NetworkArguments, open},
     output,
     parity::KernelChoice,
+    threads,
 };
 use crate::{
     interop::{description::Description, trained::TrainedNetwork, weights},
@@ -17,7 +19,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use std::{
     fmt::Write as _,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -48,6 +49,9 @@ pub(super) struct PredictArguments {
     /// Where to write the class scores, a safetensors file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    /// Replace a file that is there, unless it is one that is read or may not be written
+    #[arg(long)]
+    force: bool,
     /// Images at a time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
@@ -66,7 +70,11 @@ pub(super) struct PredictArguments {
 pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let device: DeviceName = arguments.device.parse().map_err(|error| Complaint::caused(ExitClass::Usage, &error))?;
     let device = device.open().map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
-    output::check(&arguments.output)?;
+    let inputs = [&arguments.weights].into_iter().chain(arguments.images.files()).cloned();
+    let inputs = inputs.chain(arguments.network.files()).collect();
+    let wish = Wish { path: &arguments.output, option: "--output", force: arguments.force, inputs };
+    let destination = Destination::at(&wish)?;
+    threads::start(None)?;
     let file = open(&arguments.weights)?;
     let given = arguments.images.given()?;
     let of_file = Description::of_metadata(&file.metadata);
@@ -76,10 +84,8 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
 
     let logits = evaluate(&network, &images, usize::from(arguments.batch), arguments.kernels.into(), &device)?;
     let (count, classes) = (images.count(), network.network.classes);
-    output::write(&arguments.output, &weights::tensor("logits", &[count, classes], &logits))?;
-    let said = said(&images, &logits, &network, &arguments.output);
-    // A reader that went away has seen enough.
-    let _ = std::io::stdout().lock().write_all(said.as_bytes());
+    destination.write(&weights::tensor("logits", &[count, classes], &logits))?;
+    output::say(said(&images, &logits, &network, &arguments.output))?;
     Ok(0)
 }
 

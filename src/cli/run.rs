@@ -1,8 +1,12 @@
 //! `darts-run FILE`: runs a pipeline.
 
-use super::{Complaint, ExitClass, StoreArguments, resolved};
+use super::{
+    Complaint, ExitClass, StoreArguments,
+    destination::{Destination, Wish},
+    output, resolved, threads, times,
+};
 use crate::{
-    config::{self, ConfigError, Pipeline, Problems},
+    config::{self, ConfigError, Origin, Pipeline, Problems},
     model::DeviceName,
     observe::{self, Fan, Jsonl, Look},
     run::{self, Listener, Planned, RunReport, Stop},
@@ -13,7 +17,7 @@ use clap::Args;
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    io::Write,
+    fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -34,6 +38,9 @@ pub(super) struct RunArguments {
     /// Write every event as a line of JSON
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Replace a file of events that is there
+    #[arg(long, requires = "events")]
+    force: bool,
 }
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
@@ -41,34 +48,55 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
     let (pipeline, planned) = plan(file, arguments)?;
     if arguments.resolve {
-        // A reader that went away has seen enough.
-        let _ = std::io::stdout().lock().write_all(resolved::yaml(&pipeline, &planned)?.as_bytes());
+        output::say(resolved::yaml(&pipeline, &planned)?)?;
         return Ok(0);
     }
     devices(&pipeline)?;
+    let events = arguments.events.as_deref().map(|path| events_file(path, arguments.force, &pipeline)).transpose()?;
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
     // Before signals are ours: the wait for somebody who cleans up ends with Ctrl-C.
     let _hold = store.hold().map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
-    threads(&pipeline)?;
+    // Kernels use as many threads as the pipeline says. The result does not depend on it.
+    threads::start(pipeline.members.iter().filter_map(|member| member.runtime.threads).max())?;
 
     let screen = observe::on_stderr();
-    let listener: Arc<dyn Listener> = match &arguments.events {
-        None => screen,
-        Some(path) => {
-            let events = Jsonl::create(path, screen.clone()).map_err(|error| {
-                Complaint::new(ExitClass::Usage, format!("failed to write `{}`: {error}", path.display()))
-            })?;
-            Arc::new(Fan::new(vec![screen, Arc::new(events)]))
+    let events = match events {
+        None => None,
+        Some((name, file)) => {
+            let file = file
+                .open()
+                .map_err(|error| Complaint::new(ExitClass::Failed, format!("failed to write `{name}`: {error}")))?;
+            Some(Arc::new(Jsonl::new(name, file, screen.clone())))
         }
     };
-    // A panic in a stage is caught and told as that stage's failure; the default hook would tell it twice.
-    std::panic::set_hook(Box::new(|_| {}));
+    let listener: Arc<dyn Listener> = match &events {
+        None => screen,
+        Some(events) => Arc::new(Fan::new(vec![screen, events.clone()])),
+    };
     let report = run::run(&pipeline, planned, &store, &stop, listener.as_ref());
-    let _ = std::panic::take_hook();
 
-    print_reports(&report, &store, &pipeline)?;
-    Ok(u8::try_from(report.ending().exit_code()).unwrap_or(1))
+    let code = u8::try_from(report.ending().exit_code()).unwrap_or(1);
+    let printed = reports(&report, &store, &pipeline).and_then(output::say);
+    match printed {
+        // How the run ended says more.
+        Err(complaint) if code != 0 => complaint.print(),
+        other => other?,
+    }
+    let lost = code == 0 && events.is_some_and(|events| !events.is_whole());
+    Ok(if lost { ExitClass::Failed.code() } else { code })
+}
+
+/// The file of events, which must be none that the pipeline was read from.
+fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String, Destination), Complaint> {
+    let written_in = |origin: &Origin| match origin {
+        Origin::File { source, .. } => Some(source.path.clone()),
+        _ => None,
+    };
+    let bases = pipeline.members.iter().filter_map(|member| written_in(&member.origin));
+    let inputs = bases.chain([pipeline.path.clone()]).collect();
+    let file = Destination::at(&Wish { path, option: "--events", force, inputs })?;
+    Ok((path.display().to_string(), file))
 }
 
 /// The pipeline with its stages, or everything that is wrong with the file and with the keys of its stages.
@@ -106,33 +134,23 @@ fn devices(pipeline: &Pipeline) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// Kernels use as many threads as the pipeline says, all cores otherwise. The result does not depend on it.
-fn threads(pipeline: &Pipeline) -> Result<(), Complaint> {
-    let Some(threads) = pipeline.members.iter().filter_map(|member| member.runtime.threads).max() else {
-        return Ok(());
-    };
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .map_err(|error| Complaint::new(ExitClass::Failed, format!("failed to start {threads} threads: {error}")))
-}
-
-/// Results on stdout: the text of every report, and where its files are.
-fn print_reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Result<(), Complaint> {
-    let failed =
-        |error: std::io::Error| Complaint::new(ExitClass::Failed, format!("failed to print the report: {error}"));
-    let mut stdout = std::io::stdout().lock();
-    for member in &report.members {
+/// Results for stdout: the text of every report, where its files are, and how long its stages took. All files are there before a word
+/// is printed, as whoever reads may go away at any.
+fn reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Result<String, Complaint> {
+    let mut all = String::new();
+    for (at, member) in report.members.iter().enumerate() {
         let Some(record) = &member.record else { continue };
         let Some(text) = record.outputs.get("report.txt") else { continue };
-        let text = std::fs::read_to_string(store.object_path(&text.digest)).map_err(failed)?;
-        let folder = stages::export_report(store, &pipeline.name, &member.name, record)
+        let unread = |error: std::io::Error| {
+            Complaint::new(ExitClass::Store, format!("failed to read the report of `{}`: {error}", member.name))
+        };
+        let text = std::fs::read_to_string(store.object_path(&text.digest)).map_err(unread)?;
+        let times = times::text(pipeline, at, report);
+        let folder = stages::export_report(store, &pipeline.name, &member.name, record, &times)
             .map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
-        match writeln!(stdout, "\n{}\n\nThe report and its figures: {}", text.trim_end(), folder.display()) {
-            // A reader that went away (`| head`) has seen enough.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            other => other.map_err(failed)?,
-        }
+        let (text, folder) = (text.trim_end(), folder.display());
+        writeln!(all, "\n{text}\n\n{times}\nThe report and its figures: {folder}")
+            .expect("writing to a string succeeds");
     }
-    Ok(())
+    Ok(all)
 }

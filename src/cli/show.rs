@@ -1,6 +1,6 @@
 //! `darts-run show GENOTYPE`: a cell drawn, its cost, and its place in its benchmark.
 
-use super::{Complaint, ExitClass, network::undescribed};
+use super::{Complaint, ExitClass, network::undescribed, output};
 use crate::{
     interop::{
         description::Description,
@@ -13,7 +13,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
-    io::{Read, Write},
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -52,9 +52,7 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
     if let Some(table) = space.benchmark.as_deref().filter(|path| path.is_file()) {
         document.sections.extend(benchmark(&genotype, &space, table)?);
     }
-    let rendered = terminal::render(&document, &Look::of_stdout());
-    // A reader that went away has seen enough.
-    let _ = std::io::stdout().lock().write_all(rendered.as_bytes());
+    output::say(terminal::render(&document, &Look::of_stdout()))?;
     Ok(0)
 }
 

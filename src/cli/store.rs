@@ -1,12 +1,12 @@
 //! `darts-run store gc`: removes what nobody needs.
 
-use super::{Complaint, ExitClass, StoreArguments};
+use super::{Complaint, ExitClass, StoreArguments, output};
 use crate::{
     observe,
     store::{Garbage, Store, StoreError, Waste},
 };
 use clap::{Args, Subcommand};
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 #[derive(Args, Debug)]
 pub(super) struct StoreCommand {
@@ -52,8 +52,7 @@ pub(super) fn run(command: &StoreCommand) -> Result<u8, Complaint> {
     if !arguments.dry_run {
         store.remove(&alone, &garbage).map_err(failed)?;
     }
-    // A reader that went away has seen enough.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    output::say(text)?;
     Ok(0)
 }
 

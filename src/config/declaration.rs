@@ -2,7 +2,7 @@
 
 use super::{
     Entry, KindSlots, Node, Origin, Problems, Runtime, Slot, Value,
-    matrix::{NAME_RULE, is_name, shown},
+    matrix::{NAME_RULE, is_name, shown, too_long},
     nearest,
     reference::{Members, Reference},
 };
@@ -39,6 +39,8 @@ impl<'a> Declaration<'a> {
     ) -> Option<Self> {
         if !is_name(name) {
             problems.add_with_hint(&entry.key, format!("`{name}` cannot name a stage"), NAME_RULE);
+        } else if let Some(message) = too_long("a stage", name) {
+            problems.add(&entry.key, message);
         }
         let Some(map) = entry.node.as_map() else {
             let found = entry.node.value.type_name();

@@ -86,6 +86,15 @@ pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
+/// A longer name is a slip: a value or a text in a name's place.
+const LONGEST_NAME: usize = 200;
+
+/// What is wrong with the length of a name, if anything is: ``the name of the pipeline is 300 bytes long, 200 are the limit``.
+pub(super) fn too_long(whose: &str, name: &str) -> Option<String> {
+    let length = name.len();
+    (length > LONGEST_NAME).then(|| format!("the name of {whose} is {length} bytes long, {LONGEST_NAME} are the limit"))
+}
+
 /// A scalar as it stands in a member's name and inside longer text.
 pub(super) fn shown(value: &Node) -> String {
     match &value.value {

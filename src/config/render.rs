@@ -56,9 +56,14 @@ enum Place {
 #[error("{0}")]
 struct Said(String);
 
+/// What is quoted from a file must not move the cursor.
+fn without_controls(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+}
+
 impl<'a> Shown<'a> {
     fn new(problem: &'a Problem, width: usize) -> Self {
-        let name = problem.origin.to_string();
+        let name = without_controls(&problem.origin.to_string());
         let place = match &problem.origin {
             Origin::File { source, span } => Place::InFile(Line::new(name, &source.text, span, width)),
             _ => Place::Elsewhere(Said(name)),
@@ -69,7 +74,7 @@ impl<'a> Shown<'a> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        f.write_str(&without_controls(&self.problem.message))
     }
 }
 
@@ -84,7 +89,7 @@ impl Error for Shown<'_> {
 
 impl Diagnostic for Shown<'_> {
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.problem.hint.as_ref().map(|hint| Box::new(hint) as _)
+        self.problem.hint.as_ref().map(|hint| Box::new(without_controls(hint)) as _)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -120,7 +125,9 @@ impl Line {
     fn new(name: String, text: &str, span: &Range<usize>, width: usize) -> Self {
         let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let end = text[span.start..].find('\n').map_or(text.len(), |at| span.start + at);
-        let line = text[start..end].trim_end();
+        // One byte for another, so that the place stays.
+        let line = text[start..end].replace(|c: char| c.is_ascii_control() && c != '\t', " ");
+        let line = line.trim_end();
         let from = (span.start - start).min(line.len());
         let to = (span.end - start).clamp(from, line.len());
         let number = text[..start].matches('\n').count();

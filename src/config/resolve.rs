@@ -6,7 +6,7 @@
 use super::{
     Entry, Fields, KindSlots, Member, Node, Pipeline, Problems, Runtime, Value,
     declaration::{Declaration, Link, wanted},
-    matrix::{Matrix, Point, shown},
+    matrix::{Matrix, Point, shown, too_long},
     nearest,
     order::order,
     reference::Members,
@@ -36,10 +36,12 @@ pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &
     top.required_node("stages");
     top.close();
     let section = |key| root.get(key).filter(|node| node.value != Value::Null);
-    if name.trim().is_empty()
-        && let Some(node) = section("name").filter(|node| node.as_text().is_some())
-    {
-        problems.add(&node.origin, "the pipeline's name is empty");
+    if let Some(node) = section("name").filter(|node| node.as_text().is_some()) {
+        if name.trim().is_empty() {
+            problems.add(&node.origin, "the pipeline's name is empty");
+        } else if let Some(message) = too_long("the pipeline", &name) {
+            problems.add(&node.origin, message);
+        }
     }
     let data_root = data_root(section("data"), problems);
     let runtime = section("runtime")

@@ -15,8 +15,8 @@ pub struct Runtime {
     pub threads: Option<usize>,
     /// A checkpoint after so many steps; none by steps where absent.
     pub checkpoint_steps: Option<u64>,
-    /// A checkpoint after so many seconds.
-    pub checkpoint_seconds: f64,
+    /// A checkpoint after so many seconds; by what one costs where absent.
+    pub checkpoint_seconds: Option<f64>,
 }
 
 /// The built-in defaults: the layer under every file.
@@ -27,8 +27,7 @@ impl Default for Runtime {
             device: "cpu".to_owned(),
             threads: None,
             checkpoint_steps: None,
-            // A kill costs at most a minute of work, and a checkpoint takes far less than a minute to write.
-            checkpoint_seconds: 60.0,
+            checkpoint_seconds: None,
         }
     }
 }
@@ -58,9 +57,10 @@ impl Runtime {
             if fields.node("every_steps").is_some() {
                 runtime.checkpoint_steps = Some(fields.integer("every_steps", 1, 1.., "a whole number from 1"));
             }
-            let above_zero = (Bound::Excluded(0.0), Bound::Unbounded);
-            runtime.checkpoint_seconds =
-                fields.number("every_seconds", runtime.checkpoint_seconds, above_zero, "a number above 0");
+            if fields.node("every_seconds").is_some() {
+                let above_zero = (Bound::Excluded(0.0), Bound::Unbounded);
+                runtime.checkpoint_seconds = Some(fields.number("every_seconds", 1.0, above_zero, "a number above 0"));
+            }
             fields.close();
         }
         fields.close();
@@ -87,9 +87,14 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_inherited() {
-        let (runtime, said) = read("device: cuda:1\ncheckpoint: {every_steps: 10}\n");
+        let (runtime, said) = read("device: cuda:1\ncheckpoint: {every_steps: 10, every_seconds: 2}\n");
         assert!(said.is_empty());
-        let expected = Runtime { device: "cuda:1".into(), checkpoint_steps: Some(10), ..Runtime::default() };
+        let expected = Runtime {
+            device: "cuda:1".into(),
+            threads: None,
+            checkpoint_steps: Some(10),
+            checkpoint_seconds: Some(2.0),
+        };
         assert_eq!(runtime, expected);
     }
 

@@ -10,7 +10,11 @@ use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
+    thread::Builder,
     time::Duration,
 };
 
@@ -19,8 +23,7 @@ const REDRAW: Duration = Duration::from_millis(125);
 
 /// Draws a run on a terminal.
 ///
-/// A step's event only stores its figures; a thread of indicatif's draws them at its own pace, so that training never
-/// waits for a terminal.
+/// A step's event only stores its figures; a thread draws them at its own pace, so that training never waits for a terminal.
 pub struct Bars {
     look: Look,
     screen: MultiProgress,
@@ -41,12 +44,18 @@ struct Running {
     bar: ProgressBar,
     /// Read by the drawing thread: never held while indicatif is called.
     shown: Arc<Mutex<Option<Shown>>>,
+    /// Ends the drawing thread when it is dropped; absent where none could be started, and events draw.
+    drawing: Option<Sender<()>>,
 }
 
 impl State {
     fn show(&self, stage: &str, figures: Shown) {
         if let Some(running) = self.running.iter().find(|running| running.stage == stage) {
             *running.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
+            if running.drawing.is_none() {
+                // indicatif thins it out.
+                running.bar.tick();
+            }
         }
     }
 }
@@ -78,9 +87,20 @@ impl Bars {
         };
         let style = ProgressStyle::with_template("{line}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = self.screen.add(ProgressBar::new_spinner().with_style(style.with_key("line", line)));
-        bar.enable_steady_tick(REDRAW);
-        Running { stage: stage.to_owned(), bar, shown }
+        let drawing = drawing(bar.clone());
+        Running { stage: stage.to_owned(), bar, shown, drawing }
     }
+}
+
+/// A thread that draws the bar until what is returned is dropped. (indicatif's own panics where none can be started.)
+fn drawing(bar: ProgressBar) -> Option<Sender<()>> {
+    let (alive, ended) = channel::<()>();
+    let draw = move || {
+        while ended.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
+            bar.tick();
+        }
+    };
+    Builder::new().name("progress".to_owned()).spawn(draw).ok().map(|_thread| alive)
 }
 
 /// The terminal may have been resized since the run began.

@@ -2,14 +2,12 @@
 
 use crate::run::{Event, EventKind, Listener};
 use std::{
-    fs::File,
     io::{self, BufWriter, Write},
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
 /// Writes events to a file or any other writer. A failing write is told once, to another listener as a warning, and
-/// ends the writing; the run goes on.
+/// ends the writing; the run goes on, and [`is_whole`](Self::is_whole) says so afterwards.
 pub struct Jsonl {
     /// How messages call the writer: its path.
     name: String,
@@ -19,17 +17,13 @@ pub struct Jsonl {
 }
 
 impl Jsonl {
-    /// Replaces the file at `path`.
-    ///
-    /// # Errors
-    /// Whatever creating the file says.
-    pub fn create(path: &Path, complaints: Arc<dyn Listener>) -> io::Result<Self> {
-        let file = File::create(path)?;
-        Ok(Self::new(path.display().to_string(), Box::new(BufWriter::new(file)), complaints))
+    pub fn new(name: String, out: impl Write + Send + 'static, complaints: Arc<dyn Listener>) -> Self {
+        Self { name, complaints, out: Mutex::new(Some(Box::new(BufWriter::new(out)))) }
     }
 
-    pub fn new(name: String, out: Box<dyn Write + Send>, complaints: Arc<dyn Listener>) -> Self {
-        Self { name, complaints, out: Mutex::new(Some(out)) }
+    /// Whether every event was written, as far as was heard.
+    pub fn is_whole(&self) -> bool {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 
@@ -74,10 +68,12 @@ mod tests {
     fn each_event_is_one_line_that_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let jsonl = Jsonl::create(&path, Arc::new(Ears::default())).unwrap();
+        let file = std::fs::File::create(&path).unwrap();
+        let jsonl = Jsonl::new("events.jsonl".into(), file, Arc::new(Ears::default()));
         for event in story() {
             jsonl.hear(&event);
         }
+        assert!(jsonl.is_whole());
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), story().len());
         let values: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -132,10 +128,11 @@ mod tests {
             }
         }
         let ears = Arc::new(Ears::default());
-        let jsonl = Jsonl::new("events.jsonl".into(), Box::new(Full), ears.clone());
+        let jsonl = Jsonl::new("events.jsonl".into(), Full, ears.clone());
         for event in story() {
             jsonl.hear(&event);
         }
+        assert!(!jsonl.is_whole());
         let heard = ears.0.lock().unwrap();
         assert_eq!(heard.len(), 1);
         let EventKind::Warning { message, .. } = &heard[0].kind else { panic!("{heard:?}") };

@@ -46,17 +46,17 @@ impl Look {
         Self { width, unicode, colour: moves && set("NO_COLOR").is_none(), moves }
     }
 
-    /// The text with our marks replaced where the locale cannot show them, and without control characters:
+    /// The text with our marks replaced where the locale cannot show them, and without what is hidden:
     /// a name or a message from a file must not move the cursor.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if text.chars().all(|c| !c.is_control() && (self.unicode || c.is_ascii())) {
+        if text.chars().all(|c| !is_hidden(c) && (self.unicode || c.is_ascii())) {
             return Cow::Borrowed(text);
         }
         let mut out = String::with_capacity(text.len());
         for c in text.chars() {
             match c {
                 '\n' | '\t' => out.push(' '),
-                c if c.is_control() => {}
+                c if is_hidden(c) => {}
                 c if self.unicode => out.push(c),
                 '→' => out.push_str("->"),
                 '←' => out.push_str("<-"),
@@ -87,6 +87,18 @@ impl Look {
         }
         .to_string()
     }
+}
+
+/// Whether a character is not seen itself but changes what is seen of others: one that controls the terminal, ends a line, or turns
+/// the direction in which text runs.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text without what is hidden, save those characters that are `kept`.
+pub(crate) fn without_hidden(text: &str, kept: &[char]) -> String {
+    text.chars().filter(|c| kept.contains(c) || !is_hidden(*c)).collect()
 }
 
 /// What a colour means.
@@ -146,6 +158,15 @@ mod tests {
         let ascii = Look { unicode: false, ..Look::PLAIN };
         assert_eq!(ascii.text("epochs 2 → 3 ± 1 …"), "epochs 2 -> 3 +/- 1 ...");
         assert_eq!(Look::PLAIN.text("a\u{1b}[2Jb\nc → d"), "a[2Jb c → d");
+    }
+
+    #[test]
+    fn no_name_turns_the_direction_of_what_follows_it() {
+        let turned = "a\u{202e}b\u{2066}c\u{200f}d\u{2029}e\u{61c}f";
+        assert_eq!(Look::PLAIN.text(turned), "abcdef");
+        assert_eq!(without_hidden("a\u{202e}\u{1b}[1mb\nc", &['\n']), "a[1mb\nc");
+        // What letters of other scripts need to join is no direction.
+        assert_eq!(Look::PLAIN.text("نمی‌خواهم 👩‍🔬"), "نمی‌خواهم 👩‍🔬");
     }
 
     #[test]

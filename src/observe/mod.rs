@@ -24,7 +24,7 @@ pub use fan::Fan;
 pub use jsonl::Jsonl;
 pub use lines::Lines;
 pub use look::Look;
-pub(crate) use look::{Tone, fold};
+pub(crate) use look::{Tone, fold, is_hidden, without_hidden};
 pub use quantity::{bytes, duration, number, percent};
 
 use crate::run::Listener;

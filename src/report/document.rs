@@ -97,8 +97,9 @@ impl Document {
     }
 }
 
-/// Lower-case letters, digits, `-` and `_`; what else there is becomes one `_`.
+/// Lower-case letters, digits, `-` and `_`; what else there is becomes one `_`. No longer than a folder takes.
 fn file_stem(name: &str) -> String {
+    const LONGEST: usize = 100;
     let mut stem = String::new();
     for c in name.to_lowercase().chars() {
         if c.is_ascii_alphanumeric() || c == '-' {
@@ -107,6 +108,7 @@ fn file_stem(name: &str) -> String {
             stem.push('_');
         }
     }
+    stem.truncate(LONGEST);
     let stem = stem.trim_matches('_');
     if stem.is_empty() { "figure".to_owned() } else { stem.to_owned() }
 }
@@ -337,5 +339,6 @@ pub(super) mod tests {
         let names: Vec<_> = document.figures().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["found_cell.svg", "found_cell_2.svg"]);
         assert_eq!([file_stem("../../etc/passwd"), file_stem("…")], ["etc_passwd", "figure"]);
+        assert_eq!(file_stem(&"long ".repeat(100)).len(), 99);
     }
 }

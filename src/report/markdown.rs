@@ -1,6 +1,7 @@
 //! A document as Markdown whose tables are readable without being rendered. Figures are files beside it.
 
 use super::{Align, Block, Document, Figure, Table, Verdict};
+use crate::observe::without_hidden;
 
 /// The text. Links to figures are `figures`, a slash and the names of [`Document::figures`].
 pub fn render(document: &Document, figures: &str) -> String {
@@ -12,7 +13,7 @@ pub fn render(document: &Document, figures: &str) -> String {
             out.push('\n');
             match block {
                 Block::Text(text) => out.push_str(&format!("{}\n", prose(text.trim()))),
-                Block::Code(text) => out.push_str(&format!("```\n{}\n```\n", text.trim_end())),
+                Block::Code(text) => out.push_str(&fenced(text.trim_end())),
                 Block::Table(table) => out.push_str(&pipes(table)),
                 Block::Figure(figure) => {
                     let file = files.next().map(|(file, _)| file).unwrap_or_default();
@@ -26,8 +27,16 @@ pub fn render(document: &Document, figures: &str) -> String {
 }
 
 fn image(figure: &Figure, target: &str) -> String {
-    let alt = inline(&figure.caption).replace('[', "\\[").replace(']', "\\]");
+    // Brackets would end what stands between brackets.
+    let alt = inline(&figure.caption.replace('[', "(").replace(']', ")"));
     format!("![{alt}]({target})\n\n*{}*\n", inline(&figure.caption))
+}
+
+/// Code between fences that are longer than any run of backticks in it.
+fn fenced(code: &str) -> String {
+    let longest = code.split(|c: char| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}\n{}\n{fence}\n", without_hidden(code, &['\n']))
 }
 
 fn item(verdict: &Verdict) -> String {
@@ -72,17 +81,22 @@ fn inline(text: &str) -> String {
     prose(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Escapes outside of code; a line's own breaks are kept.
+/// Escapes outside of code; a line's own breaks are kept. What a name or a message holds becomes no link and no picture: a bracket
+/// that could end the words of one is escaped, others are not, so that `search[seed=1]` is read as it is written.
 fn prose(text: &str) -> String {
-    let paired = text.matches('`').count().is_multiple_of(2);
+    let text = without_hidden(text, &['\n']);
+    // Runs of several backticks pair by rules of their own: then none marks code.
+    let paired = text.matches('`').count().is_multiple_of(2) && !text.contains("``");
     let mut code = false;
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
         if c == '`' && paired {
             code = !code;
         }
         match c {
             '*' | '<' | '\\' if !code => out.extend(['\\', c]),
+            ']' if !code && matches!(characters.peek(), Some('(' | ':')) => out.push_str("\\]"),
             '&' if !code => out.push_str("&amp;"),
             '`' if !paired => out.push_str("\\`"),
             c => out.push(c),
@@ -121,7 +135,7 @@ mod tests {
 
         ## Figures
 
-        ![The cell of seed 1 \[best of 3\]](figures/found_cell.svg)
+        ![The cell of seed 1 (best of 3)](figures/found_cell.svg)
 
         *The cell of seed 1 [best of 3]*
 
@@ -143,5 +157,21 @@ mod tests {
     fn an_odd_backtick_and_markup_are_plain_text() {
         assert_eq!(prose("a`b *c* <d>"), "a\\`b \\*c\\* \\<d>");
         assert_eq!(prose("`a*b` *"), "`a*b` \\*");
+    }
+
+    #[test]
+    fn names_become_no_links_no_pictures_and_nothing_hidden() {
+        for (text, plain) in [
+            ("[here](http://a.b)", "[here\\](http://a.b)"),
+            ("![p](//a.b/c.png) [a]: //b", "![p\\](//a.b/c.png) [a\\]: //b"),
+            ("a\u{202e}]\u{202e}(b)", "a\\](b)"),
+            ("search[seed=1] `[a](b)`", "search[seed=1] `[a](b)`"),
+            // Of these backticks Markdown pairs none.
+            ("`` `[a](b)``` ", "\\`\\` \\`[a\\](b)\\`\\`\\` "),
+        ] {
+            assert_eq!(prose(text), plain);
+        }
+        assert_eq!(inline("one\n# two"), "one # two");
+        assert_eq!(fenced("a\n```\n[b](c)\u{1b}[1m"), "````\na\n```\n[b](c)[1m\n````\n");
     }
 }

@@ -1,6 +1,8 @@
 //! A small SVG writer. Colours are attributes, so that every viewer shows them; a style sheet overrides what must
 //! change on a dark ground.
 
+use crate::observe::is_hidden;
+
 /// Mid tones that are seen on white and on near-black and told apart by most eyes (after Okabe and Ito).
 pub(super) const PALETTE: [&str; 8] =
     ["#2f7ec2", "#d9652b", "#2f9e77", "#b85c9e", "#b8860b", "#5b6ee1", "#c44e52", "#4c9f38"];
@@ -214,7 +216,7 @@ pub(super) fn short(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// For text and attributes of XML and HTML; characters that XML forbids are dropped.
+/// For text and attributes of XML and HTML. Characters that XML forbids and those that are hidden are dropped.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -224,7 +226,7 @@ pub(super) fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
+            c if is_hidden(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => out.push(c),
         }
     }
@@ -304,7 +306,7 @@ pub(super) mod tests {
 
     #[test]
     fn text_is_escaped_and_forbidden_characters_are_dropped() {
-        assert_eq!(escaped("a<b>&\"c\"\u{1b}\u{0}"), "a&lt;b&gt;&amp;&quot;c&quot;");
+        assert_eq!(escaped("a<b>&\"c\"\u{1b}\u{0}\u{202e}"), "a&lt;b&gt;&amp;&quot;c&quot;");
         let mut svg = Svg::new(200.0, 40.0);
         svg.text(10.0, 20.0, Type::new(12.0, Face::Sans, Anchor::Start), "a < b & \u{7} c");
         assert_eq!(texts_inside(&svg.finish("<title>")), ["a < b &  c"]);

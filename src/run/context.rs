@@ -12,6 +12,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// The note that lists missed expectations.
@@ -29,6 +30,9 @@ pub struct Context<'a> {
     announcer: Announcer<'a>,
     work: Option<PathBuf>,
     made: Made,
+    began: Instant,
+    /// What the processes took that this one goes on from.
+    before: Duration,
 }
 
 /// What a stage made so far.
@@ -56,7 +60,8 @@ pub(super) struct Situation<'a> {
 impl<'a> Context<'a> {
     pub(super) fn new(situation: Situation<'a>) -> Self {
         let Situation { member, pipeline, key, inputs, missing, store, stop, announcer } = situation;
-        Self { member, pipeline, key, inputs, missing, store, stop, announcer, work: None, made: Made::default() }
+        let (made, began, before) = (Made::default(), Instant::now(), Duration::ZERO);
+        Self { member, pipeline, key, inputs, missing, store, stop, announcer, work: None, made, began, before }
     }
 
     pub(super) fn into_made(self) -> Made {
@@ -170,11 +175,17 @@ impl<'a> Context<'a> {
         self.announcer.warn(&self.member.name, message);
     }
 
-    /// Says that the work goes on from a checkpoint, for example `at` `epoch 3`.
-    pub fn resumed(&mut self, at: impl Into<String>) {
+    /// Says that the work goes on from a checkpoint, for example `at` `epoch 3`, up to which it took `spent`.
+    pub fn resumed(&mut self, at: impl Into<String>, spent: Duration) {
         let at = at.into();
+        self.before = spent;
         self.say(EventKind::StageResumed { stage: self.stage(), at: at.clone() });
         self.made.resumed = Some(at);
+    }
+
+    /// How long the work took so far, in this process and in those that it goes on from.
+    pub fn spent(&self) -> Duration {
+        self.before + self.began.elapsed()
     }
 
     /// Shows that a checkpoint was saved after `step` steps in all.

@@ -30,7 +30,6 @@ pub struct Input {
     /// The hashed parameters of the stage that made it, all defaults filled in.
     pub params: Json,
     pub key: Key,
-    pub wall_seconds: f64,
 }
 
 impl Input {
@@ -56,7 +55,6 @@ impl Input {
             "notes": self.notes,
             "params": self.params,
             "key": self.key.to_string(),
-            "wall_seconds": self.wall_seconds,
         })
     }
 }

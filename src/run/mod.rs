@@ -26,3 +26,4 @@ pub use outcome::{Ending, MemberReport, RunReport};
 pub use runner::{Planned, run};
 pub use signal::{Signal, Stop};
 pub use stage::{Resource, Stage, StageError};
+pub use work::panic_message;

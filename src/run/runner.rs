@@ -28,8 +28,7 @@ pub struct Planned {
 /// starts. Results that are in the store are not made again; with all of them there, nothing is written.
 ///
 /// # Panics
-/// If `stages` and the members differ in number. A panic of a stage becomes its failure; the panic hook prints as
-/// it always does, unless the caller silences it.
+/// If `stages` and the members differ in number. A panic of a stage becomes its failure, and the panic hook tells its place.
 pub fn run(
     pipeline: &Pipeline,
     stages: Vec<Planned>,

@@ -1,7 +1,7 @@
 //! The wish to stop, from a signal or from a test. Whoever works long asks [`Stop::requested`] now and then.
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
 };
 use std::{
@@ -17,7 +17,7 @@ use std::{
 pub enum Signal {
     /// SIGINT: a person pressed Ctrl-C.
     Interrupt = 1,
-    /// SIGTERM: a scheduler, or the system going down.
+    /// SIGTERM: a scheduler, or the system going down. SIGHUP: the terminal was closed, or its connection.
     Terminate = 2,
 }
 
@@ -31,7 +31,7 @@ impl Stop {
         Self::default()
     }
 
-    /// One that SIGINT and SIGTERM trip. A second SIGINT ends the process at once with code 130.
+    /// One that SIGINT, SIGTERM and SIGHUP trip. A second SIGINT ends the process at once with code 130.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new();
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -40,6 +40,10 @@ impl Stop {
         flag::register(SIGINT, interrupted)?;
         flag::register_usize(SIGINT, Arc::clone(&stop.0), Signal::Interrupt as usize)?;
         flag::register_usize(SIGTERM, Arc::clone(&stop.0), Signal::Terminate as usize)?;
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        if ignored(&status).is_some_and(|signals| signals & signal_bit(SIGHUP) == 0) {
+            flag::register_usize(SIGHUP, Arc::clone(&stop.0), Signal::Terminate as usize)?;
+        }
         Ok(stop)
     }
 
@@ -72,6 +76,17 @@ impl Signal {
     }
 }
 
+/// The signals that the process ignores, as `/proc/self/status` lists them: `nohup` starts a program so, and it then stays with the
+/// work. Where the system does not say, nothing is known, and what it does at a hangup is left to it.
+fn ignored(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+fn signal_bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,8 +111,21 @@ mod tests {
         assert_eq!(stop.signal(), Some(Signal::Terminate));
         raise(SIGINT).unwrap();
         assert_eq!(stop.signal(), Some(Signal::Interrupt));
+        raise(SIGHUP).unwrap();
+        assert_eq!(stop.signal(), Some(Signal::Terminate));
         raise(SIGINT).unwrap();
         panic!("the second interrupt should have ended the process");
+    }
+
+    #[test]
+    fn a_hangup_that_was_ignored_is_seen_in_the_mask() {
+        assert_eq!(ignored("Name:\tdarts-run\nSigIgn:\t0000000000001001\nSigCgt:\t1\n"), Some(0x1001));
+        assert_eq!(0x1001 & signal_bit(SIGHUP), 1);
+        assert_eq!(0x1000 & signal_bit(SIGHUP), 0);
+        assert_eq!(ignored("Name:\tdarts-run\n"), None);
+        // Rust ignores SIGPIPE in every program.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        assert_ne!(ignored(&status).unwrap() & signal_bit(signal_hook::consts::SIGPIPE), 0);
     }
 
     #[test]

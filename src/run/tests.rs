@@ -87,7 +87,7 @@ impl Story {
                 device: "cpu".to_owned(),
                 threads: None,
                 checkpoint_steps: None,
-                checkpoint_seconds: 60.0,
+                checkpoint_seconds: None,
             },
             origin: Origin::Default,
         });
@@ -308,7 +308,7 @@ fn a_stop_interrupts_and_a_rerun_finds_the_work_folder_which_success_removes() {
     let story = Story::fork().doing("b", move |context| {
         let checkpoint = context.work()?.join("checkpoint");
         if checkpoint.exists() {
-            context.resumed("epoch 3");
+            context.resumed("epoch 3", Duration::from_secs(1000));
         } else {
             crate::store::write_atomically(&checkpoint, |w| w.write_all(b"3"))?;
             signal.trip(Signal::Terminate);
@@ -327,7 +327,11 @@ fn a_stop_interrupts_and_a_rerun_finds_the_work_folder_which_success_removes() {
 
     let told = story.tell(&store);
     assert_eq!((told.worked.as_str(), told.exit_code()), ("b c d", 0));
-    assert!(matches!(told.outcome("b"), Outcome::Ran { resumed: Some(at), .. } if at == "epoch 3"));
+    let Outcome::Ran { wall, resumed } = told.outcome("b") else { panic!("{:?}", told.outcome("b")) };
+    assert_eq!(resumed.as_deref(), Some("epoch 3"));
+    assert!(*wall < Duration::from_secs(1000), "of this process");
+    let seconds = told.report.members[1].record.as_ref().unwrap().wall_seconds;
+    assert!((1000.0..2000.0).contains(&seconds), "of both processes: {seconds}");
     assert_eq!(fs::read_dir(store.root().join("work-v1")).unwrap().count(), 0);
 }
 

@@ -95,8 +95,8 @@ impl Run<'_> {
         let clock = Instant::now();
         let stage = &self.tasks[at].planned.stage;
         guarded(|| stage.run(&mut context))?;
+        let (wall, spent) = (clock.elapsed(), context.spent());
         let Made { outputs, metrics, summary, notes, resumed } = context.into_made();
-        let wall = clock.elapsed();
         let record = Record {
             manifest: serde_json::to_value(manifest).expect("a manifest is JSON"),
             outputs,
@@ -105,7 +105,7 @@ impl Run<'_> {
             notes,
             started,
             finished: unix_seconds(),
-            wall_seconds: wall.as_secs_f64(),
+            wall_seconds: spent.as_secs_f64(),
             resumed: resumed.clone(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
         };
@@ -185,7 +185,6 @@ impl Run<'_> {
             notes: record.notes.clone(),
             params: manifest.params.clone(),
             key: *key,
-            wall_seconds: record.wall_seconds,
         }
     }
 
@@ -207,7 +206,8 @@ fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
+/// What a panic says.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }

@@ -129,7 +129,9 @@ impl From<DataError> for StageError {
         match error {
             DataError::Stopped => Self::Interrupted,
             // No fault of the input.
-            DataError::DiskFull { .. } | DataError::Write { .. } => Self::failed(sentence(&error)),
+            DataError::DiskFull { .. } | DataError::Write { .. } | DataError::Thread { .. } => {
+                Self::failed(sentence(&error))
+            }
             error => Self::Input { message: sentence(&error), hint: error.hint() },
         }
     }

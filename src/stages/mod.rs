@@ -4,6 +4,7 @@ mod alphas;
 mod artifacts;
 mod augmentation;
 mod benchmark;
+mod cadence;
 mod derive;
 mod evaluate;
 mod export;
@@ -72,7 +73,7 @@ pub const KINDS: &[StageKind] = &[
         version: 1,
         read: evaluate::read,
     },
-    StageKind { slots: KindSlots { kind: "report", slots: &[many("of", &[], true)] }, version: 4, read: report::read },
+    StageKind { slots: KindSlots { kind: "report", slots: &[many("of", &[], true)] }, version: 5, read: report::read },
 ];
 
 const GENOTYPES: &[&str] = &["derive", "genotype"];

@@ -145,7 +145,7 @@ pub(super) fn train<'a>(
 ) -> Result<Training<'a>, StageError> {
     let checkpoint = context.work()?.join("checkpoint.safetensors");
     match training.resume(&checkpoint, device) {
-        Ok(Some(at)) => context.resumed(at),
+        Ok(Some(at)) => context.resumed(at, training.spent()),
         Ok(None) => {}
         // Damaged, or of another version of the program: all is done anew, nothing is lost but time.
         Err(error) => {

@@ -1,5 +1,6 @@
 //! Between a training and its run: progress to show, checkpoints when they are due, requests to stop.
 
+use super::cadence::Cadence;
 use crate::{
     run::{Context, Progress},
     tasks::Score,
@@ -16,8 +17,7 @@ pub(super) struct Watch<'a, 'c> {
     /// Further figures of an epoch.
     told: &'a dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
     pace: Pace,
-    saved: Instant,
-    since_saved: u64,
+    cadence: Cadence,
 }
 
 impl<'a, 'c> Watch<'a, 'c> {
@@ -27,13 +27,14 @@ impl<'a, 'c> Watch<'a, 'c> {
         watched: &'static str,
         told: &'a dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
     ) -> Self {
-        Self { context, epochs, watched, told, pace: Pace::default(), saved: Instant::now(), since_saved: 0 }
+        let cadence = Cadence::new(context.runtime(), Instant::now());
+        Self { context, epochs, watched, told, pace: Pace::default(), cadence }
     }
 }
 
 impl Observer for Watch<'_, '_> {
     fn step(&mut self, epoch: usize, step: usize, steps: usize, score: &Score) {
-        self.since_saved += 1;
+        self.cadence.step();
         self.pace.step(Instant::now(), epoch);
         let batch = score.seen as f64 / step as f64;
         self.context.progress(Progress {
@@ -60,14 +61,16 @@ impl Observer for Watch<'_, '_> {
     }
 
     fn checkpoint_due(&self) -> bool {
-        let runtime = self.context.runtime();
-        let by_steps = runtime.checkpoint_steps.is_some_and(|steps| self.since_saved >= steps);
-        by_steps || self.saved.elapsed().as_secs_f64() >= runtime.checkpoint_seconds
+        self.cadence.is_due(Instant::now())
     }
 
-    fn checkpoint_saved(&mut self, step: u64) {
-        (self.saved, self.since_saved) = (Instant::now(), 0);
+    fn checkpoint_saved(&mut self, step: u64, took: Duration) {
+        self.cadence.saved(Instant::now(), took);
         self.context.checkpoint_saved(step);
+    }
+
+    fn spent(&self) -> Duration {
+        self.context.spent()
     }
 
     fn stop_requested(&self) -> bool {

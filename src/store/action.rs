@@ -30,7 +30,7 @@ pub struct Record {
     /// Unix time in seconds.
     pub started: u64,
     pub finished: u64,
-    /// Time in the process that finished the work: where it was resumed, not all of the work.
+    /// Time that the work took, in all the processes that it was done by.
     pub wall_seconds: f64,
     /// The place it was resumed at, as the stage put it.
     pub resumed: Option<String>,

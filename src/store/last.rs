@@ -57,7 +57,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
 }
 
 /// A name for any text that is safe as a file name; different texts get different names.
-fn file_name(text: &str) -> String {
+pub fn file_name(text: &str) -> String {
     let mut name = String::new();
     for (at, byte) in text.bytes().enumerate() {
         match byte {

@@ -36,5 +36,6 @@ pub use error::StoreError;
 pub use files::UnreadableFile;
 pub use folder::Store;
 pub use garbage::{Garbage, Waste};
+pub use last::file_name;
 pub use lock::{Hold, Lock};
 pub use object::{ObjectRef, ObjectWriter};

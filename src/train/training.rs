@@ -12,7 +12,10 @@ use crate::{
 };
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// Length, rates and rules of a training.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +46,10 @@ pub trait Observer {
     fn epoch(&mut self, record: &EpochRecord);
     /// Asked after each step: whether to save a checkpoint now.
     fn checkpoint_due(&self) -> bool;
-    /// A checkpoint was saved after `step` steps in all.
-    fn checkpoint_saved(&mut self, step: u64);
+    /// A checkpoint was saved after `step` steps in all, which took so long.
+    fn checkpoint_saved(&mut self, step: u64, took: Duration);
+    /// Asked before a checkpoint is saved: how long the work took so far, in this process and in those that it goes on from.
+    fn spent(&self) -> Duration;
     /// Asked after each step and before each batch of watched images: whether to save a checkpoint and stop.
     fn stop_requested(&self) -> bool;
 }
@@ -101,6 +106,9 @@ struct Progress {
     taken: u64,
     /// Batches of validation images taken in all: their stream goes on from epoch to epoch.
     validated: u64,
+    /// That the work took, up to the checkpoint.
+    #[serde(default)]
+    seconds: f64,
     score: Score,
     records: Vec<EpochRecord>,
 }
@@ -147,6 +155,11 @@ impl<'a> Training<'a> {
         self.progress.taken
     }
 
+    /// How long the work took up to the checkpoint that it goes on from, in all its processes.
+    pub fn spent(&self) -> Duration {
+        Duration::try_from_secs_f64(self.progress.seconds).unwrap_or_default()
+    }
+
     /// Trains to the end, or to a request to stop. Checkpoints go to `checkpoint`.
     pub fn run(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
         let task = self.task;
@@ -167,6 +180,7 @@ impl<'a> Training<'a> {
                 epoch: self.progress.epoch + 1,
                 taken: self.progress.taken,
                 validated: self.progress.validated,
+                seconds: self.progress.seconds,
                 records: std::mem::take(&mut self.progress.records),
                 ..Progress::default()
             };
@@ -308,9 +322,11 @@ impl<'a> Training<'a> {
         self.config.rate.at(self.progress.epoch, self.config.epochs, step, self.steps())
     }
 
-    fn save(&self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
+    fn save(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
+        let begun = Instant::now();
+        self.progress.seconds = observer.spent().as_secs_f64();
         Checkpoint::save(path, &self.learner, &self.progress)?;
-        observer.checkpoint_saved(self.progress.taken);
+        observer.checkpoint_saved(self.progress.taken, begun.elapsed());
         Ok(())
     }
 }

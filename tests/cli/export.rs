@@ -43,14 +43,14 @@ fn a_trained_network_and_a_supernet_predict_from_their_own_files_alone() {
     fs::remove_file(scratch.path("search_spaces")).unwrap();
     for file in ["trained-network.safetensors", "supernet.safetensors"] {
         let words = ["predict", "--weights", file, "--input", "x.safetensors", "--output", "logits.safetensors"];
-        let said = scratch.run(&words).exits(0).stdout;
+        let said = scratch.run(&[&words[..], &["--force"]].concat()).exits(0).stdout;
         assert_eq!(said, "logits of 2 images, 4 classes: logits.safetensors\n");
     }
     // The relaxation of the search is in the file: another gives other scores.
     let logits = fs::read(scratch.path("logits.safetensors")).unwrap();
     let words = ["predict", "--weights", "supernet.safetensors", "--input", "x.safetensors"];
     let again = |mixing: &[&str]| {
-        scratch.run(&[&words[..], &["--output", "again.safetensors"], mixing].concat()).exits(0);
+        scratch.run(&[&words[..], &["--output", "again.safetensors", "--force"], mixing].concat()).exits(0);
         fs::read(scratch.path("again.safetensors")).unwrap()
     };
     assert_eq!(again(&["--mixing", "sigmoid"]), logits);

@@ -8,6 +8,7 @@ mod download;
 mod export;
 mod gather;
 mod methods;
+mod outputs;
 mod pictures;
 mod predict;
 mod resume;

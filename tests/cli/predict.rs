@@ -57,7 +57,7 @@ fn predicts(scratch: &Scratch, flags: &[&str], expected: &[f32]) -> String {
 
 fn predict(scratch: &Scratch, flags: &[&str]) -> Ended {
     let input = if flags.contains(&"--input") { vec![] } else { vec!["--input", "x.safetensors"] };
-    scratch.run(&[&["predict", "--output", "logits.safetensors"], &input[..], flags].concat())
+    scratch.run(&[&["predict", "--output", "logits.safetensors", "--force"], &input[..], flags].concat())
 }
 
 #[test]

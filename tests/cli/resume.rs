@@ -2,7 +2,11 @@
 
 use crate::scratch::{Ended, Scratch};
 use rand::{RngExt, SeedableRng};
-use std::{thread::sleep, time::Duration};
+use std::{
+    process::{Child, Command},
+    thread::sleep,
+    time::Duration,
+};
 
 /// Longer than it takes to kill the program a few times.
 const LONGER: [&str; 2] = ["--set", "search.epochs=8"];
@@ -29,6 +33,7 @@ fn killed_at_random_moments_a_search_comes_to_the_bits_of_an_uninterrupted_one()
     assert!(resumed > 0, "at least one of seven runs went on from a checkpoint");
     assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("killed", "search"));
     assert_eq!(scratch.outputs("whole", "derive"), scratch.outputs("killed", "derive"));
+    assert_eq!(scratch.outputs("whole", "report"), scratch.outputs("killed", "report"), "times are no part of it");
     assert!(scratch.files("killed/work-v1").is_empty(), "checkpoints of finished work are gone");
 }
 
@@ -36,17 +41,31 @@ fn killed_at_random_moments_a_search_comes_to_the_bits_of_an_uninterrupted_one()
 fn a_signal_saves_a_checkpoint_and_says_with_its_code_that_the_search_can_go_on() {
     let scratch = Scratch::new();
     scratch.run(&arguments("whole", &[])).exits(0);
-    for (signal, code) in [("TERM", 75), ("INT", 130)] {
+    for (signal, code) in [("TERM", 75), ("HUP", 75), ("INT", 130)] {
         let child = scratch.start(&arguments("stopped", &[]));
         sleep(Duration::from_millis(400));
-        let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        send(signal, &child);
         let ended = Ended::from(child.wait_with_output().unwrap());
         // A machine that is quick enough is done before the signal comes.
         assert!(ended.code == Some(code) || ended.code == Some(0), "{ended:?}");
     }
     scratch.run(&arguments("stopped", &[])).exits(0);
     assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("stopped", "search"));
+}
+
+fn send(signal: &str, to: &Child) {
+    let kill = Command::new("kill").args(["-s", signal, &to.id().to_string()]).status().expect("`kill` can be started");
+    assert!(kill.success());
+}
+
+#[test]
+fn a_hangup_that_is_ignored_stops_nothing() {
+    let scratch = Scratch::new();
+    let child = scratch.start_without_hangup(&arguments("stays", &[]));
+    sleep(Duration::from_millis(400));
+    send("HUP", &child);
+    let ended = Ended::from(child.wait_with_output().unwrap()).exits(0);
+    assert!(!ended.stderr.contains("interrupted"), "{}", ended.stderr);
 }
 
 #[test]

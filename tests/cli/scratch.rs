@@ -74,6 +74,20 @@ impl Scratch {
         Ended::from(self.command(arguments).output().unwrap())
     }
 
+    /// Runs the program to its end, with standard output elsewhere.
+    pub fn run_into(&self, stdout: impl Into<Stdio>, arguments: &[&str]) -> Ended {
+        let child = self.command(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        Ended::from(child.wait_with_output().unwrap())
+    }
+
+    /// Starts the program where a hangup is ignored, as `nohup` does, and leaves it running.
+    pub fn start_without_hangup(&self, arguments: &[&str]) -> Child {
+        let program = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+        shell.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Starts the program and leaves it running.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()

@@ -46,7 +46,9 @@ fn all_images_can_be_fitted_and_then_none_is_held_out() {
     let scratch = Scratch::new();
     let metrics = |images: &str| {
         let setting = format!("search.images={images}");
-        scratch.run(&["tiny.yaml", "--store", images, "--set", &setting, "--events", "events.jsonl"]).exits(0);
+        scratch
+            .run(&["tiny.yaml", "--store", images, "--set", &setting, "--events", "events.jsonl", "--force"])
+            .exits(0);
         output(&scratch, images, "search", "metrics")
     };
     // 96 images in batches of 16, half of them held out or not.
@@ -110,7 +112,7 @@ fn mixes(mixing: &str, key: [&str; 2], other: &str, reason: &str) {
     let logits = |mixing: &[&str]| {
         let words =
             ["predict", "--weights", "supernet.safetensors", "--input", "x.safetensors", "--output", "y.safetensors"];
-        scratch.run(&[&words[..], mixing].concat()).exits(0);
+        scratch.run(&[&words[..], &["--force"], mixing].concat()).exits(0);
         fs::read(scratch.path("y.safetensors")).unwrap()
     };
     assert_ne!(logits(&[]), logits(&["--mixing", "softmax"]));

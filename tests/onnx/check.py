@@ -52,7 +52,7 @@ def main() -> int:
         for count in (1, 3):
             x = np.random.default_rng(count).standard_normal((count, *given.shape[1:]), dtype=np.float32)
             save_file({"x": x}, images)
-            run("predict", "--input", images, "--output", scores)
+            run("predict", "--input", images, "--output", scores, "--force")
             expected = load_file(scores)["logits"]
             (found,) = session.run(["logits"], {"x": x})
             assert found.shape == expected.shape, (found.shape, expected.shape)

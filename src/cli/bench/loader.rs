@@ -1,9 +1,9 @@
 //! Picture files into batches.
 
-use super::{BenchArguments, complaint, say};
+use super::{BenchArguments, complaint};
 use crate::{
     bench::{LoaderBench, LoaderRow, View},
-    cli::Complaint,
+    cli::{Complaint, output},
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, terminal},
 };
@@ -15,6 +15,7 @@ const STEPS: usize = 25;
 pub(super) fn run(arguments: &BenchArguments) -> Result<u8, Complaint> {
     let all_cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut rows = Vec::new();
+    let mut said = Ok(());
     for batch in arguments.batches(BATCH) {
         let bench = LoaderBench {
             folder: arguments.data.clone(),
@@ -25,7 +26,8 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8, Complaint> {
         let measured = bench.run(|row| {
             if arguments.json {
                 // A row at a time: whoever waits sees the first while the next is measured.
-                say(&(serde_json::to_string(&row).expect("a row is plain data") + "\n"));
+                let row = serde_json::to_string(&row).expect("a row is plain data") + "\n";
+                said = std::mem::replace(&mut said, Ok(())).and_then(|()| output::say(row));
             } else {
                 rows.push(row);
             }
@@ -33,9 +35,9 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8, Complaint> {
         measured.map_err(|error| complaint(&error))?;
     }
     if !arguments.json {
-        say(&terminal::render(&document(&rows), &Look::of_stdout()));
+        said = output::say(terminal::render(&document(&rows), &Look::of_stdout()));
     }
-    Ok(0)
+    said.map(|()| 0)
 }
 
 fn document(rows: &[LoaderRow]) -> Document {

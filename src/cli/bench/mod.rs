@@ -6,7 +6,7 @@ mod step;
 use super::{Complaint, ExitClass, parity::KernelChoice, run::invalid};
 use crate::{bench::BenchError, kernels::Precision, stages::WorkError};
 use clap::{Args, ValueEnum};
-use std::{io::Write, num::NonZeroUsize, path::PathBuf};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 #[derive(Args, Debug)]
 pub(super) struct BenchArguments {
@@ -116,9 +116,4 @@ fn unreadable(error: &WorkError) -> Complaint {
         WorkError::Invalid { problems, .. } => invalid(problems),
         WorkError::Read { .. } => Complaint::caused(ExitClass::Input, error),
     }
-}
-
-fn say(text: &str) {
-    // A closed pipe changes nothing about what was measured.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

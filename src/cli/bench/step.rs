@@ -1,9 +1,9 @@
 //! A step of a search or a training.
 
-use super::{BenchArguments, complaint, say, unreadable};
+use super::{BenchArguments, complaint, unreadable};
 use crate::{
     bench::{BenchError, Images, Profile, StepBench, StepRow, shipped},
-    cli::{Complaint, ExitClass},
+    cli::{Complaint, ExitClass, output, threads},
     kernels::{Kernels, Precision},
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, terminal},
@@ -27,28 +27,31 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8, Complaint> {
     let mut rows = Vec::new();
     let mut failures = 0;
     let mut hear = |row: Result<StepRow, (String, usize, String)>| match row {
-        Ok(row) if arguments.json => say(&(serde_json::to_string(&row).expect("a row is plain data") + "\n")),
-        Ok(row) => rows.push(row),
+        Ok(row) if arguments.json => output::say(serde_json::to_string(&row).expect("a row is plain data") + "\n"),
+        Ok(row) => {
+            rows.push(row);
+            Ok(())
+        }
         Err((work, batch, error)) => {
             failures += 1;
             if arguments.json {
-                say(&format!("{}\n", json!({"work": work, "batch": batch, "error": error})));
-            } else {
-                Complaint::new(ExitClass::Failed, format!("{work}, batch {batch}: {error}")).print();
+                return output::say(format!("{}\n", json!({"work": work, "batch": batch, "error": error})));
             }
+            Complaint::new(ExitClass::Failed, format!("{work}, batch {batch}: {error}")).print();
+            Ok(())
         }
     };
     if let ([(name, work)], [batch]) = (&works[..], &batches[..]) {
-        hear(Ok(measure(arguments, name, work.clone(), *batch)?));
+        hear(Ok(measure(arguments, name, work.clone(), *batch)?))?;
     } else {
         for (name, _) in &works {
             for batch in &batches {
-                hear(elsewhere(arguments, name, *batch).map_err(|error| ((*name).clone(), *batch, error)));
+                hear(elsewhere(arguments, name, *batch).map_err(|error| ((*name).clone(), *batch, error)))?;
             }
         }
     }
     if !rows.is_empty() {
-        say(&terminal::render(&document(&rows), &Look::of_stdout()));
+        output::say(terminal::render(&document(&rows), &Look::of_stdout()))?;
     }
     Ok(if failures == 0 { 0 } else { ExitClass::Failed.code() })
 }
@@ -69,11 +72,8 @@ fn read(name: &str) -> Result<Work, Complaint> {
 
 fn measure(arguments: &BenchArguments, name: &str, work: Work, batch: usize) -> Result<StepRow, Complaint> {
     let device = arguments.device.parse().map_err(|error| Complaint::caused(ExitClass::Usage, &error))?;
-    if let Some(threads) = arguments.threads.map(NonZeroUsize::get) {
-        // The process's own threads: those that a run would have, and a loader beside it.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        pool.map_err(|source| complaint(&BenchError::Threads { threads, source }))?;
-    }
+    // The process's own threads: those that a run would have, and a loader beside it.
+    threads::start(arguments.threads.map(NonZeroUsize::get))?;
     let stem = Path::new(name).file_stem().map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned());
     let images = match arguments.with_data {
         true => Images::FixedAndLoaded { cifar10: arguments.data.clone() },

@@ -67,13 +67,17 @@ impl Client {
     /// time. The thread touches nothing but its connection, and ends with its next word to nobody.
     pub(super) fn request(&self, url: &str, from: u64) -> Receiver<Result<Said, Error>> {
         let (say, hear) = sync_channel(PIECES);
-        let (agent, url) = (self.agent.clone(), url.to_owned());
-        thread::spawn(move || {
+        let (agent, url, answer) = (self.agent.clone(), url.to_owned(), say.clone());
+        let ask = move || {
             if let Err(error) = talk(&agent, &url, from, &say) {
                 // Nobody may listen any more.
                 let _ = say.send(Err(error));
             }
-        });
+        };
+        if let Err(error) = thread::Builder::new().name("download".to_owned()).spawn(ask) {
+            // Somebody listens: the channel is in this hand still, and empty.
+            let _ = answer.send(Err(Error::Io(error)));
+        }
         hear
     }
 }

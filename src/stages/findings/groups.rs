@@ -89,7 +89,6 @@ pub(super) mod tests {
             notes: Default::default(),
             params,
             key,
-            wall_seconds: 1.0,
         }
     }
 

@@ -73,7 +73,6 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
             Column::number("train loss"),
             Column::number("train").unit("%"),
             Column::number("supernet, held out").unit("%"),
-            Column::number("time").unit("s"),
         ],
     );
     let mut accuracy = Vec::new();
@@ -88,7 +87,6 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
             Cell::known(metric("train_loss"), 3),
             Cell::known(metric("train_accuracy_percent"), 2),
             Cell::known(metric(ACCURACY), 2),
-            Cell::number(member.wall_seconds, 1),
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
         let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());

@@ -21,7 +21,6 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
             Column::number("train loss"),
             Column::number("train").unit("%"),
             Column::number("watched").unit("%"),
-            Column::number("time").unit("s"),
         ],
     );
     let (mut accuracy, mut loss) = (Vec::new(), Vec::new());
@@ -35,7 +34,6 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
             Cell::known(metric("train_loss"), 3),
             Cell::known(metric("train_accuracy_percent"), 2),
             Cell::known(watched, 2),
-            Cell::number(member.wall_seconds, 1),
         ]);
         let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
         let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());

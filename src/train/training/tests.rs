@@ -89,6 +89,7 @@ fn stopped_and_resumed(space: &str, learner: &LearnerConfig, config: &TrainingCo
         assert_eq!(fresh().run(&path, &mut StopAt::question(question)).unwrap(), Ended::Stopped);
         let mut search = fresh();
         places.push(search.resume(&path, &device).unwrap().unwrap());
+        assert_eq!(search.spent(), tiny::StopAt::never().spent(), "what it took up to there");
         assert_eq!(search.run(&path, &mut StopAt::never()).unwrap(), Ended::Completed);
         assert_eq!((bits(&search.learner), search.records().to_vec()), whole, "stopped at question {question}");
     }
