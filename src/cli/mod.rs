@@ -63,7 +63,7 @@ enum Command {
     Export(export::ExportArguments),
     /// Measure how fast this machine does a kind of work
     Bench(bench::BenchArguments),
-    /// Keep the store small
+    /// Read all of the store, or keep it small
     Store(store::StoreCommand),
 }
 

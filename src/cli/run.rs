@@ -125,9 +125,10 @@ fn print_reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Resu
     for member in &report.members {
         let Some(record) = &member.record else { continue };
         let Some(text) = record.outputs.get("report.txt") else { continue };
-        let text = std::fs::read_to_string(store.object_path(&text.digest)).map_err(failed)?;
+        let text = store.bytes(text).map_err(|error| Complaint::store(&error))?;
+        let text = String::from_utf8_lossy(&text);
         let folder = stages::export_report(store, &pipeline.name, &member.name, record)
-            .map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
+            .map_err(|error| Complaint::store(&error))?;
         match writeln!(stdout, "\n{}\n\nThe report and its figures: {}", text.trim_end(), folder.display()) {
             // A reader that went away (`| head`) has seen enough.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 pub fn export_report(store: &Store, pipeline: &str, member: &str, record: &Record) -> Result<PathBuf, StoreError> {
     let folder = store.root().join("reports").join(safe(pipeline)).join(safe(member));
     for (name, object) in &record.outputs {
-        let from = store.object_path(&object.digest);
         let to = folder.join(name);
-        let bytes = std::fs::read(&from).map_err(StoreError::io("read", &from))?;
+        let bytes = store.bytes(object)?;
         if std::fs::read(&to).is_ok_and(|present| present == bytes) {
             continue;
         }

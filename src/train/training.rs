@@ -125,7 +125,9 @@ impl<'a> Training<'a> {
         self.progress = progress;
         let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
         // The last step may be taken and the look at the watched images not.
-        Ok(Some(if step > self.steps() {
+        Ok(Some(if epoch > self.config.epochs || self.stopped_early().is_some() {
+            "its end".to_owned()
+        } else if step > self.steps() {
             format!("the end of epoch {epoch}")
         } else {
             format!("epoch {epoch}, step {step}")
@@ -308,7 +310,11 @@ impl<'a> Training<'a> {
         self.config.rate.at(self.progress.epoch, self.config.epochs, step, self.steps())
     }
 
-    fn save(&self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
+    /// Saves a checkpoint of where it is, its end included.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn save(&self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
         Checkpoint::save(path, &self.learner, &self.progress)?;
         observer.checkpoint_saved(self.progress.taken);
         Ok(())
