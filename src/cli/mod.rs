@@ -33,7 +33,7 @@ Exit codes:
     1  a stage failed
     2  wrong usage
     3  an invalid pipeline or input; nothing was started, or the stage says what is wrong
-    4  the store could not be read or written
+    4  the store could not be read or written, or is damaged
     5  an expectation was missed
    75  stopped by SIGTERM; run again to go on
   130  interrupted; run again to go on";

@@ -18,7 +18,8 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// The bytes on disk are not those that were written. Who found it moved the file to `damaged-v1/`, or says that it did not.
+    /// The bytes on disk are not those that were written. An object or a record is in `damaged-v1/` now, so that a rerun makes
+    /// it anew; what is remembered of a stage stays, and is written over.
     #[error("`{path}` is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
     /// A record promises this object, and it is not there.
