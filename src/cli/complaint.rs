@@ -1,6 +1,6 @@
 //! What a command says when it cannot do what was asked, and the exit code that goes with it.
 
-use crate::{observe, run};
+use crate::{observe, run, store::StoreError};
 use std::{error::Error, io::Write};
 
 /// Kinds of failure that callers tell apart by exit code.
@@ -50,6 +50,17 @@ impl Complaint {
     /// An error with its causes, joined by colons.
     pub fn caused(class: ExitClass, error: &dyn Error) -> Self {
         Self::new(class, run::sentence(error))
+    }
+
+    /// What the store could not do, and how what it lost is had again.
+    pub fn store(error: &StoreError) -> Self {
+        let complaint = Self::caused(ExitClass::Store, error);
+        match error {
+            StoreError::Lost { .. } | StoreError::Damaged { .. } => {
+                complaint.hint("run the pipeline again: the stage makes it anew")
+            }
+            _ => complaint,
+        }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -37,7 +37,7 @@ Exit codes:
     1  a stage failed, or output could not be written
     2  wrong usage
     3  an invalid pipeline or input; nothing was started, or the stage says what is wrong
-    4  the store could not be read or written
+    4  the store could not be read or written, or is damaged
     5  an expectation was missed
    75  stopped by SIGTERM or a closed terminal (SIGHUP); run again to go on
   130  interrupted; run again to go on";
@@ -67,7 +67,7 @@ enum Command {
     Export(export::ExportArguments),
     /// Measure how fast this machine does a kind of work
     Bench(bench::BenchArguments),
-    /// Keep the store small
+    /// Read all of the store, or keep it small
     Store(store::StoreCommand),
 }
 

@@ -141,13 +141,11 @@ fn reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Result<Str
     for (at, member) in report.members.iter().enumerate() {
         let Some(record) = &member.record else { continue };
         let Some(text) = record.outputs.get("report.txt") else { continue };
-        let unread = |error: std::io::Error| {
-            Complaint::new(ExitClass::Store, format!("failed to read the report of `{}`: {error}", member.name))
-        };
-        let text = std::fs::read_to_string(store.object_path(&text.digest)).map_err(unread)?;
+        let text = store.bytes(text).map_err(|error| Complaint::store(&error))?;
+        let text = String::from_utf8_lossy(&text);
         let times = times::text(pipeline, at, report);
         let folder = stages::export_report(store, &pipeline.name, &member.name, record, &times)
-            .map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
+            .map_err(|error| Complaint::store(&error))?;
         let (text, folder) = (text.trim_end(), folder.display());
         writeln!(all, "\n{text}\n\n{times}\nThe report and its figures: {folder}")
             .expect("writing to a string succeeds");

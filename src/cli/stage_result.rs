@@ -1,6 +1,6 @@
 //! A result in the store, named on the command line: what it is, as far as it is a cell or a network.
 
-use super::{Complaint, ExitClass, network::open};
+use super::{Complaint, ExitClass};
 use crate::{
     config::nearest,
     interop::{
@@ -8,9 +8,9 @@ use crate::{
         tensor_file::{Numbers, StoredTensor, TensorFile},
     },
     stages::AlphaHistory,
-    store::{Record, Store, StoreError},
+    store::{Record, Store},
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// As many names as a hint shows.
 const FEW: usize = 8;
@@ -30,18 +30,18 @@ pub(super) struct StageResult {
 impl StageResult {
     /// Reads the result that `word` names: `PIPELINE/STAGE`, or the first digits of a key.
     pub fn find(folder: &Path, word: &str) -> Result<Self, Complaint> {
-        // Opening would make a store where there is none.
-        if !folder.is_dir() {
-            return Err(Complaint::input(format!("there is no store `{}`", folder.display()))
-                .hint("run a pipeline first, name the store with `--store`, or give a file with `--weights`"));
-        }
-        let store = Store::open(folder).map_err(unreadable)?;
+        let store = Store::existing(folder).ok_or_else(|| {
+            Complaint::input(format!("there is no store `{}`", folder.display()))
+                .hint("run a pipeline first, name the store with `--store`, or give a file with `--weights`")
+        })?;
         let key = match word.split_once('/') {
-            Some((pipeline, member)) => store.last(pipeline, member).map_err(unreadable)?.map(|key| key.to_string()),
+            Some((pipeline, member)) => {
+                store.last(pipeline, member).map_err(|error| Complaint::store(&error))?.map(|key| key.to_string())
+            }
             None => by_digits(&store, word)?,
         };
         let record = match &key {
-            Some(key) => store.record(key).map_err(unreadable)?,
+            Some(key) => store.record(key).map_err(|error| Complaint::store(&error))?,
             None => None,
         };
         match record {
@@ -51,14 +51,17 @@ impl StageResult {
     }
 
     fn read(store: &Store, word: &str, record: &Record) -> Result<Self, Complaint> {
-        let path = |name: &str| -> Result<Option<PathBuf>, Complaint> {
-            record.outputs.get(name).map(|object| store.verify(object).map_err(unreadable)).transpose()
+        let bytes = |name: &str| -> Result<Option<Vec<u8>>, Complaint> {
+            record
+                .outputs
+                .get(name)
+                .map(|object| store.bytes(object))
+                .transpose()
+                .map_err(|error| Complaint::store(&error))
         };
         let text = |name: &str| -> Result<Option<String>, Complaint> {
-            let read = |path: PathBuf| {
-                std::fs::read_to_string(&path).map_err(|error| unreadable(StoreError::io("read", path)(error)))
-            };
-            path(name)?.map(read).transpose()
+            let text = bytes(name)?.map(String::from_utf8).transpose();
+            text.map_err(|error| Complaint::input(format!("`{name}` of the result `{word}` is no text: {error}")))
         };
         let alphas = text("alphas")?.map(|text| json::<AlphaHistory>(word, &text)).transpose()?;
         let network = text("network")?.map(|text| json::<Description>(word, &text)).transpose()?;
@@ -79,7 +82,11 @@ impl StageResult {
             None if alphas.is_some() => json(word, &params.to_string())?,
             None => Description::default(),
         };
-        let weights = path("weights")?.map(|path| open(&path)).transpose()?;
+        let tensors = |bytes: Vec<u8>| {
+            TensorFile::safetensors(Path::new(word), &bytes)
+                .map_err(|error| Complaint::caused(ExitClass::Input, &error))
+        };
+        let weights = bytes("weights")?.map(tensors).transpose()?;
         Ok(Self {
             name: word.to_owned(),
             kind: record.manifest["kind"].as_str().unwrap_or_default().to_owned(),
@@ -111,7 +118,7 @@ fn json<T: serde::de::DeserializeOwned>(word: &str, text: &str) -> Result<T, Com
 
 /// The one key that begins so.
 fn by_digits(store: &Store, digits: &str) -> Result<Option<String>, Complaint> {
-    let mut keys = store.keys(digits).map_err(unreadable)?;
+    let mut keys = store.keys(digits).map_err(|error| Complaint::store(&error))?;
     if keys.len() > 1 {
         let few: Vec<String> = keys.iter().take(FEW).map(|key| format!("\n  {key}")).collect();
         return Err(Complaint::input(format!("{} keys begin with `{digits}`:{}", keys.len(), few.concat()))
@@ -140,15 +147,5 @@ fn unknown(store: &Store, word: &str) -> Complaint {
             let more = if names.len() > FEW { ", …" } else { "" };
             complaint.hint(format!("name a result as PIPELINE/STAGE: there are {}{more}", few.join(", ")))
         }
-    }
-}
-
-fn unreadable(error: StoreError) -> Complaint {
-    let complaint = Complaint::caused(ExitClass::Store, &error);
-    match error {
-        StoreError::Lost { .. } | StoreError::Damaged { .. } | StoreError::DamagedRecord { .. } => {
-            complaint.hint("run the pipeline again: the stage makes it anew")
-        }
-        _ => complaint,
     }
 }

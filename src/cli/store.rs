@@ -1,9 +1,9 @@
-//! `darts-run store gc`: removes what nobody needs.
+//! `darts-run store`: `verify` reads all of it, `gc` removes what nobody needs.
 
-use super::{Complaint, ExitClass, StoreArguments, output};
+use super::{Complaint, ExitClass, StoreArguments, output, threads};
 use crate::{
-    observe,
-    store::{Garbage, Store, StoreError, Waste},
+    observe, run,
+    store::{Audit, Garbage, Store, StoreError, Waste},
 };
 use clap::{Args, Subcommand};
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub(super) struct StoreCommand {
 enum What {
     /// Remove what no result needs: objects that no record names, checkpoints of finished work, leftovers of killed runs
     Gc(GcArguments),
+    /// Read and hash all of it; what is damaged is named and set aside, so that its stage runs again
+    Verify(StoreArguments),
 }
 
 #[derive(Args, Debug)]
@@ -33,17 +35,50 @@ struct GcArguments {
 }
 
 pub(super) fn run(command: &StoreCommand) -> Result<u8, Complaint> {
-    let What::Gc(arguments) = &command.what;
-    let root = &arguments.store.store;
-    // Opening would make one.
-    if !root.join("objects-v1").is_dir() {
-        return Err(Complaint::input(format!("`{}` is no store", root.display()))
-            .hint("name its folder with `--store`, or `DARTS_RUN_STORE`"));
+    threads::start(None)?;
+    match &command.what {
+        What::Gc(arguments) => collect(arguments, &existing(&arguments.store)?),
+        What::Verify(arguments) => verify(&existing(arguments)?),
     }
-    let failed = |error: StoreError| Complaint::caused(ExitClass::Store, &error);
-    let store = Store::open(root).map_err(failed)?;
-    let Some(alone) = store.try_alone().map_err(failed)? else {
-        return Err(Complaint::new(ExitClass::Store, format!("a run works in the store `{}`", root.display()))
+}
+
+fn existing(arguments: &StoreArguments) -> Result<Store, Complaint> {
+    let root = &arguments.store;
+    Store::existing(root).ok_or_else(|| {
+        Complaint::input(format!("`{}` is no store", root.display()))
+            .hint("name its folder with `--store`, or `DARTS_RUN_STORE`")
+    })
+}
+
+fn failed(error: StoreError) -> Complaint {
+    Complaint::caused(ExitClass::Store, &error)
+}
+
+fn verify(store: &Store) -> Result<u8, Complaint> {
+    let hold = store.hold().map_err(failed)?;
+    let Audit { files, bytes, faults, broken } = store.audit(&hold).map_err(failed)?;
+    let mut text: String = faults.iter().map(|fault| format!("{}\n", run::sentence(fault))).collect();
+    for (key, stages) in &broken {
+        text += &match &stages[..] {
+            [] => format!("the result {} is made again where it is asked for: it is no stage's newest\n", &key[..12]),
+            stages => stages.iter().map(|stage| format!("{stage} runs again\n")).collect(),
+        };
+    }
+    text += &format!("{files} files are whole ({})\n", observe::bytes(bytes));
+    output::say(text)?;
+    if faults.is_empty() {
+        return Ok(0);
+    }
+    let all = if faults.len() == 1 { "1 file".to_owned() } else { format!("{} files", faults.len()) };
+    let root = store.root().display();
+    Err(Complaint::new(ExitClass::Store, format!("{all} of the store `{root}` cannot be believed"))
+        .hint(format!("run the pipelines again; what was damaged is in `{root}/damaged-v1`")))
+}
+
+fn collect(arguments: &GcArguments, store: &Store) -> Result<u8, Complaint> {
+    let alone = if arguments.dry_run { store.try_alone_to_look() } else { store.try_alone() };
+    let Some(alone) = alone.map_err(failed)? else {
+        return Err(Complaint::new(ExitClass::Store, format!("a run works in the store `{}`", store.root().display()))
             .hint("clean up when it is done: what it is making looks like garbage until then"));
     };
     let keep = arguments.keep_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
@@ -67,7 +102,7 @@ fn summary(garbage: &[Garbage], dry_run: bool) -> String {
         (Waste::Object, "objects that no record names"),
         (Waste::Work, "folders of checkpoints that nobody needs"),
         (Waste::Leftover, "leftovers of killed runs"),
-        (Waste::Damaged, "damaged files that were put aside"),
+        (Waste::Damaged, "damaged files"),
     ];
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut text = String::new();

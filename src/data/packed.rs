@@ -122,6 +122,14 @@ impl Dataset {
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let file = File::open(path).map_err(DataError::read(path))?;
         let length = file.metadata().map_err(DataError::read(path))?.len();
+        Self::read_from(file, length, path)
+    }
+
+    /// Reads a packed file of `length` bytes; `path` is what complaints call it.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn read_from(file: impl Read, length: u64, path: &Path) -> Result<Self, DataError> {
         let mut reader = Reader { path, from: CrcReader::new(BufReader::new(file)), length, left: length };
 
         if length < 8 || reader.bytes(8)? != MAGIC {
@@ -175,14 +183,14 @@ impl Dataset {
 }
 
 /// Reads no more than the file holds, so that a damaged length asks for no memory.
-struct Reader<'a> {
+struct Reader<'a, R> {
     path: &'a Path,
-    from: CrcReader<BufReader<File>>,
+    from: CrcReader<BufReader<R>>,
     length: u64,
     left: u64,
 }
 
-impl Reader<'_> {
+impl<R: Read> Reader<'_, R> {
     fn bytes(&mut self, count: u64) -> Result<Vec<u8>, DataError> {
         if count > self.left {
             let needed = (self.length - self.left).saturating_add(count);

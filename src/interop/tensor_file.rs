@@ -66,7 +66,11 @@ impl TensorFile {
         Self { path: path.to_owned(), metadata: BTreeMap::new(), tensors: tensors.into_iter().collect() }
     }
 
-    fn safetensors(path: &Path, bytes: &[u8]) -> Result<Self, TensorFileError> {
+    /// Reads the bytes of a safetensors file; `path` is what complaints call it.
+    ///
+    /// # Errors
+    /// Where they are none, or have tensors of no type that is known here.
+    pub fn safetensors(path: &Path, bytes: &[u8]) -> Result<Self, TensorFileError> {
         let unfit = |reason: String| TensorFileError::Safetensors { path: path.to_owned(), reason };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unfit(error.to_string()))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| unfit(error.to_string()))?;

@@ -142,7 +142,10 @@ impl Listener for Bars {
         if let Some(text) = state.transcript.tell(event, &look) {
             self.screen.suspend(|| (self.write_line)(&text));
         }
-        if let EventKind::StageStarted { stage, .. } | EventKind::DownloadStarted { stage, .. } = &event.kind {
+        // A stage that read something damaged starts a second time without an end: its bar is there.
+        if let EventKind::StageStarted { stage, .. } | EventKind::DownloadStarted { stage, .. } = &event.kind
+            && state.running.iter().all(|running| running.stage != *stage)
+        {
             let running = self.start(stage);
             state.running.push(running);
         }

@@ -1,7 +1,7 @@
 //! Everything that decides a stage's result, and the key it makes.
 //!
 //! # Encoding
-//! The key of a manifest is the SHA-256 of its canonical JSON: UTF-8, no white space, the keys of every object in
+//! The key of a manifest is the SHA-256 of its [canonical JSON](canonical_json): UTF-8, no white space, the keys of every object in
 //! byte order, digests as 64 hexadecimal digits, `missing` and `numerics` left out where there is none, text escaped only as JSON
 //! demands. A whole number is written without a point and any other number as the shortest decimal that reads back to
 //! the same `f64`. `1` and `1.0` are therefore different: a stage fills in its parameters from typed fields, so that
@@ -20,7 +20,7 @@
 //!
 //! A change of this encoding must raise [`SCHEMA`].
 
-use crate::store::Digest;
+use crate::store::{Digest, canonical_json};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -67,45 +67,19 @@ impl Manifest {
     /// The text that is hashed.
     pub fn canonical_json(&self) -> String {
         let value = serde_json::to_value(self).expect("a manifest holds only what JSON can say");
-        let mut text = String::new();
-        write_canonical(&value, &mut text);
-        text
+        canonical_json(&value)
+    }
+}
+
+impl Key {
+    pub fn digest(self) -> Digest {
+        self.0
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// Sorts by itself: serde_json's own order depends on a feature that any dependency may turn on.
-fn write_canonical(value: &serde_json::Value, text: &mut String) {
-    match value {
-        serde_json::Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map.iter().collect();
-            text.push('{');
-            for (at, (key, value)) in sorted.into_iter().enumerate() {
-                if at > 0 {
-                    text.push(',');
-                }
-                text.push_str(&serde_json::Value::from(key.as_str()).to_string());
-                text.push(':');
-                write_canonical(value, text);
-            }
-            text.push('}');
-        }
-        serde_json::Value::Array(items) => {
-            text.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    text.push(',');
-                }
-                write_canonical(item, text);
-            }
-            text.push(']');
-        }
-        scalar => text.push_str(&scalar.to_string()),
     }
 }
 

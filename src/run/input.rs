@@ -1,13 +1,13 @@
 //! What a stage sees of a stage that it reads.
 
 use super::StageError;
-use crate::plan::Key;
+use crate::{
+    plan::Key,
+    store::{ObjectRef, Store},
+};
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, io::Read, path::PathBuf};
 
 /// One finished member: who it is, what it published, what it had to say.
 ///
@@ -22,8 +22,7 @@ pub struct Input {
     pub kind: String,
     /// The point of the matrix; empty for a plain stage.
     pub point: IndexMap<String, Json>,
-    /// Output name → checked, read-only file in the store.
-    pub outputs: BTreeMap<String, PathBuf>,
+    pub outputs: BTreeMap<String, Output>,
     pub metrics: IndexMap<String, f64>,
     pub summary: Option<String>,
     pub notes: BTreeMap<String, Json>,
@@ -32,12 +31,56 @@ pub struct Input {
     pub key: Key,
 }
 
+/// What a finished member published under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub(super) store: Store,
+    pub(super) object: ObjectRef,
+}
+
+impl Output {
+    /// Where it lies, to be named. To be read it is by [`read`](Self::read).
+    pub fn path(&self) -> PathBuf {
+        self.store.object_path(&self.object.digest)
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        self.object.bytes
+    }
+
+    /// Reads it, and hashes it on the way: what `read` made of it comes back only where all bytes are those that were
+    /// published.
+    ///
+    /// # Errors
+    /// Where they are not. The runner then has the member that published it run again.
+    pub fn read<T>(&self, read: impl FnOnce(&mut dyn Read) -> T) -> Result<T, StageError> {
+        Ok(self.store.read(&self.object, read)?)
+    }
+
+    /// All its bytes.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn bytes(&self) -> Result<Vec<u8>, StageError> {
+        Ok(self.store.bytes(&self.object)?)
+    }
+
+    /// All its text.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read), and where it is no UTF-8.
+    pub fn text(&self) -> Result<String, StageError> {
+        String::from_utf8(self.bytes()?)
+            .map_err(|error| StageError::failed(format!("`{}` is no text: {error}", self.path().display())))
+    }
+}
+
 impl Input {
-    /// The file of one output.
-    pub fn output(&self, name: &str) -> Result<&Path, StageError> {
+    /// One output.
+    pub fn output(&self, name: &str) -> Result<&Output, StageError> {
         self.outputs
             .get(name)
-            .map(PathBuf::as_path)
             .ok_or_else(|| StageError::input(format!("stage `{}` has no output `{name}`", self.member)))
     }
 

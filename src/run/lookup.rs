@@ -20,7 +20,7 @@ pub(super) enum Found {
 /// Looks a key up. What is damaged counts as lost, with a warning in `member`'s name.
 pub(super) fn look_up(store: &Store, key: Key, member: &str, announcer: &Announcer<'_>) -> Result<Found, StoreError> {
     let record = match store.record(key) {
-        Err(error @ StoreError::DamagedRecord { .. }) => {
+        Err(error @ StoreError::Damaged { .. }) => {
             announcer.warn(member, sentence(&error));
             return Ok(Found::Nothing);
         }
@@ -29,8 +29,8 @@ pub(super) fn look_up(store: &Store, key: Key, member: &str, announcer: &Announc
     let Some(record) = record else { return Ok(Found::Nothing) };
     let mut broken = Vec::new();
     for (name, object) in &record.outputs {
-        match store.verify(object) {
-            Ok(_) => {}
+        match store.look_at(object) {
+            Ok(()) => {}
             Err(StoreError::Lost { .. }) => broken.push(name.clone()),
             Err(error @ StoreError::Damaged { .. }) => {
                 announcer.warn(member, sentence(&error));
@@ -49,10 +49,11 @@ pub(super) fn reasons(
     member: &str,
     manifest: &Manifest,
     broken: Vec<String>,
+    announcer: &Announcer<'_>,
 ) -> Vec<String> {
     let mut reasons: Vec<_> = broken.into_iter().map(|name| DirtyReason::OutputMissing { name }).collect();
     if reasons.is_empty()
-        && let Some(old) = last_manifest(store, pipeline, member)
+        && let Some(old) = last_manifest(store, pipeline, member, announcer)
     {
         reasons = diff(&old, manifest);
     }
@@ -63,8 +64,12 @@ pub(super) fn reasons(
 }
 
 /// The manifest of the newest success. What cannot be read explains nothing, and must not stop the work either.
-fn last_manifest(store: &Store, pipeline: &str, member: &str) -> Option<Manifest> {
+fn last_manifest(store: &Store, pipeline: &str, member: &str, announcer: &Announcer<'_>) -> Option<Manifest> {
+    // Where the key is damaged that is told when the next one is remembered.
     let key = store.last(pipeline, member).ok()??;
-    let record = store.record(key).ok()??;
-    serde_json::from_value(record.manifest).ok()
+    let record = store.record(key).unwrap_or_else(|error| {
+        announcer.warn(member, sentence(&error));
+        None
+    });
+    serde_json::from_value(record?.manifest).ok()
 }

@@ -20,7 +20,7 @@ pub use announce::sentence;
 pub use context::Context;
 pub use event::{Event, EventKind, Listener, Outcome, Progress, Transfer};
 pub use fetch::Fetch;
-pub use input::Input;
+pub use input::{Input, Output};
 pub use missing::{Failure, Missing};
 pub use outcome::{Ending, MemberReport, RunReport};
 pub use runner::{Planned, run};

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Member, Pipeline},
     plan::{Key, Manifest},
-    store::{Record, Store},
+    store::{Record, Store, StoreError},
 };
 use std::{thread, time::Duration};
 
@@ -37,7 +37,8 @@ pub fn run(
     listener: &dyn Listener,
 ) -> RunReport {
     assert_eq!(stages.len(), pipeline.members.len(), "one planned stage for each member");
-    let tasks = stages.into_iter().map(|planned| Task { planned, prepared: None, end: None, waited: false }).collect();
+    let task = |planned| Task { planned, prepared: None, end: None, waited: false, healed: false };
+    let tasks = stages.into_iter().map(task).collect();
     let mut run = Run { pipeline, store, stop, announcer: Announcer::new(listener), tasks, halted: None };
     run.work_off();
     run.into_report()
@@ -60,6 +61,8 @@ pub(super) struct Task {
     pub end: Option<End>,
     /// The wait for another process was announced.
     waited: bool,
+    /// An output was found damaged when it was read, and the member looked up a second time.
+    healed: bool,
 }
 
 #[derive(Clone)]
@@ -124,6 +127,9 @@ impl Run<'_> {
                 End { outcome: Outcome::Interrupted, record: None, error: Some(StageError::Interrupted) }
             }
             Err(error) => {
+                if self.heals(at, &error) {
+                    return true;
+                }
                 if matches!(error, StageError::Store(_)) {
                     self.halted = Some(Halt::StoreFailed);
                 }
@@ -157,20 +163,52 @@ impl Run<'_> {
         self.work(at, &prepared, broken).map(Some)
     }
 
+    /// Where a member read what turned out damaged or lost, those that published it are looked up again, and so made again;
+    /// then the reader has its turn once more. Once each: a disk that damages all that it is given would keep a run busy for
+    /// ever.
+    fn heals(&mut self, at: usize, error: &StageError) -> bool {
+        let StageError::Store(StoreError::Damaged { path, .. } | StoreError::Lost { path }) = error else {
+            return false;
+        };
+        let is_of = |task: &Task| {
+            let record = task.end.as_ref().and_then(|end| end.record.as_ref());
+            record.is_some_and(|record| {
+                record.outputs.values().any(|object| self.store.object_path(&object.digest) == *path)
+            })
+        };
+        let makers: Vec<usize> = (0..self.tasks.len()).filter(|&of| is_of(&self.tasks[of])).collect();
+        if makers.is_empty() || makers.iter().any(|&of| self.tasks[of].healed) {
+            return false;
+        }
+        self.announcer.warn(&self.pipeline.members[at].name, sentence(error));
+        for of in makers {
+            (self.tasks[of].end, self.tasks[of].healed) = (None, true);
+        }
+        // Made again, it may be of other bytes: not every device gives the same ones.
+        self.tasks[at].prepared = None;
+        true
+    }
+
     fn cached(&self, member: &Member, key: Key, record: Record) -> End {
         self.remember(member, key);
         // A run killed just after it published leaves its checkpoints. Where they cannot be removed they only take space.
-        let _ = self.store.remove_work(key);
+        // Under the lock: somebody may be at work on an output that was lost since.
+        if self.store.work_path(key).exists()
+            && let Ok(Some(_lock)) = self.store.try_lock(key)
+        {
+            let _ = self.store.remove_work(key);
+        }
         End { outcome: Outcome::Cached, record: Some(record), error: None }
     }
 
     /// Keeps the key as the member's newest, where it is not already. Only explanations hang on it: a warning will do.
     pub(super) fn remember(&self, member: &Member, key: Key) {
-        let known = self.store.last(&self.pipeline.name, &member.name);
-        if matches!(known, Ok(Some(known)) if known.to_string() == key.to_string()) {
-            return;
+        match self.store.last(&self.pipeline.name, &member.name) {
+            Ok(Some(known)) if known == key.digest() => return,
+            Ok(_) => {}
+            Err(error) => self.announcer.warn(&member.name, sentence(&error)),
         }
-        if let Err(error) = self.store.set_last(&self.pipeline.name, &member.name, key) {
+        if let Err(error) = self.store.set_last(&self.pipeline.name, &member.name, key.digest()) {
             self.announcer.warn(&member.name, sentence(&error));
         }
     }

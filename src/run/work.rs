@@ -1,7 +1,7 @@
 //! The work of one member whose inputs are there: what its result depends on, and making it.
 
 use super::{
-    Context, EventKind, Failure, Fetch, Input, Missing, Outcome, Resource, StageError,
+    Context, EventKind, Failure, Fetch, Input, Missing, Outcome, Output, Resource, StageError,
     announce::sentence,
     context::{Made, Situation},
     lookup::reasons,
@@ -79,13 +79,13 @@ impl Run<'_> {
             stage: member.name.clone(),
             kind: member.kind.clone(),
             position: at + 1,
-            reasons: reasons(self.store, &self.pipeline.name, &member.name, manifest, broken),
+            reasons: reasons(self.store, &self.pipeline.name, &member.name, manifest, broken, &self.announcer),
         });
         let mut context = Context::new(Situation {
             member,
             pipeline: &self.pipeline.name,
             key: *key,
-            inputs: self.checked_inputs(at)?,
+            inputs: self.inputs(at),
             missing: member.inputs.iter().map(|(slot, of)| (slot.clone(), self.missing(of).collect())).collect(),
             store: self.store,
             stop: self.stop,
@@ -117,18 +117,13 @@ impl Run<'_> {
         Ok(End { outcome: Outcome::Ran { wall, resumed }, record: Some(record), error: None })
     }
 
-    /// The member's inputs, every output of which was looked at just now.
-    fn checked_inputs(&self, at: usize) -> Result<IndexMap<String, Vec<Input>>, StageError> {
+    fn inputs(&self, at: usize) -> IndexMap<String, Vec<Input>> {
         let stage = &self.tasks[at].planned.stage;
-        let mut inputs = IndexMap::new();
-        for (slot, members) in &self.pipeline.members[at].inputs {
+        let inputs = self.pipeline.members[at].inputs.iter().map(|(slot, members)| {
             let are_read = stage.reads(slot);
-            for (_, object) in self.present(members).flat_map(|of| self.outputs(of, are_read)) {
-                self.store.verify(object)?;
-            }
-            inputs.insert(slot.clone(), self.present(members).map(|of| self.input(of, are_read)).collect());
-        }
-        Ok(inputs)
+            (slot.clone(), self.present(members).map(|of| self.input(of, are_read)).collect())
+        });
+        inputs.collect()
     }
 
     /// Those of the members that have a result.
@@ -173,13 +168,15 @@ impl Run<'_> {
     fn input(&self, at: usize, are_read: Option<&[&str]>) -> Input {
         let member = &self.pipeline.members[at];
         let (Prepared { manifest, key }, record) = self.finished(at);
-        let path = |(name, object): (&String, &ObjectRef)| (name.clone(), self.store.object_path(&object.digest));
+        let output = |(name, object): (&String, &ObjectRef)| {
+            (name.clone(), Output { store: self.store.clone(), object: *object })
+        };
         Input {
             member: member.name.clone(),
             stage: member.stage.clone(),
             kind: member.kind.clone(),
             point: member.point.clone(),
-            outputs: self.outputs(at, are_read).map(path).collect(),
+            outputs: self.outputs(at, are_read).map(output).collect(),
             metrics: record.metrics.clone(),
             summary: record.summary.clone(),
             notes: record.notes.clone(),

@@ -6,27 +6,27 @@ use crate::{
     run::{Context, Input, StageError, sentence},
     space::{Build, Genotype, GenotypeText, Space, network::Network},
 };
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// The packed data set of a `prepare` stage; `roots` are the reading stage's [`Site::data_roots`](super::Site), in one of
 /// which picture files lie.
 pub(super) fn dataset(prepared: &Input, roots: &[PathBuf]) -> Result<Dataset, StageError> {
-    Ok(Dataset::read(prepared.output("dataset")?)?.rooted(roots)?)
+    let packed = prepared.output("dataset")?;
+    let dataset = packed.read(|reader| Dataset::read_from(reader, packed.size(), &packed.path()))?;
+    Ok(dataset?.rooted(roots)?)
 }
 
 /// The space that a stage searched or derived from.
 pub(super) fn space(of: &Input) -> Result<Space, StageError> {
-    let path = of.output("space")?;
-    Space::parse(path, text(path)?)
+    let published = of.output("space")?;
+    let path = published.path();
+    Space::parse(&path, published.text()?)
         .map_err(|_| StageError::input(format!("`{}` is no search space of this version", path.display())))
 }
 
 /// The genotype of a `derive` stage, of the space beside it.
 pub(super) fn genotype(derived: &Input, space: &Space) -> Result<Genotype, StageError> {
-    let text = text(derived.output("genotype")?)?;
+    let text = derived.output("genotype")?.text()?;
     Genotype::parse(&text, space).map_err(|error| StageError::input(sentence(&error)))
 }
 
@@ -107,9 +107,10 @@ pub(super) fn genotype_text(genotype: &Genotype, form: GenotypeText, space: &Spa
 
 /// The JSON output `name` of a stage.
 pub(super) fn json<T: serde::de::DeserializeOwned>(of: &Input, name: &str) -> Result<T, StageError> {
-    let path = of.output(name)?;
-    serde_json::from_str(&text(path)?)
-        .map_err(|error| StageError::failed(format!("`{}` is not what its stage writes: {error}", path.display())))
+    let published = of.output(name)?;
+    serde_json::from_slice(&published.bytes()?).map_err(|error| {
+        StageError::failed(format!("`{}` is not what its stage writes: {error}", published.path().display()))
+    })
 }
 
 /// JSON as it is published: indented, a line break at the end.
@@ -117,11 +118,6 @@ pub(super) fn json_bytes(value: &impl serde::Serialize) -> Vec<u8> {
     let mut text = serde_json::to_string_pretty(value).expect("what stages publish is plain data");
     text.push('\n');
     text.into_bytes()
-}
-
-pub(super) fn text(path: &Path) -> Result<String, StageError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| StageError::failed(format!("failed to read `{}`: {error}", path.display())))
 }
 
 impl From<DataError> for StageError {

@@ -65,7 +65,9 @@ impl Stage for Evaluate {
 
         let device = self.compute.open()?;
         let network = card.network(&space, &genotype)?;
-        let file = TensorFile::open(of.output("weights")?).map_err(|error| StageError::failed(sentence(&error)))?;
+        let weights = of.output("weights")?;
+        let file = TensorFile::safetensors(&weights.path(), &weights.bytes()?)
+            .map_err(|error| StageError::failed(sentence(&error)))?;
         let groups = State::below(&file, "").groups(&network, &device);
         let (learned, running) = groups.map_err(|error| StageError::failed(sentence(&error)))?;
         let model = self.compute.model(network);

@@ -14,8 +14,7 @@ pub fn export_report(
 ) -> Result<PathBuf, StoreError> {
     let folder = store.root().join("reports").join(file_name(pipeline)).join(file_name(member));
     for (name, object) in &record.outputs {
-        let from = store.object_path(&object.digest);
-        put(&folder, name, &std::fs::read(&from).map_err(StoreError::io("read", &from))?)?;
+        put(&folder, name, &store.bytes(object)?)?;
     }
     put(&folder, "times.txt", times.as_bytes())?;
     Ok(folder)

@@ -100,8 +100,7 @@ impl Stage for Retrain {
         let of = context.input("genotype")?;
         let space = artifacts::space(of)?;
         let genotype = artifacts::genotype(of, &space)?;
-        let (space_text, genotype_text) =
-            (artifacts::text(of.output("space")?)?, artifacts::text(of.output("genotype")?)?);
+        let (space_text, genotype_text) = (of.output("space")?.text()?, of.output("genotype")?.text()?);
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let card = self.card(&dataset);
         let network = card.network(&space, &genotype)?;

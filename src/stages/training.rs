@@ -154,7 +154,12 @@ pub(super) fn train<'a>(
         }
     }
     let mut watch = Watch::new(context, epochs, watched.name(), told);
-    let ended = training.run(&checkpoint, &mut watch).map_err(|error| match error {
+    let mut ended = training.run(&checkpoint, &mut watch);
+    if let Ok(Ended::Completed) = ended {
+        // What was learned is published next, and that may fail: then it is not learned again.
+        ended = training.save(&checkpoint, &mut watch).map(|()| Ended::Completed).map_err(TrainingError::from);
+    }
+    let ended = ended.map_err(|error| match error {
         TrainingError::Checkpoint(CheckpointError::Store(error)) => StageError::Store(error),
         other => StageError::failed(sentence(&other)),
     })?;

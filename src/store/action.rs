@@ -1,23 +1,25 @@
 //! Records of what was made: the manifest that went in, the objects and figures that came out.
 
-use super::{ObjectRef, Store, StoreError, atomic::write_through};
+use super::{
+    Digest, ObjectRef, Store, StoreError, canonical_json,
+    garbage::files,
+    seal::{self, sealed},
+};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use std::{
-    collections::BTreeMap,
-    fmt::Display,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt::Display, path::Path};
 
-/// The format that this version writes and reads.
-const FORMAT: u32 = 1;
+/// The format that this version writes.
+const FORMAT: u32 = 2;
+
+/// The format before, of the same entries and without a seal: still read, so that an upgrade loses no result.
+const UNSEALED: u32 = 1;
 
 /// What one piece of work made. It is written after all its objects and is the only mark of success.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// What the key is the hash of, as JSON: the store does not look inside.
+    /// What the key is the digest of, as JSON: the store does not look inside.
     pub manifest: Json,
     pub outputs: BTreeMap<String, ObjectRef>,
     /// Figures in the order in which they were given.
@@ -47,61 +49,61 @@ struct Versioned<T> {
 }
 
 #[derive(Deserialize)]
-struct Nothing {}
+struct Head {
+    seal: Option<Digest>,
+}
 
 impl Store {
     /// The record of `key`; `None` where the work was never finished.
     ///
-    /// Says nothing of whether its outputs are still there: see [`Store::verify`]. A damaged record is moved to
+    /// Says nothing of whether its outputs are still there: see [`Store::look_at`]. A damaged record is moved to
     /// `damaged-v1/`, so that it is missing from then on and a rerun writes it anew.
     pub fn record(&self, key: impl Display) -> Result<Option<Record>, StoreError> {
         match self.read_record(&self.record_path(key)) {
-            Ok(record) => Ok(Some(record)),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(StoreError::DamagedRecord { path, source }) => Err(self.put_aside(path, source)),
-            Err(error) => Err(error),
+            Err(StoreError::Damaged { path, reason }) => Err(self.set_aside(&path, reason)),
+            other => other,
         }
     }
 
-    /// The record at `path`, which stays where it is, damaged or not.
-    pub(super) fn read_record(&self, path: &Path) -> Result<Record, StoreError> {
-        let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-        let damaged = |source| StoreError::DamagedRecord { path: path.to_owned(), source };
-        let Versioned { format, content: Nothing {} } = serde_json::from_slice(&bytes).map_err(damaged)?;
-        if format != FORMAT {
-            return Err(StoreError::UnknownFormat { path: path.to_owned(), found: format, known: FORMAT });
+    /// The record at `path`, if there is one; it stays where it is, damaged or not.
+    pub(super) fn read_record(&self, path: &Path) -> Result<Option<Record>, StoreError> {
+        let Some(file) = seal::read(path)? else { return Ok(None) };
+        let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
+        let no_record = |error: serde_json::Error| damaged(error.to_string());
+        let Versioned { format, content: Head { seal } } = serde_json::from_slice(&file).map_err(no_record)?;
+        // Before the format is believed: later ones must be sealed as this one is, or lie in another folder.
+        let is_sealed = seal::is_sealed(&file);
+        match format {
+            FORMAT if is_sealed => {}
+            UNSEALED if seal.is_none() => {}
+            _ if is_sealed => {
+                return Err(StoreError::LaterFormat { path: path.to_owned(), found: format, known: FORMAT });
+            }
+            _ => return Err(seal::broken(path)),
         }
-        serde_json::from_slice::<Versioned<Record>>(&bytes).map(|record| record.content).map_err(damaged)
+        let Versioned { content: record, .. } =
+            serde_json::from_slice::<Versioned<Record>>(&file).map_err(no_record)?;
+        let key = Digest::of(canonical_json(&record.manifest).as_bytes());
+        if path.file_stem() != Some(key.to_string().as_ref()) {
+            return Err(damaged(format!("it is the record of `{}`", key.short())));
+        }
+        Ok(Some(record))
     }
 
     /// The keys of all records that begin with `digits`, in order.
     pub fn keys(&self, digits: &str) -> Result<Vec<String>, StoreError> {
-        let folder = self.folder("actions-v1");
         let mut keys = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(StoreError::io("read", &folder))? {
-            let path = entry.map_err(StoreError::io("read", &folder))?.path();
+        for path in files(&self.folder("actions-v1"))? {
             let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json"));
             keys.extend(name.filter(|key| key.starts_with(digits)).map(str::to_owned));
         }
-        keys.sort();
         Ok(keys)
     }
 
-    fn put_aside(&self, path: PathBuf, source: serde_json::Error) -> StoreError {
-        let aside = self.folder("damaged-v1").join(path.file_name().expect("a record has a name"));
-        match fs::rename(&path, aside) {
-            Ok(()) => StoreError::DamagedRecord { path, source },
-            Err(error) => StoreError::io("move away the damaged record", path)(error),
-        }
-    }
-
-    /// Writes the record of `key`, in place of an earlier one.
+    /// Writes the record of `key`, which is the digest of its manifest's canonical JSON, in place of an earlier one.
     pub fn write_record(&self, key: impl Display, record: &Record) -> Result<(), StoreError> {
         let path = self.record_path(key);
-        write_through(&self.tmp(), &path, |w| {
-            serde_json::to_writer_pretty(&mut *w, &Versioned { format: FORMAT, content: record })?;
-            w.write_all(b"\n")
-        })
+        self.write_file(&path, |w| w.write_all(&sealed(&Versioned { format: FORMAT, content: record })?))
     }
 }
 
@@ -137,8 +139,8 @@ mod figures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Digest;
     use serde_json::json;
+    use std::fs;
 
     fn record() -> Record {
         Record {
@@ -157,13 +159,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_record_reads_back_bit_for_bit_in_order() {
+    /// A store with the record, and its key.
+    fn kept(record: &Record) -> (tempfile::TempDir, Store, Digest) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        assert_eq!(store.record("k").unwrap(), None);
-        store.write_record("k", &record()).unwrap();
-        let back = store.record("k").unwrap().unwrap();
+        let key = Digest::of(canonical_json(&record.manifest).as_bytes());
+        assert_eq!(store.record(key).unwrap(), None);
+        store.write_record(key, record).unwrap();
+        (folder, store, key)
+    }
+
+    #[test]
+    fn a_record_reads_back_bit_for_bit_in_order() {
+        let (_folder, store, key) = kept(&record());
+        let back = store.record(key).unwrap().unwrap();
         assert_eq!(back, record());
         assert!(back.metrics.keys().eq(["top1_percent", "loss", "a"]));
         assert!(back.metrics["a"].is_sign_negative());
@@ -173,7 +182,7 @@ mod tests {
     fn keys_are_found_by_their_first_digits() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        for key in ["ab12", "ab34", "cd56"] {
+        for key in ["cd56", "ab34", "ab12"] {
             store.write_record(key, &record()).unwrap();
         }
         assert_eq!(store.keys("ab").unwrap(), ["ab12", "ab34"]);
@@ -183,40 +192,82 @@ mod tests {
 
     #[test]
     fn figures_that_are_not_finite_survive() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
         let mut diverged = record();
         diverged.metrics = [("nan".to_owned(), f64::NAN), ("inf".to_owned(), f64::NEG_INFINITY)].into();
-        store.write_record("k", &diverged).unwrap();
-        let back = store.record("k").unwrap().unwrap().metrics;
+        let (_folder, store, key) = kept(&diverged);
+        let back = store.record(key).unwrap().unwrap().metrics;
         assert!(back["nan"].is_nan());
         assert_eq!(back["inf"], f64::NEG_INFINITY);
     }
 
     #[test]
-    fn a_record_cut_short_at_any_byte_is_damaged_never_misread() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        store.write_record("k", &record()).unwrap();
-        let path = store.record_path("k");
+    fn a_record_cut_short_or_with_a_flipped_bit_is_damaged_never_misread_and_put_aside() {
+        let (_folder, store, key) = kept(&record());
+        let path = store.record_path(key);
         let whole = fs::read(&path).unwrap();
-        // The last two bytes are the closing brace and a line end; only the brace matters.
-        for length in 0..whole.len() - 1 {
-            fs::write(&path, &whole[..length]).unwrap();
-            let error = store.record("k").unwrap_err();
-            assert!(matches!(error, StoreError::DamagedRecord { .. }), "{length}: {error}");
-            assert_eq!(store.record("k").unwrap(), None, "it was put aside");
+        let found_damaged = |bytes: &[u8], what: &str| {
+            fs::write(&path, bytes).unwrap();
+            let error = store.record(key).unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }), "{what}: {error}");
+            assert_eq!(store.record(key).unwrap(), None, "it was put aside");
+        };
+        for at in 0..whole.len() {
+            found_damaged(&whole[..at], &format!("cut at {at}"));
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            found_damaged(&flipped, &format!("bit {} of byte {at}", at % 8));
         }
+        // The digit of the format, every bit of it.
+        let digit = whole.iter().position(|&byte| byte == b'2').unwrap();
+        for bit in 0..8 {
+            let mut flipped = whole.clone();
+            flipped[digit] ^= 1 << bit;
+            found_damaged(&flipped, &format!("bit {bit} of the format"));
+        }
+        let aside = store.folder("damaged-v1/actions-v1").join(path.file_name().unwrap());
+        assert!(aside.is_file());
     }
 
     #[test]
-    fn a_newer_format_is_refused_with_a_sentence() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let path = store.record_path("k");
-        fs::write(&path, r#"{"format": 2, "all": "else is different"}"#).unwrap();
-        let error = store.record("k").unwrap_err().to_string();
-        let path = path.display();
-        assert_eq!(error, format!("`{path}` has format 2, and this version of darts-run reads format 1 only"));
+    fn a_whole_record_in_the_place_of_another_is_damaged() {
+        let (_folder, store, key) = kept(&record());
+        let other = Digest::of(b"another");
+        fs::copy(store.record_path(key), store.record_path(other)).unwrap();
+        let error = store.record(other).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("is damaged: it is the record of `{}`", key.short())), "{error}");
+        assert_eq!(store.record(other).unwrap(), None);
+        assert_eq!(store.record(key).unwrap(), Some(record()));
+    }
+
+    #[test]
+    fn a_record_of_the_format_without_a_seal_is_read_and_one_that_lost_its_seal_is_not() {
+        let (_folder, store, key) = kept(&record());
+        let path = store.record_path(key);
+        let older = |record: &Record| serde_json::to_vec(&Versioned { format: UNSEALED, content: record }).unwrap();
+        fs::write(&path, older(&record())).unwrap();
+        assert_eq!(store.record(key).unwrap(), Some(record()));
+        let other = Record { manifest: json!({"kind": "derive"}), ..record() };
+        fs::write(&path, older(&other)).unwrap();
+        assert!(matches!(store.record(key), Err(StoreError::Damaged { .. })), "it is another's");
+
+        store.write_record(key, &record()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("\"format\": 2", "\"format\": 1", 1)).unwrap();
+        assert!(matches!(store.record(key), Err(StoreError::Damaged { .. })), "it had one");
+    }
+
+    #[test]
+    fn a_later_format_is_refused_with_the_way_out_and_stays() {
+        let (_folder, store, key) = kept(&record());
+        let path = store.record_path(key);
+        fs::write(&path, sealed(&json!({"format": 3, "all": "else is different"})).unwrap()).unwrap();
+        let sentence = format!(
+            "`{}` has format 3, and this version of darts-run reads formats up to 2: use the version that wrote it, or \
+             another store",
+            path.display()
+        );
+        for _ in 0..2 {
+            assert_eq!(store.record(key).unwrap_err().to_string(), sentence);
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! Writing a file so that a crash at any moment leaves the old one or the new one, never a part.
 
-use super::StoreError;
+use super::{Store, StoreError};
 use std::{
     fs::{self, File, Permissions},
     io::{self, BufWriter, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
 };
 use tempfile::{Builder, NamedTempFile};
 
-/// Prefix of files being written, beside their target or in the store's `tmp/`.
+/// Prefix of files being written, beside their target or in the store's `tmp-v2/`.
 const PREFIX: &str = ".writing-";
 
 /// Writes `path` through a temporary file in the same folder, which must exist: write, fsync, rename, fsync the folder.
@@ -17,23 +17,49 @@ const PREFIX: &str = ".writing-";
 /// On an error nothing of the new content is left and a file that was there before is as it was.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), StoreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    write_through(folder, path, write)
+    fill(temporary(folder, 0o666).map_err(StoreError::io("write", path))?, path, write)
 }
 
-/// As [`write_atomically`], with the temporary file in `tmp`, which must be on the same file system.
-pub(super) fn write_through(
-    tmp: &Path,
+impl Store {
+    /// As [`write_atomically`], with the temporary file in the store's own folder for such files.
+    pub(super) fn write_file(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        fill(self.temporary(0o666)?, path, write)
+    }
+
+    /// A temporary file that removes itself. It is locked for as long as it is open: so a sweep tells it from what a
+    /// killed process left, whatever the times of files and the numbers of processes say.
+    pub(super) fn temporary(&self, mode: u32) -> Result<NamedTempFile, StoreError> {
+        let tmp = self.tmp();
+        make_folder(&tmp)?;
+        loop {
+            let file = temporary(&tmp, mode).map_err(StoreError::io("write in", &tmp))?;
+            let locked = file.as_file().lock().and_then(|()| file.as_file().metadata());
+            // A sweep may come between the making of the file and its lock: then it has no name any more.
+            if locked.map_err(StoreError::io("lock a file in", &tmp))?.nlink() > 0 {
+                return Ok(file);
+            }
+        }
+    }
+}
+
+/// What `write` writes, published as `path`.
+fn fill(
+    file: NamedTempFile,
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), StoreError> {
-    let mut writer = BufWriter::new(temporary(tmp, 0o666).map_err(StoreError::io("write", path))?);
+    let mut writer = BufWriter::new(file);
     write(&mut writer).and_then(|()| writer.flush()).map_err(StoreError::io("write", path))?;
     let file = writer.into_inner().map_err(|error| StoreError::io("write", path)(error.into_error()))?;
     persist(file, path)
 }
 
 /// A temporary file in `folder` that removes itself; `mode` is what the umask is taken from.
-pub(super) fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
     Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(folder)
 }
 

@@ -1,6 +1,5 @@
 //! Why the store could not be read or written. Every message is one sentence that names the path.
 
-use super::Digest;
 use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -19,21 +18,18 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// The bytes on disk no longer hash to their name. The object was moved to `damaged-v1/`, so that a rerun makes it anew.
-    #[error("`{path}` is damaged: its bytes have the digest `{}`, not `{}`", found.short(), expected.short())]
-    Damaged { path: PathBuf, expected: Digest, found: Digest },
+    /// The bytes on disk are not those that were written. An object or a record is in `damaged-v1/` now, so that a rerun makes
+    /// it anew; what is remembered of a stage stays, and is written over.
+    #[error("`{path}` is damaged: {reason}")]
+    Damaged { path: PathBuf, reason: String },
     /// A record promises this object, and it is not there.
     #[error("`{path}` is missing")]
     Lost { path: PathBuf },
-    /// A record that is no JSON, or lacks what a record has: for example cut short. It was moved to `damaged-v1/`.
-    #[error("the record `{path}` is damaged")]
-    DamagedRecord {
-        path: PathBuf,
-        #[source]
-        source: serde_json::Error,
-    },
-    #[error("`{path}` has format {found}, and this version of darts-run reads format {known} only")]
-    UnknownFormat { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "`{path}` has format {found}, and this version of darts-run reads formats up to {known}: use the version that \
+         wrote it, or another store"
+    )]
+    LaterFormat { path: PathBuf, found: u32, known: u32 },
 }
 
 impl StoreError {

@@ -1,8 +1,13 @@
 //! Digests of files outside the store, remembered so that a large input is hashed once.
 
-use super::{Digest, Store, atomic::write_through, object::hash_file};
+use super::{
+    Digest, Store,
+    atomic::make_folder,
+    object::hash_file,
+    seal::{self, is_sealed, sealed},
+};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, Metadata},
@@ -28,7 +33,7 @@ pub struct UnreadableFile {
 /// What is remembered of one path, under the digest of its absolute form.
 #[derive(Serialize, Deserialize)]
 struct Memo {
-    path: String,
+    path: PathBuf,
     /// The digest of names, sizes, modification times and inodes.
     listing: Digest,
     content: Digest,
@@ -51,30 +56,37 @@ impl Store {
         let files = list(path)?;
         let listing = listing(&files);
         let memo_path = self.memo_path(&absolute);
-        if let Some(memo) = read_memo(&memo_path)
+        if let Some(memo) = kept_memo::<Memo>(&memo_path)
+            && memo.path == absolute
             && memo.listing == listing
         {
             return Ok(memo.content);
         }
         let content = content(&files)?;
-        let memo = Memo { path: absolute.display().to_string(), listing, content };
-        if is_settled(&files)
-            && let Err(error) = write_through(&self.tmp(), &memo_path, |w| Ok(serde_json::to_writer(w, &memo)?))
-        {
-            // Only speed is lost; a store that cannot be written complains where a result is lost.
-            tracing::debug!("{error}");
+        if is_settled(&files) {
+            self.keep_memo(&memo_path, &Memo { path: absolute, listing, content });
         }
         Ok(content)
     }
 
     fn memo_path(&self, absolute: &Path) -> PathBuf {
-        self.folder("files-v1").join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())))
+        self.folder("files-v2").join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())))
+    }
+
+    /// Keeps a memo. Only speed is lost where it cannot be kept; a store that cannot be written complains where a result is
+    /// lost.
+    pub(super) fn keep_memo(&self, path: &Path, memo: &impl Serialize) {
+        let made = path.parent().map_or(Ok(()), make_folder);
+        if let Err(error) = made.and_then(|()| self.write_file(path, |w| w.write_all(&sealed(memo)?))) {
+            tracing::debug!("{error}");
+        }
     }
 }
 
-/// An unreadable memo is as good as none.
-fn read_memo(path: &Path) -> Option<Memo> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+/// A memo that was kept. A damaged one is as good as none: another is kept in its place.
+pub(super) fn kept_memo<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let file = seal::read(path).ok()??;
+    is_sealed(&file).then(|| serde_json::from_slice(&file).ok())?
 }
 
 /// The file, or all files below the folder in order of their relative paths.
@@ -170,7 +182,7 @@ mod tests {
         let path = folder.path().join("data.bin");
         fs::write(&path, "one").unwrap();
         store.digest_path(&path).unwrap();
-        assert_eq!(fs::read_dir(store.folder("files-v1")).unwrap().count(), 0);
+        assert!(!store.folder("files-v2").exists());
     }
 
     #[test]
@@ -214,8 +226,13 @@ mod tests {
         let path = folder.path().join("data.bin");
         write(&path, "one", 5);
         store.digest_path(&path).unwrap();
-        let memo = fs::read_dir(store.folder("files-v1")).unwrap().next().unwrap().unwrap().path();
-        fs::write(memo, "{").unwrap();
+        let memo = fs::read_dir(store.folder("files-v2")).unwrap().next().unwrap().unwrap().path();
+        let whole = fs::read(&memo).unwrap();
+        fs::write(&memo, "{").unwrap();
         assert_eq!(store.digest_path(&path).unwrap(), Digest::of(b"one"));
+        assert_eq!(fs::read(&memo).unwrap(), whole, "kept anew");
+        let text = String::from_utf8(whole).unwrap();
+        fs::write(&memo, text.replace(&Digest::of(b"one").to_string(), &Digest::of(b"two").to_string())).unwrap();
+        assert_eq!(store.digest_path(&path).unwrap(), Digest::of(b"one"), "a changed digit is not believed");
     }
 }

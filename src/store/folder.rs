@@ -1,53 +1,44 @@
 //! The store's folder: where what lies.
 
-use super::{
-    Digest, StoreError,
-    atomic::{make_folder, write_through},
-};
+use super::{Digest, StoreError, atomic::make_folder};
 use std::{
     fmt::Display,
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 /// What <https://bford.info/cachedir/> asks for, so that backups pass the store by.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder holds results of darts-run that it can make again.\n";
 
-/// Nothing is under way for longer than this between two writes: what is older in `tmp/` was left by a killed process.
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A store on disk. Opening it looks at no more than `tmp/`; several processes may use one at once.
-#[derive(Debug, Clone)]
+/// A store on disk. Opening it looks at no more than `tmp-v2/`; several processes may use one at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     root: PathBuf,
 }
 
 impl Store {
-    /// Opens the store at `root`, making what is missing of it. A complete store is opened without a write,
-    /// so that one on a read-only disk still answers.
+    /// Opens the store at `root` to work in it, making what is missing and sweeping what killed processes left. A
+    /// complete store is opened without a write, so that one on a read-only disk still answers.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
-        for folder in [
-            "objects-v1",
-            "actions-v1",
-            "last-v1",
-            "files-v1",
-            "listings-v1",
-            "locks-v1",
-            "work-v1",
-            "damaged-v1",
-            "tmp",
-        ] {
+        // What else there is, is made when it is needed.
+        for folder in ["objects-v1", "actions-v1", "last-v1", "locks-v1", "work-v1"] {
             make_folder(&store.root.join(folder))?;
         }
         let tag = store.root.join("CACHEDIR.TAG");
-        if !tag.exists() {
-            write_through(&store.tmp(), &tag, |w| w.write_all(CACHEDIR_TAG.as_bytes()))?;
+        if fs::read(&tag).map_or(true, |text| text != CACHEDIR_TAG.as_bytes()) {
+            store.write_file(&tag, |w| w.write_all(CACHEDIR_TAG.as_bytes()))?;
         }
         store.sweep()?;
         Ok(store)
+    }
+
+    /// The store at `root` as it is, for who only looks: nothing is made and nothing swept. `None` where there is none.
+    pub fn existing(root: impl Into<PathBuf>) -> Option<Self> {
+        let store = Self { root: root.into() };
+        store.folder("objects-v1").is_dir().then_some(store)
     }
 
     /// The folder as it was named when it was opened.
@@ -92,20 +83,33 @@ impl Store {
     }
 
     pub(super) fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.root.join("tmp-v2")
     }
 
-    /// Removes what killed processes left in `tmp/`.
+    /// Moves a damaged file to `damaged-v1/`, under the path that it had, so that it is missing from then on.
+    pub(super) fn set_aside(&self, path: &Path, reason: String) -> StoreError {
+        let aside = self.folder("damaged-v1").join(path.strip_prefix(&self.root).unwrap_or(path));
+        let made = aside.parent().map_or(Ok(()), make_folder);
+        match made.and_then(|()| fs::rename(path, &aside).map_err(StoreError::io("move away the damaged file", path))) {
+            // Where it is gone another process was quicker.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return error,
+            Ok(()) => {}
+        }
+        StoreError::Damaged { path: path.to_owned(), reason }
+    }
+
+    /// Removes what killed processes left in `tmp-v2/`: files that nobody holds locked.
     fn sweep(&self) -> Result<(), StoreError> {
         let tmp = self.tmp();
-        let now = SystemTime::now();
-        for entry in fs::read_dir(&tmp).map_err(StoreError::io("read", &tmp))? {
+        let entries = match fs::read_dir(&tmp) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(StoreError::io("read", &tmp))?,
+        };
+        for entry in entries {
             let path = entry.map_err(StoreError::io("read", &tmp))?.path();
-            let age = fs::metadata(&path).and_then(|meta| meta.modified()).map(|time| now.duration_since(time));
-            if matches!(age, Ok(Ok(age)) if age > STALE)
-                && let Err(error) = fs::remove_file(&path)
-            {
-                // Another process may have swept it, or the disk is read-only: rubbish that stays harms nobody.
+            // Another process may have swept it, or the disk is read-only: rubbish that stays harms nobody.
+            if let Err(error) = remove_unlocked(&path) {
                 tracing::debug!("left `{}`: {error}", path.display());
             }
         }
@@ -113,22 +117,76 @@ impl Store {
     }
 }
 
+fn remove_unlocked(path: &Path) -> io::Result<()> {
+    // To open what is no file could wait for ever.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(());
+    }
+    let file = File::open(path)?;
+    match file.try_lock() {
+        Ok(()) => fs::remove_file(path),
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
+    use std::{io::Write, time::SystemTime};
 
     #[test]
-    fn opening_makes_the_layout_and_sweeps_only_what_is_old() {
+    fn opening_makes_the_layout_and_sweeps_what_nobody_writes_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("deep/artifacts");
         let store = Store::open(&root).unwrap();
-        assert!(fs::read_to_string(root.join("CACHEDIR.TAG")).unwrap().starts_with("Signature: 8a477f597d28d17278"));
-        let (old, young) = (store.tmp().join("old"), store.tmp().join("young"));
-        fs::write(&young, "").unwrap();
-        File::create(&old).unwrap().set_modified(SystemTime::now() - 2 * STALE).unwrap();
+        let tag = root.join("CACHEDIR.TAG");
+        assert!(fs::read_to_string(&tag).unwrap().starts_with("Signature: 8a477f597d28d17278"));
+        fs::write(&tag, "Signature: 0").unwrap();
+        let mut object = store.object().unwrap();
+        object.write_all(b"under way").unwrap();
+        let written = store.tmp().join(fs::read_dir(store.tmp()).unwrap().next().unwrap().unwrap().file_name());
+        // As old as anything can be, and yet somebody's.
+        File::open(written).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let left = store.tmp().join("left by a killed process");
+        fs::write(&left, "").unwrap();
         Store::open(&root).unwrap();
-        assert!(young.exists() && !old.exists());
+        assert!(!left.exists());
+        assert!(fs::read_to_string(&tag).unwrap().starts_with("Signature: 8a477f597d28d17278"));
+        let object = object.finish().unwrap();
+        assert_eq!(store.bytes(&object).unwrap(), b"under way");
+    }
+
+    #[test]
+    fn writers_and_sweepers_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4_u32 {
+                let store = &store;
+                scope.spawn(move || {
+                    for at in 0..50_u32 {
+                        let mut object = store.object().unwrap();
+                        object.write_all(&(writer * 1000 + at).to_le_bytes()).unwrap();
+                        store.bytes(&object.finish().unwrap()).unwrap();
+                    }
+                });
+                scope.spawn(|| (0..200).for_each(|_| drop(Store::open(folder.path()).unwrap())));
+            }
+        });
+        assert_eq!(fs::read_dir(store.tmp()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn looking_makes_nothing_and_sweeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Store::existing(folder.path()), None);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let store = Store::open(folder.path()).unwrap();
+        let left = store.tmp().join("left");
+        fs::write(&left, "").unwrap();
+        assert_eq!(Store::existing(folder.path()), Some(store));
+        assert!(left.exists());
     }
 
     #[test]

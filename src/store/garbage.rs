@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// Why something is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ pub enum Waste {
     Work,
     /// What a killed process was writing.
     Leftover,
-    /// What was put aside because its bytes were not what they should be.
+    /// Records, and what was put aside, whose bytes are not what they should be.
     Damaged,
 }
 
@@ -48,8 +48,12 @@ impl Store {
         for path in files(&self.folder("actions-v1"))? {
             let Some(key) = path.file_stem().and_then(|stem| stem.to_str()?.parse::<Digest>().ok()) else { continue };
             let record = match self.read_record(&path) {
-                Ok(record) => record,
-                Err(StoreError::DamagedRecord { .. }) => continue,
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(StoreError::Damaged { .. }) => {
+                    garbage.push(Garbage { waste: Waste::Damaged, bytes: size(&path)?, path });
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if keep.is_some_and(|keep| age_of_record(&record, now) > keep) && !newest.contains(&key) {
@@ -70,7 +74,8 @@ impl Store {
                 garbage.push(Garbage { waste: Waste::Work, bytes: size(&path)?, path });
             }
         }
-        for (folder, waste) in [("tmp", Waste::Leftover), ("damaged-v1", Waste::Damaged)] {
+        // `tmp` is where versions before wrote.
+        for (folder, waste) in [("tmp", Waste::Leftover), ("tmp-v2", Waste::Leftover), ("damaged-v1", Waste::Damaged)] {
             for path in files(&self.folder(folder))? {
                 garbage.push(Garbage { waste, bytes: size(&path)?, path });
             }
@@ -96,8 +101,11 @@ impl Store {
     fn newest_keys(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let mut keys = BTreeSet::new();
         for path in files(&self.folder("last-v1"))? {
-            let text = fs::read_to_string(&path).map_err(StoreError::io("read", &path))?;
-            keys.extend(text.trim_end().parse::<Digest>().ok());
+            match self.read_last(&path) {
+                Ok(last) => keys.extend(last.map(|last| last.key)),
+                Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(keys)
     }
@@ -122,34 +130,34 @@ fn age(path: &Path, now: SystemTime) -> Duration {
 fn size(path: &Path) -> Result<u64, StoreError> {
     let mut bytes = 0;
     for path in files(path)? {
-        bytes += fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
+        bytes += fs::symlink_metadata(&path).map_err(StoreError::io("read", &path))?.len();
     }
     Ok(bytes)
 }
 
 /// All files at or below `path`, in order.
-fn files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let mut files = Vec::new();
-    for entry in WalkDir::new(path).sort_by_file_name() {
-        let entry = entry.map_err(|error| StoreError::io("read", path)(error.into()))?;
-        if !entry.file_type().is_dir() {
-            files.push(entry.into_path());
-        }
-    }
-    Ok(files)
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = walk(path, WalkDir::new(path))?.into_iter();
+    Ok(entries.filter(|entry| !entry.file_type().is_dir()).map(DirEntry::into_path).collect())
 }
 
 /// What lies in a folder itself, in order.
 fn entries(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = WalkDir::new(path).min_depth(1).max_depth(1).sort_by_file_name().into_iter();
-    let entries: Result<Vec<_>, _> = entries.map(|entry| entry.map(walkdir::DirEntry::into_path)).collect();
-    entries.map_err(|error| StoreError::io("read", path)(error.into()))
+    let entries = walk(path, WalkDir::new(path).min_depth(1).max_depth(1))?;
+    Ok(entries.into_iter().map(DirEntry::into_path).collect())
+}
+
+/// Without what goes meanwhile: a store that is only looked at may lack a folder, and others may work in it.
+fn walk(path: &Path, walk: WalkDir) -> Result<Vec<DirEntry>, StoreError> {
+    let is_gone = |error: &walkdir::Error| error.io_error().is_some_and(|io| io.kind() == io::ErrorKind::NotFound);
+    let there = walk.sort_by_file_name().into_iter().filter(|entry| !entry.as_ref().is_err_and(is_gone));
+    there.collect::<Result<_, _>>().map_err(|error| StoreError::io("read", path)(error.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ObjectRef;
+    use crate::store::{ObjectRef, canonical_json, seal::sealed};
     use serde_json::json;
     use std::{fs::File, io::Write};
 
@@ -175,11 +183,12 @@ mod tests {
 
         /// A finished key, `days` ago, with one output.
         fn record(&self, name: &str, output: ObjectRef, days: u32) -> Digest {
-            let key = Digest::of(name.as_bytes());
+            let manifest = json!({"name": name});
+            let key = Digest::of(canonical_json(&manifest).as_bytes());
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
             let finished = now - u64::from(days) * DAY.as_secs();
             let record = Record {
-                manifest: json!({"name": name}),
+                manifest,
                 outputs: [("out".to_owned(), output)].into(),
                 metrics: [].into(),
                 summary: None,
@@ -219,7 +228,10 @@ mod tests {
         for key in [done, open] {
             fs::write(store.make_work(key).unwrap().join("checkpoint"), "123").unwrap();
         }
-        fs::write(store.tmp().join("half"), "1234").unwrap();
+        fs::create_dir(store.root().join("tmp")).unwrap();
+        fs::write(store.root().join("tmp/half"), "1234").unwrap();
+        fs::write(store.tmp().join("whole"), "123456").unwrap();
+        fs::create_dir(store.root().join("damaged-v1")).unwrap();
         fs::write(store.root().join("damaged-v1/x"), "12345").unwrap();
 
         let rest = unnamed.digest.to_string()[2..].to_owned();
@@ -227,12 +239,13 @@ mod tests {
             (Waste::Object, rest),
             (Waste::Work, done.to_string()),
             (Waste::Leftover, "half".to_owned()),
+            (Waste::Leftover, "whole".to_owned()),
             (Waste::Damaged, "x".to_owned()),
         ];
         assert_eq!(kept.found(None), expected);
-        assert_eq!(kept.collect(None), 7 + 3 + 4 + 5);
+        assert_eq!(kept.collect(None), 7 + 3 + 4 + 6 + 5);
         assert!(kept.found(None).is_empty(), "a second time there is nothing");
-        assert_eq!(fs::read(store.verify(&named).unwrap()).unwrap(), b"named");
+        assert_eq!(store.bytes(&named).unwrap(), b"named");
         assert!(
             store.record(done).unwrap().is_some() && store.work_path(open).is_dir() && !store.work_path(done).exists()
         );
@@ -257,22 +270,24 @@ mod tests {
         kept.collect(Some(30 * DAY));
         let is_there = |key: Digest| store.record(key).unwrap().is_some();
         assert_eq!([old, sharing, young, newest].map(is_there), [false, false, true, true]);
-        assert!(store.verify(&shared).is_ok() && store.verify(&own).is_err());
+        assert!(store.look_at(&shared).is_ok() && store.look_at(&own).is_err());
         assert!(!stale.exists() && fresh.exists());
     }
 
     #[test]
-    fn a_record_of_a_later_version_stops_it_and_a_damaged_one_names_nothing() {
+    fn a_record_of_a_later_version_stops_it_and_a_damaged_one_names_nothing_and_goes() {
         let kept = Kept::new();
         let store = &kept.store;
         kept.object(b"x");
         let damaged = store.record_path(Digest::of(b"damaged"));
         fs::write(&damaged, "{").unwrap();
-        assert_eq!(kept.found(None).len(), 1);
+        let found: Vec<Waste> = kept.found(None).into_iter().map(|(waste, _)| waste).collect();
+        assert_eq!(found, [Waste::Damaged, Waste::Object]);
         assert!(damaged.exists(), "looking changes nothing");
-        fs::write(store.record_path(Digest::of(b"later")), r#"{"format": 99}"#).unwrap();
+        let later = sealed(&json!({"format": 99})).unwrap();
+        fs::write(store.record_path(Digest::of(b"later")), later).unwrap();
         let alone = store.try_alone().unwrap().unwrap();
-        assert!(matches!(store.garbage(&alone, None), Err(StoreError::UnknownFormat { found: 99, .. })));
+        assert!(matches!(store.garbage(&alone, None), Err(StoreError::LaterFormat { found: 99, .. })));
     }
 
     #[test]

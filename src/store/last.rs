@@ -2,10 +2,12 @@
 
 use super::{
     Digest, Store, StoreError,
-    atomic::{make_folder, write_through},
+    atomic::make_folder,
+    seal::{self, is_sealed, sealed},
 };
+use serde::{Deserialize, Serialize};
 use std::{
-    fmt::{Display, Write as _},
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -13,22 +15,45 @@ use std::{
 /// A file name of this many bytes is safe everywhere, with room for the digest's digits.
 const LONGEST_NAME: usize = 120;
 
+/// The newest success of a member.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Last {
+    pub pipeline: String,
+    pub member: String,
+    pub key: Digest,
+}
+
 impl Store {
-    /// The key of the newest success of `member` of `pipeline`; `None` where there is none, or one that is unreadable.
+    /// The key of the newest success of `member` of `pipeline`; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or is damaged. It stays: what is remembered next takes its place.
     pub fn last(&self, pipeline: &str, member: &str) -> Result<Option<Digest>, StoreError> {
-        let path = self.last_path(pipeline, member);
-        match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
-            other => Ok(other.map_err(StoreError::io("read", &path))?.trim_end().parse().ok()),
-        }
+        Ok(self.read_last(&self.last_path(pipeline, member))?.map(|last| last.key))
     }
 
     /// Remembers the newest success.
-    pub fn set_last(&self, pipeline: &str, member: &str, key: impl Display) -> Result<(), StoreError> {
+    pub fn set_last(&self, pipeline: &str, member: &str, key: Digest) -> Result<(), StoreError> {
         let path = self.last_path(pipeline, member);
         make_folder(path.parent().expect("the file lies in its pipeline's folder"))?;
-        write_through(&self.tmp(), &path, |w| writeln!(w, "{key}"))
+        let last = Last { pipeline: pipeline.to_owned(), member: member.to_owned(), key };
+        self.write_file(&path, |w| w.write_all(&sealed(&last)?))
+    }
+
+    /// What is remembered at `path`, if anything.
+    pub(super) fn read_last(&self, path: &Path) -> Result<Option<Last>, StoreError> {
+        let Some(file) = seal::read(path)? else { return Ok(None) };
+        if let Some(last) = unsealed(path, &file) {
+            return Ok(Some(last));
+        }
+        let last =
+            Some(&file).filter(|file| is_sealed(file)).and_then(|file| serde_json::from_slice::<Last>(file).ok());
+        let last = last.ok_or_else(|| seal::broken(path))?;
+        if path != self.last_path(&last.pipeline, &last.member) {
+            let reason = format!("it is of `{}/{}`", last.pipeline, last.member);
+            return Err(StoreError::Damaged { path: path.to_owned(), reason });
+        }
+        Ok(Some(last))
     }
 
     /// `PIPELINE/MEMBER` of all that is remembered, in order, as names of files have to be written.
@@ -46,9 +71,20 @@ impl Store {
     }
 }
 
+/// As it was once written: the key in a line of its own, under names that are those of the files.
+fn unsealed(path: &Path, file: &[u8]) -> Option<Last> {
+    let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
+    let key = str::from_utf8(file).ok()?.strip_suffix('\n')?.parse().ok()?;
+    Some(Last { pipeline: name(path.parent()?)?, member: name(path)?, key })
+}
+
 fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(StoreError::io("read", folder))? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        other => other.map_err(StoreError::io("read", folder))?,
+    };
+    for entry in entries {
         let name = entry.map_err(StoreError::io("read", folder))?.file_name();
         names.extend(name.to_str().map(str::to_owned));
     }
@@ -105,7 +141,21 @@ mod tests {
         store.set_last("q", "m", one).unwrap();
         assert_eq!(store.last("p", "m").unwrap(), Some(two));
         assert_eq!(store.remembered().unwrap(), ["p/m", "q/m"]);
-        fs::write(store.last_path("p", "m"), b"\xff rubbish").unwrap();
-        assert_eq!(store.last("p", "m").unwrap(), None);
+        let path = store.last_path("p", "m");
+        let whole = fs::read(&path).unwrap();
+        let mut damages = vec![b"\xff rubbish".to_vec(), Vec::new(), fs::read(store.last_path("q", "m")).unwrap()];
+        damages.extend((0..whole.len()).map(|at| {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            flipped
+        }));
+        for damaged in damages {
+            fs::write(&path, damaged).unwrap();
+            assert!(matches!(store.last("p", "m"), Err(StoreError::Damaged { .. })));
+        }
+        store.set_last("p", "m", two).unwrap();
+        assert_eq!(store.last("p", "m").unwrap(), Some(two));
+        fs::write(&path, format!("{one}\n")).unwrap();
+        assert_eq!(store.last("p", "m").unwrap(), Some(one), "as versions before wrote it");
     }
 }

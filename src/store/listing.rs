@@ -6,8 +6,7 @@
 
 use super::{
     Digest, Store,
-    atomic::write_through,
-    files::{SETTLED, UnreadableFile},
+    files::{SETTLED, UnreadableFile, kept_memo},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -49,8 +48,8 @@ impl Store {
         let absolute =
             std::path::absolute(folder).map_err(|source| UnreadableFile { path: folder.to_owned(), source })?;
         let memo_path =
-            self.folder("listings-v1").join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())));
-        if let Some(listing) = remembered(&memo_path, folder) {
+            self.folder("listings-v2").join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())));
+        if let Some(listing) = remembered(&memo_path, &absolute) {
             return Ok(listing);
         }
         let now = SystemTime::now();
@@ -77,19 +76,16 @@ impl Store {
             }
         }
         let listing = Digest::from_bytes(hasher.finalize().into());
-        let memo = Memo { path: absolute, folders, listing };
-        if settled && let Err(error) = write_through(&self.tmp(), &memo_path, |w| Ok(serde_json::to_writer(w, &memo)?))
-        {
-            // Only speed is lost; a store that cannot be written complains where a result is lost.
-            tracing::debug!("{error}");
+        if settled {
+            self.keep_memo(&memo_path, &Memo { path: absolute, folders, listing });
         }
         Ok(listing)
     }
 }
 
-/// What was listed, where every folder is as it was then. An unreadable memo is as good as none.
+/// What was listed, where every folder is as it was then.
 fn remembered(memo: &Path, folder: &Path) -> Option<Digest> {
-    let memo: Memo = serde_json::from_slice(&fs::read(memo).ok()?).ok()?;
+    let memo: Memo = kept_memo(memo).filter(|memo: &Memo| memo.path == folder)?;
     let is_same = |state: &FolderState| {
         let meta = fs::metadata(folder.join(&state.path));
         meta.is_ok_and(|meta| meta.is_dir() && FolderState::of(state.path.clone(), &meta) == *state)
@@ -164,7 +160,7 @@ mod tests {
     fn a_folder_that_is_not_there_is_named_and_a_damaged_memo_is_none() {
         let (scratch, store, data) = tree();
         let first = store.digest_listing(&data).unwrap();
-        let memo = fs::read_dir(store.folder("listings-v1")).unwrap().next().unwrap().unwrap().path();
+        let memo = fs::read_dir(store.folder("listings-v2")).unwrap().next().unwrap().unwrap().path();
         fs::write(memo, "{").unwrap();
         assert_eq!(store.digest_listing(&data).unwrap(), first);
         let missing = scratch.path().join("missing");

@@ -4,6 +4,7 @@ use super::{Store, StoreError};
 use std::{
     fmt::Display,
     fs::{File, OpenOptions, TryLockError},
+    io,
     path::PathBuf,
 };
 
@@ -37,6 +38,23 @@ impl Store {
     /// The right to be alone with the store; `None` while a run holds it.
     pub fn try_alone(&self) -> Result<Option<Hold>, StoreError> {
         let (file, path) = self.store_lock()?;
+        Self::try_alone_by(file, path)
+    }
+
+    /// As [`try_alone`](Self::try_alone), for who only looks: makes nothing, and needs no right to write.
+    pub fn try_alone_to_look(&self) -> Result<Option<Hold>, StoreError> {
+        let path = self.lock_path("store");
+        match File::open(&path).map_err(StoreError::io("lock", &path)) {
+            Ok(file) => Self::try_alone_by(file, path),
+            // Whoever runs makes it.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(Some(Hold { _file: None }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_alone_by(file: File, path: PathBuf) -> Result<Option<Hold>, StoreError> {
         match file.try_lock() {
             Ok(()) => Ok(Some(Hold { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -45,7 +63,7 @@ impl Store {
     }
 
     fn store_lock(&self) -> Result<(File, PathBuf), StoreError> {
-        let path = self.folder("locks-v1").join("store.lock");
+        let path = self.lock_path("store");
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         Ok((open.map_err(StoreError::io("lock", &path))?, path))
     }
@@ -55,7 +73,7 @@ impl Store {
     /// There is no waiting form: a wait in the kernel could not be ended by a signal, so whoever waits asks again.
     pub fn try_lock(&self, key: impl Display) -> Result<Option<Lock>, StoreError> {
         // The empty file stays: removing it could let two processes hold locks on two files of one name.
-        let path = self.folder("locks-v1").join(format!("{key}.lock"));
+        let path = self.lock_path(key);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -67,6 +85,10 @@ impl Store {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(StoreError::io("lock", path)(error)),
         }
+    }
+
+    fn lock_path(&self, of: impl Display) -> PathBuf {
+        self.folder("locks-v1").join(format!("{of}.lock"))
     }
 }
 

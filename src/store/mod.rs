@@ -5,20 +5,24 @@
 //!   objects-v1/ab/cdef…        content under its SHA-256, read-only
 //!   actions-v1/KEY.json        what one piece of work made: the only mark of its success
 //!   last-v1/PIPELINE/MEMBER    the key of a stage's newest success, to say why it runs again
-//!   files-v1/…                 digests of files outside the store, by path, size, mtime and inode
-//!   listings-v1/…              digests of the names and sizes below a folder, by the folders' mtimes and inodes
+//!   files-v2/…                 digests of files outside the store, by path, size, mtime and inode
+//!   listings-v2/…              digests of the names and sizes below a folder, by the folders' mtimes and inodes
 //!   locks-v1/KEY.lock          who works on a key: the kernel's lock, the file stays empty
 //!   locks-v1/store.lock        who works in the store at all: shared by runs, taken alone to remove garbage
 //!   work-v1/KEY/               checkpoints of unfinished work
-//!   damaged-v1/…               objects whose bytes no longer match their name, records cut short
-//!   tmp/                       files being written; what is older than a day is swept at opening
+//!   damaged-v1/…               what was not as it had been written, under the path that it had
+//!   tmp-v2/                    files being written, each locked; those that nobody holds are swept when a run begins
 //! ```
 //!
-//! The numbers are format versions: a format that changes moves to a new folder and the old one is left alone.
+//! The numbers are format versions: a format that changes moves to a new folder and the old one is left alone, unless
+//! its files can be told apart, as records by their `format`.
+//! Records, memos and what is newest are [sealed](seal); objects are under their digest, locks are empty.
 //! The store knows nothing of stages: it keeps bytes under digests and JSON under keys.
 
 mod action;
 mod atomic;
+mod audit;
+mod canonical;
 mod digest;
 mod error;
 mod files;
@@ -28,9 +32,12 @@ mod last;
 mod listing;
 mod lock;
 mod object;
+mod seal;
 
 pub use action::Record;
 pub use atomic::write_atomically;
+pub use audit::Audit;
+pub use canonical::canonical_json;
 pub use digest::{Digest, NotADigest};
 pub use error::StoreError;
 pub use files::UnreadableFile;

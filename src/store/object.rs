@@ -1,18 +1,19 @@
-//! Objects: bytes under their digest, published whole or not at all, and checked before they are believed.
+//! Objects: bytes under their digest, published whole or not at all, and hashed before they are believed.
 //!
-//! A published object gets a modification time that nothing else has ([`STAMP`]). An object of the right size that
-//! still bears it has not been written to since, so that checking it costs one look at its metadata; any other is
-//! hashed again. Unlike a list of remembered times this notices a write within the clock tick of the publishing.
+//! Who reads an object hashes it as it is read. Whether one is there at all is asked far more often, for every output in
+//! every run, and is answered by a look at its metadata: a published object gets a modification time that nothing else has
+//! ([`STAMP`]), and an object of the right size that still bears it has not been written to since. Any other is hashed.
+//! Unlike a list of remembered times this notices a write within the clock tick of the publishing.
 
 use super::{
     Digest, Store, StoreError,
-    atomic::{make_folder, persist, temporary},
+    atomic::{make_folder, persist},
 };
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, File, Metadata},
     io::{self, BufWriter, Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 use tempfile::NamedTempFile;
@@ -39,8 +40,7 @@ pub struct ObjectWriter {
 impl Store {
     /// Starts an object.
     pub fn object(&self) -> Result<ObjectWriter, StoreError> {
-        let tmp = self.tmp();
-        let file = temporary(&tmp, 0o444).map_err(StoreError::io("write in", &tmp))?;
+        let file = self.temporary(0o444)?;
         Ok(ObjectWriter {
             store: self.clone(),
             file: BufWriter::with_capacity(1 << 16, file),
@@ -49,30 +49,51 @@ impl Store {
         })
     }
 
-    /// The path of an object after making sure that it is there and whole.
+    /// Reads an object; what `read` made of it comes back only where its bytes are those that were published.
     ///
-    /// A damaged object is moved to `damaged-v1/`, so that it is missing from then on and a rerun makes it anew.
-    pub fn verify(&self, object: &ObjectRef) -> Result<PathBuf, StoreError> {
+    /// # Errors
+    /// Where the object is lost, cannot be read, or is damaged. A damaged one is then in `damaged-v1/`, so that it is
+    /// missing from then on and a rerun makes it anew.
+    pub fn read<T>(&self, object: &ObjectRef, read: impl FnOnce(&mut dyn Read) -> T) -> Result<T, StoreError> {
         let path = self.object_path(&object.digest);
-        let meta = match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::Lost { path }),
-            other => other.map_err(StoreError::io("read", &path))?,
-        };
-        if is_untouched(&meta, object.bytes) {
-            return Ok(path);
+        if let Some(reason) = flaw_of_size(&metadata(&path)?, object) {
+            return Err(self.set_aside(&path, reason));
         }
-        let found = hash_file(&path).map_err(StoreError::io("read", &path))?;
-        if found == object.digest {
-            // Touched and yet whole, for example a store that was copied. Where the stamp cannot be set, on a
-            // read-only disk, the object is only hashed again the next time.
-            if let Err(error) = File::open(&path).and_then(|file| stamp(&file)) {
-                tracing::debug!("cannot set the time of `{}`: {error}", path.display());
-            }
-            return Ok(path);
+        let mut reader = Hashing::open(&path).map_err(StoreError::io("read", &path))?;
+        let made = read(&mut reader);
+        // What `read` did not ask for belongs to the object as well.
+        let found = reader.digest().map_err(StoreError::io("read", &path))?;
+        if found == object.digest { Ok(made) } else { Err(self.set_aside(&path, flaw_of_bytes(found))) }
+    }
+
+    /// All bytes of an object.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn bytes(&self, object: &ObjectRef) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::new();
+        let read = self.read(object, |reader| reader.read_to_end(&mut bytes))?;
+        read.map_err(StoreError::io("read", self.object_path(&object.digest)))?;
+        Ok(bytes)
+    }
+
+    /// Makes sure that an object is there, by its size and its stamp; without the stamp, by its bytes.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn look_at(&self, object: &ObjectRef) -> Result<(), StoreError> {
+        let path = self.object_path(&object.digest);
+        let meta = metadata(&path)?;
+        if flaw_of_size(&meta, object).is_none() && is_stamped(&meta) {
+            return Ok(());
         }
-        let aside = self.folder("damaged-v1").join(object.digest.to_string());
-        fs::rename(&path, aside).map_err(StoreError::io("move away the damaged object", &path))?;
-        Err(StoreError::Damaged { path, expected: object.digest, found })
+        self.read(object, |_| ())?;
+        // Touched and yet whole, for example a store that was copied. Where the stamp cannot be set, on a read-only disk,
+        // the object is only hashed again the next time.
+        if let Err(error) = File::open(&path).and_then(|file| stamp(&file)) {
+            tracing::debug!("cannot set the time of `{}`: {error}", path.display());
+        }
+        Ok(())
     }
 }
 
@@ -83,7 +104,10 @@ impl ObjectWriter {
         let object = ObjectRef { digest: Digest::from_bytes(hasher.finalize().into()), bytes };
         let path = store.object_path(&object.digest);
         let file = file.into_inner().map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
-        if fs::metadata(&path).is_ok_and(|meta| is_untouched(&meta, bytes)) {
+        // By its bytes: an object that is damaged and does not look it is replaced.
+        if metadata(&path).is_ok_and(|meta| flaw_of_size(&meta, &object).is_none())
+            && hash_file(&path).is_ok_and(|found| found == object.digest)
+        {
             return Ok(object);
         }
         stamp(file.as_file()).map_err(StoreError::io("write", &path))?;
@@ -106,24 +130,65 @@ impl Write for ObjectWriter {
     }
 }
 
-/// The digest of a file's content.
-pub(super) fn hash_file(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(Digest::from_bytes(hasher.finalize().into())),
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+/// A file that is hashed as it is read.
+struct Hashing {
+    file: File,
+    hasher: Sha256,
+}
+
+impl Hashing {
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, hasher: Sha256::new() })
+    }
+
+    /// Of the whole file: reads what nobody asked for.
+    fn digest(mut self) -> io::Result<Digest> {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(0) => return Ok(Digest::from_bytes(self.hasher.finalize().into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
-fn is_untouched(meta: &Metadata, bytes: u64) -> bool {
-    let stamped = || meta.modified().is_ok_and(|time| time == SystemTime::UNIX_EPOCH + STAMP);
-    meta.is_file() && meta.len() == bytes && stamped()
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// The digest of a file's content.
+pub(super) fn hash_file(path: &Path) -> io::Result<Digest> {
+    Hashing::open(path)?.digest()
+}
+
+fn metadata(path: &Path) -> Result<Metadata, StoreError> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::Lost { path: path.to_owned() }),
+        other => other.map_err(StoreError::io("read", path)),
+    }
+}
+
+/// Why what lies there cannot be the object, without opening it: what is no file could keep its reader waiting for ever.
+fn flaw_of_size(meta: &Metadata, object: &ObjectRef) -> Option<String> {
+    if !meta.is_file() {
+        return Some("it is no file".to_owned());
+    }
+    (meta.len() != object.bytes).then(|| format!("it has {} bytes, not {}", meta.len(), object.bytes))
+}
+
+pub(super) fn flaw_of_bytes(found: Digest) -> String {
+    format!("its bytes have the digest `{}`, not its name's", found.short())
+}
+
+fn is_stamped(meta: &Metadata) -> bool {
+    meta.modified().is_ok_and(|time| time == SystemTime::UNIX_EPOCH + STAMP)
 }
 
 fn stamp(file: &File) -> io::Result<()> {
@@ -145,9 +210,16 @@ mod tests {
         fs::read_dir(store.tmp()).unwrap().count()
     }
 
+    /// As a failing disk does it: size and time stay.
     fn overwrite(path: &Path, bytes: &[u8]) {
+        let time = fs::metadata(path).unwrap().modified().unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(path, bytes).unwrap();
+        File::open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    fn touch(path: &Path) {
+        File::open(path).unwrap().set_modified(SystemTime::now()).unwrap();
     }
 
     fn put(store: &Store, bytes: &[u8]) -> Result<ObjectRef, StoreError> {
@@ -164,7 +236,8 @@ mod tests {
         writer.write_all(b"world").unwrap();
         let object = writer.finish().unwrap();
         assert_eq!(object, ObjectRef { digest: Digest::of(b"hello world"), bytes: 11 });
-        let path = store.verify(&object).unwrap();
+        store.look_at(&object).unwrap();
+        let path = store.object_path(&object.digest);
         assert_eq!(fs::read(&path).unwrap(), b"hello world");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o222, 0);
         let inode = fs::metadata(&path).unwrap().ino();
@@ -185,26 +258,69 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_byte_is_found_and_moved_away_and_a_rewrite_heals() {
+    fn a_flipped_byte_is_found_by_who_reads_and_moved_away_and_a_rewrite_heals() {
         let (_folder, store) = store();
         let object = put(&store, b"genotype").unwrap();
-        let path = store.verify(&object).unwrap();
+        let path = store.object_path(&object.digest);
         overwrite(&path, b"genotypf");
-        let error = store.verify(&object).unwrap_err();
-        assert!(matches!(&error, StoreError::Damaged { found, .. } if *found == Digest::of(b"genotypf")));
-        assert!(error.to_string().contains(path.to_str().unwrap()));
-        assert!(matches!(store.verify(&object), Err(StoreError::Lost { .. })));
+        store.look_at(&object).expect("a look believes size and time");
+        let reason = format!("its bytes have the digest `{}`, not its name's", Digest::of(b"genotypf").short());
+        // Though no byte was asked for.
+        let error = store.read(&object, |_| ()).unwrap_err();
+        assert_eq!(error.to_string(), format!("`{}` is damaged: {reason}", path.display()));
+        let aside = store.folder("damaged-v1").join(path.strip_prefix(store.root()).unwrap());
+        assert_eq!(fs::read(aside).unwrap(), b"genotypf");
+        assert!(matches!(store.look_at(&object), Err(StoreError::Lost { .. })));
+        assert!(matches!(store.bytes(&object), Err(StoreError::Lost { .. })));
         put(&store, b"genotype").unwrap();
-        store.verify(&object).unwrap();
+        assert_eq!(store.bytes(&object).unwrap(), b"genotype");
+    }
+
+    #[test]
+    fn a_look_finds_another_size_another_time_with_other_bytes_and_what_is_no_file() {
+        let (_folder, store) = store();
+        type Damage = fn(&Path);
+        let damages: [(Damage, &str); 3] = [
+            (|path| overwrite(path, b"geno"), "it has 4 bytes, not 8"),
+            (
+                |path| {
+                    overwrite(path, b"genotypf");
+                    touch(path);
+                },
+                "its bytes have the digest `",
+            ),
+            (
+                |path| {
+                    fs::remove_file(path).unwrap();
+                    fs::create_dir(path).unwrap();
+                },
+                "it is no file",
+            ),
+        ];
+        for (damage, reason) in damages {
+            for is_read in [false, true] {
+                let object = put(&store, b"genotype").unwrap();
+                damage(&store.object_path(&object.digest));
+                let looked = if is_read { store.bytes(&object).map(drop) } else { store.look_at(&object) };
+                let error = looked.unwrap_err();
+                assert!(
+                    matches!(&error, StoreError::Damaged { reason: said, .. } if said.starts_with(reason)),
+                    "{error}"
+                );
+                let _ = fs::remove_dir_all(store.folder("damaged-v1"));
+            }
+        }
     }
 
     #[test]
     fn a_damaged_object_that_nobody_looked_at_is_healed_by_publishing_the_content_again() {
         let (_folder, store) = store();
         let object = put(&store, b"genotype").unwrap();
-        overwrite(&store.object_path(&object.digest), b"geno");
-        put(&store, b"genotype").unwrap();
-        assert_eq!(fs::read(store.verify(&object).unwrap()).unwrap(), b"genotype");
+        for damaged in [&b"geno"[..], b"genotypf"] {
+            overwrite(&store.object_path(&object.digest), damaged);
+            put(&store, b"genotype").unwrap();
+            assert_eq!(store.bytes(&object).unwrap(), b"genotype");
+        }
     }
 
     #[test]
@@ -212,9 +328,9 @@ mod tests {
         let (_folder, store) = store();
         let object = put(&store, b"weights").unwrap();
         let path = store.object_path(&object.digest);
-        File::open(&path).unwrap().set_modified(SystemTime::now()).unwrap();
-        store.verify(&object).unwrap();
-        assert!(is_untouched(&fs::metadata(&path).unwrap(), 7));
+        touch(&path);
+        store.look_at(&object).unwrap();
+        assert!(is_stamped(&fs::metadata(&path).unwrap()));
     }
 
     #[test]

@@ -133,7 +133,9 @@ impl<'a> Training<'a> {
         self.progress = progress;
         let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
         // The last step may be taken and the look at the watched images not.
-        Ok(Some(if step > self.steps() {
+        Ok(Some(if epoch > self.config.epochs || self.stopped_early().is_some() {
+            "its end".to_owned()
+        } else if step > self.steps() {
             format!("the end of epoch {epoch}")
         } else {
             format!("epoch {epoch}, step {step}")
@@ -322,7 +324,11 @@ impl<'a> Training<'a> {
         self.config.rate.at(self.progress.epoch, self.config.epochs, step, self.steps())
     }
 
-    fn save(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
+    /// Saves a checkpoint of where it is, its end included.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn save(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
         let begun = Instant::now();
         self.progress.seconds = observer.spent().as_secs_f64();
         Checkpoint::save(path, &self.learner, &self.progress)?;

@@ -3,6 +3,7 @@
 mod bench;
 mod cache;
 mod complaints;
+mod damage;
 mod derive;
 mod download;
 mod export;
@@ -17,3 +18,4 @@ mod scratch;
 mod search;
 mod show;
 mod store;
+mod stress;

@@ -69,6 +69,26 @@ fn a_hangup_that_is_ignored_stops_nothing() {
 }
 
 #[test]
+fn what_cannot_be_published_is_learned_already() {
+    let scratch = Scratch::new();
+    // No checkpoint on the way, so that the one at the end is seen.
+    let text = std::fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    scratch.write("tiny.yaml", &text.replace("    runtime: {checkpoint: {every_steps: 1}}\n", ""));
+    scratch.run(&["tiny.yaml", "--store", "whole"]).exits(0);
+    let whole = scratch.outputs("whole", "search");
+    // In the way of the folder of the last output.
+    let folder = scratch.path("hindered/objects-v1").join(&whole["weights"][..2]);
+    std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    let failed = scratch.run(&["tiny.yaml", "--store", "hindered"]).exits(4);
+    assert!(failed.stderr.contains(&whole["weights"][..2]), "{}", failed.stderr);
+    std::fs::remove_file(&folder).unwrap();
+    let again = scratch.run(&["tiny.yaml", "--store", "hindered"]).exits(0);
+    again.line(&["search", "resumed at its end"]);
+    assert_eq!(scratch.outputs("hindered", "search"), whole);
+}
+
+#[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let scratch = Scratch::new();
     for threads in ["1", "2", "3"] {

@@ -12,8 +12,9 @@ fn garbage_is_listed_then_removed_and_results_still_answer() {
     assert_eq!(scratch.files("artifacts"), before, "each stage's newest result stays");
     fs::create_dir_all(scratch.path("artifacts/objects-v1/ab")).unwrap();
     fs::write(scratch.path("artifacts/objects-v1/ab/cd"), vec![0; 1500]).unwrap();
-    fs::write(scratch.path("artifacts/tmp/.writing-x"), "half").unwrap();
+    fs::write(scratch.path("artifacts/tmp-v2/.writing-x"), "half").unwrap();
 
+    let all = scratch.files("artifacts");
     let listed = scratch.run(&["store", "gc", "--dry-run"]).exits(0);
     for line in [
         "artifacts/objects-v1/ab/cd 1500\n",
@@ -23,7 +24,7 @@ fn garbage_is_listed_then_removed_and_results_still_answer() {
     ] {
         assert!(listed.stdout.contains(line), "`{line}` is said:\n{}", listed.stdout);
     }
-    assert!(scratch.path("artifacts/objects-v1/ab/cd").exists());
+    assert_eq!(scratch.files("artifacts"), all);
     let removed = scratch.run(&["store", "gc"]).exits(0);
     assert!(removed.stdout.ends_with("removed 1.50 kB in all\n"), "{}", removed.stdout);
     assert_eq!(scratch.run(&["store", "gc"]).exits(0).stdout, "nothing to remove\n");
@@ -50,9 +51,17 @@ fn superseded_results_go_when_their_days_are_over() {
 #[test]
 fn a_store_in_use_is_left_alone_and_one_that_is_none_is_said_to_be_none() {
     let scratch = Scratch::new();
-    let none = scratch.run(&["store", "gc"]).exits(3);
-    assert!(none.stderr.contains("`artifacts` is no store"), "{}", none.stderr);
+    fs::create_dir(scratch.path("elsewhere")).unwrap();
+    for store in ["artifacts", "elsewhere"] {
+        for words in [&["store", "gc"][..], &["store", "gc", "--dry-run"], &["store", "verify"]] {
+            let none = scratch.run(&[words, &["--store", store]].concat()).exits(3);
+            assert!(none.stderr.contains(&format!("`{store}` is no store")), "{}", none.stderr);
+        }
+        let none = scratch.run(&["export", "tiny/search", "--to", "genotype", "--store", store]).exits(3);
+        assert!(none.stderr.contains(&format!("there is no store `{store}`")), "{}", none.stderr);
+    }
     assert!(!scratch.path("artifacts").exists());
+    assert_eq!(fs::read_dir(scratch.path("elsewhere")).unwrap().count(), 0, "looking makes nothing");
 
     let mut child = scratch.start(&["tiny.yaml", "--set", "search.epochs=500"]);
     while scratch.files("artifacts/work-v1").is_empty() {

@@ -27,7 +27,7 @@ pub(super) struct Searched {
 impl Searched {
     pub fn read(input: &Input) -> Result<Self, StageError> {
         let space = artifacts::space(input)?;
-        let space_text = artifacts::text(input.output("space")?)?;
+        let space_text = input.output("space")?.text()?;
         let AlphaHistory { mixing, epochs, .. } = artifacts::json(input, "alphas")?;
         if epochs.is_empty() {
             return Err(StageError::input(format!("`{}` has no epoch", input.member)));
