@@ -17,6 +17,8 @@ pub struct Runtime {
     pub checkpoint_steps: Option<u64>,
     /// A checkpoint after so many seconds.
     pub checkpoint_seconds: f64,
+    /// Whether a stage may start that is estimated to need more memory than the machine has.
+    pub allow_memory: bool,
 }
 
 /// The built-in defaults: the layer under every file.
@@ -29,6 +31,7 @@ impl Default for Runtime {
             checkpoint_steps: None,
             // A kill costs at most a minute of work, and a checkpoint takes far less than a minute to write.
             checkpoint_seconds: 60.0,
+            allow_memory: false,
         }
     }
 }
@@ -53,6 +56,7 @@ impl Runtime {
         if fields.node("threads").is_some() {
             runtime.threads = Some(fields.integer("threads", 1, 1..=MOST_THREADS, "a whole number from 1 to 1024"));
         }
+        runtime.allow_memory = fields.boolean("allow_memory", runtime.allow_memory);
         if let Some(checkpoint) = fields.node("checkpoint") {
             let mut fields = Fields::open(checkpoint, "`checkpoint`", fields.problems());
             if fields.node("every_steps").is_some() {

@@ -7,6 +7,7 @@ mod derive;
 mod download;
 mod export;
 mod gather;
+mod inputs;
 mod methods;
 mod pictures;
 mod predict;
