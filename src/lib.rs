@@ -6,6 +6,7 @@ pub mod config;
 pub mod data;
 pub mod interop;
 pub mod kernels;
+pub mod machine;
 pub mod model;
 pub mod observe;
 pub mod plan;

@@ -13,25 +13,27 @@ use walkdir::WalkDir;
 
 /// Room → the rooms it may name. `*` is every room but those after it.
 const ARROWS: &[(&str, &[&str])] = &[
+    // What the operating system gives: whatever reads a person's files or fills a disk asks it.
+    ("machine", &[]),
     // What a person writes, what is kept, what is left to do.
-    ("config", &[]),
-    ("store", &[]),
+    ("config", &["machine"]),
+    ("store", &["machine"]),
     ("plan", &["config", "store"]),
     ("run", &["config", "plan", "store"]),
     // What is searched, and what computes it.
-    ("space", &["config", "store"]),
+    ("space", &["machine", "config", "store"]),
     ("kernels", &["space"]),
     ("model", &["space", "kernels"]),
     // How it learns, what for, what it sees.
-    ("data", &[]),
+    ("data", &["machine"]),
     ("tasks", &["model", "data"]),
     // kernels: optimisers in one pass over the weights. space: the cell that a search's weights stand for, epoch by epoch.
-    ("train", &["space", "kernels", "model", "tasks", "store"]),
+    ("train", &["machine", "space", "kernels", "model", "tasks", "store"]),
     // What a person sees.
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
     // Where it meets.
-    ("interop", &["space", "kernels", "model", "tasks", "train"]),
+    ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
     ("stages", &["*", "observe", "bench", "cli"]),
     // What a bench times is a stage's step, read as the stage is and taken by what a training takes its steps by.
     ("bench", &["kernels", "model", "data", "tasks", "train", "stages"]),

@@ -201,7 +201,7 @@ impl StepBench {
             Some(folder) => (Source::Cifar10, folder),
             None => (Source::Synthetic(synthetic), Path::new("")),
         };
-        let raw = source.locate(folder, None)?.read()?;
+        let raw = source.locate(folder)?.read()?;
         let dataset: Arc<Dataset> = Arc::new(raw.finish(&source.default_normalise(), &SplitRule::All)?);
         if dataset.shape != self.work.shape || dataset.classes.len() > self.work.classes {
             let expected = format!("{:?} images of at most {} classes", self.work.shape, self.work.classes);

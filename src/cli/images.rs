@@ -4,10 +4,10 @@ use super::{Complaint, ExitClass, network::open};
 use crate::{
     data::{DataError, Normalise, Picture, Statistics},
     interop::tensor_file::{StoredTensor, TensorFile},
+    machine,
 };
 use clap::Args;
 use std::{
-    fs::File,
     io::Read,
     ops::Range,
     path::{Path, PathBuf},
@@ -173,9 +173,9 @@ impl Images {
 /// Whether a file begins as a JPEG or PNG does.
 fn is_picture(path: &Path) -> Result<bool, Complaint> {
     let mut start = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(4).read_to_end(&mut start))
-        .map_err(|error| Complaint::input(format!("failed to read `{}`: {error}", path.display())))?;
+    machine::open(path).and_then(|file| file.take(4).read_to_end(&mut start)).map_err(|error| {
+        Complaint::input(format!("failed to read `{}`: {}", path.display(), machine::reason(&error)))
+    })?;
     Ok(start.starts_with(&[0xff, 0xd8, 0xff]) || start == *b"\x89PNG")
 }
 

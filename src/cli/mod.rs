@@ -20,8 +20,12 @@ mod times;
 
 pub use complaint::{Complaint, ExitClass};
 
-use clap::{Args, Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use crate::machine;
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,8 +79,16 @@ enum Command {
 #[derive(Args, Debug)]
 struct StoreArguments {
     /// Folder of the store
-    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_STORE", default_value = "artifacts")]
+    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_STORE", default_value = STORE,
+        value_parser = OsStringValueParser::new().map(store_folder))]
     store: PathBuf,
+}
+
+const STORE: &str = "artifacts";
+
+/// An empty variable says nothing.
+fn store_folder(written: OsString) -> PathBuf {
+    if written.is_empty() { STORE.into() } else { machine::expanded(written) }
 }
 
 /// Runs the command line of this process.

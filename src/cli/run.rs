@@ -101,9 +101,8 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
 
 /// The pipeline with its stages, or everything that is wrong with the file and with the keys of its stages.
 fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
-    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    let environment = std::env::vars_os().filter_map(text);
-    match config::load(file, &arguments.settings, environment, &stages::slots()) {
+    let environment = environment(std::env::vars_os())?;
+    match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
         Ok(pipeline) => match stages::plan(&pipeline) {
             Ok(planned) => Ok((pipeline, planned)),
             Err(problems) => Err(invalid(&problems)),
@@ -117,6 +116,21 @@ fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>
         }
         Err(other) => Err(Complaint::caused(ExitClass::Input, &other).hinted(other.hint())),
     }
+}
+
+/// The variables that are ours. One that is no text cannot be obeyed, and is not passed by.
+fn environment(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, Complaint> {
+    let mut ours = Vec::new();
+    for (name, value) in all.filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DARTS_RUN_")) {
+        let shown = name.to_string_lossy().into_owned();
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => ours.push((name, value)),
+            // Its value is a path, which may be anything.
+            _ if shown == "DARTS_RUN_STORE" => {}
+            _ => return Err(Complaint::input(format!("environment variable `{shown}` is not UTF-8"))),
+        }
+    }
+    Ok(ours)
 }
 
 pub(super) fn invalid(problems: &Problems) -> Complaint {
@@ -151,4 +165,21 @@ fn reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Result<Str
             .expect("writing to a string succeeds");
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn a_variable_of_ours_that_is_no_text_is_named_and_others_do_not_matter() {
+        let bytes = || OsString::from_vec(vec![b'/', 0xe9]);
+        let all =
+            [("PATH".into(), bytes()), ("DARTS_RUN_STORE".into(), bytes()), ("DARTS_RUN_DATA".into(), "x".into())];
+        let known = environment(all.clone().into_iter()).unwrap();
+        assert_eq!(known, [("DARTS_RUN_DATA".to_owned(), "x".to_owned())]);
+        let said = environment(all.into_iter().chain([("DARTS_RUN_DATA".into(), bytes())])).unwrap_err();
+        assert_eq!(said.message, "environment variable `DARTS_RUN_DATA` is not UTF-8");
+    }
 }

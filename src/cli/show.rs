@@ -6,6 +6,7 @@ use crate::{
         description::Description,
         nas_bench::{NasBenchColumn, NasBenchTable},
     },
+    machine,
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
     space::{self, Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
@@ -13,7 +14,6 @@ use crate::{
 };
 use clap::Args;
 use std::{
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -59,11 +59,8 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
 /// A genotype as it was given: the text itself, the content of a file, or of standard input.
 pub(super) fn text(argument: &str) -> Result<String, Complaint> {
     if argument == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Complaint::input(format!("failed to read standard input: {error}")))?;
-        return Ok(text);
+        return machine::text_of(std::io::stdin().lock())
+            .map_err(|error| Complaint::input(format!("failed to read standard input: {error}")));
     }
     // A text form never is a file's name: it has brackets or bars.
     if argument.contains(['|', '(', '{', '\n']) {
@@ -77,8 +74,8 @@ pub(super) fn text(argument: &str) -> Result<String, Complaint> {
         let hint = error.hint.clone().unwrap_or_else(|| forms.to_owned());
         Complaint::caused(ExitClass::Input, &error).hint(hint)
     })?;
-    std::fs::read_to_string(&path)
-        .map_err(|error| Complaint::input(format!("failed to read `{}`: {error}", path.display())))
+    machine::read_text(&path)
+        .map_err(|error| Complaint::input(format!("failed to read `{}`: {}", path.display(), machine::reason(&error))))
 }
 
 /// The space that was named, or the first that can read the text.

@@ -1,9 +1,10 @@
 //! A pipeline file and the files it extends.
 
 use super::{ConfigError, Node, Problems, SourceFile, Value, layer::Layer, nearest, yaml};
+use crate::machine;
 use indexmap::IndexMap;
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,7 +12,7 @@ use std::{
 /// Reads `file` and what it extends, the farthest base first. Only a failure to read `file` itself is an error; what
 /// is wrong inside, or with a base, becomes a problem, and `None` where that leaves nothing to go on from.
 pub(super) fn read(file: &Path, problems: &mut Problems) -> Result<Option<Vec<Layer>>, ConfigError> {
-    let text = fs::read_to_string(file).map_err(|source| ConfigError::Read {
+    let text = machine::read_text(file).map_err(|source| ConfigError::Read {
         path: file.to_owned(),
         hint: near_name(file),
         source,
@@ -59,13 +60,13 @@ fn base(extends: &Node, seen: &mut Vec<(PathBuf, PathBuf)>, problems: &mut Probl
         problems.add(&extends.origin, format!("files extend each other: `{}`", around.join(" → ")));
         return None;
     }
-    match fs::read_to_string(&path) {
+    match machine::read_text(&path) {
         Ok(text) => {
             seen.push((is, path.clone()));
             Some(SourceFile { path, text })
         }
         Err(error) => {
-            let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
+            let message = format!("cannot read `{}`: {}", path.display(), machine::reason(&error));
             problems.add_hinted(&extends.origin, message, near_name(&path));
             None
         }
@@ -75,12 +76,6 @@ fn base(extends: &Node, seen: &mut Vec<(PathBuf, PathBuf)>, problems: &mut Probl
 /// One name for one file, however its path is written.
 fn identity(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
-/// Rust's message without the number of the system's error.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string().to_lowercase();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// What may have been meant by a file that is not there: the nearest name in its folder, else the pipelines it holds.

@@ -3,7 +3,7 @@
 use super::{
     Entry, KindSlots, Node, Origin, Problems, Runtime, Slot, Value,
     matrix::{NAME_RULE, is_name, shown, too_long},
-    nearest,
+    mishap, nearest,
     reference::{Members, Reference},
 };
 
@@ -73,7 +73,12 @@ impl<'a> Declaration<'a> {
         };
         if !matches!(params.value, Value::Map(_) | Value::Null) {
             let found = params.value.type_name();
-            problems.add(&params.origin, format!("the keys of stage `{name}` must be a map, found {found}"));
+            let hint = params.as_text().and_then(mishap::without_space).map(|meant| format!("write `{meant}`"));
+            problems.add_hinted(
+                &params.origin,
+                format!("the keys of stage `{name}` must be a map, found {found}"),
+                hint,
+            );
             return None;
         }
         let before = problems.len();

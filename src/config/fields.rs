@@ -4,7 +4,7 @@
 //! A wrong value adds a [`Problem`](super::Problem) and reads as its default, so that reading goes on and
 //! all complaints are made at once. Whoever calls must look at [`Problems`] before using what was read.
 
-use super::{Entry, Node, Origin, Problems, Value, nearest};
+use super::{Entry, Node, Origin, Problems, Value, mishap, nearest, yaml};
 use indexmap::IndexMap;
 use std::{collections::BTreeSet, fmt::Display, ops::RangeBounds};
 
@@ -28,7 +28,8 @@ impl<'a> Fields<'a> {
             Value::Map(map) => map,
             Value::Null => &NO_KEYS,
             other => {
-                problems.add(&node.origin, format!("{what} must be a map, found {}", other.type_name()));
+                let hint = node.as_text().and_then(mishap::without_space).map(|meant| format!("write `{meant}`"));
+                problems.add_hinted(&node.origin, format!("{what} must be a map, found {}", other.type_name()), hint);
                 &NO_KEYS
             }
         };
@@ -45,6 +46,11 @@ impl<'a> Fields<'a> {
     pub fn has(&mut self, key: &'static str) -> bool {
         self.asked.insert(key);
         self.map.contains_key(key)
+    }
+
+    /// Whether `key` is written with a value. Does not count as asking for it.
+    pub fn is_written(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(|entry| entry.node.value != Value::Null)
     }
 
     /// The raw node of `key` where it is written, nothing as its value included: a number that someone forgot to write.
@@ -74,7 +80,12 @@ impl<'a> Fields<'a> {
         {
             return value;
         }
-        self.wrong(key, node, expected);
+        // Its digits alone do not say why a whole number is none.
+        let digits =
+            node.typed().is_some_and(|typed| typed.trim_start_matches('-').bytes().all(|c| c.is_ascii_digit()));
+        let hint = matches!(node.value, Value::Float(_)) && digits;
+        let hint = hint.then(|| format!("whole numbers are read from {} to {}", i64::MIN, i64::MAX));
+        self.wrong_hinted(key, node, expected, hint);
         default
     }
 
@@ -163,7 +174,11 @@ impl<'a> Fields<'a> {
 
     /// Complains about `node`, the value of `key`: ``… must be EXPECTED, found `…` ``.
     pub fn wrong(&mut self, key: &str, node: &Node, expected: &str) {
-        self.problems.add(&node.origin, format!("`{key}` must be {expected}, found {}", quote(node)));
+        self.wrong_hinted(key, node, expected, None);
+    }
+
+    fn wrong_hinted(&mut self, key: &str, node: &Node, expected: &str, hint: Option<String>) {
+        self.problems.add_hinted(&node.origin, format!("`{key}` must be {expected}, found {}", quote(node)), hint);
     }
 
     pub fn origin(&self) -> &Origin {
@@ -197,12 +212,15 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A value as it reads in a message: `` `0.5` ``, or its type where it is long.
-fn quote(node: &Node) -> String {
+/// A value as it reads in a message: `` `0.5` `` as it was typed, ``the text `1` `` where it looks like something else, or its type
+/// where it is long.
+pub(super) fn quote(node: &Node) -> String {
+    let typed = node.typed();
     match &node.value {
         Value::Bool(value) => format!("`{value}`"),
-        Value::Integer(value) => format!("`{value}`"),
-        Value::Float(value) => format!("`{value}`"),
+        Value::Integer(value) => format!("`{}`", typed.map_or_else(|| value.to_string(), str::to_owned)),
+        Value::Float(value) => format!("`{}`", typed.map_or_else(|| format!("{value:?}"), str::to_owned)),
+        Value::Text(value) if !matches!(yaml::plain(value), Value::Text(_)) => format!("the text `{value}`"),
         Value::Text(value) => format!("`{value}`"),
         other => other.type_name().to_owned(),
     }

@@ -1,7 +1,7 @@
 //! The axes that multiply stages, and the points they span.
 
-use super::{Node, Origin, Problems, Value};
-use indexmap::IndexMap;
+use super::{Node, Origin, Problems, Value, fields::quote};
+use indexmap::{IndexMap, map};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `matrix: {seed: [1, 2, 3]}`: axes in the order in which they were written.
@@ -13,8 +13,15 @@ pub(super) struct Matrix {
 #[derive(Debug)]
 struct Axis {
     key: Origin,
-    values: Vec<Node>,
+    /// By their texts.
+    values: IndexMap<String, Node>,
 }
+
+/// Members of all stages together: a week of them at a minute each.
+pub(super) const MOST_MEMBERS: usize = 10_000;
+
+/// What members hold together, in values of their keys and in members that they name: some hundred megabytes.
+const MOST_PARTS: usize = 1_000_000;
 
 /// Where a member stands: axis → index of its value, both by number.
 pub(super) type Point = BTreeMap<usize, usize>;
@@ -52,21 +59,47 @@ impl Matrix {
         (name, &axis.key)
     }
 
-    pub fn values(&self, axis: usize) -> &[Node] {
+    /// The values of an axis.
+    pub fn values(&self, axis: usize) -> &IndexMap<String, Node> {
         &self.axes[axis].values
     }
 
-    /// All points of some axes, the first axis slowest; one empty point where there are none.
-    pub fn points(&self, axes: &BTreeSet<usize>) -> Vec<Point> {
-        let mut points = vec![Point::new()];
-        for &axis in axes {
-            let with = |point: &Point, value| point.iter().map(|(&a, &v)| (a, v)).chain([(axis, value)]).collect();
-            points = points
-                .iter()
-                .flat_map(|point| (0..self.values(axis).len()).map(move |value| with(point, value)))
-                .collect();
-        }
-        points
+    /// How many points some axes span.
+    pub fn count(&self, axes: &BTreeSet<usize>) -> usize {
+        axes.iter().map(|&axis| self.values(axis).len()).fold(1, usize::saturating_mul)
+    }
+
+    /// All points of some axes, the first axis slowest; one empty point where there are none. Made one by one: there may be more
+    /// than anyone can hold.
+    pub fn points<'a>(&'a self, axes: &'a BTreeSet<usize>) -> impl Iterator<Item = Point> + 'a {
+        (0..self.count(axes)).map(move |mut number| {
+            let digit = |&axis: &usize| {
+                let values = self.values(axis).len();
+                let value = number % values;
+                number /= values;
+                (axis, value)
+            };
+            axes.iter().rev().map(digit).collect()
+        })
+    }
+
+    /// Whether there can be as many members as `axes` span, each with so many `parts`, beside those `before`. What is too much is a
+    /// problem at the first of the axes.
+    pub fn allows(&self, axes: &BTreeSet<usize>, parts: usize, before: usize, problems: &mut Problems) -> bool {
+        let count = self.count(axes);
+        let (all, in_all) = (count.saturating_add(before), count.saturating_mul(parts));
+        let message = if all > MOST_MEMBERS {
+            format!("the matrix makes {} members, {} are the limit", grouped(all), grouped(MOST_MEMBERS))
+        } else if in_all > MOST_PARTS && count > 1 {
+            let (in_all, most) = (grouped(in_all), grouped(MOST_PARTS));
+            format!("the matrix makes {} members with {in_all} values, {most} are the limit", grouped(count))
+        } else {
+            return true;
+        };
+        let Some(&first) = axes.first() else { return true };
+        let names = axes.iter().map(|&axis| format!("`{}`", self.described(axis).0)).collect::<Vec<_>>().join(", ");
+        problems.add_with_hint(self.described(first).1, message, format!("one stage is multiplied by {names}"));
+        false
     }
 
     /// What a point adds to a stage's name: `[seed=1,rate=0.1]`, nothing for the empty one.
@@ -106,7 +139,17 @@ pub(super) fn shown(value: &Node) -> String {
     }
 }
 
-fn values(axis: &str, node: &Node, problems: &mut Problems) -> Vec<Node> {
+/// `1,000,000`; what is too large to be counted is no more than said to be so.
+fn grouped(count: usize) -> String {
+    if count == usize::MAX {
+        return "uncountably many".to_owned();
+    }
+    let digits = count.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+fn values(axis: &str, node: &Node, problems: &mut Problems) -> IndexMap<String, Node> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
@@ -114,7 +157,7 @@ fn values(axis: &str, node: &Node, problems: &mut Problems) -> Vec<Node> {
     if items.is_empty() {
         problems.add(&node.origin, format!("the axis `{axis}` has no values"));
     }
-    let mut values: Vec<Node> = Vec::new();
+    let mut values: IndexMap<String, Node> = IndexMap::with_capacity(items.len());
     for item in items {
         match &item.value {
             Value::Null | Value::List(_) | Value::Map(_) => {
@@ -122,7 +165,8 @@ fn values(axis: &str, node: &Node, problems: &mut Problems) -> Vec<Node> {
                 problems.add(&item.origin, format!("a value of the axis `{axis}` must be a scalar, found {found}"));
             }
             Value::Float(value) if !value.is_finite() => {
-                problems.add(&item.origin, format!("a value of the axis `{axis}` must be finite, found `{value}`"));
+                let found = quote(item);
+                problems.add(&item.origin, format!("a value of the axis `{axis}` must be finite, found {found}"));
             }
             // Such a text could not stand in a member's name.
             Value::Text(text) if text.is_empty() || text.contains([',', '[', ']', '=']) => problems.add(
@@ -130,10 +174,14 @@ fn values(axis: &str, node: &Node, problems: &mut Problems) -> Vec<Node> {
                 format!("a value of the axis `{axis}` must not be empty or hold `,`, `=`, `[`, `]`, found `{text}`"),
             ),
             // By its text: members with values `1` and `1.0` would have one name.
-            _ if values.iter().any(|value| shown(value) == shown(item)) => {
-                problems.add(&item.origin, format!("the axis `{axis}` has the value `{}` twice", shown(item)));
-            }
-            _ => values.push(item.clone()),
+            _ => match values.entry(shown(item)) {
+                map::Entry::Vacant(place) => {
+                    place.insert(item.clone());
+                }
+                map::Entry::Occupied(known) => {
+                    problems.add(&item.origin, format!("the axis `{axis}` has the value `{}` twice", known.key()));
+                }
+            },
         }
     }
     values
@@ -154,9 +202,41 @@ mod tests {
         let (matrix, said) = read("seed: [1, 2]\nother: [x]\nrate: [0.1, 1e-3]\n");
         assert!(said.is_empty());
         let axes = BTreeSet::from([matrix.axis("seed").unwrap(), matrix.axis("rate").unwrap()]);
-        let labels: Vec<String> = matrix.points(&axes).iter().map(|point| matrix.label(point)).collect();
+        let labels: Vec<String> = matrix.points(&axes).map(|point| matrix.label(&point)).collect();
         assert_eq!(labels, ["[seed=1,rate=0.1]", "[seed=1,rate=0.001]", "[seed=2,rate=0.1]", "[seed=2,rate=0.001]"]);
-        assert_eq!(matrix.points(&BTreeSet::new()).iter().map(|p| matrix.label(p)).collect::<Vec<_>>(), [""]);
+        assert_eq!(matrix.points(&BTreeSet::new()).map(|p| matrix.label(&p)).collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn more_members_than_anyone_runs_are_counted_and_not_made() {
+        let values = (1..=1000).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+        let (matrix, said) = read(&format!("a: [{values}]\nb: [{values}]\nc: [{values}]\nd: [1, 2]\n"));
+        assert!(said.is_empty());
+        let refused = |axes: &[usize], parts| {
+            let mut problems = Problems::new();
+            let allowed = matrix.allows(&axes.iter().copied().collect(), parts, 0, &mut problems);
+            let said = problems.iter().map(|p| format!("{} {}", p.origin, p.message)).next();
+            assert_eq!(allowed, said.is_none());
+            said
+        };
+        assert_eq!(refused(&[0, 3], 10), None);
+        assert_eq!(refused(&[1, 2], 1).unwrap(), "p.yaml:2:1 the matrix makes 1,000,000 members, 10,000 are the limit");
+        assert_eq!(
+            refused(&[0, 3], 1000).unwrap(),
+            "p.yaml:1:1 the matrix makes 2,000 members with 2,000,000 values, 1,000,000 are the limit"
+        );
+        assert_eq!(refused(&[], usize::MAX), None, "a stage without an axis is as long as its file");
+        let all = BTreeSet::from([0, 1, 2]);
+        assert_eq!(matrix.label(&matrix.points(&all).next().unwrap()), "[a=1,b=1,c=1]");
+    }
+
+    #[test]
+    fn forty_thousand_values_are_read_at_once() {
+        let values: String = (0..40_000).map(|value| format!("{value}, ")).collect();
+        let began = std::time::Instant::now();
+        let (matrix, said) = read(&format!("a: [{values}]\nb: [{values}]\n"));
+        assert!(said.is_empty() && matrix.values(1).len() == 40_000);
+        assert!(began.elapsed().as_secs() < 10, "reading is linear: {:?}", began.elapsed());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod fields;
 mod layer;
 mod load;
 mod matrix;
+mod mishap;
 mod node;
 mod order;
 mod origin;

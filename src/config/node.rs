@@ -117,6 +117,26 @@ impl Node {
         }
     }
 
+    /// A scalar as it was typed, as far as its place shows it: `1.0`, `1e-3`, `9223372036854775808`.
+    pub(super) fn typed(&self) -> Option<&str> {
+        let written = match &self.origin {
+            Origin::File { source, span } => source.text.get(span.clone())?,
+            Origin::Argument { text } => text.split_once('=')?.1.trim(),
+            _ => return None,
+        };
+        // An alias or a value of the matrix stands for something else.
+        (yaml::plain(written) == self.value).then_some(written)
+    }
+
+    /// How many values it is made of, itself among them.
+    pub(super) fn size(&self) -> usize {
+        match &self.value {
+            Value::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Value::Map(map) => 1 + map.values().map(|entry| entry.node.size()).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     /// The value without places, as canonical JSON: what is hashed and shown.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {

@@ -1,5 +1,6 @@
 //! Where a value was written, so that a complaint can point at it.
 
+use crate::machine;
 use std::{
     fmt,
     ops::Range,
@@ -39,11 +40,12 @@ impl Origin {
     }
 
     /// The path that `path`, written at this place, means: in a file relative to the file's folder, elsewhere to the
-    /// current directory.
+    /// current directory; `~` is the home folder.
     pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = machine::expanded(path.as_ref());
         match self {
             Self::File { source, .. } => source.path.parent().unwrap_or(Path::new("")).join(path),
-            _ => path.as_ref().to_owned(),
+            _ => path,
         }
     }
 

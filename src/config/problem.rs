@@ -1,7 +1,7 @@
 //! What is wrong with a file, collected so that all of it is said at once.
 
 use super::Origin;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// One complaint: what, where, and what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,19 +49,26 @@ impl Problems {
 
     /// By place, each complaint once: members of a matrix repeat what is wrong with their stage. Files come first.
     pub fn sorted(&self) -> Vec<&Problem> {
-        let place = |problem: &&Problem| match &problem.origin {
-            Origin::File { source, span } => (0, source.path.clone(), span.start),
-            Origin::Environment { .. } => (1, PathBuf::new(), 0),
-            Origin::Argument { .. } => (2, PathBuf::new(), 0),
-            Origin::Default => (3, PathBuf::new(), 0),
-        };
-        let mut sorted: Vec<&Problem> = Vec::new();
-        for problem in &self.0 {
-            if !sorted.contains(&problem) {
-                sorted.push(problem);
+        fn place(problem: &Problem) -> (u8, &Path, usize) {
+            match &problem.origin {
+                Origin::File { source, span } => (0, &source.path, span.start),
+                Origin::Environment { .. } => (1, Path::new(""), 0),
+                Origin::Argument { .. } => (2, Path::new(""), 0),
+                Origin::Default => (3, Path::new(""), 0),
             }
         }
-        sorted.sort_by_key(place);
+        let mut problems: Vec<&Problem> = self.0.iter().collect();
+        problems.sort_by(|a, b| place(a).cmp(&place(b)));
+        let mut sorted: Vec<&Problem> = Vec::with_capacity(problems.len());
+        // There are few at one place, and thousands in all.
+        for of_place in problems.chunk_by(|a, b| place(a) == place(b)) {
+            let first = sorted.len();
+            for problem in of_place {
+                if !sorted[first..].contains(problem) {
+                    sorted.push(problem);
+                }
+            }
+        }
         sorted
     }
 

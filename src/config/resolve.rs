@@ -6,7 +6,7 @@
 use super::{
     Entry, Fields, KindSlots, Member, Node, Pipeline, Problems, Runtime, Value,
     declaration::{Declaration, Link, wanted},
-    matrix::{Matrix, Point, shown, too_long},
+    matrix::{Matrix, Point, too_long},
     nearest,
     order::order,
     reference::Members,
@@ -82,8 +82,8 @@ struct Stage<'a> {
     /// Every `${…}` in it can be filled in.
     fillable: bool,
     sound: bool,
-    /// Its members: point and index in the pipeline.
-    members: Vec<(Point, usize)>,
+    /// Its members: where each is in the pipeline.
+    members: IndexMap<Point, usize>,
 }
 
 fn members(
@@ -106,7 +106,7 @@ fn members(
             }
             let fillable = problems.len() == before;
             let sound = declaration.as_ref().is_some_and(|stage| stage.complete) && fillable;
-            Stage { declaration, targets: Vec::new(), axes, fillable, sound, members: Vec::new() }
+            Stage { declaration, targets: Vec::new(), axes, fillable, sound, members: IndexMap::new() }
         })
         .collect();
     for index in 0..stages.len() {
@@ -129,7 +129,7 @@ fn members(
         multiply(index, &mut stages, (matrix, variants), &mut members, problems);
     }
     members.extend(stages.iter().filter(|stage| !stage.sound && stage.fillable).filter_map(|stage| {
-        let point = matrix.points(&stage.axes).into_iter().next()?;
+        let point = matrix.points(&stage.axes).next()?;
         Some(member(stage.declaration.as_ref()?, (matrix, variants), &point, IndexMap::new()))
     }));
     members
@@ -172,8 +172,9 @@ fn target(
 }
 
 fn report_unused_axes(stages: &[Stage<'_>], matrix: &Matrix, problems: &mut Problems) {
+    let used: BTreeSet<usize> = stages.iter().flat_map(|stage| &stage.axes).copied().collect();
     for (axis, name) in matrix.names().enumerate() {
-        if stages.iter().all(|stage| !stage.axes.contains(&axis)) {
+        if !used.contains(&axis) {
             let hint = format!("write `${{matrix.{name}}}` in a stage, or drop the axis");
             problems.add_with_hint(matrix.described(axis).1, format!("no stage uses the axis `{name}`"), hint);
         }
@@ -218,14 +219,19 @@ fn multiply(
         }
     }
     sound &= problems.len() == before;
-    let mut own = Vec::new();
+    // What each of its members holds: its keys, and all members that a key names.
+    let all = declaration.links.iter().zip(&stage.targets).filter(|(link, _)| link.reference.members == Members::All);
+    let named: usize = all.filter_map(|(_, target)| Some(stages[(*target)?].members.len())).sum();
+    let parts = declaration.params.size().saturating_add(named);
+    sound = sound && matrix.allows(&axes, parts, members.len(), problems);
+    let mut own = IndexMap::new();
     if sound {
         for point in matrix.points(&axes) {
             let Some(inputs) = inputs(declaration, &stage.targets, stages, matrix, &point, problems) else {
                 sound = false;
                 continue;
             };
-            own.push((point.clone(), members.len()));
+            own.insert(point.clone(), members.len());
             members.push(member(declaration, (matrix, variants), &point, inputs));
         }
     }
@@ -268,10 +274,10 @@ fn inputs(
         let target = &stages[(*target)?];
         let named = inputs.entry(link.slot.key.to_owned()).or_default();
         match &link.reference.members {
-            Members::All => named.extend(target.members.iter().map(|(_, index)| index)),
+            Members::All => named.extend(target.members.values()),
             Members::At(selected) => {
                 let wanted = wanted_point(link, selected, target, matrix, point, problems)?;
-                named.extend(target.members.iter().filter(|(at, _)| *at == wanted).map(|(_, index)| index));
+                named.extend(target.members.get(&wanted));
             }
         }
     }
@@ -295,10 +301,11 @@ fn wanted_point(
             continue;
         };
         let value = template::fill_text(value, matrix, point);
-        let values = || matrix.values(axis).iter().map(shown);
-        let Some(index) = values().position(|other| other == value) else {
-            let all: Vec<String> = values().collect();
-            let hint = format!("its values are {}", listed(all.iter().map(String::as_str)));
+        let Some(index) = matrix.values(axis).get_index_of(&value) else {
+            // A handful helps; a page does not.
+            let some = listed(matrix.values(axis).keys().take(20).map(String::as_str));
+            let more = if matrix.values(axis).len() > 20 { ", …" } else { "" };
+            let hint = format!("its values are {some}{more}");
             problems.add_with_hint(link.origin, format!("the axis `{name}` has no value `{value}`"), hint);
             return None;
         };

@@ -17,6 +17,8 @@ pub struct Runtime {
     pub checkpoint_steps: Option<u64>,
     /// A checkpoint after so many seconds; by what one costs where absent.
     pub checkpoint_seconds: Option<f64>,
+    /// Whether a stage may start that is estimated to need more memory than the machine has.
+    pub allow_memory: bool,
 }
 
 /// The built-in defaults: the layer under every file.
@@ -28,6 +30,7 @@ impl Default for Runtime {
             threads: None,
             checkpoint_steps: None,
             checkpoint_seconds: None,
+            allow_memory: false,
         }
     }
 }
@@ -52,6 +55,7 @@ impl Runtime {
         if fields.node("threads").is_some() {
             runtime.threads = Some(fields.integer("threads", 1, 1..=MOST_THREADS, "a whole number from 1 to 1024"));
         }
+        runtime.allow_memory = fields.boolean("allow_memory", runtime.allow_memory);
         if let Some(checkpoint) = fields.node("checkpoint") {
             let mut fields = Fields::open(checkpoint, "`checkpoint`", fields.problems());
             if fields.node("every_steps").is_some() {
@@ -94,6 +98,7 @@ mod tests {
             threads: None,
             checkpoint_steps: Some(10),
             checkpoint_seconds: Some(2.0),
+            allow_memory: false,
         };
         assert_eq!(runtime, expected);
     }

@@ -5,6 +5,7 @@
 //! | `DARTS_RUN_DATA=/sets` | `data.root` |
 //! | `DARTS_RUN_RUNTIME__DEVICE=cuda` | `runtime.device` (lower-cased, `__` splits) |
 //! | `DARTS_RUN_STORE`, `DARTS_RUN_LOG` | nothing here: the command reads them |
+//! | `DARTS_RUN_DATA=` | nothing, as if it were not there |
 //! | `--set matrix.seed=[7]` | `matrix.seed` |
 //! | `--set search.epochs=3` | `stages.search.search.epochs`: a stage's name means the keys of its kind |
 //! | `--set search.runtime.threads=1` | `stages.search.runtime.threads` |
@@ -31,6 +32,8 @@ pub(super) fn layers(
     problems: &mut Problems,
 ) -> Vec<Layer> {
     let mut variables: Vec<(String, String)> = environment
+        // What is empty says nothing: so a variable is switched off where it cannot be unset.
+        .filter(|(_, value)| !value.is_empty())
         .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|name| !NOT_SETTINGS.contains(&name)))
         .collect();
     variables.sort();
@@ -109,11 +112,44 @@ impl Setting<'_> {
                     Some(full)
                 }
                 None => {
-                    self.unknown(name, "no key of the pipeline and no stage", names().chain(TOP_KEYS), "", problems);
+                    if !self.of_some_stage(&path, stages, problems) {
+                        let is = "no key of the pipeline and no stage";
+                        self.unknown(name, is, names().chain(TOP_KEYS), "", problems);
+                    }
                     None
                 }
             },
         }
+    }
+
+    /// Complains where the path is a stage's key without the stage; `false` where something else is wrong.
+    fn of_some_stage(
+        &self,
+        path: &[String],
+        stages: Option<&IndexMap<String, Entry>>,
+        problems: &mut Problems,
+    ) -> bool {
+        let (Some(stages), [key, ..]) = (stages, path) else { return false };
+        let has_it = |entry: &Entry| {
+            entry.node.as_map().is_some_and(|map| map.values().any(|kind| kind.node.get(key).is_some()))
+        };
+        let full = |stage: &String| match self.origin {
+            Origin::Environment { .. } => {
+                format!("{PREFIX}{}", format!("{stage}.{}", self.path).to_uppercase().replace('.', "__"))
+            }
+            _ => format!("{stage}.{}", self.path),
+        };
+        let named: Vec<String> =
+            stages.iter().filter(|(_, entry)| has_it(entry)).map(|(stage, _)| format!("`{}`", full(stage))).collect();
+        if named.is_empty() {
+            return false;
+        }
+        problems.add_with_hint(
+            &self.origin,
+            format!("`{key}` is a key of a stage: say of which"),
+            format!("as {}", named.join(", ")),
+        );
+        true
     }
 
     fn unknown<'a>(
@@ -143,7 +179,7 @@ impl Setting<'_> {
         };
         match special.map(str::to_owned).or(near) {
             Some(near) => problems.add_with_hint(&self.origin, message, format!("did you mean `{near}`?")),
-            None => problems.add(&self.origin, message),
+            None => problems.add_with_hint(&self.origin, message, "a key of a stage is said as `STAGE.KEY`"),
         }
     }
 
@@ -250,7 +286,7 @@ mod tests {
                 "--set report.of.0=b: `stages.report.report.of` is a list and cannot be set in part (set the whole list: `KEY=[a, b]`)",
                 "--set extends=x: `extends` can only be written in a file",
                 "--set search.x=[1: not valid YAML: while parsing a flow sequence, expected ',' or ']'",
-                "--set q=1: `q` is no key of the pipeline and no stage",
+                "--set q=1: `q` is no key of the pipeline and no stage (a key of a stage is said as `STAGE.KEY`)",
             ]
         );
     }

@@ -83,7 +83,7 @@ pub(super) fn fill_text(text: &str, matrix: &Matrix, point: &Point) -> String {
 
 fn value_at<'a>(axis: &str, matrix: &'a Matrix, point: &Point) -> Option<&'a Node> {
     let axis = matrix.axis(axis)?;
-    matrix.values(axis).get(*point.get(&axis)?)
+    matrix.values(axis).get_index(*point.get(&axis)?).map(|(_, value)| value)
 }
 
 fn parts(mut text: &str) -> Vec<Part<'_>> {

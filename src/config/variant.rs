@@ -3,7 +3,7 @@
 
 use super::{
     Entry, KindSlots, Node, Problems, Value,
-    matrix::{Matrix, NAME_RULE, Point, is_name},
+    matrix::{MOST_MEMBERS, Matrix, NAME_RULE, Point, is_name},
     nearest, template,
 };
 use indexmap::IndexMap;
@@ -50,7 +50,11 @@ impl<'a> Variants<'a> {
         };
         // `axes` of the stage has complained of what cannot be filled in.
         let own = template::axes(with, matrix, &mut Problems::new());
-        let names = matrix.points(&own).into_iter().map(|point| template::fill_text(text, matrix, &point));
+        if matrix.count(&own) > MOST_MEMBERS {
+            // Complained of where the stage is multiplied.
+            return found;
+        }
+        let names = matrix.points(&own).map(|point| template::fill_text(text, matrix, &point));
         for name in names.collect::<BTreeSet<String>>() {
             let Some(set) = self.sets.get(name.as_str()) else {
                 self.unknown(&name, with, problems);

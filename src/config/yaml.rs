@@ -3,11 +3,14 @@
 //! Events rather than the parser's own tree, since the tree stops at the first duplicate key and lets the place of
 //! a block map run on to whatever follows it.
 
-use super::{Entry, Node, Origin, Problems, SourceFile, Value};
+use super::{
+    Entry, Node, Origin, Problems, SourceFile, Value,
+    mishap::{self, Mishap},
+};
 use indexmap::{IndexMap, map};
 use saphyr::Scalar;
-use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use std::{borrow::Cow, collections::HashMap, ops::Range, sync::Arc};
 
 /// Deeper nesting than any file of ours by an order of magnitude; keeps the recursion within the stack.
 const DEPTH_LIMIT: usize = 64;
@@ -31,11 +34,34 @@ pub(super) fn read(source: &Arc<SourceFile>, problems: &mut Problems) -> Option<
         Ok(node) => Some(node),
         Err(error) => {
             let at = reader.byte(error.marker().index());
-            let origin = reader.origin(at..at);
-            reader.problems.add(&origin, format!("not valid YAML: {}", error.info()));
+            let (span, message, hint) = match mishap::explain(&source.text, at) {
+                Some(Mishap { span, message, hint }) => (span, message, Some(hint)),
+                None => (at..at, error.info().to_owned(), None),
+            };
+            let origin = Origin::File { source: source.clone(), span };
+            reader.problems.add_hinted(&origin, format!("not valid YAML: {message}"), hint);
             None
         }
     }
+}
+
+/// YAML 1.1's key that takes in another map: it would be weaker than what a stage says, and a variant must be stronger.
+const MERGE: &str = "<<";
+
+/// The value that a scalar stands for; `None` where its tag is another type's.
+fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Cow<'_, Tag>>) -> Option<Value> {
+    Some(match Scalar::parse_from_cow_and_metadata(text, style, tag)? {
+        Scalar::Null => Value::Null,
+        Scalar::Boolean(value) => Value::Bool(value),
+        Scalar::Integer(value) => Value::Integer(value),
+        Scalar::FloatingPoint(value) => Value::Float(value.into_inner()),
+        Scalar::String(value) => Value::Text(value.into_owned()),
+    })
+}
+
+/// What `text` would be without quotes around it.
+pub(super) fn plain(text: &str) -> Value {
+    scalar(text.into(), ScalarStyle::Plain, None).unwrap_or(Value::Null)
 }
 
 struct Reader<'a> {
@@ -76,18 +102,11 @@ impl<'a> Reader<'a> {
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let origin = self.place(span);
-                let value = match Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref()) {
-                    Some(Scalar::Null) => Value::Null,
-                    Some(Scalar::Boolean(value)) => Value::Bool(value),
-                    Some(Scalar::Integer(value)) => Value::Integer(value),
-                    Some(Scalar::FloatingPoint(value)) => Value::Float(value.into_inner()),
-                    Some(Scalar::String(value)) => Value::Text(value.into_owned()),
-                    None => {
-                        self.problems.add(&origin, "the YAML tag does not fit the value");
-                        Value::Null
-                    }
-                };
-                (Node::new(value, origin), anchor)
+                let value = scalar(text, style, tag.as_ref());
+                if value.is_none() {
+                    self.problems.add(&origin, "the YAML tag does not fit the value");
+                }
+                (Node::new(value.unwrap_or(Value::Null), origin), anchor)
             }
             Event::SequenceStart(anchor, _) => (self.list(span, depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.map(span, depth)?, anchor),
@@ -95,7 +114,7 @@ impl<'a> Reader<'a> {
             _ => return Err(ScanError::new_str(span.start, "a value was expected")),
         };
         if anchor != 0 {
-            let size = size(&node);
+            let size = node.size();
             self.anchors.insert(anchor, (node.clone(), size));
         }
         Ok(node)
@@ -141,6 +160,11 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
+            if name == MERGE {
+                let hint = "write its keys out, or say them once as one of the `variants`, which a stage takes by `with: NAME`";
+                self.problems.add_with_hint(&written, "YAML's merge key `<<` is not read", hint);
+                continue;
+            }
             match map.entry(name) {
                 map::Entry::Vacant(place) => {
                     place.insert(Entry { key: written, node });
@@ -198,14 +222,6 @@ fn end_of(origin: &Origin) -> usize {
     match origin {
         Origin::File { span, .. } => span.end,
         _ => 0,
-    }
-}
-
-fn size(node: &Node) -> usize {
-    match &node.value {
-        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Map(map) => 1 + map.values().map(|entry| size(&entry.node)).sum::<usize>(),
-        _ => 1,
     }
 }
 

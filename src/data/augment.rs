@@ -46,22 +46,30 @@ impl Augment {
     /// # Errors
     /// Where a change is not for this kind of images, or a number does not fit their height and width.
     pub(super) fn check(&self, dataset: &Dataset, part: Part) -> Result<(), DataError> {
-        match dataset.part(part).pixels {
-            Pixels::Packed(_) => {
+        self.fits(dataset.shape, matches!(dataset.part(part).pixels, Pixels::Files(_)))
+    }
+
+    /// Whether the changes are for images of `[channels, height, width]`, which are picture files or in memory.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), by the setting's name.
+    pub fn fits(&self, shape: [usize; 3], in_files: bool) -> Result<(), DataError> {
+        match in_files {
+            false => {
                 let given = [("resized_crop", self.resized_crop.is_some()), ("jitter", self.jitter.is_some())];
                 if let Some((setting, _)) = given.into_iter().find(|(_, given)| *given) {
                     return Err(DataError::setting(setting, "left out: it is for picture files", "a map"));
                 }
             }
-            Pixels::Files(_) if self.crop_padding > 0 => {
+            true if self.crop_padding > 0 => {
                 let expected = "0 for picture files, which have `resized_crop` instead";
                 return Err(DataError::setting("crop_padding", expected, self.crop_padding));
             }
-            Pixels::Files(_) => {}
+            true => {}
         }
         self.resized_crop.map_or(Ok(()), |crop| crop.check())?;
         self.jitter.map_or(Ok(()), |jitter| jitter.check())?;
-        self.check_size(dataset.shape)
+        self.check_size(shape)
     }
 
     fn check_size(&self, [_, height, width]: [usize; 3]) -> Result<(), DataError> {

@@ -163,13 +163,13 @@ mod tests {
     }
 
     fn read(source: Source, folder: &Path) -> Result<Raw, DataError> {
-        source.locate(folder, None)?.read()
+        source.locate(folder)?.read()
     }
 
     #[test]
     fn cifar10_batches_join_in_order() {
         let folder = small_cifar10();
-        let located = Source::Cifar10.locate(folder.path(), None).unwrap();
+        let located = Source::Cifar10.locate(folder.path()).unwrap();
         assert_eq!(located.files().len(), 7);
         let raw = located.read().unwrap();
         assert_eq!(raw.train.labels, [1, 9, 2, 9, 3, 9, 4, 9, 5, 9]);
@@ -225,7 +225,7 @@ mod tests {
         let folder = small_cifar10();
         fs::write(folder.path().join("batches.meta.txt"), "airplane\n").unwrap();
         let error = read(Source::Cifar10, folder.path()).unwrap_err();
-        assert!(error.to_string().ends_with("names 1 classes, expected 10"), "{error}");
+        assert!(error.to_string().ends_with("names 1 class, expected 10"), "{error}");
         fs::remove_file(folder.path().join("data_batch_2.bin")).unwrap();
         let error = read(Source::Cifar10, folder.path()).unwrap_err();
         assert!(error.to_string().ends_with("holds a part of CIFAR-10 and lacks `data_batch_2.bin`"), "{error}");

@@ -6,10 +6,10 @@ use super::{
     random::{Purpose, Stream},
     split::{share, stratified},
 };
+use crate::machine::{self, Lines};
 use flate2::read::MultiGzDecoder;
 use std::{
-    fs,
-    io::{Cursor, Read},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
@@ -29,12 +29,9 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 pub(super) fn read(files: &[PathBuf], test_fraction: f64, test_seed: u64) -> Result<Raw, DataError> {
     let [path] = files else { unreachable!("the digits are located as one file") };
-    let bytes = fs::read(path).map_err(DataError::read(path))?;
-    let images = if bytes.starts_with(&GZIP) {
-        parse(path, MultiGzDecoder::new(bytes.as_slice()))?
-    } else {
-        parse(path, Cursor::new(bytes))?
-    };
+    let mut file = BufReader::new(machine::open(path).map_err(DataError::read(path))?);
+    let packed = file.fill_buf().map_err(DataError::read(path))?.starts_with(&GZIP);
+    let images = if packed { parse(path, MultiGzDecoder::new(file))? } else { parse(path, file)? };
     if images.is_empty() {
         return Err(DataError::Empty { path: path.clone() });
     }
@@ -65,7 +62,7 @@ pub(super) fn read(files: &[PathBuf], test_fraction: f64, test_seed: u64) -> Res
 
 fn parse(path: &Path, text: impl Read) -> Result<Images, DataError> {
     let mut images = Images::default();
-    let mut lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Lines::new(text));
     let mut line = csv::ByteRecord::new();
     while lines.read_byte_record(&mut line).map_err(|error| DataError::read(path)(error.into()))? {
         let wrong = |expected, found| {
@@ -94,12 +91,13 @@ fn parse(path: &Path, text: impl Read) -> Result<Images, DataError> {
 mod tests {
     use super::*;
     use crate::data::{Source, Statistics};
+    use std::fs;
     use std::io::Write;
 
     fn read_text(bytes: &[u8], test_fraction: f64) -> Result<Raw, DataError> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("digits.csv"), bytes).unwrap();
-        Source::Digits { test_fraction, test_seed: 0 }.locate(folder.path(), None)?.read()
+        Source::Digits { test_fraction, test_seed: 0 }.locate(folder.path())?.read()
     }
 
     fn line(value: u8, label: u8) -> String {
@@ -113,7 +111,7 @@ mod tests {
     #[test]
     fn the_digits_that_ship_are_whole() {
         let source = |test_seed| Source::Digits { test_fraction: Source::DIGITS_TEST_FRACTION, test_seed };
-        let of = |seed| source(seed).locate(Path::new(""), Some(&shipped())).unwrap().read().unwrap();
+        let of = |seed| source(seed).locate(&shipped()).unwrap().read().unwrap();
         let raw = of(0);
         assert_eq!((raw.train.len(), raw.test.len()), (1797 - 359, 359));
         let count = |images: &Images, digit| images.labels.iter().filter(|&&label| label == digit).count();

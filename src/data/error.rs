@@ -1,5 +1,6 @@
 //! What can be wrong with data, each with the place, what was expected and what was found.
 
+use crate::machine::{Full, full};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ pub enum DataError {
     /// `record` counts from 0.
     #[error("record {record} of `{}` has the {kind} {found}, expected one below {classes}", path.display())]
     Label { path: PathBuf, record: usize, kind: &'static str, found: u8, classes: usize },
-    #[error("`{}` names {found} classes, expected {expected}", path.display())]
+    #[error("`{}` names {found} {}, expected {expected}", path.display(), if *found == 1 { "class" } else { "classes" })]
     Names { path: PathBuf, expected: usize, found: usize },
     /// `line` counts from 1.
     #[error("line {line} of `{}` has {found}, expected {expected}", path.display())]
@@ -60,8 +61,8 @@ pub enum DataError {
     /// An archive with the right digest that holds what no archive of data should.
     #[error("refused to unpack `{}`: {why}", path.display())]
     Archive { path: PathBuf, why: String },
-    #[error("the disk that holds `{}` is full", path.display())]
-    DiskFull { path: PathBuf },
+    #[error("the disk that holds `{}` {full}", path.display())]
+    DiskFull { path: PathBuf, full: Full },
     #[error("failed to write `{}`", path.display())]
     Write {
         path: PathBuf,
@@ -122,7 +123,7 @@ impl DataError {
     pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { full: full(&path), path },
             _ => Self::Write { path, source },
         }
     }

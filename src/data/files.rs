@@ -1,7 +1,10 @@
 //! Images that stay in their files until a batch wants them.
 
 use super::{DataError, view::View};
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// The picture files of a part of a data set. A list of a million takes some 50 MB.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,14 +90,17 @@ impl Files {
 
 /// `folder` in the first of `roots` that has it.
 pub(super) fn find_folder(roots: &[PathBuf], folder: &Path) -> Result<PathBuf, DataError> {
-    let places: Vec<PathBuf> = roots.iter().map(|root| root.join(folder)).collect();
-    places.iter().find(|place| place.is_dir()).cloned().ok_or_else(|| {
-        let mut looked: Vec<PathBuf> = Vec::new();
-        for place in places {
-            if !looked.contains(&place) {
-                looked.push(place);
+    let mut looked: Vec<PathBuf> = Vec::new();
+    for place in roots.iter().map(|root| root.join(folder)) {
+        match fs::metadata(&place) {
+            Ok(found) if found.is_dir() => return Ok(place),
+            // What may not be looked at may be there.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(DataError::read(&place)(error));
             }
+            _ if looked.contains(&place) => {}
+            _ => looked.push(place),
         }
-        DataError::NoFolder { folder: folder.to_owned(), looked }
-    })
+    }
+    Err(DataError::NoFolder { folder: folder.to_owned(), looked })
 }

@@ -1,6 +1,7 @@
 //! Where a data set's files lie.
 
 use super::{DataError, download::Official};
+use crate::machine;
 use std::path::{Path, PathBuf};
 
 /// The files of one data set.
@@ -16,37 +17,44 @@ pub(super) struct Wanted {
     pub archive: Option<Official>,
 }
 
-/// Looks in `root/path` (which is `path` where that is absolute), then in `root`, and in each of them in the official folder too.
+/// Looks at `place` and in the official folder below it, and nowhere else: what was not asked for is no data set of the asker.
 /// The first that holds any of the files counts, and must hold them all: no search goes on past half a data set.
-/// Where one file is wanted, `path` may name the file itself. Paths come back in the order of [`Wanted::files`].
-pub(super) fn locate(root: &Path, path: Option<&Path>, wanted: &Wanted) -> Result<Vec<PathBuf>, DataError> {
-    let mut looked: Vec<PathBuf> = Vec::new();
-    for place in path.map(|path| root.join(path)).into_iter().chain([root.to_owned()]) {
-        if wanted.files.len() == 1 && place.is_file() {
-            return Ok(vec![place]);
+/// Where one file is wanted, `place` may be the file itself. Paths come back in the order of [`Wanted::files`].
+pub(super) fn locate(place: &Path, wanted: &Wanted) -> Result<Vec<PathBuf>, DataError> {
+    if wanted.files.len() == 1 && is_file(place)? {
+        return Ok(vec![place.to_owned()]);
+    }
+    let folders = [place.to_owned(), place.join(wanted.folder)];
+    for folder in &folders {
+        let found: Vec<Option<PathBuf>> =
+            wanted.files.iter().map(|names| first_file(folder, names)).collect::<Result<_, _>>()?;
+        if found.iter().all(Option::is_some) {
+            return Ok(found.into_iter().flatten().collect());
         }
-        for folder in [place.clone(), place.join(wanted.folder)] {
-            if looked.contains(&folder) {
-                continue;
-            }
-            let found: Vec<Option<PathBuf>> = wanted.files.iter().map(|names| first_file(&folder, names)).collect();
-            if found.iter().all(Option::is_some) {
-                return Ok(found.into_iter().flatten().collect());
-            }
-            if found.iter().any(Option::is_some) {
-                let absent = wanted.files.iter().zip(&found).filter(|(_, found)| found.is_none());
-                let missing = absent.map(|(names, _)| names[0].to_owned()).collect();
-                return Err(DataError::Incomplete { what: wanted.what, folder, missing, hint: wanted.hint });
-            }
-            looked.push(folder);
+        if found.iter().any(Option::is_some) {
+            let absent = wanted.files.iter().zip(&found).filter(|(_, found)| found.is_none());
+            let missing = absent.map(|(names, _)| names[0].to_owned()).collect();
+            let folder = folder.clone();
+            return Err(DataError::Incomplete { what: wanted.what, folder, missing, hint: wanted.hint });
         }
     }
     let names = wanted.files.iter().map(|names| names[0].to_owned()).collect();
-    Err(DataError::NotFound { what: wanted.what, wanted: names, looked, hint: wanted.hint })
+    Err(DataError::NotFound { what: wanted.what, wanted: names, looked: folders.into(), hint: wanted.hint })
 }
 
-fn first_file(folder: &Path, names: &[&str]) -> Option<PathBuf> {
-    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+fn first_file(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>, DataError> {
+    for name in names {
+        let path = folder.join(name);
+        if is_file(&path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// A place that cannot be looked at is not an empty one.
+fn is_file(path: &Path) -> Result<bool, DataError> {
+    machine::is_file(path).map_err(DataError::read(path))
 }
 
 #[cfg(test)]
@@ -68,30 +76,27 @@ mod tests {
     }
 
     #[test]
-    fn the_named_folder_comes_before_the_root_and_each_before_its_official_folder() {
+    fn a_place_comes_before_its_official_folder_and_nothing_else_is_searched() {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path();
-        let folder = |path: Option<&Path>| locate(root, path, &TWO).unwrap()[0].parent().unwrap().to_owned();
-        put(root, &["pairs/a.bin", "pairs/b.bin"]);
-        assert_eq!(folder(None), root.join("pairs"));
-        assert_eq!(folder(Some(Path::new("small"))), root.join("pairs"));
-        put(root, &["a.bin", "b.bin"]);
-        assert_eq!(folder(None), root);
+        let folder = |place: &str| locate(&root.join(place), &TWO).map(|files| files[0].parent().unwrap().to_owned());
+        put(root, &["pairs/a.bin", "pairs/b.bin", "a.bin", "b.bin"]);
+        assert_eq!(folder("").unwrap(), root.join(""));
+        assert!(matches!(folder("small"), Err(DataError::NotFound { .. })));
         put(root, &["small/pairs/a.bin", "small/pairs/b.bin"]);
-        assert_eq!(folder(Some(Path::new("small"))), root.join("small/pairs"));
+        assert_eq!(folder("small").unwrap(), root.join("small/pairs"));
         put(root, &["small/a.bin", "small/b.bin"]);
-        assert_eq!(folder(Some(Path::new("small"))), root.join("small"));
-        let elsewhere = tempfile::tempdir().unwrap();
-        put(elsewhere.path(), &["a.bin", "b.bin"]);
-        assert_eq!(folder(Some(elsewhere.path())), elsewhere.path());
+        assert_eq!(folder("small").unwrap(), root.join("small"));
+        put(root, &["mine.csv"]);
+        assert!(matches!(locate(&root.join("no.csv"), &ONE), Err(DataError::NotFound { .. })));
     }
 
     #[test]
     fn nothing_found_names_every_folder_that_was_looked_at() {
-        let error = locate(Path::new("/nowhere"), Some(Path::new("small")), &TWO).unwrap_err();
+        let error = locate(Path::new("/nowhere/small"), &TWO).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "found no Pairs: `a.bin`, `b.bin` in none of `/nowhere/small`, `/nowhere/small/pairs`, `/nowhere`, `/nowhere/pairs`"
+            "found no Pairs: `a.bin`, `b.bin` in none of `/nowhere/small`, `/nowhere/small/pairs`"
         );
         assert_eq!(error.hint().as_deref(), Some("get Pairs"));
     }
@@ -99,17 +104,27 @@ mod tests {
     #[test]
     fn half_a_data_set_is_an_error_even_where_a_whole_one_lies_further_on() {
         let scratch = tempfile::tempdir().unwrap();
-        put(scratch.path(), &["small/b.bin", "a.bin", "b.bin"]);
-        let error = locate(scratch.path(), Some(Path::new("small")), &TWO).unwrap_err();
-        let folder = scratch.path().join("small");
+        put(scratch.path(), &["b.bin", "pairs/a.bin", "pairs/b.bin"]);
+        let error = locate(scratch.path(), &TWO).unwrap_err();
+        let folder = scratch.path();
         assert_eq!(error.to_string(), format!("`{}` holds a part of Pairs and lacks `a.bin`", folder.display()));
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_looked_at_is_not_an_empty_one() {
+        // Root may look at everything; what is no folder on the way is as good as nothing, a name that is too long is not.
+        let error = locate(Path::new(&"n".repeat(300)), &TWO).unwrap_err();
+        assert!(matches!(error, DataError::Read { .. }), "{error}");
+        let scratch = tempfile::tempdir().unwrap();
+        put(scratch.path(), &["file"]);
+        assert!(matches!(locate(&scratch.path().join("file"), &TWO), Err(DataError::NotFound { .. })));
     }
 
     #[test]
     fn a_single_file_may_be_named_itself_and_have_either_name() {
         let scratch = tempfile::tempdir().unwrap();
         put(scratch.path(), &["mine.txt", "rows/r.csv"]);
-        let of = |path: &str| locate(scratch.path(), Some(Path::new(path)), &ONE).unwrap();
+        let of = |path: &str| locate(&scratch.path().join(path), &ONE).unwrap();
         assert_eq!(of("mine.txt"), [scratch.path().join("mine.txt")]);
         assert_eq!(of("rows"), [scratch.path().join("rows/r.csv")]);
     }

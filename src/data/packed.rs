@@ -242,7 +242,7 @@ mod tests {
 
     fn dataset() -> Dataset {
         let synthetic = Synthetic { train: 6, test: 3, classes: 3, size: 4, channels: 2, noise: 0.2, seed: 5 };
-        let raw = Source::Synthetic(synthetic).locate(Path::new(""), None).unwrap().read().unwrap();
+        let raw = Source::Synthetic(synthetic).locate(Path::new("")).unwrap().read().unwrap();
         raw.finish(&Normalise::Measured, &SplitRule::Halves).unwrap()
     }
 

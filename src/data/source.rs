@@ -42,13 +42,24 @@ impl Source {
         }
     }
 
-    /// Finds the files: in `root/path` (`path` itself where absolute), then in `root`, each time also in the folder of the official archive.
+    /// Channels, height and width of its images, and how many classes they are of.
+    pub fn images(&self) -> ([usize; 3], usize) {
+        match self {
+            Self::Cifar10 => ([3, 32, 32], 10),
+            Self::Cifar100 { labels: Cifar100Labels::Fine } => ([3, 32, 32], 100),
+            Self::Cifar100 { labels: Cifar100Labels::Coarse } => ([3, 32, 32], 20),
+            Self::Digits { .. } => ([1, 8, 8], 10),
+            Self::Synthetic(Synthetic { channels, size, classes, .. }) => ([*channels, *size, *size], *classes),
+        }
+    }
+
+    /// Finds the files: at `place` or in the folder of the official archive below it.
     ///
     /// # Errors
     /// Names the folders that were looked at, or the files that are missing from the one that was found.
-    pub fn locate(&self, root: &Path, path: Option<&Path>) -> Result<Located, DataError> {
+    pub fn locate(&self, place: &Path) -> Result<Located, DataError> {
         let files = match self.wanted() {
-            Some(wanted) => locate(root, path, &wanted)?,
+            Some(wanted) => locate(place, &wanted)?,
             None => Vec::new(),
         };
         Ok(Located { source: *self, files })
@@ -59,21 +70,15 @@ impl Source {
         self.wanted()?.archive.as_ref().map(Archive::official)
     }
 
-    /// As [`locate`](Self::locate), but where nothing is found `archive` is fetched and unpacked in `root`.
+    /// As [`locate`](Self::locate), but where nothing is found `archive` is fetched and unpacked in `place`.
     ///
     /// # Errors
     /// As `locate`, and what kept the archive from coming.
-    pub fn fetch(
-        &self,
-        root: &Path,
-        path: Option<&Path>,
-        archive: &Archive,
-        watcher: &Watcher<'_>,
-    ) -> Result<Located, DataError> {
-        match (self.locate(root, path), self.wanted()) {
+    pub fn fetch(&self, place: &Path, archive: &Archive, watcher: &Watcher<'_>) -> Result<Located, DataError> {
+        match (self.locate(place), self.wanted()) {
             (Err(DataError::NotFound { .. }), Some(wanted)) => {
-                download::fetch(root, &wanted, archive, &Client::default(), watcher)?;
-                self.locate(root, path)
+                download::fetch(place, &wanted, archive, &Client::default(), watcher)?;
+                self.locate(place)
             }
             (found, _) => found,
         }
@@ -93,6 +98,14 @@ impl Located {
     /// The files that decide the images: what a key must hash. None for synthetic data.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// Where they lie: the one file, or the folder of several.
+    pub fn place(&self) -> Option<&Path> {
+        match self.files.as_slice() {
+            [file] => Some(file),
+            files => files.first()?.parent(),
+        }
     }
 
     /// Reads and checks all images.

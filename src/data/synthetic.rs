@@ -93,7 +93,7 @@ mod tests {
     use std::path::Path;
 
     fn draw(synthetic: Synthetic) -> Raw {
-        Source::Synthetic(synthetic).locate(Path::new("/nowhere"), None).unwrap().read().unwrap()
+        Source::Synthetic(synthetic).locate(Path::new("/nowhere")).unwrap().read().unwrap()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::golden;
 use crate::{
+    machine,
     model::Mixing,
     space::{
         self, Build, EdgeOptions, Genotype, GenotypeError, NotFound, Space, SpaceError, SpaceFileError,
@@ -236,7 +237,7 @@ impl Description {
             }
             Err(problems) => Err(SpaceFileError::Invalid { path: path.to_owned(), problems }),
         };
-        let read = |path: &Path| match std::fs::read_to_string(path) {
+        let read = |path: &Path| match machine::read_text(path) {
             Ok(text) => parsed(path, text),
             Err(source) => Err(SpaceFileError::Read { path: path.to_owned(), source }),
         };

@@ -3,11 +3,12 @@
 //! A CSV, plain or gzip'd, with the columns of `search_spaces/tables/README.md`; others may stand between them. Accuracies
 //! are per cent.
 
+use crate::machine::{self, Lines};
 use flate2::read::GzDecoder;
 use std::{
     collections::HashMap,
-    fs::File,
     io::{self, BufReader, Read},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -142,6 +143,14 @@ impl NasBenchColumn {
         matches!(self, Accuracy(..) | ShortAccuracy(..))
     }
 
+    /// What a value can be, and that in words.
+    fn range(self) -> (RangeInclusive<f64>, &'static str) {
+        match self {
+            Accuracy(..) | ShortAccuracy(..) => (0.0..=100.0, "a percentage from 0 to 100"),
+            Parameters(_) | MultiplyAdds(_) => (0.0..=f64::MAX, "a number from 0"),
+        }
+    }
+
     fn position(self) -> usize {
         Self::ALL.iter().position(|column| *column == self).expect("ALL has every column")
     }
@@ -163,7 +172,7 @@ impl NasBenchTable {
     /// Reads the table at `path`, unpacking it if it begins as gzip does.
     pub fn open(path: &Path) -> Result<Self, NasBenchError> {
         let open_error = |source| NasBenchError::Open { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(open_error)?;
+        let mut file = machine::open(path).map_err(open_error)?;
         let mut head = Vec::with_capacity(2);
         file.by_ref().take(2).read_to_end(&mut head).map_err(open_error)?;
         let packed = head == [0x1f, 0x8b];
@@ -172,7 +181,7 @@ impl NasBenchTable {
     }
 
     fn read(path: &Path, input: impl Read) -> Result<Self, NasBenchError> {
-        let mut reader = csv::ReaderBuilder::new().from_reader(input);
+        let mut reader = csv::ReaderBuilder::new().from_reader(Lines::new(input));
         let header = reader.headers().map_err(|source| read_error(path, 0, source))?.clone();
         let find = |name: &'static str| {
             let missing = || NasBenchError::MissingColumn { path: path.to_owned(), column: name };
@@ -200,10 +209,15 @@ impl NasBenchTable {
             let mut values = [0.0; NasBenchColumn::ALL.len()];
             for ((value, at), column) in values.iter_mut().zip(values_at).zip(NasBenchColumn::ALL) {
                 let text = record[at].trim();
-                let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-                *value = number.ok_or_else(|| wrong(column.name(), text, "a number"))?;
+                let (range, expected) = column.range();
+                let number = text.parse().ok().filter(|number: &f64| range.contains(number));
+                *value = number.ok_or_else(|| wrong(column.name(), text, expected))?;
             }
-            let row = NasBenchRow { index, cell: record[cell_at].trim().to_owned(), values };
+            let cell = record[cell_at].trim();
+            if !is_cell(cell) {
+                return Err(wrong("arch", cell, "a cell, `|op~0|+|op~0|op~1|+…`, each source a state before its node"));
+            }
+            let row = NasBenchRow { index, cell: cell.to_owned(), values };
             table.add(row).map_err(|what| NasBenchError::Repeated { path: path.to_owned(), line, what })?;
         }
         if table.rows.is_empty() {
@@ -253,6 +267,19 @@ impl NasBenchTable {
     }
 }
 
+/// Whether a text has the form of a cell: every node between bars, each choice an operation and a state that is there.
+fn is_cell(text: &str) -> bool {
+    let is_choice = |choice: &str, node: usize| {
+        choice.split_once('~').is_some_and(|(operation, source)| {
+            !operation.is_empty() && source.parse().is_ok_and(|source: usize| source <= node)
+        })
+    };
+    text.split('+').enumerate().all(|(node, choices)| {
+        let choices = choices.strip_prefix('|').and_then(|choices| choices.strip_suffix('|'));
+        choices.is_some_and(|choices| choices.split('|').all(|choice| is_choice(choice, node)))
+    })
+}
+
 fn read_error(path: &Path, line: u64, source: csv::Error) -> NasBenchError {
     let path = path.to_owned();
     match *source.kind() {
@@ -287,7 +314,7 @@ mod tests {
         let mut text = format!("index,note,arch,{}\n", names.join(","));
         for (index, cell, value) in rows {
             let values = [*value; NasBenchColumn::ALL.len()].join(",");
-            text.push_str(&format!("{index},x,{cell},{values}\n"));
+            text.push_str(&format!("{index},x,|{cell}~0|,{values}\n"));
         }
         text
     }
@@ -324,7 +351,7 @@ mod tests {
         assert_eq!(ranks(Accuracy(Cifar10, Test)), [3, 1, 1, 4]);
         assert_eq!(ranks(Parameters(Cifar100)), [2, 3, 3, 1]);
         assert_eq!(table.best(Accuracy(Cifar10, Test)).index, 1);
-        assert_eq!(table.by_index(7).unwrap().cell, "d");
+        assert_eq!(table.by_index(7).unwrap().cell, "|d~0|");
     }
 
     #[test]
@@ -338,7 +365,16 @@ mod tests {
         assert!(matches!(open_text(&text(&[])).unwrap_err(), NasBenchError::Empty { .. }));
         let bad = open_text(&text(&[(0, "a", "1"), (1, "b", "two")])).unwrap_err();
         assert!(matches!(&bad, NasBenchError::Value { line: 3, column: "cifar10_valid_acc", .. }), "{bad}");
-        assert!(bad.to_string().ends_with("line 3: column `cifar10_valid_acc` is `two`, not a number"), "{bad}");
+        assert!(
+            bad.to_string().ends_with("line 3: column `cifar10_valid_acc` is `two`, not a percentage from 0 to 100"),
+            "{bad}"
+        );
+        for accuracy in ["1e308", "-1", "100.5"] {
+            let bad = open_text(&text(&[(0, "a", accuracy)])).unwrap_err().to_string();
+            assert!(bad.contains("line 2: column `cifar10_valid_acc` is `"), "{bad}");
+        }
+        let no_cell = open_text(&good.replace("|b~0|", "|b~0|+|b~2|c~0|")).unwrap_err().to_string();
+        assert!(no_cell.contains("line 3: column `arch` is `|b~0|+|b~2|c~0|`, not a cell"), "{no_cell}");
         assert!(open_text(&text(&[(0, "a", "NaN")])).is_err());
         let short = format!("{good}2,x,c,1,2\n");
         assert!(matches!(

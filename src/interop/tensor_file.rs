@@ -1,5 +1,6 @@
 //! Files of named tensors, as safetensors or as PyTorch saves them, read whole.
 
+use crate::machine;
 use burn::tensor::{bf16, f16};
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
@@ -52,7 +53,10 @@ impl TensorFile {
     /// # Errors
     /// Where the file cannot be read, or has tensors of no type that is known here.
     pub fn open(path: &Path) -> Result<Self, TensorFileError> {
-        let bytes = std::fs::read(path).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
+        // Tensors are held in memory at once.
+        let limit = machine::memory().unwrap_or(u64::MAX);
+        let bytes =
+            machine::read(path, limit).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
         // A safetensors file begins with the length of a JSON object, eight bytes.
         if path.extension().is_some_and(|extension| extension == "safetensors") || bytes.get(8) == Some(&b'{') {
             return Self::safetensors(path, &bytes);

@@ -77,6 +77,7 @@ impl Account {
                 self.told.insert(stage.clone(), event.elapsed);
                 Some(phrases::because(stage, reasons).unwrap_or_else(|| format!("{stage}: started")))
             }
+            EventKind::StageReads { stage, path } => Some(format!("{stage}: reads `{path}`")),
             EventKind::StageResumed { stage, at } => Some(format!("{stage}: resumed at {at}")),
             EventKind::Progress { stage, progress } => {
                 self.is_due(stage, event.elapsed).then(|| format!("{stage}: {}", figures(progress)))

@@ -28,6 +28,10 @@ impl Transcript {
                 let text = format!("{stage}: another run works on it; waiting");
                 Some(look.paint(&fold(&look.text(&text), look.width, 2), Tone::Quiet))
             }
+            EventKind::StageReads { stage, path } => {
+                let text = format!("{stage}: reads `{path}`");
+                Some(look.paint(&fold(&look.text(&text), look.width, 2), Tone::Quiet))
+            }
             EventKind::DownloadStarted { stage, url, into, kept_bytes } => {
                 let text = phrases::download(stage, url, into, *kept_bytes);
                 Some(look.paint(&fold(&look.text(&text), look.width, 2), Tone::Quiet))

@@ -175,6 +175,11 @@ impl<'a> Context<'a> {
         self.announcer.warn(&self.member.name, message);
     }
 
+    /// Says which of a person's files or folders the stage reads.
+    pub fn reads(&self, path: &Path) {
+        self.say(EventKind::StageReads { stage: self.stage(), path: path.display().to_string() });
+    }
+
     /// Says that the work goes on from a checkpoint, for example `at` `epoch 3`, up to which it took `spent`.
     pub fn resumed(&mut self, at: impl Into<String>, spent: Duration) {
         let at = at.into();

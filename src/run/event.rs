@@ -51,6 +51,11 @@ pub enum EventKind {
         position: usize,
         reasons: Vec<String>,
     },
+    /// The stage's work reads a file or a folder that no stage made.
+    StageReads {
+        stage: String,
+        path: String,
+    },
     /// The stage found a checkpoint and goes on from it, for example from `epoch 3`.
     StageResumed {
         stage: String,

@@ -88,6 +88,7 @@ impl Story {
                 threads: None,
                 checkpoint_steps: None,
                 checkpoint_seconds: None,
+                allow_memory: false,
             },
             origin: Origin::Default,
         });

@@ -4,6 +4,7 @@ use super::cell::CellKind;
 use super::derive::Derivation;
 use super::hint::did_you_mean;
 use super::operation::Operation;
+use super::{GenotypeText, genotype_text};
 use crate::config::{Node, Origin, Problems};
 use indexmap::IndexMap;
 
@@ -18,6 +19,23 @@ pub(super) fn excluded(
     for name in derivation.exclude.iter().filter(|name| !operations.contains_key(*name)) {
         let hint = did_you_mean(name, operations.keys().map(String::as_str), "the operations are");
         problems.add_with_hint(origin, format!("unknown operation `{name}` in `exclude`"), hint);
+    }
+}
+
+/// Names can be written in the space's text form, and read again.
+pub(super) fn names(node: &Node, form: GenotypeText, problems: &mut Problems) {
+    type Fault = fn(&str, GenotypeText) -> Option<&'static str>;
+    let sections: [(&str, &str, Fault); 2] = [
+        ("operations", "operation", genotype_text::operation_fault),
+        ("cells", "cell kind", genotype_text::kind_fault),
+    ];
+    for (section, what, fault) in sections {
+        for (name, entry) in node.get(section).and_then(Node::as_map).into_iter().flatten() {
+            if let Some(why) = fault(name, form) {
+                let message = format!("the {what} `{name}` cannot stand in the text of a cell: {why}");
+                problems.add_with_hint(&entry.key, message, "give it a name of letters, digits and `_`");
+            }
+        }
     }
 }
 
@@ -54,5 +72,55 @@ pub(super) fn tables(node: &Node, kinds: &IndexMap<String, CellKind>, problems: 
                 _ => known.push((label, &kind.name)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::space::{CellGenotype, Choice, Genotype, GenotypeText, Space, shipped};
+    use std::{fs, path::Path};
+
+    /// The space of NAS-Bench-201 with another name for one of its operations, and another customary text form.
+    fn renamed(name: &str, form: &str) -> Result<Space, Vec<String>> {
+        let text = fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
+        let name = serde_json::to_string(name).unwrap();
+        let text = text.replace("nor_conv_3x3", &name).replace("cell_string", form);
+        Space::parse(Path::new("s.yaml"), text)
+            .map_err(|problems| problems.iter().map(|p| format!("{} {}", p.origin, p.message)).collect())
+    }
+
+    #[test]
+    fn a_name_is_refused_or_a_cell_that_has_it_is_read_back() {
+        let names = "|+~'\"\\\n\t#:()[]{},<>-=&*!%@`/. é".chars();
+        let names = names.flat_map(|c| [format!("a{c}b"), format!("{c}b"), format!("a{c}")]).chain(["a->b".to_owned()]);
+        let names: Vec<String> = names.collect();
+        let mut read_back = 0;
+        for (form, written) in [
+            ("cell_string", &[GenotypeText::CellString, GenotypeText::Yaml][..]),
+            ("namedtuple", &[GenotypeText::NamedTuple, GenotypeText::CellString, GenotypeText::Yaml]),
+            ("yaml", &[GenotypeText::Yaml]),
+        ] {
+            for name in &names {
+                let Ok(space) = renamed(name, form) else { continue };
+                let node = |node: usize| (0..node).map(|source| Choice { operation: name.clone(), source }).collect();
+                let cell = CellGenotype { nodes: (1..4).map(node).collect(), output: vec![3] };
+                let genotype = Genotype { cells: [("cell".to_owned(), cell)].into_iter().collect() };
+                for &form in written {
+                    let text = genotype.to_text(form, &space).unwrap();
+                    let read = Genotype::parse(&text, &space);
+                    assert_eq!(read.ok().as_ref(), Some(&genotype), "{name:?} in {form:?}: {text}");
+                    read_back += 1;
+                }
+            }
+        }
+        assert!(read_back > 200, "{read_back}");
+    }
+
+    #[test]
+    fn an_operation_that_a_cell_string_cannot_hold_is_refused_at_its_place() {
+        let said = renamed("a|b", "cell_string").unwrap_err();
+        let why = "the operation `a|b` cannot stand in the text of a cell: it has a `|`, a `+` or a `->`";
+        assert!(said.iter().any(|said| said.starts_with("s.yaml:") && said.ends_with(why)), "{said:?}");
+        assert!(renamed("a|b", "yaml").is_ok());
     }
 }

@@ -10,10 +10,11 @@ use super::operation::Operation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
 use super::step::{Site, Steps};
 use crate::config::{Fields, Node, Problems, Value};
+use crate::machine;
 use crate::store::Digest;
 use indexmap::IndexMap;
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -69,7 +70,7 @@ pub enum SpaceFileError {
 impl Space {
     /// Reads the file at `path`.
     pub fn read(path: &Path) -> Result<Self, SpaceFileError> {
-        let text = fs::read_to_string(path).map_err(|source| SpaceFileError::Read { path: path.to_owned(), source })?;
+        let text = machine::read_text(path).map_err(|source| SpaceFileError::Read { path: path.to_owned(), source })?;
         Self::parse(path, text).map_err(|problems| SpaceFileError::Invalid { path: path.to_owned(), problems })
     }
 
@@ -89,6 +90,7 @@ impl Space {
             ("yaml", GenotypeText::Yaml),
         ];
         let genotype_text = fields.choice("genotype_text", GenotypeText::Yaml, &forms);
+        consistency::names(&node, genotype_text, fields.problems());
         let benchmark = fields.text("benchmark").map(|table| path.parent().unwrap_or(Path::new("")).join(table));
 
         let operations = read_named(&mut fields, "operations", true, |name, node, _, problems| {
@@ -245,6 +247,7 @@ fn read_named<T>(
 mod tests {
     use super::*;
     use crate::space::{Genotype, network::LayerKind, shipped};
+    use std::fs;
 
     /// A small space with an operation that no shipped space has.
     const SMALL: &str = "

@@ -1,11 +1,11 @@
 //! A space that is another one but for what its file says.
 
 use super::find;
-use crate::config::{Node, Problems, Value};
-use std::{
-    fs,
-    path::{Path, PathBuf},
+use crate::{
+    config::{Node, Problems, Value},
+    machine,
 };
+use std::path::{Path, PathBuf};
 
 /// The key that names the other space.
 const KEY: &str = "extends";
@@ -56,10 +56,11 @@ fn base(node: &mut Node, chain: &mut Vec<PathBuf>) -> Result<Option<Node>, Probl
         problems.add(place, format!("`{}` extends itself", path.display()));
         return Err(problems);
     }
-    let text = match fs::read_to_string(&path) {
+    let text = match machine::read_text(&path) {
         Ok(text) => text,
         Err(error) => {
-            problems.add(place, format!("failed to read search space `{}`: {error}", path.display()));
+            problems
+                .add(place, format!("failed to read search space `{}`: {}", path.display(), machine::reason(&error)));
             return Err(problems);
         }
     };
@@ -76,6 +77,7 @@ fn base(node: &mut Node, chain: &mut Vec<PathBuf>) -> Result<Option<Node>, Probl
 mod tests {
     use super::super::{Space, shipped};
     use super::*;
+    use std::fs;
 
     /// A folder with a file beside which others lie.
     fn said(files: &[(&str, &str)]) -> Result<Space, Vec<String>> {

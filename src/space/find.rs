@@ -1,6 +1,7 @@
 //! Where a space or a genotype named in a pipeline is.
 
 use super::hint::did_you_mean;
+use crate::machine;
 use std::{
     collections::BTreeSet,
     env, fs,
@@ -59,9 +60,11 @@ impl Shelf {
         let wanted = name_or_path.to_owned();
         let mut looked = Vec::new();
         if is_path {
+            let name_or_path = machine::expanded(name_or_path);
             for folder in [beside, here] {
-                let path = folder.join(name_or_path);
-                if path.is_file() {
+                let path = folder.join(&name_or_path);
+                // What is there and is no file, or may not be looked at, is told by who reads it.
+                if path.try_exists().unwrap_or(true) {
                     return Ok(path);
                 }
                 if !looked.contains(&path) {

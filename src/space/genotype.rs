@@ -2,9 +2,10 @@
 
 use super::hint::did_you_mean;
 use super::{GenotypeText, KeptEdges, Space, genotype_text};
+use crate::machine;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::{fs, io, path::Path, path::PathBuf};
+use std::{io, path::Path, path::PathBuf};
 
 /// One chosen cell for each kind, in the order of the space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +96,7 @@ impl Genotype {
 
     /// Reads the file at `path`, which holds one genotype.
     pub fn read(path: &Path, space: &Space) -> Result<Self, GenotypeError> {
-        let text = fs::read_to_string(path).map_err(|source| GenotypeError::Read { path: path.to_owned(), source })?;
+        let text = machine::read_text(path).map_err(|source| GenotypeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, space)
     }
 

@@ -39,7 +39,7 @@ pub enum SpaceError {
     NoAuxiliary { skeleton: String },
     #[error("a network needs at least one {what}")]
     Nothing { what: &'static str },
-    #[error("a network can have {most} {what}s at most, found {found}")]
+    #[error("a network can have {most} {what} at most, found {found}")]
     TooMany { what: &'static str, most: usize, found: usize },
     #[error("`{place}`: width `{width}` is no usable number of channels where C is {channels}")]
     Width { place: String, width: String, channels: usize },
@@ -85,7 +85,7 @@ impl SpaceError {
 }
 
 /// Bounds of what can be asked for; they keep products from overflowing.
-pub(super) const MOST_CHANNELS: usize = 1 << 14;
+pub const MOST_CHANNELS: usize = 1 << 14;
 
 impl Space {
     /// The network of all candidates.
@@ -129,17 +129,17 @@ impl<'a> Lowering<'a> {
         }
         let channels = build.channels.unwrap_or(skeleton.defaults.channels);
         let size = build.size.unwrap_or(skeleton.defaults.size);
-        for (what, found, most) in [
-            ("channel", channels, MOST_CHANNELS),
-            ("cell", size, LARGEST_SIZE),
-            ("class", build.classes, MOST_CLASSES),
-            ("input channel", build.input.channels, MOST_CHANNELS),
-            ("pixel row", build.input.height, LARGEST_SIDE),
-            ("pixel column", build.input.width, LARGEST_SIDE),
+        for ([one, many], found, most) in [
+            (["channel", "channels"], channels, MOST_CHANNELS),
+            (["cell", "cells"], size, LARGEST_SIZE),
+            (["class", "classes"], build.classes, MOST_CLASSES),
+            (["input channel", "input channels"], build.input.channels, MOST_CHANNELS),
+            (["pixel row", "pixel rows"], build.input.height, LARGEST_SIDE),
+            (["pixel column", "pixel columns"], build.input.width, LARGEST_SIDE),
         ] {
             match found {
-                0 => return Err(SpaceError::Nothing { what }),
-                _ if found > most => return Err(SpaceError::TooMany { what, most, found }),
+                0 => return Err(SpaceError::Nothing { what: one }),
+                _ if found > most => return Err(SpaceError::TooMany { what: many, most, found }),
                 _ => {}
             }
         }
@@ -168,7 +168,7 @@ impl<'a> Lowering<'a> {
                     last_transition = position;
                     width *= transition.widen;
                     if width > MOST_CHANNELS {
-                        return Err(SpaceError::TooMany { what: "channel", most: MOST_CHANNELS, found: width });
+                        return Err(SpaceError::TooMany { what: "channels", most: MOST_CHANNELS, found: width });
                     }
                     match &transition.block {
                         BlockName::Cell(kind) => self.cell(kind, &label, width, &states)?,

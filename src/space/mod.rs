@@ -40,6 +40,6 @@ pub use derive::{Derivation, DeriveError, KeptEdges};
 pub use edge_options::EdgeOptions;
 pub use find::{NotFound, all, find, find_genotype, find_published};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
-pub use lower::{Build, SpaceError};
+pub use lower::{Build, MOST_CHANNELS, SpaceError};
 pub use refinement::{Limit, Struck};
-pub use skeleton::SkeletonDefaults;
+pub use skeleton::{LARGEST_SIZE, SkeletonDefaults};

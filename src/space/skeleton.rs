@@ -69,7 +69,8 @@ pub(super) enum BlockName {
 
 /// Bounds that no network comes near; they keep products from overflowing.
 const WIDEST: usize = 1 << 14;
-pub(super) const LARGEST_SIZE: usize = 1 << 10;
+/// Cells, in all or a segment: published networks have twenty.
+pub const LARGEST_SIZE: usize = 1 << 8;
 const MOST_SEGMENTS: usize = 8;
 pub(super) const MOST_CLASSES: usize = 1 << 20;
 pub(super) const LARGEST_SIDE: usize = 1 << 14;

@@ -1,9 +1,13 @@
 //! The keys of `augment: {…}`: how training images are changed at random.
 
-use super::hyperparameters::{NOT_NEGATIVE, number};
+use super::{
+    hyperparameters::{NOT_NEGATIVE, number},
+    site::ImageShape,
+};
 use crate::{
     config::{Fields, Node, Value},
-    data::{Augment, Cutout, Jitter, ResizedCrop},
+    data::{Augment, Cutout, DataError, Jitter, ResizedCrop},
+    run::sentence,
 };
 
 /// What DARTS and NAS-Bench-201 change in a search's images: crop and flip, no cutout.
@@ -33,6 +37,25 @@ pub(super) fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
     };
     keys.close();
     augment
+}
+
+/// Complains where the changes do not fit the images: at the key, or as of a default where nobody wrote it.
+pub(super) fn check(fields: &mut Fields<'_>, augment: &Augment, images: ImageShape) {
+    let Err(error) = augment.fits(images.shape, images.in_files) else { return };
+    let (mut message, mut hint) = (sentence(&error), error.hint());
+    let mut place = fields.origin_of("augment").clone();
+    if let DataError::Setting { setting, .. } = error {
+        let key = setting.split('.').next().unwrap_or(setting);
+        match fields.node("augment").and_then(|augment| augment.get(key)) {
+            Some(written) => place = written.origin.clone(),
+            None => {
+                message.push_str(", the default");
+                let off = if matches!(key, "crop_padding" | "cutout") { "0" } else { "false" };
+                hint = Some(format!("write `augment: {{{key}: {off}}}`, or what fits"));
+            }
+        }
+    }
+    fields.problems().add_hinted(&place, message, hint);
 }
 
 fn cutout(keys: &mut Fields<'_>, default: Option<Cutout>) -> Option<Cutout> {

@@ -4,6 +4,7 @@ use super::{Site, artifacts};
 use crate::{
     config::Fields,
     interop::nas_bench::{NasBenchColumn, NasBenchData, NasBenchSplit, NasBenchTable},
+    machine,
     run::{Context, Resource, Stage, StageError, sentence},
     space::{self, GenotypeText, Space},
 };
@@ -23,15 +24,20 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let place = fields.origin_of("table").clone();
     let is_path = name.contains('/') || [".csv", ".gz"].iter().any(|ending| name.ends_with(ending));
     let found = if is_path {
-        let beside = site.folder.join(&name);
-        Ok(if beside.exists() { beside } else { PathBuf::from(&name) })
+        let table = machine::expanded(&name);
+        let beside = site.folder.join(&table);
+        Ok(if beside.exists() { beside } else { table })
     } else {
         table_of(&name, site)
     };
     match found {
-        Ok(table) if table.is_file() => Some(Box::new(Benchmark { table })),
         Ok(table) => {
-            fields.problems().add(&place, format!("there is no table `{}`", table.display()));
+            let why = match machine::is_file(&table) {
+                Ok(true) => return Some(Box::new(Benchmark { table })),
+                Ok(false) => format!("there is no table `{}`", table.display()),
+                Err(error) => format!("failed to read `{}`: {}", table.display(), machine::reason(&error)),
+            };
+            fields.problems().add(&place, why);
             None
         }
         Err((message, hint)) => {

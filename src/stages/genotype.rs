@@ -3,6 +3,7 @@
 use super::{Site, artifacts};
 use crate::{
     config::Fields,
+    machine,
     run::{Context, Resource, Stage, StageError, sentence},
     space::{self, Genotype, GenotypeText, Space},
     store::Digest,
@@ -19,6 +20,7 @@ struct Published {
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let (file, genotype, yaml) = named(fields, site)?;
+    site.tells.genotype.get_or_init(|| Arc::new(genotype.clone()));
     Some(Box::new(Published { file, genotype, yaml }))
 }
 
@@ -48,8 +50,8 @@ fn published(from: &str, folder: &Path, space: &Space) -> Result<(Genotype, Stri
         from.to_owned()
     } else {
         let path = space::find_genotype(from, folder).map_err(|error| (error.to_string(), error.hint))?;
-        std::fs::read_to_string(&path)
-            .map_err(|error| (format!("failed to read `{}`: {error}", path.display()), None))?
+        machine::read_text(&path)
+            .map_err(|error| (format!("failed to read `{}`: {}", path.display(), machine::reason(&error)), None))?
     };
     let genotype = Genotype::parse(&text, space).map_err(|error| (sentence(&error), error.hint()))?;
     let yaml = genotype.to_text(GenotypeText::Yaml, space).map_err(|error| (error.to_string(), None))?;
@@ -62,10 +64,10 @@ impl Stage for Published {
     }
 
     fn resources(&self) -> Vec<(String, Resource)> {
-        // The space is published as it is written, so its text counts.
+        // The space is published as it is written when the stage runs; a comment or `about` changes nothing that was made of it.
         vec![
             ("genotype".to_owned(), Resource::Content(Digest::of(self.yaml.as_bytes()))),
-            ("space".to_owned(), Resource::Content(Digest::of(self.file.text.as_bytes()))),
+            ("space".to_owned(), Resource::Content(self.file.space.digest())),
         ]
     }
 

@@ -3,10 +3,11 @@
 //! The pictures stay where they are. Their listing enters the key; so does the path as the pipeline has it, other than
 //! anywhere else, since the published list says where the pictures lie.
 
-use super::{Site, prepare};
+use super::{Site, prepare, site::ImageShape};
 use crate::{
     config::{Fields, Node},
     data::{Broken, DataError, ImageFolder, LocatedFolder, Normalise, Parts, SplitRule},
+    machine,
     run::{Context, Progress, Resource, Stage, StageError, sentence},
 };
 use serde_json::{Value as Json, json};
@@ -28,7 +29,7 @@ const NAMED: usize = 10;
 pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let place = fields.origin_of("image_folder").clone();
     let mut keys = Fields::open(node, "data set `image_folder`", fields.problems());
-    let path = keys.required_text("path");
+    let path = machine::expanded(keys.required_text("path")).display().to_string();
     let parts = parts(&mut keys);
     // The sizes of every paper on ImageNet in this field.
     let size = keys.integer("size", 224, 1..=4096, "a whole number from 1 to 4096");
@@ -41,7 +42,8 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
         keys.problems().add(&place, message);
     }
     // Their order in the file says nothing: labels go by name.
-    let classes = keys.texts("classes").map(|classes| BTreeSet::from_iter(classes).into_iter().collect());
+    let classes: Option<Vec<String>> =
+        keys.texts("classes").map(|classes| BTreeSet::from_iter(classes).into_iter().collect());
     let images_per_class =
         keys.node("images_per_class").is_some().then(|| keys.integer("images_per_class", 1, 1.., COUNT));
     let normalise = prepare::normalise(&mut keys, Normalise::Imagenet);
@@ -64,6 +66,9 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
     if path.is_empty() {
         return None;
     }
+    // How many classes there are is known when the folder is listed; of a network they decide the last layer alone.
+    let known = classes.as_ref().map_or(1000, Vec::len);
+    site.tells.images.get_or_init(|| ImageShape { shape: [3, size, size], classes: known, in_files: true });
     let folder = ImageFolder { path, parts, size, resize, classes, images_per_class };
     match folder.locate(&site.data_roots()) {
         Ok(located) => Some(Box::new(PrepareFolder { folder, located, normalise, split })),
@@ -105,6 +110,7 @@ impl Stage for PrepareFolder {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        self.located.folders().iter().for_each(|folder| context.reads(folder));
         let mut listing = self.located.list()?;
         let pictures = listing.len();
         let verified = listing.verify(|done| {

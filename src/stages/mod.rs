@@ -9,6 +9,7 @@ mod derive;
 mod evaluate;
 mod export;
 mod findings;
+mod fit;
 mod genotype;
 mod hyperparameters;
 mod image_folder;
@@ -27,14 +28,14 @@ mod work;
 pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
 pub(crate) use findings::drawn_cells;
-pub use site::{Named, Site, SpaceFile};
+pub use site::{ImageShape, Named, Site, SpaceFile, Tells};
 pub use work::{Work, WorkError};
 
 use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},
+    machine,
     run::{Planned, Stage},
 };
-use std::{cell::OnceCell, sync::Arc};
 
 /// A kind of stage: what it reads, and how its keys become work.
 pub struct StageKind {
@@ -99,9 +100,10 @@ pub fn slots() -> Vec<KindSlots> {
 /// All that is wrong with any of them, each with its place.
 pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
+    let memory = machine::memory();
+    let answers = fit::Answers::default();
     let mut planned = Vec::with_capacity(pipeline.members.len());
     // By member: what is read comes before what reads it.
-    let mut spaces: Vec<Option<Arc<SpaceFile>>> = Vec::with_capacity(pipeline.members.len());
     let mut known: Vec<Named> = Vec::with_capacity(pipeline.members.len());
     for member in &pipeline.members {
         let kind = KINDS.iter().find(|kind| kind.slots.kind == member.kind).expect("the configuration knows the kinds");
@@ -109,8 +111,10 @@ pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
             folder: pipeline.folder(),
             data_root: &pipeline.data_root,
             device: &member.runtime.device,
-            inherited: member.inputs.values().flatten().find_map(|&input| spaces[input].clone()),
-            named: OnceCell::new(),
+            memory: memory.filter(|_| !member.runtime.allow_memory),
+            inherited: member.inputs.values().flatten().find_map(|&input| known[input].tells.space.get().cloned()),
+            tells: Tells::default(),
+            answers: answers.clone(),
             inputs: member
                 .inputs
                 .iter()
@@ -120,12 +124,15 @@ pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
         let mut fields = Fields::open(&member.params, format!("stage `{}`", member.stage), &mut problems);
         let stage = (kind.read)(&mut fields, &site);
         fields.close();
-        spaces.push(site.space_to_inherit());
+        if let Some(space) = site.inherited {
+            site.tells.space.get_or_init(|| space);
+        }
         known.push(Named {
             member: member.name.clone(),
             kind: member.kind.clone(),
             point: member.point.clone(),
             params: stage.as_ref().map(|stage| stage.params()),
+            tells: site.tells,
         });
         planned.extend(stage.map(|stage| Planned { version: kind.version, stage }));
     }

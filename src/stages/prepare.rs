@@ -1,12 +1,13 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
-use super::{Site, hyperparameters::optional_count, image_folder};
+use super::{Site, hyperparameters::optional_count, image_folder, site::ImageShape};
 use crate::{
     config::{Fields, Node, Value},
     data::{
         Archive, Cifar100Labels, DataError, Dataset, DownloadNews, Located, Normalise, Source, SplitRule, Synthetic,
         Watcher,
     },
+    machine,
     run::{Context, Fetch, Resource, Stage, StageError, Transfer, sentence},
 };
 use serde_json::{Value as Json, json};
@@ -32,8 +33,7 @@ struct Limits {
 /// Where files are looked for, and what to get where there are none.
 struct Absent {
     archive: Archive,
-    root: PathBuf,
-    path: Option<PathBuf>,
+    place: PathBuf,
 }
 
 pub(super) const SEED: &str = "a whole number from 0";
@@ -72,7 +72,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         },
         _ => Source::Synthetic(synthetic(&mut keys)),
     };
-    let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(PathBuf::from) };
+    let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(machine::expanded) };
+    let said_at = if path.is_some() { keys.origin_of("path").clone() } else { place.clone() };
     let download = source.archive().and_then(|archive| download(&mut keys, archive));
     let normalise = normalise(&mut keys, source.default_normalise());
     let split = split(&mut keys, SplitRule::Halves);
@@ -84,17 +85,18 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     // A path may also be beside the pipeline, as the digits that ship are.
     let beside = path.as_ref().and_then(|path| std::path::absolute(site.folder.join(path)).ok());
     let beside = beside.filter(|path| path.exists());
-    let path = beside.or(path);
+    let place =
+        beside.unwrap_or_else(|| path.map_or_else(|| site.data_root.to_owned(), |path| site.data_root.join(path)));
+    let (shape, classes) = source.images();
+    site.tells.images.get_or_init(|| ImageShape { shape, classes, in_files: false });
     let prepare = |located: OnceLock<Located>, absent| {
         Some(Box::new(Prepare { source, located, absent, normalise, split, limits }) as Box<dyn Stage>)
     };
-    match (source.locate(site.data_root, path.as_deref()), download) {
+    match (source.locate(&place), download) {
         (Ok(located), _) => prepare(located.into(), None),
-        (Err(DataError::NotFound { .. }), Some(archive)) => {
-            prepare(OnceLock::new(), Some(Absent { archive, root: site.data_root.to_owned(), path }))
-        }
+        (Err(DataError::NotFound { .. }), Some(archive)) => prepare(OnceLock::new(), Some(Absent { archive, place })),
         (Err(error), _) => {
-            fields.problems().add_hinted(&place, sentence(&error), error.hint());
+            fields.problems().add_hinted(&said_at, sentence(&error), error.hint());
             None
         }
     }
@@ -213,10 +215,10 @@ impl Stage for Prepare {
     }
 
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<(), StageError> {
-        let (Some(Absent { archive, root, path }), None) = (&self.absent, self.located.get()) else { return Ok(()) };
+        let (Some(Absent { archive, place }), None) = (&self.absent, self.located.get()) else { return Ok(()) };
         let hear = |news: DownloadNews<'_>| tell(fetch, news);
         let watcher = Watcher { hear: &hear, stop: &|| fetch.stop_requested() };
-        let located = self.source.fetch(root, path.as_deref(), archive, &watcher)?;
+        let located = self.source.fetch(place, archive, &watcher)?;
         // Already set where two threads were here; both found the same.
         let _ = self.located.set(located);
         Ok(())
@@ -228,6 +230,9 @@ impl Stage for Prepare {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        if let Some(place) = self.located().place() {
+            context.reads(place);
+        }
         let mut raw = self.located().read()?;
         for (images, limit) in [(&mut raw.train, self.limits.train_images), (&mut raw.test, self.limits.test_images)] {
             images.truncate(limit.unwrap_or(images.len()));
@@ -251,14 +256,15 @@ pub(super) fn publish(dataset: &Dataset, context: &mut Context<'_>) -> Result<()
     for (name, count) in counts {
         context.metric(name, count as f64);
     }
+    let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     context.summary(format!(
-        "{}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
+        "{}: {} ({} to fit, {} held out), {} test, {}, {channels}x{height}x{width}",
         dataset.name,
-        dataset.train.len(),
+        counted(dataset.train.len(), "training image", "training images"),
         dataset.split.fit.len(),
         dataset.split.held_out.len(),
         dataset.test.len(),
-        dataset.classes.len(),
+        counted(dataset.classes.len(), "class", "classes"),
     ));
     Ok(())
 }

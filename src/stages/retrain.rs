@@ -6,6 +6,7 @@ use super::{
     Site, SpaceFile,
     artifacts::{self, NetworkCard},
     augmentation,
+    fit::{self, SMALLER},
     hyperparameters::{self, Recipe},
     site::Compute,
     training::{self, Feed, Images, Settings, Watched},
@@ -40,7 +41,15 @@ pub(super) fn read_transfer(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<
 fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
     let compute = site.compute(fields);
     let settings = settings(fields, site, recipe)?;
-    Some(Box::new(Retrain { compute: compute?, data_roots: site.data_roots(), settings }))
+    let compute = compute?;
+    if let Some(images) = site.images() {
+        augmentation::check(fields, &settings.feed.augment, images);
+        let genotype = site.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
+        if let (Some(genotype), Some(file)) = (genotype, &site.inherited) {
+            fit::check(fields, site, &compute, &settings, (&file.space, Some(genotype)), images);
+        }
+    }
+    Some(Box::new(Retrain { compute, data_roots: site.data_roots(), settings }))
 }
 
 /// All that decides the result besides the genotype and the images.
@@ -104,6 +113,10 @@ impl Stage for Retrain {
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let card = self.card(&dataset);
         let network = card.network(&space, &genotype)?;
+        // Of a cell that was published this was asked when the pipeline was read.
+        if let Some(message) = self.compute.too_large(&network, self.settings.feed.batch) {
+            return Err(StageError::Input { message, hint: Some(SMALLER.to_owned()) });
+        }
         let device = self.compute.open()?;
 
         let Settings { feed, learner, training, .. } = &self.settings;

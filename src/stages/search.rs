@@ -3,7 +3,7 @@
 use super::{
     Site, SpaceFile,
     alphas::{AlphaHistory, EpochAlphas},
-    artifacts, augmentation, hyperparameters,
+    artifacts, augmentation, fit, hyperparameters,
     site::Compute,
     training::{self, Feed, Images, Settings, Watched},
     trajectory::Trajectory,
@@ -31,7 +31,12 @@ struct Search {
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let compute = site.compute(fields);
     let (file, settings, diagnosis) = settings(fields, site)?;
-    Some(Box::new(Search { file, compute: compute?, data_roots: site.data_roots(), settings, diagnosis }))
+    let compute = compute?;
+    if let Some(images) = site.images() {
+        augmentation::check(fields, &settings.feed.augment, images);
+        fit::check(fields, site, &compute, &settings, (&file.space, None), images);
+    }
+    Some(Box::new(Search { file, compute, data_roots: site.data_roots(), settings, diagnosis }))
 }
 
 /// The space, all that decides the result besides it and the images, and how closely the search is looked at.

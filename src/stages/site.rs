@@ -1,13 +1,14 @@
 //! Where a stage stands: what its keys may be relative to.
 
-use super::hyperparameters::optional_count;
+use super::fit::Answers;
 use crate::{
     config::Fields,
     kernels::{Kernels, Precision},
-    model::{DeviceName, Model},
+    machine,
+    model::{self, DeviceName, Model},
     run::StageError,
     space::{
-        self, Build, EdgeOptions, Space,
+        self, Build, EdgeOptions, Genotype, LARGEST_SIZE, MOST_CHANNELS, Space,
         network::{FeatureMap, Network},
     },
 };
@@ -32,8 +33,11 @@ pub struct Site<'a> {
     pub device: &'a str,
     /// The space that the stage's inputs work in.
     pub inherited: Option<Arc<SpaceFile>>,
-    /// The space that the stage names itself, once it was read.
-    pub named: OnceCell<Arc<SpaceFile>>,
+    /// Bytes of memory that a stage may take; no limit where absent.
+    pub memory: Option<u64>,
+    /// What the stage makes known to those that read it.
+    pub tells: Tells,
+    pub answers: Answers,
     /// What the stage's reference keys name.
     pub inputs: IndexMap<String, Vec<Named>>,
 }
@@ -48,6 +52,28 @@ pub struct Named {
     pub point: IndexMap<String, Json>,
     /// Its hashed parameters; absent where its keys are wrong.
     pub params: Option<Json>,
+    pub tells: Tells,
+}
+
+/// What is known of a stage's result while the pipeline is read: enough to find what cannot work before anything runs.
+#[derive(Debug, Clone, Default)]
+pub struct Tells {
+    /// The space that it names, or that its inputs work in.
+    pub space: OnceCell<Arc<SpaceFile>>,
+    /// The images that it prepares.
+    pub images: OnceCell<ImageShape>,
+    /// The genotype that is not yet to be found.
+    pub genotype: OnceCell<Arc<Genotype>>,
+}
+
+/// The images of a data set, as a network sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageShape {
+    /// Channels, height, width.
+    pub shape: [usize; 3],
+    pub classes: usize,
+    /// Whether they are picture files.
+    pub in_files: bool,
 }
 
 /// A search space with the text of its file, which is published beside what was made with it.
@@ -58,22 +84,36 @@ pub struct SpaceFile {
 }
 
 /// What computes a stage's result.
+#[derive(Debug)]
 pub(super) struct Compute {
     device: DeviceName,
     kernels: Kernels,
     precision: Precision,
+    /// Bytes of memory that a step may take; no limit where absent, and none of a GPU is known.
+    memory: Option<u64>,
 }
 
 impl Compute {
     /// What of it decides the bits of a result.
     pub fn numerics(&self) -> Json {
-        let Self { device, kernels, precision } = self;
+        let Self { device, kernels, precision, .. } = self;
         json!({"backend": device.backend(), "kernels": kernels.to_string(), "precision": precision.to_string()})
     }
 
     /// A network that it computes.
     pub fn model(&self, network: Network) -> Model {
         Model::new(network, self.kernels).in_precision(self.precision)
+    }
+
+    /// What is to be said where a step on `batch` images needs more memory than there is.
+    pub fn too_large(&self, network: &Network, batch: usize) -> Option<String> {
+        let there = self.memory?;
+        let needed = model::step_bytes(network, self.kernels, batch);
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        (needed > there).then(|| {
+            let (needed, there) = (gigabytes(needed), gigabytes(there));
+            format!("a step on {batch} images needs about {needed:.1} GB of memory, and there are {there:.1}")
+        })
     }
 
     /// # Errors
@@ -120,19 +160,20 @@ pub(super) fn found_file(
             return None;
         }
     };
-    match std::fs::read_to_string(&path) {
+    match machine::read_text(&path) {
         Ok(text) => Some((path, text)),
         Err(error) => {
-            fields.problems().add(&place, format!("failed to read `{}`: {error}", path.display()));
+            let reason = machine::reason(&error);
+            fields.problems().add(&place, format!("failed to read `{}`: {reason}", path.display()));
             None
         }
     }
 }
 
 impl Site<'_> {
-    /// The space that this stage hands on to those that read it.
-    pub(super) fn space_to_inherit(&self) -> Option<Arc<SpaceFile>> {
-        self.named.get().or(self.inherited.as_ref()).cloned()
+    /// The images that the reference key `data` names.
+    pub(super) fn images(&self) -> Option<ImageShape> {
+        self.inputs_of("data").first()?.tells.images.get().copied()
     }
 
     /// The members that the reference key `slot` names.
@@ -156,7 +197,7 @@ impl Site<'_> {
         match Space::parse(&path, text) {
             Ok(space) => {
                 let text = space.text().to_owned();
-                Some(self.named.get_or_init(|| Arc::new(SpaceFile { space, text })).clone())
+                Some(self.tells.space.get_or_init(|| Arc::new(SpaceFile { space, text })).clone())
             }
             Err(problems) => {
                 fields.problems().extend(problems);
@@ -173,7 +214,11 @@ impl Site<'_> {
         skeleton: Option<String>,
         file: Option<&SpaceFile>,
     ) -> Option<Size> {
-        let (channels, size) = (optional_count(fields, "channels"), optional_count(fields, "size"));
+        let mut count = |key, most: usize| {
+            fields.node(key)?;
+            Some(fields.integer(key, 1, 1..=most, &format!("a whole number from 1 to {most}")))
+        };
+        let (channels, size) = (count("channels", MOST_CHANNELS), count("size", LARGEST_SIZE));
         let (skeleton, space) = (skeleton?, &file?.space);
         let Some(defaults) = space.skeleton_defaults(&skeleton) else {
             let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -199,7 +244,10 @@ impl Site<'_> {
                 fields.problems().add_with_hint(&place, message, PRECISION);
                 None
             }
-            Ok(device) => Some(Compute { device, kernels, precision }),
+            Ok(device) => {
+                let memory = self.memory.filter(|_| device == DeviceName::Cpu);
+                Some(Compute { device, kernels, precision, memory })
+            }
             Err(error) => {
                 let (place, message) = (fields.origin().clone(), format!("`runtime.device`: {error}"));
                 fields.problems().add(&place, message);

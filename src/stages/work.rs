@@ -9,18 +9,20 @@
 //! retrain: {skeleton: cifar, drop_path: 0.2}      # or `search: {space: darts}`
 //! ```
 
-use super::{Site, SpaceFile, genotype, hyperparameters::Recipe, retrain, search, training::Settings};
+use super::{
+    Site, SpaceFile, Tells, fit::Answers, genotype, hyperparameters::Recipe, retrain, search, training::Settings,
+};
 use crate::{
     config::{Fields, Node, Problems},
     data::Augment,
+    machine,
     run::sentence,
     space::{SpaceError, network::Network},
     train::{LearnerConfig, TrainingConfig},
 };
 use indexmap::IndexMap;
 use std::{
-    cell::OnceCell,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -57,7 +59,7 @@ pub enum WorkError {
 impl Work {
     /// Reads the file at `path`; spaces and genotypes that it names are found as a pipeline's at that place.
     pub fn read(path: &Path) -> Result<Self, WorkError> {
-        let text = fs::read_to_string(path).map_err(|source| WorkError::Read { path: path.to_owned(), source })?;
+        let text = machine::read_text(path).map_err(|source| WorkError::Read { path: path.to_owned(), source })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let invalid = |problems| WorkError::Invalid { path: path.to_owned(), problems };
         let node = Node::parse(path, text).map_err(invalid)?;
@@ -166,7 +168,8 @@ impl Images {
 }
 
 fn site(folder: &Path, inherited: Option<Arc<SpaceFile>>) -> Site<'_> {
-    Site { folder, data_root: Path::new(""), device: "cpu", inherited, named: OnceCell::new(), inputs: IndexMap::new() }
+    let (data_root, inputs, tells, answers) = (Path::new(""), IndexMap::new(), Tells::default(), Answers::default());
+    Site { folder, data_root, device: "cpu", memory: None, inherited, tells, answers, inputs }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Why the store could not be read or written. Every message is one sentence that names the path.
 
+use crate::machine::{Full, full};
 use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No space, or no quota, left. What was being written is gone; what was published before stays.
-    #[error("the disk that holds `{path}` is full")]
-    DiskFull { path: PathBuf },
+    /// No space, no inode or no quota left. What was being written is gone; what was published before stays.
+    #[error("the disk that holds `{path}` {full}")]
+    DiskFull { path: PathBuf, full: Full },
     #[error("cannot {action} `{path}`, since its file system is read-only")]
     ReadOnly { action: &'static str, path: PathBuf },
     #[error("no permission to {action} `{path}`")]
@@ -38,7 +39,7 @@ impl StoreError {
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { full: full(&path), path },
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { action, path },
             io::ErrorKind::PermissionDenied => Self::Permission { action, path },
             _ => Self::Io { action, path, source },

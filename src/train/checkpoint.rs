@@ -5,6 +5,7 @@
 
 use super::{AdamState, Average, Learner};
 use crate::{
+    machine,
     model::Layout,
     store::{self, Digest},
 };
@@ -89,7 +90,7 @@ impl Checkpoint {
         device: &Device,
     ) -> Result<Option<P>, CheckpointError> {
         let shown = path.display().to_string();
-        let bytes = match std::fs::read(path) {
+        let bytes = match machine::read(path, machine::memory().unwrap_or(u64::MAX)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CheckpointError::Read { path: shown, source }),

@@ -64,7 +64,7 @@ pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
 /// in another order, the odd two left out.
 pub(super) fn task() -> Classification {
     let source = Source::Synthetic(Synthetic { train: 20, test: 2, classes: 3, size: 4, ..Synthetic::default() });
-    let raw = source.locate(Path::new(""), None).unwrap().read().unwrap();
+    let raw = source.locate(Path::new("")).unwrap().read().unwrap();
     let dataset = Arc::new(raw.finish(&source.default_normalise(), &SplitRule::Halves).unwrap());
     let augment = Some(Augment { crop_padding: 1, flip: true, ..Augment::default() });
     let fit = LoaderOptions { batch: 4, order: Order::Shuffled, seed: 1, augment, drop_last: false };

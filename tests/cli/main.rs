@@ -8,6 +8,7 @@ mod derive;
 mod download;
 mod export;
 mod gather;
+mod inputs;
 mod methods;
 mod outputs;
 mod pictures;

@@ -88,6 +88,11 @@ impl Scratch {
         shell.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Runs the program to its end, with these variables in its environment.
+    pub fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        Ended::from(self.command(arguments).envs(environment.iter().copied()).output().unwrap())
+    }
+
     /// Starts the program and leaves it running.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()

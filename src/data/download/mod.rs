@@ -98,7 +98,7 @@ pub(super) fn fetch(
     fs::create_dir_all(root).map_err(DataError::write(root))?;
     let by_hand = root.join(archive.file_name());
     let mut part = Part::open(&root.join(format!("{}.part", archive.file_name())), watcher)?;
-    match locate(root, None, wanted) {
+    match locate(root, wanted) {
         Err(DataError::NotFound { .. }) => {}
         found_or_half => return found_or_half.map(drop),
     }

@@ -32,7 +32,7 @@ pub(super) fn publish(archive: &Path, root: &Path, wanted: &Wanted, watcher: &Wa
     remove()?;
     let unpacked = unpack(archive, &beside, watcher).and_then(|()| {
         let folder = beside.join(wanted.folder);
-        locate(&folder, None, wanted).map_err(|_| DataError::Archive {
+        locate(&folder, wanted).map_err(|_| DataError::Archive {
             path: archive.to_owned(),
             why: format!("it has no folder `{}` with the files of {}", wanted.folder, wanted.what),
         })?;

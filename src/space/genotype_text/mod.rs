@@ -5,7 +5,7 @@ pub(super) mod named_tuple;
 pub(super) mod yaml;
 
 use super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
-use super::{KeptEdges, Space};
+use super::{GenotypeText, KeptEdges, Space};
 use indexmap::IndexMap;
 
 /// Reads a text in whatever form it has. The caller checks the genotype against the space.
@@ -23,6 +23,35 @@ pub(super) fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError>
         named_tuple::read(&joined, space)
     } else {
         yaml::read(&joined, space)
+    }
+}
+
+/// Why a cell with an operation called `name` could not be read back from the text form `form`.
+pub(super) fn operation_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
+    let of_cell_string = form != GenotypeText::Yaml && (name.contains(['|', '+']) || name.contains("->"));
+    match form {
+        _ if name.is_empty() => Some("it is empty"),
+        _ if name.trim() != name => Some("white space at its ends is lost"),
+        _ if name.contains(char::is_control) || name.contains('~') => Some("it has a `~` or a line break"),
+        // A tuple that does not hold a genotype is written as a cell string.
+        _ if of_cell_string => Some("it has a `|`, a `+` or a `->`"),
+        GenotypeText::NamedTuple if name.contains(['\'', '"', '\\']) => Some("it has a quote or a backslash"),
+        _ => None,
+    }
+}
+
+/// As [`operation_fault`], of a cell kind.
+pub(super) fn kind_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
+    match form {
+        GenotypeText::NamedTuple if name.ends_with(OUTPUT_SUFFIX) => Some("it ends as the field of an output does"),
+        GenotypeText::NamedTuple if !name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
+            Some("it is no name of a field")
+        }
+        _ if name.is_empty() => Some("it is empty"),
+        _ if name.trim() != name => Some("white space at its ends is lost"),
+        _ if name.contains(char::is_control) || name.contains('|') => Some("it has a `|` or a line break"),
+        _ if name.starts_with(['#', '{', '[', '"', '\'']) => Some("it begins as a comment or another form does"),
+        _ => None,
     }
 }
 

@@ -1,0 +1,16 @@
+//! What the operating system gives and what it may refuse: files that a person named, memory, room on a disk.
+//!
+//! Every path that a person wrote is opened here ([`open`], [`read`], [`read_text`]), whatever room wants it.
+
+mod disk;
+mod home;
+mod input;
+mod lines;
+mod memory;
+mod text;
+
+pub use disk::{Full, full};
+pub use home::expanded;
+pub use input::{is_file, open, read, read_text, reason, text_of};
+pub use lines::Lines;
+pub use memory::memory;

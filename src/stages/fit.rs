@@ -1,0 +1,56 @@
+//! Whether a stage's network can be built for its images and has room in memory: found while the pipeline is read, where the images
+//! and the genotype are known by then.
+
+use super::{
+    Site,
+    site::{Compute, ImageShape},
+    training::Settings,
+};
+use crate::{
+    config::Fields,
+    run::sentence,
+    space::{Genotype, Space},
+};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+/// The way out of too little memory.
+pub(super) const SMALLER: &str =
+    "make `batch`, `channels` or `size` smaller; `runtime: {allow_memory: true}` tries it all the same";
+
+/// What was found of networks so far: members of a matrix ask for the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(Rc<RefCell<HashMap<String, Answer>>>);
+
+/// What is wrong, and the way out; nothing where a network fits.
+type Answer = Option<(String, Option<String>)>;
+
+/// Complains where the supernet of `space`, or its network of `genotype`, cannot be built or needs more memory than there is.
+pub(super) fn check(
+    fields: &mut Fields<'_>,
+    site: &Site<'_>,
+    compute: &Compute,
+    settings: &Settings,
+    (space, genotype): (&Space, Option<&Genotype>),
+    images: ImageShape,
+) {
+    let build = match genotype {
+        None => settings.supernet(images.classes, images.shape),
+        Some(_) => settings.size.build(images.classes, images.shape, settings.learner.auxiliary_weight > 0.0),
+    };
+    let batch = settings.feed.batch;
+    let question = format!("{} {build:?} {genotype:?} {compute:?} {batch}", space.digest());
+    let known = site.answers.0.borrow().get(&question).cloned();
+    let answer = known.unwrap_or_else(|| {
+        let network = genotype.map_or_else(|| space.supernet(&build), |genotype| space.discrete(genotype, &build));
+        match network {
+            Ok(network) => compute.too_large(&network, batch).map(|message| (message, Some(SMALLER.to_owned()))),
+            Err(error) => Some((sentence(&error), error.hint())),
+        }
+    });
+    site.answers.0.borrow_mut().insert(question, answer.clone());
+    if let Some((message, hint)) = answer {
+        let written = ["channels", "size", "batch"].into_iter().find(|key| fields.is_written(key));
+        let place = fields.origin_of(written.unwrap_or_default()).clone();
+        fields.problems().add_hinted(&place, message, hint);
+    }
+}
