@@ -9,7 +9,13 @@
 //! retrain: {skeleton: cifar, drop_path: 0.2}      # or `search: {space: darts}`
 //! ```
 
-use super::{Site, SpaceFile, genotype, hyperparameters::Recipe, retrain, search, training::Settings};
+use super::{
+    Site, SpaceFile,
+    genotype::{self, Published},
+    hyperparameters::Recipe,
+    retrain, search,
+    training::Settings,
+};
 use crate::{
     config::{Fields, Node, Problems},
     data::Augment,
@@ -134,7 +140,7 @@ impl Images {
         let mut fields = Fields::open(genotype, "`genotype`", problems);
         let named = genotype::named(&mut fields, &site(folder, None));
         fields.close();
-        let (file, genotype, _) = named?;
+        let Published { file, genotype, .. } = named?;
         let mut fields = Fields::open(keys, format!("`{kind}`"), problems);
         let settings = retrain::settings(&mut fields, &site(folder, Some(file.clone())), recipe);
         fields.close();
