@@ -1,6 +1,9 @@
 //! The images that a command looks at: a tensor of them in a file, or pictures.
 
-use super::{Complaint, ExitClass, network::open};
+use super::{
+    Complaint, ExitClass,
+    network::{note, open},
+};
 use crate::{
     data::{DataError, Normalise, Picture, Statistics},
     interop::tensor_file::{StoredTensor, TensorFile},
@@ -16,10 +19,11 @@ use std::{
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Images")]
 pub(super) struct ImageArguments {
-    /// A file with a tensor [N, channels, height, width], float32, normalised as in training; or JPEG and PNG files
+    /// A file with a tensor [N, channels, height, width] (safetensors, `.npy`, `.npz`, `.pt`), float32, normalised as in training; or JPEG
+    /// and PNG files
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     input: Vec<PathBuf>,
-    /// Name of the tensor [default: `x`, or else `batch0.x`, as golden files call it]
+    /// Name of the tensor [default: `x`, or else `batch0.x`, as golden files call it, or else the only one of four sides]
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
     /// Of pictures: what they are normalised by; by default what the weights' file says
@@ -134,6 +138,14 @@ impl Images {
         }
     }
 
+    /// What complaints call an image.
+    pub fn name(&self, at: usize) -> String {
+        match &self.given {
+            Given::Tensor { .. } => format!("image {at} (counted from 0)"),
+            Given::Pictures(paths) => format!("`{}`", paths[at].display()),
+        }
+    }
+
     /// The files, where the images are pictures.
     pub fn pictures(&self) -> &[PathBuf] {
         match &self.given {
@@ -183,26 +195,49 @@ fn tensor(path: &Path, name: Option<&str>) -> Result<Given, Complaint> {
     let file = open(path)?;
     let shown = path.display();
     let (name, stored) = find(&file, name)?;
-    let Ok(shape @ [count, ..]) = <[usize; 4]>::try_from(stored.shape.as_slice()) else {
+    let Ok(shape) = <[usize; 4]>::try_from(stored.shape.as_slice()) else {
         let message = format!("tensor `{name}` of `{shown}` has shape {:?}", stored.shape);
         return Err(Complaint::input(message).hint("images are [N, channels, height, width]"));
     };
-    if count == 0 {
+    if shape.contains(&0) {
         return Err(Complaint::input(format!("tensor `{name}` of `{shown}` holds no image")));
     }
     let numbers = stored.float().ok_or_else(|| {
         Complaint::input(format!("tensor `{name}` of `{shown}` holds whole numbers"))
             .hint("pixels are float32, with the mean of the training images taken off and divided by their deviation")
     })?;
-    Ok(Given::Tensor { shape, numbers: numbers.to_vec() })
+    Ok(match shape {
+        // No network has as many channels as that, and few images are so low.
+        [count, height, width, channels @ (1 | 3)] if !matches!(height, 1 | 3) => {
+            note(&format!("`{name}` of `{shown}` is read as [N, height, width, channels], for its shape is {shape:?}"));
+            let shape = [count, channels, height, width];
+            Given::Tensor { shape, numbers: channels_first(numbers, channels, height * width) }
+        }
+        shape => Given::Tensor { shape, numbers: numbers.to_vec() },
+    })
+}
+
+/// Images whose channels lie pixel by pixel, channel by channel.
+fn channels_first(numbers: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
+    let mut turned = Vec::with_capacity(numbers.len());
+    for image in numbers.chunks(channels * pixels) {
+        for channel in 0..channels {
+            turned.extend(image.iter().skip(channel).step_by(channels));
+        }
+    }
+    turned
 }
 
 fn find<'a>(file: &'a TensorFile, name: Option<&'a str>) -> Result<(&'a str, &'a StoredTensor), Complaint> {
     let names = name.map_or(vec!["x", "batch0.x"], |name| vec![name]);
     let found = names.iter().find_map(|name| Some((*name, file.find(name)?)));
-    found.ok_or_else(|| {
-        let four_sides = file.iter().filter(|(_, stored)| stored.shape.len() == 4);
-        let known: Vec<String> = four_sides.take(5).map(|(name, _)| format!("`{name}`")).collect();
+    let four_sides = || file.iter().filter(|(_, stored)| stored.shape.len() == 4);
+    let only = || {
+        let mut images = four_sides().filter(|_| name.is_none());
+        images.next().filter(|_| images.next().is_none())
+    };
+    found.or_else(only).ok_or_else(|| {
+        let known: Vec<String> = four_sides().take(5).map(|(name, _)| format!("`{name}`")).collect();
         let complaint = Complaint::input(format!("`{}` has no tensor `{}`", file.path.display(), names[0]));
         match known.as_slice() {
             [] => complaint.hint("images are one tensor [N, channels, height, width]"),

@@ -12,7 +12,10 @@ use crate::{
 };
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network (what the weights' file does not say)")]
@@ -20,7 +23,7 @@ pub(super) struct NetworkArguments {
     /// Search space by name or path; by default the first that reads the genotype
     #[arg(long, value_name = "SPACE")]
     space: Option<String>,
-    /// The cell: a genotype in any of its text forms, a file that holds one, or the name of a published one
+    /// The cell: a genotype in any of its text forms, a file that holds one (`FILE:NAME` of several), or the name of a published one
     #[arg(long, value_name = "FILE|TEXT|NAME", conflicts_with = "supernet")]
     genotype: Option<String>,
     /// One of the space's networks; by default the first for trained cells whose tensor names the weights have
@@ -41,6 +44,9 @@ pub(super) struct NetworkArguments {
     /// File of the alphas, where they are not among the weights
     #[arg(long, value_name = "FILE")]
     alphas: Option<PathBuf>,
+    /// Where in the weights' file the network's tensors are, as in `model_ema`; by default where they fit
+    #[arg(long, value_name = "NAME")]
+    prefix: Option<String>,
     /// How alphas become weights [default: as the weights' file says, or softmax]
     #[arg(long, value_enum)]
     mixing: Option<MixingChoice>,
@@ -91,7 +97,8 @@ impl NetworkArguments {
         self.alphas.iter().cloned().chain(words)
     }
 
-    /// The network with the tensors of `weights`. What is not said on the command line is as `beside` them.
+    /// The network with the tensors of `weights`. What is not said on the command line is as `beside` them. Where the tensors are not
+    /// where they would be looked for is said.
     pub fn assemble(
         &self,
         beside: Description,
@@ -103,25 +110,33 @@ impl NetworkArguments {
         let said = Description { input, ..self.description()? };
         let named = self.alphas.as_deref().map(open).transpose()?;
         let alphas = named.as_ref().or(alphas);
-        TrainedNetwork::assemble(&said.or(beside), weights, alphas, Path::new(""), device).map_err(|error| match &error
-        {
+        let below = self.prefix.as_deref().map(|prefix| weights.below(prefix)).transpose().map_err(unreadable)?;
+        let weights = below.as_ref().unwrap_or(weights);
+        let trained = TrainedNetwork::assemble(&said.or(beside), weights, alphas, Path::new(""), device);
+        let trained = trained.map_err(|error| match &error {
             TrainedError::Description(error) => undescribed(error),
             other => Complaint::caused(ExitClass::Input, other).hinted(other.hint()),
-        })
+        })?;
+        if let Some(whereabouts) = &trained.whereabouts {
+            note(whereabouts);
+        }
+        Ok(trained)
     }
 }
 
 /// Reads a file of tensors.
 pub(super) fn open(path: &Path) -> Result<TensorFile, Complaint> {
-    TensorFile::open(path).map_err(|error| {
-        let complaint = Complaint::caused(ExitClass::Input, &error);
-        match &error {
-            TensorFileError::Pytorch { .. } => complaint.hint(
-                "a `.pt` file must hold a dictionary of tensors, as `torch.save(model.state_dict(), path)` writes it",
-            ),
-            _ => complaint,
-        }
-    })
+    TensorFile::open(path).map_err(unreadable)
+}
+
+fn unreadable(error: TensorFileError) -> Complaint {
+    Complaint::caused(ExitClass::Input, &error).hinted(error.hint())
+}
+
+/// Says what a command has found beside what it was asked for.
+pub(super) fn note(text: &str) {
+    // Where stderr is gone there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "note: {text}");
 }
 
 /// A description that fits no space.

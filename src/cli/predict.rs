@@ -10,7 +10,11 @@ use super::{
     threads,
 };
 use crate::{
-    interop::{description::Description, trained::TrainedNetwork, weights},
+    interop::{
+        description::Description,
+        trained::{NotFinite, TrainedNetwork},
+        weights,
+    },
     kernels::Kernels,
     model::DeviceName,
     space::network::FeatureMap,
@@ -36,14 +40,15 @@ Examples:
       --input x.safetensors --output logits.safetensors
       a supernet, with the alphas `alpha.arch_parameters` among the weights
 
-Tensors have PyTorch's names, `cells.0._ops.3.op.1.weight`. `state.`, `module.`, `state_dict.` and
-the like before them are passed over; batch counters and the auxiliary head are not read.
+Tensors have PyTorch's names, `cells.0._ops.3.op.1.weight`. Whatever stands before them is found by
+what fits and said; `--prefix` chooses where several fit. Batch counters and the auxiliary head are not
+read.
 The output holds `logits`, float32, [N, classes].";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PredictArguments {
-    /// Weights and running statistics: safetensors, or what PyTorch saved (`.pt`, `.pth`)
+    /// Weights and running statistics: safetensors, or what PyTorch (`.pt`, `.pth`) or NumPy (`.npz`) saved
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// Where to write the class scores, a safetensors file
@@ -79,6 +84,13 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let given = arguments.images.given()?;
     let of_file = Description::of_metadata(&file.metadata);
     let network = arguments.network.assemble(of_file, &file, None, arguments.images.shape(&given), &device)?;
+    if let Some(NotFinite { tensor, numbers, of, others }) = network.not_finite() {
+        let others = if others > 0 { format!(", as are {others} more tensors") } else { String::new() };
+        let file = arguments.weights.display();
+        let message =
+            format!("tensor `{tensor}` of `{file}` is NaN or infinite in {numbers} of its {of} numbers{others}");
+        return Err(Complaint::input(message).hint("take weights of before the training went wrong"));
+    }
     let FeatureMap { channels, height, width } = network.network.input;
     let images = arguments.images.seen(given, [channels, height, width], network.description.normalise.as_ref())?;
 
@@ -101,8 +113,25 @@ fn evaluate(
     let (of, mut logits) = (network.logits(kernels), Vec::new());
     for start in (0..images.count()).step_by(batch) {
         let end = images.count().min(start + batch);
-        let data = TensorData::new(images.numbers(start..end)?, [end - start, channels, height, width]);
-        logits.extend(crate::model::host(of(Tensor::from_data(data, device))));
+        let numbers = images.numbers(start..end)?;
+        for (at, image) in numbers.chunks(channels * height * width).enumerate() {
+            let bad = image.iter().filter(|number| !number.is_finite()).count();
+            if bad > 0 {
+                let name = images.name(start + at);
+                return Err(Complaint::input(format!(
+                    "{bad} of the {} numbers of {name} are NaN or infinite",
+                    image.len()
+                )));
+            }
+        }
+        let data = TensorData::new(numbers, [end - start, channels, height, width]);
+        let scores = crate::model::host(of(Tensor::from_data(data, device)));
+        if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
+            let name = images.name(start + at / network.network.classes);
+            return Err(Complaint::input(format!("the scores of {name} grow beyond what a number of 32 bits holds"))
+                .hint("are the images normalised as in training, and the weights this network's?"));
+        }
+        logits.extend(scores);
     }
     Ok(logits)
 }

@@ -1,6 +1,10 @@
 //! `darts-run show GENOTYPE`: a cell drawn, its cost, and its place in its benchmark.
 
-use super::{Complaint, ExitClass, network::undescribed, output};
+use super::{
+    Complaint, ExitClass,
+    network::{note, undescribed},
+    output,
+};
 use crate::{
     interop::{
         description::Description,
@@ -9,18 +13,18 @@ use crate::{
     machine,
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
-    space::{self, Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
+    space::{
+        Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, WrittenGenotype, network::FeatureMap,
+    },
     stages,
 };
 use clap::Args;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 #[derive(Args, Debug)]
 pub(super) struct ShowArguments {
-    /// A genotype in any of its text forms, a file that holds one, the name of a published one, or `-` for standard input
+    /// A genotype in any of its text forms, a file that holds one (of a log the last is taken, `genotypes.py:NAME` of several), the
+    /// name of a published one, the number of a benchmark's cell, or `-` for standard input
     #[arg(value_name = "GENOTYPE")]
     genotype: String,
     /// Search space by name or path; by default the first that knows the operations
@@ -56,26 +60,22 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-/// A genotype as it was given: the text itself, the content of a file, or of standard input.
+/// A genotype as it was given: the text itself, the content of a file, or of standard input. What there is to say of where it was
+/// found is said.
 pub(super) fn text(argument: &str) -> Result<String, Complaint> {
-    if argument == "-" {
-        return machine::text_of(std::io::stdin().lock())
-            .map_err(|error| Complaint::input(format!("failed to read standard input: {error}")));
+    let found = if argument == "-" {
+        let bytes = machine::read_up_to(std::io::stdin().lock(), WrittenGenotype::LONGEST)
+            .map_err(|error| Complaint::input(format!("failed to read standard input: {error}")))?;
+        WrittenGenotype::of_bytes(&bytes, "standard input")
+    } else {
+        WrittenGenotype::find(argument, Path::new(""))
+    };
+    let WrittenGenotype { text, note: found_note } =
+        found.map_err(|error| Complaint::caused(ExitClass::Input, &error).hinted(error.hint()))?;
+    if let Some(found) = found_note {
+        note(&found);
     }
-    // A text form never is a file's name: it has brackets or bars.
-    if argument.contains(['|', '(', '{', '\n']) {
-        return Ok(argument.to_owned());
-    }
-    let path = PathBuf::from(argument);
-    // A published cell is known by its name too.
-    let path = if path.is_file() { Ok(path) } else { space::find_genotype(argument, Path::new("")) };
-    let path = path.map_err(|error| {
-        let forms = "a genotype is given as text (`|op~0|+…`, `Genotype(normal=[…], …)`), as a file, or by a published one's name";
-        let hint = error.hint.clone().unwrap_or_else(|| forms.to_owned());
-        Complaint::caused(ExitClass::Input, &error).hint(hint)
-    })?;
-    machine::read_text(&path)
-        .map_err(|error| Complaint::input(format!("failed to read `{}`: {}", path.display(), machine::reason(&error))))
+    Ok(text)
 }
 
 /// The space that was named, or the first that can read the text.

@@ -1,6 +1,9 @@
 //! What a network is, as a file or a command line describes it.
 
-use super::golden;
+use super::{
+    golden,
+    nas_bench::{self, NasBenchError},
+};
 use crate::{
     machine,
     model::Mixing,
@@ -9,6 +12,7 @@ use crate::{
         network::{FeatureMap, Network},
     },
 };
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -86,6 +90,11 @@ pub enum DescriptionError {
     NoSpace,
     #[error("neither a genotype nor `supernet` is given")]
     NoGenotype,
+    /// Whatever the space.
+    #[error("no genotype can be read in the text")]
+    Unreadable(#[source] GenotypeError),
+    #[error(transparent)]
+    Table(#[from] NasBenchError),
     #[error("search space `{space}` does not know this genotype")]
     Genotype {
         space: String,
@@ -94,8 +103,8 @@ pub enum DescriptionError {
     },
     #[error("no search space knows this genotype:{}", listed(.said))]
     UnknownGenotype {
-        /// Space, and why not.
-        said: Vec<(String, String)>,
+        /// Why not, and the spaces that say so.
+        said: IndexMap<String, Vec<String>>,
     },
     #[error("no skeleton `{skeleton}` in {spaces}")]
     Skeleton { spaces: String, skeleton: String, known: String },
@@ -112,11 +121,11 @@ impl DescriptionError {
             Self::NoGenotype => {
                 Some("give the cell with `--genotype`, or `--supernet` for the network of all candidates".to_owned())
             }
-            Self::Genotype { source, .. } => source.hint(),
+            Self::Genotype { source, .. } | Self::Unreadable(source) => source.hint(),
             Self::UnknownGenotype { .. } => Some("name its space with `--space`".to_owned()),
             Self::Skeleton { known, .. } => Some(format!("there are {known}")),
             Self::Build(error) => error.hint(),
-            Self::Space(_) => None,
+            Self::Space(_) | Self::Table(_) => None,
         }
     }
 }
@@ -196,13 +205,15 @@ impl Description {
             return Err(DescriptionError::NoSpace);
         }
         let mut candidates = Vec::new();
-        let (mut knowing, mut said) = (Vec::new(), Vec::new());
+        let (mut knowing, mut said) = (Vec::new(), IndexMap::<String, Vec<String>>::new());
         for (space, space_text) in spaces {
-            let genotype = match self.genotype.as_ref().map(|text| Genotype::parse(text, &space)).transpose() {
+            let text = self.genotype.as_ref().map(|text| nas_bench::cell_text(text, &space)).transpose()?;
+            let genotype = match text.map(|text| Genotype::parse(&text, &space)).transpose() {
                 Ok(genotype) => genotype,
+                Err(source) if source.is_of_text() => return Err(DescriptionError::Unreadable(source)),
                 Err(source) if named => return Err(DescriptionError::Genotype { space: space.name, source }),
                 Err(error) => {
-                    said.push((space.name, error.to_string()));
+                    said.entry(error.to_string()).or_default().push(space.name);
                     continue;
                 }
             };
@@ -318,8 +329,8 @@ fn edge_normalisation(method: &str) -> Option<bool> {
     Some(!["no", "without"].contains(&before.split_whitespace().next_back().unwrap_or_default()))
 }
 
-fn listed(said: &[(String, String)]) -> String {
-    said.iter().map(|(space, reason)| format!("\n  {space}: {reason}")).collect()
+fn listed(said: &IndexMap<String, Vec<String>>) -> String {
+    said.iter().map(|(reason, spaces)| format!("\n  {}: {reason}", spaces.join(", "))).collect()
 }
 
 #[cfg(test)]
@@ -406,6 +417,13 @@ mod tests {
         let described = Description { genotype: Some(cell.to_owned()), ..Description::default() };
         let found = described.candidates(here()).unwrap();
         assert_eq!((found[0].space.name.as_str(), found[0].skeleton.as_str()), ("nas_bench_201", "final"));
+        // By its number in the table of the one space that has one.
+        let numbered = Description { genotype: Some("9930\n".to_owned()), ..Description::default() };
+        let found = numbered.candidates(here()).unwrap().remove(0);
+        let best = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
+        assert_eq!(found.genotype, Some(Genotype::parse(best, &found.space).unwrap()));
+        let numbered = Description { genotype: Some("15625".to_owned()), ..Description::default() };
+        assert!(numbered.candidates(here()).unwrap_err().to_string().ends_with("has 15625 cells, and no cell 15625"));
         let supernet = Description { supernet: true, space: Some("darts".to_owned()), ..Description::default() };
         assert_eq!(supernet.candidates(here()).unwrap()[0].skeleton, "search");
     }
@@ -421,7 +439,10 @@ mod tests {
         assert_eq!(message, "neither a genotype nor `supernet` is given");
         assert!(hint.contains("--supernet"), "{hint}");
         let (message, _) = refused(Description { genotype: text("|jump~0|"), ..Description::default() });
-        assert!(message.contains("\n  darts: ") && message.contains("\n  nas_bench_201: "), "{message}");
+        assert!(message.contains("\n  darts, robust_s1, ") && message.contains("\n  nas_bench_201: "), "{message}");
+        let (message, hint) = refused(Description { genotype: text("|jump~0"), ..Description::default() });
+        assert_eq!(message, "no genotype can be read in the text", "once, and not once a space");
+        assert!(hint.starts_with("a genotype is `Genotype("), "{hint}");
         let wrong = Description { supernet: true, space: text("dart"), ..Description::default() };
         assert_eq!(refused(wrong).1, "did you mean `darts`?");
         let wrong =

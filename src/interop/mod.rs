@@ -1,13 +1,17 @@
 //! What other programs made or read: golden tensors of PyTorch, the NAS-Bench-201 table, weights in files.
 
+mod archive;
 pub mod description;
 mod fit;
 pub mod golden;
 mod judgement;
+mod mistaken;
 pub mod nas_bench;
+mod numpy;
 pub mod onnx;
 pub mod parity;
 pub mod state;
 pub mod tensor_file;
+mod torch;
 pub mod trained;
 pub mod weights;

@@ -3,9 +3,13 @@
 //! A CSV, plain or gzip'd, with the columns of `search_spaces/tables/README.md`; others may stand between them. Accuracies
 //! are per cent.
 
-use crate::machine::{self, Lines};
+use crate::{
+    machine::{self, Lines},
+    space::Space,
+};
 use flate2::read::GzDecoder;
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io::{self, BufReader, Read},
     ops::RangeInclusive,
@@ -85,6 +89,22 @@ pub enum NasBenchError {
     Repeated { path: PathBuf, line: u64, what: String },
     #[error("table `{path}` has no rows")]
     Empty { path: PathBuf },
+    #[error("table `{path}` has {cells} cells, and no cell {index}")]
+    NoCell { path: PathBuf, cells: usize, index: usize },
+}
+
+/// A genotype's text; where that is a number, the cell that has it in the table of the space.
+///
+/// # Errors
+/// Where the table cannot be read, or has no such cell.
+pub fn cell_text<'a>(text: &'a str, space: &Space) -> Result<Cow<'a, str>, NasBenchError> {
+    let table = space.benchmark.as_deref().filter(|path| path.is_file());
+    let (Ok(index), Some(path)) = (text.trim().parse(), table) else { return Ok(Cow::Borrowed(text)) };
+    let table = NasBenchTable::open(path)?;
+    match table.by_index(index) {
+        Some(row) => Ok(Cow::Owned(row.cell.clone())),
+        None => Err(NasBenchError::NoCell { path: path.to_owned(), cells: table.rows.len(), index }),
+    }
 }
 
 use NasBenchColumn::{Accuracy, MultiplyAdds, Parameters, ShortAccuracy};

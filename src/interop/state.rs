@@ -3,29 +3,14 @@
 use super::tensor_file::{Numbers, StoredTensor, TensorFile};
 use crate::{
     model::{Layout, TensorGroup},
-    space::network::{Network, TensorSpec},
+    space::network::Network,
 };
 use burn::tensor::Device;
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
-
-/// What code bases put around a state dict's names: the dictionaries in which they save it, and the modules that
-/// `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) wrap it in. The order is that of looking.
-const WRAPPERS: [&str; 11] = [
-    "state",
-    "state_dict",
-    "model_state_dict",
-    "net_state_dict",
-    "model",
-    "search_model",
-    "base-model",
-    "network",
-    "net",
-    "module",
-    "_orig_mod",
-];
-
-/// `checkpoint.state_dict.module.stem.0.weight` is as deep as it gets.
-const DEEPEST: usize = 3;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// What stands before the names of alpha tables.
 pub const ALPHAS: &str = "alpha.";
@@ -37,6 +22,8 @@ const COUNTER: &str = "num_batches_tracked";
 pub struct State<'a> {
     file: &'a TensorFile,
     prefix: String,
+    /// Where as many tensors have these names.
+    others: Vec<String>,
 }
 
 /// A file's tensors are not the network's.
@@ -62,23 +49,46 @@ fn and_others(others: &usize, of: &str) -> String {
 impl<'a> State<'a> {
     /// The tensors of `file` whose names begin with `prefix`.
     pub fn below(file: &'a TensorFile, prefix: &str) -> Self {
-        Self { file, prefix: prefix.to_owned() }
+        Self { file, prefix: prefix.to_owned(), others: Vec::new() }
     }
 
-    /// Where in `file` most of `names` are. `None` where none of them is anywhere.
-    pub fn find(file: &'a TensorFile, names: &[TensorSpec]) -> Option<Self> {
-        let mut prefixes = vec![String::new()];
-        let mut level = prefixes.clone();
-        for _ in 0..DEEPEST {
-            let wrapped = |prefix: &String| WRAPPERS.map(|wrapper| format!("{prefix}{wrapper}."));
-            level = level.iter().flat_map(wrapped).filter(|prefix| file.names_below(prefix).next().is_some()).collect();
-            prefixes.extend(level.iter().cloned());
+    /// Where in `file` most of `names` are, whatever stands before them: the dictionaries that a program saves its state in, and
+    /// the modules that wrap its network. `None` where none of them is anywhere.
+    pub fn find<'n>(file: &'a TensorFile, names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
+        let wanted: HashSet<&str> = names.into_iter().collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (name, _) in file.iter() {
+            let starts = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1));
+            for start in starts.filter(|start| wanted.contains(&name[*start..])) {
+                *counts.entry(&name[..start]).or_default() += 1;
+            }
         }
-        let states = prefixes.into_iter().map(|prefix| Self { file, prefix });
-        let counted = states.map(|state| (names.iter().filter(|spec| state.get(&spec.name).is_some()).count(), state));
-        // The first of several that have as many.
-        let best = counted.reduce(|best, next| if next.0 > best.0 { next } else { best });
-        best.filter(|(count, _)| *count > 0).map(|(_, state)| state)
+        let most = counts.values().copied().max()?;
+        let mut prefixes: Vec<&str> =
+            counts.iter().filter(|(_, count)| **count == most).map(|(prefix, _)| *prefix).collect();
+        // Of several that have as many the plainest: `model` rather than `model_ema`.
+        prefixes.sort_by_key(|prefix| (prefix.matches('.').count(), prefix.len()));
+        let (prefix, others) = prefixes.split_first()?;
+        let others = others.iter().map(|prefix| (*prefix).to_owned()).collect();
+        Some(Self { file, prefix: (*prefix).to_owned(), others })
+    }
+
+    /// In words, where the tensors were found that were not looked for there, and where others are that fit.
+    pub fn whereabouts(&self) -> Option<String> {
+        let without_dot = |prefix: &str| prefix.trim_end_matches('.').to_owned();
+        let others = self.others.iter().map(|other| match other.as_str() {
+            "" => "without a prefix".to_owned(),
+            other => format!("below `{}` (`--prefix {}` takes those)", without_dot(other), without_dot(other)),
+        });
+        let others = others.collect::<Vec<_>>().join(", ");
+        match (self.prefix.as_str(), others.as_str()) {
+            ("", "") => None,
+            ("", others) => Some(format!("the tensors without a prefix are taken; others lie {others}")),
+            (prefix, "") => Some(format!("the network's tensors are those below `{}`", without_dot(prefix))),
+            (prefix, others) => {
+                Some(format!("the tensors below `{}` are taken; others lie {others}", without_dot(prefix)))
+            }
+        }
     }
 
     /// The tensor that the network calls `name`.
@@ -152,9 +162,10 @@ impl<'a> State<'a> {
     /// label, as a code base does that registers it as a parameter.
     pub fn fill_alphas(&self, layout: &Arc<Layout>, device: &Device) -> Result<TensorGroup, StateError> {
         let prefixes = [ALPHAS.to_owned(), String::new(), format!("{}{ALPHAS}", self.prefix), self.prefix.clone()];
-        let mut states = prefixes.into_iter().map(|prefix| Self { file: self.file, prefix });
+        let mut states = prefixes.into_iter().map(|prefix| Self::below(self.file, &prefix));
         let fits = |state: &Self| layout.iter().all(|(name, ..)| state.get(name).is_some());
-        states.find(fits).unwrap_or_else(|| Self::below(self.file, ALPHAS)).fill(layout, device)
+        let anywhere = || Self::find(self.file, layout.iter().map(|(name, ..)| name)).filter(fits);
+        states.find(fits).or_else(anywhere).unwrap_or_else(|| Self::below(self.file, ALPHAS)).fill(layout, device)
     }
 }
 

@@ -1,8 +1,11 @@
-//! Files of named tensors, as safetensors or as PyTorch saves them, read whole.
+//! Files of named tensors, as safetensors, as PyTorch or as NumPy saves them, read whole.
 
+use super::{
+    mistaken, numpy,
+    torch::{self, TorchError},
+};
 use crate::machine;
 use burn::tensor::{bf16, f16};
-use pytorch_reader::{DType, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
 use std::{
     collections::BTreeMap,
@@ -12,7 +15,7 @@ use std::{
 /// Named tensors and what the file says of them.
 pub struct TensorFile {
     pub path: PathBuf,
-    /// A safetensors file's entries of text; a PyTorch file has none.
+    /// A safetensors file's entries of text; others have none.
     pub metadata: BTreeMap<String, String>,
     tensors: BTreeMap<String, StoredTensor>,
 }
@@ -31,6 +34,24 @@ pub enum Numbers {
     Integer(Vec<i64>),
 }
 
+/// The type of a tensor's numbers in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    F64,
+    F32,
+    F16,
+    BF16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U64,
+    U32,
+    U16,
+    U8,
+    Bool,
+}
+
 /// A file of tensors cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TensorFileError {
@@ -42,12 +63,37 @@ pub enum TensorFileError {
     },
     #[error("`{path}` is not a safetensors file: {reason}")]
     Safetensors { path: PathBuf, reason: String },
-    #[error("`{path}` is neither a safetensors file nor one that PyTorch saved: {reason}")]
-    Pytorch { path: PathBuf, reason: String },
+    #[error("`{path}` is neither a safetensors file nor one that PyTorch saved")]
+    Pytorch {
+        path: PathBuf,
+        #[source]
+        source: TorchError,
+    },
+    #[error("`{path}` is no file of NumPy that can be read: {reason}")]
+    Numpy { path: PathBuf, reason: String },
+    #[error("`{path}` is {what}")]
+    Mistaken { path: PathBuf, what: String, way: &'static str },
+    #[error("`{path}` has no tensor below `{prefix}`")]
+    Below { path: PathBuf, prefix: String, firsts: String },
+}
+
+impl TensorFileError {
+    /// The way out, where there is one to tell.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Mistaken { way, .. } => Some((*way).to_owned()),
+            Self::Pytorch { .. } => Some(
+                "a `.pt` file holds a dictionary of tensors, as `torch.save(model.state_dict(), path)` writes it, or a model"
+                    .to_owned(),
+            ),
+            Self::Below { firsts, .. } => Some(format!("its names begin with {firsts}")),
+            _ => None,
+        }
+    }
 }
 
 impl TensorFile {
-    /// Reads a file of either kind; its first bytes, not its name, tell which. Tensors nested in dictionaries of a PyTorch
+    /// Reads a file of any kind; its first bytes, not its name, tell which. Tensors nested in dictionaries of a PyTorch
     /// file are named by their path, `state_dict.stem.0.weight`.
     ///
     /// # Errors
@@ -58,11 +104,22 @@ impl TensorFile {
         let bytes =
             machine::read(path, limit).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
         // A safetensors file begins with the length of a JSON object, eight bytes.
-        if path.extension().is_some_and(|extension| extension == "safetensors") || bytes.get(8) == Some(&b'{') {
+        if bytes.get(8) == Some(&b'{') {
             return Self::safetensors(path, &bytes);
         }
-        drop(bytes);
-        Self::pytorch(path)
+        if let Some((what, way)) = mistaken::identify(&bytes) {
+            return Err(TensorFileError::Mistaken { path: path.to_owned(), what, way });
+        }
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            return Self::safetensors(path, &bytes);
+        }
+        let of_numpy =
+            if bytes.starts_with(numpy::MAGIC) { Some(numpy::single(&bytes)) } else { numpy::archive(&bytes) };
+        let tensors = match of_numpy {
+            Some(read) => read.map_err(|reason| TensorFileError::Numpy { path: path.to_owned(), reason })?,
+            None => torch::read(&bytes).map_err(|source| TensorFileError::Pytorch { path: path.to_owned(), source })?,
+        };
+        Ok(Self::of(path, tensors))
     }
 
     /// Tensors that are in memory, as a file that would hold them; `path` is what complaints call it.
@@ -82,19 +139,19 @@ impl TensorFile {
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
             let element = match view.dtype() {
-                Dtype::F64 => DType::F64,
-                Dtype::F32 => DType::F32,
-                Dtype::F16 => DType::F16,
-                Dtype::BF16 => DType::BF16,
-                Dtype::I64 => DType::I64,
-                Dtype::I32 => DType::I32,
-                Dtype::I16 => DType::I16,
-                Dtype::I8 => DType::I8,
-                Dtype::U64 => DType::U64,
-                Dtype::U32 => DType::U32,
-                Dtype::U16 => DType::U16,
-                Dtype::U8 => DType::U8,
-                Dtype::BOOL => DType::Bool,
+                Dtype::F64 => Element::F64,
+                Dtype::F32 => Element::F32,
+                Dtype::F16 => Element::F16,
+                Dtype::BF16 => Element::BF16,
+                Dtype::I64 => Element::I64,
+                Dtype::I32 => Element::I32,
+                Dtype::I16 => Element::I16,
+                Dtype::I8 => Element::I8,
+                Dtype::U64 => Element::U64,
+                Dtype::U32 => Element::U32,
+                Dtype::U16 => Element::U16,
+                Dtype::U8 => Element::U8,
+                Dtype::BOOL => Element::Bool,
                 other => return Err(unfit(format!("tensor `{name}` is {other:?}, a type that is not read here"))),
             };
             let numbers = Numbers::decode(element, view.data());
@@ -103,18 +160,23 @@ impl TensorFile {
         Ok(Self { path: path.to_owned(), metadata: metadata.collect(), tensors })
     }
 
-    fn pytorch(path: &Path) -> Result<Self, TensorFileError> {
-        let unfit = |reason: String| TensorFileError::Pytorch { path: path.to_owned(), reason };
-        let reader = PytorchReader::new(path).map_err(|error| unfit(error.to_string()))?;
-        let sorted: BTreeMap<_, _> = reader.into_tensors().into_iter().collect();
-        let mut tensors = BTreeMap::new();
-        for (name, tensor) in sorted {
-            // The reader gives the machine's byte order; all that this program runs on are little-endian, as files are.
-            let bytes = tensor.read().map_err(|error| unfit(error.to_string()))?;
-            let numbers = Numbers::decode(tensor.dtype(), &bytes);
-            tensors.insert(name, StoredTensor { shape: tensor.shape().to_vec(), numbers });
+    /// What lies below the dictionary or module `prefix`, named from there.
+    ///
+    /// # Errors
+    /// Where nothing does.
+    pub fn below(&self, prefix: &str) -> Result<Self, TensorFileError> {
+        let dotted = format!("{}.", prefix.trim_end_matches('.'));
+        let tensors: BTreeMap<String, StoredTensor> = self
+            .names_below(&dotted)
+            .map(|name| (name.to_owned(), self.tensors[&format!("{dotted}{name}")].clone()))
+            .collect();
+        if tensors.is_empty() {
+            let mut firsts: Vec<&str> = self.tensors.keys().filter_map(|name| name.split('.').next()).collect();
+            firsts.dedup();
+            let firsts = firsts.iter().take(8).map(|first| format!("`{first}`")).collect::<Vec<_>>().join(", ");
+            return Err(TensorFileError::Below { path: self.path.clone(), prefix: prefix.to_owned(), firsts });
         }
-        Ok(Self { path: path.to_owned(), metadata: BTreeMap::new(), tensors })
+        Ok(Self { path: self.path.clone(), metadata: self.metadata.clone(), tensors })
     }
 
     /// The tensor `name`, if the file has it.
@@ -146,22 +208,91 @@ impl StoredTensor {
 
 impl Numbers {
     /// Little-endian numbers of one type. Half precision is widened without loss, double precision rounded.
-    fn decode(element: DType, bytes: &[u8]) -> Self {
+    pub(super) fn decode(element: Element, bytes: &[u8]) -> Self {
         match element {
-            DType::F64 => Self::Float(words(bytes).map(|word| f64::from_le_bytes(word) as f32).collect()),
-            DType::F32 => Self::Float(words(bytes).map(f32::from_le_bytes).collect()),
-            DType::F16 => Self::Float(words(bytes).map(|word| f16::from_le_bytes(word).to_f32()).collect()),
-            DType::BF16 => Self::Float(words(bytes).map(|word| bf16::from_le_bytes(word).to_f32()).collect()),
-            DType::I64 => Self::Integer(words(bytes).map(i64::from_le_bytes).collect()),
-            DType::I32 => Self::Integer(words(bytes).map(|word| i32::from_le_bytes(word).into()).collect()),
-            DType::I16 => Self::Integer(words(bytes).map(|word| i16::from_le_bytes(word).into()).collect()),
-            DType::I8 => Self::Integer(words(bytes).map(|word| i8::from_le_bytes(word).into()).collect()),
+            Element::F64 => Self::Float(words(bytes).map(|word| f64::from_le_bytes(word) as f32).collect()),
+            Element::F32 => Self::Float(words(bytes).map(f32::from_le_bytes).collect()),
+            Element::F16 => Self::Float(words(bytes).map(|word| f16::from_le_bytes(word).to_f32()).collect()),
+            Element::BF16 => Self::Float(words(bytes).map(|word| bf16::from_le_bytes(word).to_f32()).collect()),
+            Element::I64 => Self::Integer(words(bytes).map(i64::from_le_bytes).collect()),
+            Element::I32 => Self::Integer(words(bytes).map(|word| i32::from_le_bytes(word).into()).collect()),
+            Element::I16 => Self::Integer(words(bytes).map(|word| i16::from_le_bytes(word).into()).collect()),
+            Element::I8 => Self::Integer(words(bytes).map(|word| i8::from_le_bytes(word).into()).collect()),
             // As two's complement: no count comes near.
-            DType::U64 => Self::Integer(words(bytes).map(|word| u64::from_le_bytes(word).cast_signed()).collect()),
-            DType::U32 => Self::Integer(words(bytes).map(|word| u32::from_le_bytes(word).into()).collect()),
-            DType::U16 => Self::Integer(words(bytes).map(|word| u16::from_le_bytes(word).into()).collect()),
-            DType::U8 | DType::Bool => Self::Integer(bytes.iter().map(|&byte| byte.into()).collect()),
+            Element::U64 => Self::Integer(words(bytes).map(|word| u64::from_le_bytes(word).cast_signed()).collect()),
+            Element::U32 => Self::Integer(words(bytes).map(|word| u32::from_le_bytes(word).into()).collect()),
+            Element::U16 => Self::Integer(words(bytes).map(|word| u16::from_le_bytes(word).into()).collect()),
+            Element::U8 => Self::Integer(bytes.iter().map(|&byte| byte.into()).collect()),
+            Element::Bool => Self::Integer(bytes.iter().map(|&byte| (byte != 0).into()).collect()),
         }
+    }
+}
+
+impl Element {
+    /// Bytes of one number.
+    pub fn width(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 | Self::U64 => 8,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+
+    /// Of PyTorch's class of storages, `FloatStorage`.
+    pub fn of_storage(class: &str) -> Option<Self> {
+        Some(match class {
+            "DoubleStorage" => Self::F64,
+            "FloatStorage" => Self::F32,
+            "HalfStorage" => Self::F16,
+            "BFloat16Storage" => Self::BF16,
+            "LongStorage" => Self::I64,
+            "IntStorage" => Self::I32,
+            "ShortStorage" => Self::I16,
+            "CharStorage" => Self::I8,
+            "ByteStorage" => Self::U8,
+            "BoolStorage" => Self::Bool,
+            _ => return None,
+        })
+    }
+
+    /// Of PyTorch's name of a type, `torch.uint16`.
+    pub fn of_torch(name: &str) -> Option<Self> {
+        Some(match name.strip_prefix("torch.")? {
+            "float64" | "double" => Self::F64,
+            "float32" | "float" => Self::F32,
+            "float16" | "half" => Self::F16,
+            "bfloat16" => Self::BF16,
+            "int64" | "long" => Self::I64,
+            "int32" | "int" => Self::I32,
+            "int16" | "short" => Self::I16,
+            "int8" => Self::I8,
+            "uint64" => Self::U64,
+            "uint32" => Self::U32,
+            "uint16" => Self::U16,
+            "uint8" => Self::U8,
+            "bool" => Self::Bool,
+            _ => return None,
+        })
+    }
+
+    /// Of NumPy's code, `f4`.
+    pub fn of_numpy(code: &str) -> Option<Self> {
+        Some(match code {
+            "f8" => Self::F64,
+            "f4" => Self::F32,
+            "f2" => Self::F16,
+            "i8" => Self::I64,
+            "i4" => Self::I32,
+            "i2" => Self::I16,
+            "i1" => Self::I8,
+            "u8" => Self::U64,
+            "u4" => Self::U32,
+            "u2" => Self::U16,
+            "u1" => Self::U8,
+            "b1" => Self::Bool,
+            _ => return None,
+        })
     }
 }
 

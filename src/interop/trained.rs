@@ -9,7 +9,10 @@ use super::{
 use crate::{
     kernels::Kernels,
     model::{Mixing, Mode, Model, TensorGroup, edge_weights},
-    space::network::{Chain, FeatureMap, LayerKind, Network},
+    space::{
+        GenotypeText,
+        network::{Chain, FeatureMap, LayerKind, Network, TensorSpec},
+    },
 };
 use burn::tensor::{Device, Tensor};
 use std::path::{Path, PathBuf};
@@ -31,6 +34,19 @@ pub struct TrainedNetwork {
     /// Of a supernet; empty otherwise.
     pub alphas: TensorGroup,
     pub mixing: Mixing,
+    /// Where in the file its tensors were found, if there is something to say of it.
+    pub whereabouts: Option<String>,
+}
+
+/// A tensor of a network that has numbers which are none or infinite.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotFinite {
+    pub tensor: String,
+    /// So many of its numbers.
+    pub numbers: usize,
+    pub of: usize,
+    /// How many more tensors have such.
+    pub others: usize,
 }
 
 /// The network cannot be put together.
@@ -89,7 +105,7 @@ impl TrainedNetwork {
         let candidates = description.candidates(beside)?;
         let (candidate, sketch) = choose(description, &candidates, weights)?;
         let specs = sketch.tensors();
-        let state = State::find(weights, &specs).ok_or_else(|| TrainedError::NoTensor {
+        let state = found(weights, &specs).ok_or_else(|| TrainedError::NoTensor {
             path: weights.path.clone(),
             name: specs.first().map(|spec| spec.name.clone()).unwrap_or_default(),
             found: weights.iter().map(|(name, _)| name.to_owned()).collect(),
@@ -121,7 +137,25 @@ impl TrainedNetwork {
         };
         let alphas = alphas.map_err(TrainedError::Alphas)?;
         let mixing = description.mixing.unwrap_or(Mixing::Softmax);
-        Ok(Self { candidate: candidate.clone(), weights: weights_group, running, alphas, mixing, network, description })
+        let whereabouts = state.whereabouts();
+        let candidate = candidate.clone();
+        Ok(Self { candidate, weights: weights_group, running, alphas, mixing, network, description, whereabouts })
+    }
+
+    /// The first tensor with numbers that are no numbers or infinite, as a training leaves them that went wrong.
+    pub fn not_finite(&self) -> Option<NotFinite> {
+        let mut bad = [&self.weights, &self.running, &self.alphas].into_iter().flat_map(|group| {
+            let numbers = group.to_host();
+            let tensors = group.layout().iter().map(|(tensor, _, range)| NotFinite {
+                tensor: tensor.to_owned(),
+                of: range.len(),
+                numbers: numbers[range].iter().filter(|number| !number.is_finite()).count(),
+                others: 0,
+            });
+            tensors.filter(|tensor| tensor.numbers > 0).collect::<Vec<_>>()
+        });
+        let first = bad.next()?;
+        Some(NotFinite { others: bad.count(), ..first })
     }
 
     /// What gives class scores in evaluation mode, batch by batch.
@@ -135,6 +169,11 @@ impl TrainedNetwork {
         let mixing = edge_weights(tables, candidates, &alphas, AUXILIARY_SKIP);
         move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
     }
+}
+
+/// Where the file has the tensors of a network.
+fn found<'a>(weights: &'a TensorFile, specs: &[TensorSpec]) -> Option<State<'a>> {
+    State::find(weights, specs.iter().map(|spec| spec.name.as_str()))
 }
 
 /// Where to look when no network near by fits.
@@ -159,7 +198,7 @@ fn choose<'a>(
             }
         };
         let specs = sketch.tensors();
-        if let Some(state) = State::find(weights, &specs)
+        if let Some(state) = found(weights, &specs)
             && specs.iter().all(|spec| state.get(&spec.name).is_some())
         {
             return Ok((candidate, sketch));
@@ -189,7 +228,13 @@ fn decided(description: &Description, candidate: &Candidate, sketch: &Network, s
     let defaults = candidate.space.skeleton_defaults(&candidate.skeleton);
     let side = customary_side(candidate);
     let colours = seen_colours(sketch, state).unwrap_or(COLOURS);
+    // Whatever it was found in, a log even: a header holds the cell alone.
+    let genotype = candidate.genotype.as_ref().map(|genotype| {
+        let yaml = genotype.to_text(GenotypeText::Yaml, &candidate.space);
+        yaml.expect("this project's own form holds every genotype")
+    });
     Description {
+        genotype,
         skeleton: Some(candidate.skeleton.clone()),
         channels: description.channels.or(defaults.map(|defaults| defaults.channels)),
         size: description.size.or(defaults.map(|defaults| defaults.size)),
@@ -228,210 +273,4 @@ pub(super) fn seen_colours(network: &Network, state: &State<'_>) -> Option<usize
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{
-        tensor_file::{Numbers, StoredTensor},
-        weights,
-    };
-    use super::*;
-    use crate::{
-        model::{initial_alphas, initial_running, initial_weights},
-        space::{Build, shipped},
-    };
-    use burn::tensor::TensorData;
-
-    fn here() -> &'static Path {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-    }
-
-    /// A network as training leaves one: no number is the one that a lost tensor would be filled with.
-    fn made(description: &Description, build: &Build) -> TrainedNetwork {
-        let device = Device::flex();
-        let candidate = description.candidates(here()).unwrap().remove(0);
-        let network = candidate.lower(build).unwrap();
-        let mut running = initial_running(&network, &device);
-        running.set(running.values() + 0.25);
-        TrainedNetwork {
-            weights: initial_weights(&network, 1, &device),
-            running,
-            alphas: initial_alphas(&network, 1.0, 1, &device),
-            mixing: Mixing::Softmax,
-            description: description.clone(),
-            candidate,
-            network,
-        }
-    }
-
-    fn discrete() -> (Description, Build) {
-        let space = shipped::space("darts");
-        let genotype = shipped::genotype("nasnet_a", &space);
-        let text = genotype.to_text(crate::space::GenotypeText::NamedTuple, &space).unwrap();
-        let description = Description { genotype: Some(text), ..Description::default() };
-        (description, Build { channels: Some(2), size: Some(3), ..shipped::build("cifar", 16, 7) })
-    }
-
-    fn file(bytes: &[u8]) -> TensorFile {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w.safetensors");
-        std::fs::write(&path, bytes).unwrap();
-        TensorFile::open(&path).unwrap()
-    }
-
-    fn images(side: usize) -> Tensor<4> {
-        let count = 3 * 3 * side * side;
-        let numbers: Vec<f32> = (0..count).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect();
-        Tensor::from_data(TensorData::new(numbers, [3, 3, side, side]), &Device::flex())
-    }
-
-    fn bits(logits: Tensor<2>) -> Vec<u32> {
-        crate::model::host(logits).into_iter().map(f32::to_bits).collect()
-    }
-
-    /// Out and in: as many bits as there were, from nothing but the file.
-    fn comes_back(of: &TrainedNetwork, side: usize) {
-        let written = weights::described(of);
-        assert_eq!(written, weights::described(of), "two writings are one file");
-        let read = file(&written);
-        let described = Description::of_metadata(&read.metadata);
-        let nowhere = tempfile::tempdir().unwrap();
-        let back = TrainedNetwork::assemble(&described, &read, None, nowhere.path(), &Device::flex()).unwrap();
-        for (one, other) in [(&of.weights, &back.weights), (&of.running, &back.running), (&of.alphas, &back.alphas)] {
-            assert_eq!(one.layout(), other.layout());
-            assert_eq!(one.to_host(), other.to_host());
-        }
-        let x = images(side);
-        assert_eq!(bits(of.logits(Kernels::Native)(x.clone())), bits(back.logits(Kernels::Native)(x)));
-        assert_eq!(weights::described(&back), written, "and in and out");
-    }
-
-    #[test]
-    fn a_network_comes_back_from_its_file_to_the_bit() {
-        let (description, build) = discrete();
-        let made = made(&description, &build);
-        // What is written is decided: as if the file had been put together from the bare tensors.
-        let plain = file(&weights::to_safetensors(&[&made.weights, &made.running]));
-        let said = Description { channels: Some(2), size: Some(3), input: Some([3, 16, 16]), ..description };
-        let whole = TrainedNetwork::assemble(&said, &plain, None, here(), &Device::flex()).unwrap();
-        assert_eq!(whole.description.classes, Some(7), "seen in the classifier");
-        assert_eq!(whole.description.skeleton.as_deref(), Some("cifar"));
-        comes_back(&whole, 16);
-    }
-
-    #[test]
-    fn a_supernet_comes_back_with_its_alphas() {
-        let space = Some("nas_bench_201".to_owned());
-        let description = Description { supernet: true, space, ..Description::default() };
-        let build = Build { channels: Some(6), size: Some(1), ..shipped::build("search", 8, 3) };
-        let made = made(&description, &build);
-        let plain = file(&weights::to_safetensors(&[&made.weights, &made.running]));
-        let said = Description { channels: Some(6), size: Some(1), input: Some([3, 8, 8]), ..description };
-        let without = TrainedNetwork::assemble(&said, &plain, None, here(), &Device::flex()).err().unwrap();
-        assert!(without.to_string().contains("lacks the tensor `alpha.arch_parameters`"), "{without}");
-        assert!(without.hint().unwrap().contains("--alphas"));
-        // A file of their own, under the bare name.
-        let shape = vec![6, 5];
-        // No two of an edge alike: no relaxation has a tie to leave as it is.
-        let numbers = (0..30).map(|at| (at * 7 % 5) as f32 / 10.0).collect();
-        let alphas = StoredTensor { shape, numbers: Numbers::Float(numbers) };
-        let alphas = TensorFile::of(Path::new("alphas"), [("arch_parameters".to_owned(), alphas)]);
-        let whole = TrainedNetwork::assemble(&said, &plain, Some(&alphas), here(), &Device::flex()).unwrap();
-        comes_back(&whole, 8);
-        // So bright that the last ReLU lets something through whatever the mixing is.
-        let x = images(8).mul_scalar(100.0);
-        let softmax = bits(whole.logits(Kernels::Native)(x.clone()));
-        let mut logits = vec![softmax];
-        let mut whole = whole;
-        for mixing in [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 }] {
-            whole.mixing = mixing;
-            whole.description.mixing = Some(mixing);
-            comes_back(&whole, 8);
-            logits.push(bits(whole.logits(Kernels::Native)(x.clone())));
-        }
-        for (at, one) in logits.iter().enumerate() {
-            assert!(!logits[..at].contains(one), "each mixes in a way of its own: {at}");
-        }
-        // Of drawn candidates the likeliest are evaluated, which a radius of 1 leaves too.
-        whole.mixing = Mixing::SPARSESTMAX;
-        assert_eq!(bits(whole.logits(Kernels::Native)(x)), logits[2]);
-    }
-
-    #[test]
-    fn wrappers_are_passed_over_and_what_is_no_part_of_the_network_is_let_lie() {
-        let (description, build) = discrete();
-        let with_head = Build { auxiliary: true, ..shipped::build("cifar", 32, 7) };
-        let with_head = made(&description, &Build { channels: Some(2), size: Some(3), ..with_head });
-        let made = made(&description, &build);
-        let plain = file(&weights::to_safetensors(&[&made.weights, &made.running]));
-        let head = file(&weights::to_safetensors(&[&with_head.weights, &with_head.running]));
-        let said = Description { channels: Some(2), size: Some(3), input: Some([3, 16, 16]), ..description };
-        let expected = bits(made.logits(Kernels::Native)(images(16)));
-        for wrapper in ["", "state.", "module.", "state_dict.", "model.module.", "checkpoint.", "state_dict._orig_mod."]
-        {
-            let mut tensors: Vec<(String, StoredTensor)> =
-                plain.iter().map(|(name, tensor)| (format!("{wrapper}{name}"), tensor.clone())).collect();
-            let auxiliary = head.iter().filter(|(name, _)| name.starts_with("auxiliary_head."));
-            tensors.extend(auxiliary.map(|(name, tensor)| (format!("{wrapper}{name}"), tensor.clone())));
-            let count = StoredTensor { shape: vec![], numbers: Numbers::Integer(vec![9]) };
-            tensors.push((format!("{wrapper}stem.1.num_batches_tracked"), count.clone()));
-            tensors.push(("optimizer.state.0.step".to_owned(), count));
-            let wrapped = TensorFile::of(Path::new("w.pt"), tensors);
-            let read = TrainedNetwork::assemble(&said, &wrapped, None, here(), &Device::flex());
-            if wrapper == "checkpoint." {
-                let error = read.err().unwrap().to_string();
-                assert!(error.contains("has no tensor of the network, whose first is `stem.0.weight`"), "{error}");
-            } else {
-                assert_eq!(bits(read.unwrap().logits(Kernels::Native)(images(16))), expected, "{wrapper}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_told_with_what_would() {
-        let (description, build) = discrete();
-        let made = made(&description, &build);
-        let plain = file(&weights::to_safetensors(&[&made.weights, &made.running]));
-        let right = Description { channels: Some(2), size: Some(3), input: Some([3, 16, 16]), ..description };
-        let other = shipped::genotype("darts_v1", &shipped::space("darts"));
-        let other = other.to_text(crate::space::GenotypeText::Yaml, &shipped::space("darts")).unwrap();
-        let text = |text: &str| Some(text.to_owned());
-        for (said, message, hint) in [
-            (
-                Description { channels: Some(4), ..right.clone() },
-                "tensor `stem.0.weight` of `W` has shape [6, 3, 3, 3], the network expects [12, 3, 3, 3]",
-                "the tensors fit with `--channels 2`",
-            ),
-            (
-                Description { channels: None, size: None, ..right.clone() },
-                "more of the network's",
-                "the tensors fit with `--channels 2 --layers 3`",
-            ),
-            // Two cells have the first names of three.
-            (Description { size: Some(2), ..right.clone() }, "", "the tensors fit with `--layers 3`"),
-            (
-                Description { classes: Some(10), ..right.clone() },
-                "tensor `classifier.weight` of `W` has shape [7, ",
-                "the tensors fit with `--classes 7`",
-            ),
-            (
-                Description { skeleton: text("imagenet"), input: Some([3, 64, 64]), ..right.clone() },
-                "lacks the tensor `stem0.0.weight`",
-                "the tensors fit with `--skeleton cifar`",
-            ),
-            (
-                Description { input: Some([1, 16, 16]), ..right.clone() },
-                "has shape [6, 3, 3, 3], the network expects [6, 1, 3, 3]",
-                "the weights are for images of 3 channels, these have 1",
-            ),
-            (
-                Description { genotype: Some(other), ..right.clone() },
-                "`W` ",
-                "is it another genotype, or a network of another space?",
-            ),
-        ] {
-            let error = TrainedNetwork::assemble(&said, &plain, None, here(), &Device::flex()).err().unwrap();
-            let told = error.to_string().replace(plain.path.to_str().unwrap(), "W");
-            assert!(told.contains(message), "{told}");
-            assert_eq!(error.hint().as_deref(), Some(hint), "{told}");
-        }
-    }
-}
+mod tests;

@@ -57,7 +57,11 @@ pub fn text_of(input: impl Read) -> io::Result<String> {
     text::decode(&read_up_to(input, LONGEST_TEXT)?)
 }
 
-fn read_up_to(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+/// All bytes of what is open already, `limit` at most.
+///
+/// # Errors
+/// Where it cannot be read, and where there are more.
+pub fn read_up_to(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_long(limit)) } else { Ok(bytes) }

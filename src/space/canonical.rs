@@ -4,7 +4,10 @@ use crate::config::{Node, Value};
 use crate::store::Digest;
 use serde::{Serialize, Serializer};
 
-/// The digest of what a file says: comments, layout and `about` do not count, the order of keys does.
+/// Keys of a file that say nothing of what is searched.
+const UNSEARCHED: [&str; 2] = ["about", "notation"];
+
+/// The digest of what a file says: comments, layout and the keys of [`UNSEARCHED`] do not count, the order of the others does.
 pub(super) fn digest(node: &Node) -> Digest {
     let mut canonical = String::new();
     write_canonical(node, true, &mut canonical);
@@ -17,7 +20,7 @@ fn write_canonical(node: &Node, top: bool, text: &mut String) {
         Value::Map(map) => {
             text.push('{');
             let mut comma = "";
-            for (key, entry) in map.iter().filter(|(key, _)| !(top && *key == "about")) {
+            for (key, entry) in map.iter().filter(|(key, _)| !(top && UNSEARCHED.contains(&key.as_str()))) {
                 text.push_str(comma);
                 text.push_str(&serde_json::Value::from(key.as_str()).to_string());
                 text.push(':');

@@ -6,6 +6,7 @@ use super::consistency;
 use super::derive::Derivation;
 use super::extends;
 use super::labels::Labels;
+use super::notation::Notation;
 use super::operation::Operation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
 use super::step::{Site, Steps};
@@ -38,6 +39,7 @@ pub struct Space {
     pub(super) skip: Option<String>,
     pub(super) shape: CellShape,
     pub(super) labels: Labels,
+    pub(super) notation: Notation,
     pub(super) blocks: IndexMap<String, Steps>,
     pub(super) skeletons: IndexMap<String, Skeleton>,
 }
@@ -126,6 +128,8 @@ impl Space {
         let skeletons = read_named(&mut fields, "skeletons", true, |name, node, earlier, problems| {
             Skeleton::read(name, node, earlier, &known, problems)
         });
+        let notation = fields.node("notation").map(|node| Notation::read(node, &operations, fields.problems()));
+        let notation = notation.unwrap_or_default();
         fields.close();
 
         let kinds = kinds.into_values().collect();
@@ -144,13 +148,14 @@ impl Space {
             skip,
             shape,
             labels,
+            notation,
             blocks,
             skeletons,
         };
         problems.into_result(space)
     }
 
-    /// The digest of what the file says: comments, layout and `about` do not count, the order of keys does, as tables are
+    /// The digest of what the file says: comments, layout, `about` and `notation` do not count, the order of keys does, as tables are
     /// initialised in it.
     pub fn digest(&self) -> Digest {
         self.digest

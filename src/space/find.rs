@@ -83,7 +83,11 @@ impl Shelf {
             if path.is_file() {
                 return Ok(path);
             }
-            names.extend(names_in(&folder, extension));
+            let known = names_in(&folder, extension);
+            if let Some(name) = known.iter().find(|name| same_name(name, name_or_path)) {
+                return Ok(folder.join(format!("{name}.{extension}")));
+            }
+            names.extend(known);
             looked.push(folder);
         }
         let hint = match looked.is_empty() {
@@ -115,6 +119,14 @@ pub fn all(beside: &Path) -> Vec<PathBuf> {
         }
     }
     paths
+}
+
+/// Whether two names differ in nothing but case, `-` and `_`: a paper's `DARTS_V2` is `darts_v2` here.
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    let letters = |name: &str| {
+        name.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_lowercase() }).collect::<String>()
+    };
+    letters(one) == letters(other)
 }
 
 /// `folder` and all above it; relative as far as it is, so that messages stay short.
@@ -153,6 +165,7 @@ mod tests {
         assert!(found.ends_with("search_spaces/mine_own.yaml") && found.is_file());
         assert_eq!(find("local.yaml", &pipelines).unwrap(), pipelines.join("local.yaml"));
         assert!(find("./local.yaml", &pipelines).unwrap().is_file());
+        assert_eq!(find("Mine-Own", &pipelines).unwrap(), found, "as another writes it");
 
         let lost = find("mine_own2", &pipelines).unwrap_err();
         assert_eq!(lost.hint.as_deref(), Some("did you mean `mine_own`?"));

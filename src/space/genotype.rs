@@ -43,6 +43,26 @@ pub enum GenotypeError {
     Empty,
     #[error("line {line}, column {column}: {message}")]
     Syntax { line: usize, column: usize, message: String, hint: Option<String> },
+    #[error("several genotypes are in the text: {names}")]
+    Names { names: String },
+    #[error("no genotype `{name}` is in the text")]
+    NoName { name: String, names: String },
+    #[error("`{number}` numbers a cell, and this space has no table of its cells")]
+    Number { number: usize },
+    #[error("unknown field `{field}`")]
+    UnknownField { field: String, hint: String },
+    #[error("a line must begin with its cell kind, as in `normal: |…|`: this space has several")]
+    UnnamedKind,
+    #[error("more cells than the {kinds} kinds of the space")]
+    TooManyCells { kinds: usize },
+    #[error("cell kind `{kind}` has {expected} edges, not {found}")]
+    EdgeCount { kind: String, expected: usize, found: usize },
+    #[error("there is no operation {number}, of {operations} counted from 0")]
+    NoOperation { number: usize, operations: usize },
+    #[error("the numbers mean {meanings}")]
+    Ambiguous { meanings: String },
+    #[error("an edge that is listed for state {state} of cell kind `{kind}` says that it goes into state {target}")]
+    Target { kind: String, state: usize, target: usize },
     #[error("unknown cell kind `{kind}`")]
     UnknownKind { kind: String, hint: String },
     #[error("cell kind `{kind}` is missing")]
@@ -73,20 +93,37 @@ pub enum GenotypeError {
     Unwritable { kind: String, each: String },
 }
 
+/// The forms that can be read.
+const READABLE: &str = "a genotype is `Genotype(normal=[('op', 0), …], normal_concat=[2, …], …)`, `|op~0|+|op~0|op~1|`, the same as a \
+                     dictionary, a list or YAML, a number where the space has a table of its cells, or a text that holds one of these, as a \
+                     log does";
+
 impl GenotypeError {
+    /// Whether the text is at fault and not what a space makes of it: no other space reads it.
+    pub fn is_of_text(&self) -> bool {
+        matches!(self, Self::Empty | Self::Syntax { .. } | Self::Names { .. } | Self::NoName { .. })
+    }
+
     /// The way out, where there is one to tell.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKind { hint, .. } | Self::UnknownOperation { hint, .. } => Some(hint.clone()),
-            Self::Syntax { hint, .. } => hint.clone(),
+            Self::UnknownKind { hint, .. } | Self::UnknownOperation { hint, .. } | Self::UnknownField { hint, .. } => {
+                Some(hint.clone())
+            }
+            Self::Syntax { hint: Some(hint), .. } => Some(hint.clone()),
+            Self::Syntax { .. } | Self::Empty => Some(READABLE.to_owned()),
+            Self::Names { .. } => Some("name one behind the file, as in `genotypes.py:DARTS_V2`".to_owned()),
+            Self::NoName { names, .. } if names.is_empty() => Some("none in it has a name".to_owned()),
+            Self::NoName { names, .. } => Some(format!("there are {names}")),
+            Self::Ambiguous { .. } => Some("give the one that is meant as such a text".to_owned()),
             _ => None,
         }
     }
 }
 
 impl Genotype {
-    /// Reads any text form (see [`GenotypeText`], and the DARTS fields as a JSON object) and checks the cell against
-    /// `space`. Lines that begin with `#` are comments.
+    /// Reads any text form (see [`GenotypeText`], and what other programs print or keep in files) and checks the cell against
+    /// `space`. Lines that begin with `#` are comments. Of a text that holds several genotypes the last is taken, as of a log.
     pub fn parse(text: &str, space: &Space) -> Result<Self, GenotypeError> {
         let mut genotype = genotype_text::read(text, space)?;
         genotype.check(space)?;
@@ -308,9 +345,21 @@ mod tests {
                 "",
             ),
             (&darts, v2.replacen(", normal_concat=range(2, 6)", "", 1), "cell kind `normal` has no output", ""),
-            (&darts, v2.replacen("range(2, 6)", "range(2, 9999999)", 1), "a range of more than 1024 states", ""),
-            (&darts, v2.replacen("', 0)", "', zero)", 1), "expected a state's number, found `zero), ('sep_con`", ""),
-            (&darts, format!("{v2} x"), "expected nothing after the genotype", ""),
+            (&darts, v2.replacen("range(2, 6)", "range(2, 9999999)", 1), "a range of more than 1024 states", READABLE),
+            (&darts, v2.replacen("', 0)", "', zero)", 1), "line 1, column 35: `zero` is a name, not a value", READABLE),
+            (
+                &darts,
+                v2.replacen("', 0)", "', -1)", 1),
+                "line 1, column 35: expected a state's number, found `-1`",
+                READABLE,
+            ),
+            (&darts, v2.replacen("', 0)", "', 0, 3)", 1), "says that it goes into state 3", ""),
+            (
+                &darts,
+                format!("{}, bias=0.5)", v2.trim_end_matches(')').to_owned() + ")"),
+                "unknown field `bias`",
+                "the fields are `normal`, `normal_concat`, `reduce`, `reduce_concat`",
+            ),
             (&darts, cell.to_owned(), "a line must begin with its cell kind", ""),
             (&darts, format!("normal: {cell}"), "cell kind `reduce` is missing", ""),
             (&darts, format!("normals: {cell}"), "unknown cell kind `normals`", "did you mean `normal`?"),
@@ -320,7 +369,7 @@ mod tests {
                 "unknown operation `nne` in cell kind `cell`",
                 "did you mean `none`?",
             ),
-            (&bench, cell.replace("none~2", "none2"), "expected `operation~state`, found `none2`", ""),
+            (&bench, cell.replace("none~2", "none2"), "expected `operation~state`, found `none2`", READABLE),
             (
                 &bench,
                 cell.replace("|none~2", ""),
@@ -328,14 +377,27 @@ mod tests {
                 "",
             ),
             (&bench, "|none~0|".to_owned(), "cell kind `cell` must have 3 nodes, found 1", ""),
-            (&bench, cell.replace("+|", "+"), "a node must stand between bars", ""),
+            (&bench, cell.replace("+|", "+"), "a node must stand between bars", READABLE),
             (
                 &bench,
                 "cells: {cell: {nodes: 3, outptu: 1}}".to_owned(),
                 "`nodes` must be a list of nodes, found `3`",
-                "",
+                READABLE,
             ),
-            (&bench, "# nothing\n".to_owned(), "no genotype in the text", ""),
+            (&bench, "# nothing\n".to_owned(), "no genotype in the text", READABLE),
+            (&bench, "\n jump".to_owned(), "line 2, column 2: no genotype begins here or behind", READABLE),
+            (&bench, "('none', 'none')".to_owned(), "cell kind `cell` has 6 edges, not 2", ""),
+            (&bench, "[0, 0, 0, 0, 0, 9]".to_owned(), "there is no operation 9, of 5 counted from 0", ""),
+            (
+                &bench,
+                "(0, 1, 2, 3, 4, 0)".to_owned(),
+                "the numbers mean `|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|` \
+                 (as `nas_bench_201` lists its candidates) or \
+                 `|skip_connect~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|skip_connect~2|` (NASLib)",
+                "give the one that is meant as such a text",
+            ),
+            (&darts, "[0, 0]".to_owned(), "a line must begin with its cell kind", ""),
+            (&darts, "9930".to_owned(), "`9930` numbers a cell, and this space has no table of its cells", ""),
             (&bench, "{\"cel\": []}".to_owned(), "unknown field `cel`", "did you mean `cell`?"),
         ] {
             let error = Genotype::parse(&text, space).unwrap_err();

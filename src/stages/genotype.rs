@@ -3,38 +3,41 @@
 use super::{Site, artifacts};
 use crate::{
     config::Fields,
-    machine,
+    interop::nas_bench,
     run::{Context, Resource, Stage, StageError, sentence},
-    space::{self, Genotype, GenotypeText, Space},
+    space::{Genotype, GenotypeText, WrittenGenotype},
     store::Digest,
 };
 use serde_json::{Value as Json, json};
 use std::{path::Path, sync::Arc};
 
-struct Published {
-    file: Arc<super::SpaceFile>,
-    genotype: Genotype,
+/// A cell and its space.
+pub(super) struct Published {
+    pub file: Arc<super::SpaceFile>,
+    pub genotype: Genotype,
     /// The genotype as it is published; what is written otherwise but means the same is the same.
     yaml: String,
+    /// What there is to say of where it was found.
+    note: Option<String>,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let (file, genotype, yaml) = named(fields, site)?;
-    site.tells.genotype.get_or_init(|| Arc::new(genotype.clone()));
-    Some(Box::new(Published { file, genotype, yaml }))
+    let published = named(fields, site)?;
+    site.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
+    Some(Box::new(published))
 }
 
-/// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the pipeline, or the text itself.
-/// The space, the genotype and its YAML form.
-pub(super) fn named(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<super::SpaceFile>, Genotype, String)> {
+/// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the pipeline (`genotypes.py:DARTS_V2` of
+/// several), or the text itself.
+pub(super) fn named(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
     let file = site.space(fields);
     let from = fields.required_text("from");
     let file = file?;
     if from.is_empty() {
         return None;
     }
-    match published(&from, site.folder, &file.space) {
-        Ok((genotype, yaml)) => Some((file, genotype, yaml)),
+    match published(&from, site.folder, file) {
+        Ok(published) => Some(published),
         Err((message, hint)) => {
             let place = fields.origin_of("from").clone();
             fields.problems().add_hinted(&place, message, hint);
@@ -43,19 +46,14 @@ pub(super) fn named(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<(Arc<sup
     }
 }
 
-/// The genotype that `from` names or spells and its YAML form, or what is wrong and a way out.
-fn published(from: &str, folder: &Path, space: &Space) -> Result<(Genotype, String), (String, Option<String>)> {
-    // A text form never is a name: it has brackets, bars or line breaks.
-    let text = if from.contains(['|', '(', '{', '\n']) {
-        from.to_owned()
-    } else {
-        let path = space::find_genotype(from, folder).map_err(|error| (error.to_string(), error.hint))?;
-        machine::read_text(&path)
-            .map_err(|error| (format!("failed to read `{}`: {}", path.display(), machine::reason(&error)), None))?
-    };
-    let genotype = Genotype::parse(&text, space).map_err(|error| (sentence(&error), error.hint()))?;
-    let yaml = genotype.to_text(GenotypeText::Yaml, space).map_err(|error| (error.to_string(), None))?;
-    Ok((genotype, yaml))
+/// The genotype that `from` names or spells, or what is wrong and a way out.
+fn published(from: &str, folder: &Path, file: Arc<super::SpaceFile>) -> Result<Published, (String, Option<String>)> {
+    let WrittenGenotype { text, note } =
+        WrittenGenotype::find(from, folder).map_err(|error| (sentence(&error), error.hint()))?;
+    let text = nas_bench::cell_text(&text, &file.space).map_err(|error| (sentence(&error), None))?;
+    let genotype = Genotype::parse(&text, &file.space).map_err(|error| (sentence(&error), error.hint()))?;
+    let yaml = genotype.to_text(GenotypeText::Yaml, &file.space).map_err(|error| (error.to_string(), None))?;
+    Ok(Published { file, genotype, yaml, note })
 }
 
 impl Stage for Published {
@@ -72,6 +70,9 @@ impl Stage for Published {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
+        if let Some(note) = &self.note {
+            context.warn(note);
+        }
         artifacts::publish_genotype(context, &self.genotype, &self.file.space, &self.file.text)
     }
 }

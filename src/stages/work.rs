@@ -10,7 +10,12 @@
 //! ```
 
 use super::{
-    Site, SpaceFile, Tells, fit::Answers, genotype, hyperparameters::Recipe, retrain, search, training::Settings,
+    Site, SpaceFile, Tells,
+    fit::Answers,
+    genotype::{self, Published},
+    hyperparameters::Recipe,
+    retrain, search,
+    training::Settings,
 };
 use crate::{
     config::{Fields, Node, Problems},
@@ -136,7 +141,7 @@ impl Images {
         let mut fields = Fields::open(genotype, "`genotype`", problems);
         let named = genotype::named(&mut fields, &site(folder, None));
         fields.close();
-        let (file, genotype, _) = named?;
+        let Published { file, genotype, .. } = named?;
         let mut fields = Fields::open(keys, format!("`{kind}`"), problems);
         let settings = retrain::settings(&mut fields, &site(folder, Some(file.clone())), recipe);
         fields.close();

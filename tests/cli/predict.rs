@@ -174,6 +174,108 @@ fn a_picture_is_the_tensor_that_its_pixels_are() {
     assert!(!scratch.path("logits.safetensors").exists(), "nothing is written of some of the images");
 }
 
+/// The tensors of a file below each of several names, as changed.
+fn rewrite(scratch: &Scratch, from: &str, to: &str, prefixes: &[&str], change: impl Fn(usize, &mut f32)) {
+    let bytes = fs::read(scratch.path(from)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let changed: Vec<(String, Vec<usize>, Vec<u8>)> = file
+        .names()
+        .into_iter()
+        .filter(|name| file.tensor(name).unwrap().dtype() == Dtype::F32)
+        .map(|name| {
+            let (shape, mut numbers) = floats(&file, name);
+            numbers.iter_mut().enumerate().for_each(|(at, number)| change(at, number));
+            (name.to_owned(), shape, numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = prefixes.iter().flat_map(|prefix| {
+        let view = |shape: &Vec<usize>, bytes| TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+        changed.iter().map(move |(name, shape, bytes)| (format!("{prefix}{name}"), view(shape, bytes)))
+    });
+    fs::write(scratch.path(to), safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+#[test]
+fn weights_are_found_below_any_name_and_another_is_taken_when_asked() {
+    let scratch = Scratch::new();
+    let expected = split(&scratch, "cifar_darts_v2");
+    rewrite(&scratch, "weights.safetensors", "both.safetensors", &["ckpt.backbone.", "ckpt.backbone_ema."], |_, _| {});
+    let cell = ["--genotype", "darts_v2", "--channels", "4", "--layers", "5", "--weights"];
+    predicts(&scratch, &[&cell[..], &["both.safetensors"]].concat(), &expected);
+    let said = predict(&scratch, &[&cell[..], &["both.safetensors"]].concat()).exits(0).stderr;
+    assert_eq!(
+        said,
+        "note: the tensors below `ckpt.backbone` are taken; others lie below `ckpt.backbone_ema` \
+         (`--prefix ckpt.backbone_ema` takes those)\n"
+    );
+    let other = [&cell[..], &["both.safetensors", "--prefix", "ckpt.backbone_ema"]].concat();
+    assert_eq!(predict(&scratch, &other).exits(0).stderr, "");
+    let wrong = [&cell[..], &["both.safetensors", "--prefix", "model"]].concat();
+    let said = predict(&scratch, &wrong).exits(3).stderr;
+    assert!(said.contains("has no tensor below `model`") && said.contains("its names begin with `ckpt`"), "{said}");
+
+    // What is fetched in the place of weights is called what it is.
+    scratch.write("page.pt", "<!DOCTYPE html><html>Google Drive can't scan this file for viruses");
+    scratch.write("pointer.pt", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 13245678\n");
+    for (file, words) in [("page.pt", "`page.pt` is a web page (HTML)"), ("pointer.pt", "`git lfs pull`")] {
+        let said = predict(&scratch, &[&cell[..], &[file]].concat()).exits(3).stderr;
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn numbers_that_are_none_are_named_and_refused() {
+    let scratch = Scratch::new();
+    split(&scratch, "cifar_darts_v2");
+    let cell = ["--genotype", "darts_v2", "--channels", "4", "--layers", "5"];
+    let spoilt = |at: usize, number: &mut f32| {
+        if at == 1 {
+            *number = f32::NAN;
+        }
+    };
+    rewrite(&scratch, "weights.safetensors", "spoilt.safetensors", &[""], spoilt);
+    let said = predict(&scratch, &[&cell[..], &["--weights", "spoilt.safetensors"]].concat()).exits(3).stderr;
+    let error =
+        "error: tensor `stem.0.weight` of `spoilt.safetensors` is NaN or infinite in 1 of its 324 numbers, as are ";
+    assert!(said.starts_with(error), "{said}");
+    // In the second of two images of 3x32x32.
+    let late = |at: usize, number: &mut f32| {
+        if at >= 6140 {
+            *number = f32::INFINITY;
+        }
+    };
+    rewrite(&scratch, "x.safetensors", "late.safetensors", &[""], late);
+    let pixels = ["--weights", "weights.safetensors", "--input", "late.safetensors"];
+    let said = predict(&scratch, &[&cell[..], &pixels].concat()).exits(3).stderr;
+    assert_eq!(said, "error: 4 of the 3072 numbers of image 1 (counted from 0) are NaN or infinite\n");
+    // Finite, and yet no score comes of them.
+    rewrite(&scratch, "weights.safetensors", "huge.safetensors", &[""], |_, number| *number *= 1e30);
+    let said = predict(&scratch, &[&cell[..], &["--weights", "huge.safetensors"]].concat()).exits(3).stderr;
+    assert!(said.contains("grow beyond what a number of 32 bits holds"), "{said}");
+    assert!(!scratch.path("logits.safetensors").exists());
+}
+
+#[test]
+fn images_are_read_from_numpy_with_their_channels_last() {
+    let scratch = Scratch::new();
+    let expected = split(&scratch, "cifar_darts_v2");
+    let bytes = fs::read(scratch.path("x.safetensors")).unwrap();
+    let (shape, numbers) = floats(&SafeTensors::deserialize(&bytes).unwrap(), "x");
+    assert_eq!(shape, [2, 3, 32, 32]);
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 32, 32, 3), }\n";
+    let mut file =
+        [b"\x93NUMPY\x01\x00", &u16::try_from(header.len()).unwrap().to_le_bytes()[..], header.as_bytes()].concat();
+    for (image, pixel, channel) in (0..2).flat_map(|i| (0..1024).flat_map(move |p| (0..3).map(move |c| (i, p, c)))) {
+        file.extend(numbers[(image * 3 + channel) * 1024 + pixel].to_le_bytes());
+    }
+    fs::write(scratch.path("x.npy"), file).unwrap();
+    let flags = ["--genotype", "darts_v2", "--channels", "4", "--layers", "5", "--weights", "weights.safetensors"];
+    let flags = [&flags[..], &["--input", "x.npy"]].concat();
+    predicts(&scratch, &flags, &expected);
+    let said = predict(&scratch, &flags).exits(0).stderr;
+    assert_eq!(said, "note: `x` of `x.npy` is read as [N, height, width, channels], for its shape is [2, 32, 32, 3]\n");
+}
+
 #[test]
 fn what_is_wrong_is_said_with_a_way_out_and_nothing_is_written() {
     let scratch = Scratch::new();
@@ -194,7 +296,7 @@ fn what_is_wrong_is_said_with_a_way_out_and_nothing_is_written() {
         (weights.to_vec(), "neither a genotype nor `supernet` is given"),
         (
             vec!["--weights", "text", "--genotype", "darts_v2"],
-            "`text` is neither a safetensors file nor one that PyTorch",
+            "`text` is neither a safetensors file nor one that PyTorch saved: it begins as no container",
         ),
         (
             vec!["--weights", "x.safetensors", "--genotype", "darts_v2"],

@@ -28,3 +28,28 @@ fn shipped_genotypes_are_counted_as_published() {
         }
     }
 }
+
+/// What people have is shown, and the choice among several told.
+#[test]
+fn a_log_and_a_source_file_are_shown_and_a_bad_text_is_one_error() {
+    let scratch = Scratch::new();
+    let spaces = Path::new(env!("CARGO_MANIFEST_DIR")).join("search_spaces/genotypes");
+    let [first, second] = ["darts_v1", "darts_v2"].map(|name| {
+        let text = std::fs::read_to_string(spaces.join(format!("{name}.txt"))).expect("what ships can be read");
+        text.lines().find(|line| !line.starts_with('#')).expect("a genotype is in it").to_owned()
+    });
+    scratch.write("search(1).log", &format!("epoch 0 genotype = {first}\nepoch 1 genotype = {second}\n"));
+    let shown = scratch.run(&["show", "search(1).log"]).exits(0);
+    assert!(shown.stdout.contains("3,349,342"), "{}", shown.stdout);
+    assert_eq!(shown.stderr, "note: `search(1).log`: the last of 2 genotypes is taken, in line 2\n");
+    scratch.write("genotypes.py", &format!("V1 = {first}\n\nV2 = {second}\n"));
+    assert!(scratch.run(&["show", "genotypes.py:v1"]).exits(0).stdout.contains("3,169,414"));
+    let several = scratch.run(&["show", "genotypes.py"]).exits(3).stderr;
+    assert!(several.contains("several genotypes are in the text: `V1`, `V2`"), "{several}");
+    let bad = scratch.run(&["show", "Genotype(normal=[('skip_connect', one)])"]).exits(3).stderr;
+    let error = "error: no genotype can be read in `Genotype(normal=[('skip_connect', one)])`, which is no file either: \
+                 line 1, column 35: `one` is a name, not a value\n hint: a genotype is `Genotype(";
+    assert!(bad.starts_with(error), "{bad}");
+    // A benchmark's cell by its number.
+    assert!(scratch.run(&["show", "9930"]).exits(0).stdout.contains("Cell 9930 of 15625"));
+}

@@ -4,22 +4,32 @@
 //! states follow: `|…|+|…| -> [3, 4]`.
 
 use super::super::Space;
-use super::super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
-use super::syntax;
-use indexmap::IndexMap;
+use super::super::genotype::{Choice, Genotype, GenotypeError};
+use super::draft::{Draft, DraftCell, DraftEdges, DraftKind};
+use super::python::Place;
 
-pub(in super::super) fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError> {
-    let mut cells = IndexMap::new();
+/// Whether the text is one cell, or a line for each kind of cell.
+pub(super) fn is(text: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let of_kind =
+        |line: &&str| line.split_once('|').is_some_and(|(kind, _)| kind.trim_end().ends_with(':') && is_kind(kind));
+    matches!(lines[..], [only] if only.starts_with('|')) || (!lines.is_empty() && lines.iter().all(of_kind))
+}
+
+/// `normal: `, one word and a colon.
+fn is_kind(text: &str) -> bool {
+    !text.trim_end().trim_end_matches(':').trim_end().contains(|c: char| c.is_whitespace() || "\"'{}()[],=".contains(c))
+}
+
+pub(super) fn read(text: &str) -> Result<Draft, GenotypeError> {
+    let mut cells = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         // Without a bar the whole line is a kind and nothing else.
         let (kind, cell) = line.split_at(line.find('|').unwrap_or(line.len()));
         let kind = kind.trim_end();
         let kind = match kind.strip_suffix(':') {
-            Some(kind) => kind.trim_end().to_owned(),
-            None if kind.is_empty() => match space.cell_kinds() {
-                [only] => only.name.clone(),
-                _ => return Err(syntax_at(text, line, "a line must begin with its cell kind, as in `normal: |…|`")),
-            },
+            Some(kind) => DraftKind::Named(kind.trim_end().to_owned()),
+            None if kind.is_empty() => DraftKind::Only,
             None => return Err(syntax_at(text, line, format!("expected a cell, found `{line}`"))),
         };
         let (cell, output) = match cell.split_once("->") {
@@ -27,12 +37,32 @@ pub(in super::super) fn read(text: &str, space: &Space) -> Result<Genotype, Geno
             None => (cell, None),
         };
         let nodes = cell.split('+').map(|node| read_node(text, node.trim())).collect::<Result<Vec<_>, _>>()?;
-        let output = output.unwrap_or_else(|| space.output_states(nodes.len()));
-        if cells.insert(kind.clone(), CellGenotype { nodes, output }).is_some() {
-            return Err(GenotypeError::RepeatedKind { kind });
+        cells.push(DraftCell { kind, edges: DraftEdges::Nodes(nodes), output });
+    }
+    Ok(Draft::Cells { cells, further: Vec::new() })
+}
+
+/// Where the cell that begins at byte `at` of `text` ends, if one does: `|op~0|+|op~0|op~1|`.
+pub(super) fn end(text: &str, at: usize) -> Option<usize> {
+    let (mut end, mut nodes) = (at, &text[at..]);
+    while let Some(mut choices) = nodes.strip_prefix('|') {
+        let before = choices.len();
+        while let Some((word, behind)) = choices.split_once('|').filter(|(word, _)| read_choice(word.trim()).is_ok()) {
+            if word.contains(char::is_whitespace) {
+                break;
+            }
+            choices = behind;
+        }
+        if choices.len() == before {
+            break;
+        }
+        end = text.len() - choices.len();
+        match choices.trim_start_matches([' ', '\t']).strip_prefix('+') {
+            Some(behind) => nodes = behind.trim_start_matches([' ', '\t']),
+            None => break,
         }
     }
-    Ok(Genotype { cells })
+    (end > at).then_some(end)
 }
 
 pub(in super::super) fn write(genotype: &Genotype, space: &Space) -> String {
@@ -50,7 +80,7 @@ pub(in super::super) fn write(genotype: &Genotype, space: &Space) -> String {
     lines.join("\n")
 }
 
-fn write_node(choices: &[Choice]) -> String {
+pub(super) fn write_node(choices: &[Choice]) -> String {
     let words = choices.iter().map(|Choice { operation, source }| format!("{operation}~{source}|"));
     format!("|{}", words.collect::<String>())
 }
@@ -84,5 +114,5 @@ fn read_output(text: &str, output: &str) -> Result<Vec<usize>, GenotypeError> {
 /// A syntax error at `part`, which is a piece of `text`.
 fn syntax_at(text: &str, part: &str, message: impl Into<String>) -> GenotypeError {
     let at = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    syntax(text, at, message)
+    Place::of(text, at).error(message)
 }

@@ -1,28 +1,53 @@
 //! The text forms of a genotype: which of them a text is, and what they share.
+//!
+//! Reading goes in two steps. A text becomes a [`Draft`], for which no space is needed: what cannot be read is one fault with its place.
+//! A space then says what the draft's words mean.
 
 pub(super) mod cell_string;
+mod draft;
 pub(super) mod named_tuple;
+mod python;
+mod select;
 pub(super) mod yaml;
 
-use super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
+use super::genotype::{Genotype, GenotypeError};
 use super::{GenotypeText, KeptEdges, Space};
-use indexmap::IndexMap;
+use draft::Draft;
+use python::{Place, Value};
 
 /// Reads a text in whatever form it has. The caller checks the genotype against the space.
 pub(super) fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError> {
-    // Blank comment lines instead of dropping them: places stay true.
-    let text: Vec<&str> = text.lines().map(|line| if line.trim_start().starts_with('#') { "" } else { line }).collect();
-    let mut lines = text.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
-    let Some(first) = lines.next() else { return Err(GenotypeError::Empty) };
-    let joined = text.join("\n");
-    if first.starts_with(['{', '[', '"', '\'']) {
-        yaml::read(&joined, space)
-    } else if first.contains('|') {
-        cell_string::read(&joined, space)
-    } else if first.contains("Genotype") || first.contains('(') {
-        named_tuple::read(&joined, space)
-    } else {
-        yaml::read(&joined, space)
+    Draft::parse(text)?.settle(space)
+}
+
+/// The part of `text` that is the genotype called `name`, or the one that there is, and what there is to say of the choice.
+pub(super) fn choose(text: &str, name: Option<&str>) -> Result<(String, Option<String>), GenotypeError> {
+    let text = select::cleaned(text);
+    if name.is_none()
+        && let Some(whole) = whole(&text)
+    {
+        return whole.map(|_| (text, None));
+    }
+    let heads = select::heads(&text);
+    if heads.is_empty() && name.is_none() {
+        return yaml_or_nothing(&text).map(|_| (text, None));
+    }
+    let (head, note) = select::select(&text, &heads, name)?;
+    let part = select::part(&text, &head)?;
+    // Read where it stands, so that what is wrong with it has its place in the text.
+    of_head(&text, &head)?;
+    Ok((part.to_owned(), note))
+}
+
+impl Draft {
+    /// Reads a text, in which other things may stand beside the genotype.
+    fn parse(text: &str) -> Result<Self, GenotypeError> {
+        let text = select::cleaned(text);
+        if let Some(whole) = whole(&text) {
+            return whole;
+        }
+        let heads = select::heads(&text);
+        if heads.is_empty() { yaml_or_nothing(&text) } else { of_head(&text, &select::select(&text, &heads, None)?.0) }
     }
 }
 
@@ -55,32 +80,57 @@ pub(super) fn kind_fault(name: &str, form: GenotypeText) -> Option<&'static str>
     }
 }
 
-/// A genotype as the DARTS code keeps it: for each kind a flat list of operations and sources, and the output's states.
-#[derive(Default)]
-struct FlatGenotype {
-    choices: IndexMap<String, Vec<Choice>>,
-    outputs: IndexMap<String, Vec<usize>>,
+/// The text as one genotype and nothing else, where its beginning says that it is meant so.
+fn whole(text: &str) -> Option<Result<Draft, GenotypeError>> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Some(Err(GenotypeError::Empty));
+    }
+    if let Ok(number) = trimmed.parse() {
+        return Some(Ok(Draft::Number(number)));
+    }
+    if cell_string::is(text) {
+        return Some(cell_string::read(text));
+    }
+    let begins = trimmed.starts_with(['{', '[', '(', '"', '\'']);
+    let of_name = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '.';
+    let is_call = trimmed.ends_with(')') && trimmed.trim_start_matches(of_name).starts_with('(');
+    if !begins && !is_call {
+        return None;
+    }
+    let read = match Value::whole(text) {
+        // This project's own form, as JSON.
+        Ok(value) if value.has("cells") => return Some(yaml::read(text)),
+        Ok(value) => named_tuple::read(&value),
+        Err(error) => Err(error),
+    };
+    match read {
+        // A line of a log can begin so too.
+        Err(_) if !select::heads(text).is_empty() => None,
+        // Names without quotes are YAML's.
+        Err(error) if trimmed.starts_with(['{', '[']) => Some(yaml::read(text).map_err(|_| error)),
+        read => Some(read),
+    }
+}
+
+/// The genotype at `head`.
+fn of_head(text: &str, head: &select::Head<'_>) -> Result<Draft, GenotypeError> {
+    match head.form {
+        select::Form::CellString { end } => cell_string::read(&text[head.at..end]),
+        select::Form::Python => named_tuple::read(&Value::read(text, head.at)?.0),
+    }
+}
+
+/// A text in which no genotype begins: YAML, if it is a map.
+fn yaml_or_nothing(text: &str) -> Result<Draft, GenotypeError> {
+    let begin = Place::of(text, text.len() - text.trim_start().len());
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && *line != "---").unwrap_or_default();
+    let is_map = first.split_once(':').is_some_and(|(key, _)| !key.trim_end().contains(char::is_whitespace));
+    if is_map { yaml::read(text) } else { Err(begin.error("no genotype begins here or behind")) }
 }
 
 /// What the name of a flat genotype's output has behind the kind's.
 const OUTPUT_SUFFIX: &str = "_concat";
-
-impl FlatGenotype {
-    /// Splits the lists into nodes, as many edges a node as the space's rule keeps.
-    fn nest(self, space: &Space) -> Result<Genotype, GenotypeError> {
-        let mut cells = IndexMap::new();
-        for (kind, choices) in self.choices {
-            let output = self.outputs.get(&kind);
-            let output = output.ok_or_else(|| GenotypeError::NoOutput { kind: kind.clone() })?.clone();
-            let nodes = split(&kind, choices, space)?;
-            cells.insert(kind, CellGenotype { nodes, output });
-        }
-        if let Some(kind) = self.outputs.keys().find(|kind| !cells.contains_key(*kind)) {
-            return Err(GenotypeError::MissingKind { kind: kind.clone() });
-        }
-        Ok(Genotype { cells })
-    }
-}
 
 /// How many edges the node at `position` keeps.
 fn edges_of(position: usize, space: &Space) -> usize {
@@ -96,26 +146,4 @@ fn each(space: &Space) -> String {
         KeptEdges::Best(count) => count.to_string(),
         KeptEdges::All => "all their".to_owned(),
     }
-}
-
-fn split(kind: &str, choices: Vec<Choice>, space: &Space) -> Result<Vec<Vec<Choice>>, GenotypeError> {
-    let total = choices.len();
-    let mut rest = choices.into_iter();
-    let mut nodes = Vec::new();
-    while rest.len() > 0 {
-        let count = edges_of(nodes.len(), space);
-        if count == 0 || rest.len() < count {
-            return Err(GenotypeError::Split { kind: kind.to_owned(), choices: total, each: each(space) });
-        }
-        nodes.push(rest.by_ref().take(count).collect());
-    }
-    Ok(nodes)
-}
-
-/// A syntax error at byte `at` of `text`.
-fn syntax(text: &str, at: usize, message: impl Into<String>) -> GenotypeError {
-    let before = &text[..at.min(text.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-    GenotypeError::Syntax { line, column, message: message.into(), hint: None }
 }

@@ -1,61 +1,171 @@
-//! The DARTS form, Python text: `Genotype(normal=[('op', 1), …], normal_concat=range(2, 6), reduce=…, reduce_concat=…)`.
+//! Genotypes in Python's words: what a program prints, keeps in a source file or writes as JSON.
 //!
-//! Lists and tuples, single and double quotes, `range(a, b)` and lists of states, and a name before (`DARTS_V2 = …`)
-//! are read; `range` is written where the states follow each other.
+//! A call or a dictionary with the fields of the DARTS code, `Genotype(normal=[('op', 1), …], normal_concat=range(2, 6), …)`; a list of
+//! nodes, of operations or of their numbers; a dictionary of edges, `{'0_1': 'op', …}`. A field's edges are one list, or a list a
+//! node; an edge is `('op', 1)`, with a weight behind it or without, `'op~1'` or `{'operation': 'op', 'source': 1}`.
 
 use super::super::Space;
 use super::super::genotype::{Choice, Genotype, GenotypeError};
-use super::super::hint::did_you_mean;
-use super::{FlatGenotype, OUTPUT_SUFFIX, each, edges_of, syntax};
+use super::cell_string::read_choice;
+use super::draft::{Draft, DraftCell, DraftEdges, DraftKind, Further};
+use super::python::{Kind, Name, Place, Value};
+use super::{OUTPUT_SUFFIX, each, edges_of};
 
-pub(in super::super) fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError> {
-    let mut reader = Reader { text, at: 0 };
-    let first = reader.word()?;
-    if first != "Genotype" {
-        reader.punctuation('=')?;
-        let start = reader.skip_blank();
-        let name = reader.word()?;
-        if name != "Genotype" {
-            return Err(syntax(text, start, format!("expected `Genotype`, found `{name}`")));
-        }
-    }
-    reader.punctuation('(')?;
-    let mut flat = FlatGenotype::default();
-    while !reader.eat(')') {
-        let start = reader.skip_blank();
-        let field = reader.word()?;
-        reader.punctuation('=')?;
-        let kind = field.strip_suffix(OUTPUT_SUFFIX).unwrap_or(field);
-        if space.cell_kind(kind).is_none() {
-            let kinds = space.cell_kinds().iter().map(|kind| kind.name.as_str());
-            let fields: Vec<String> =
-                kinds.flat_map(|kind| [kind.to_owned(), format!("{kind}{OUTPUT_SUFFIX}")]).collect();
-            let mut error = syntax(text, start, format!("unknown field `{field}`"));
-            if let GenotypeError::Syntax { hint, .. } = &mut error {
-                *hint = Some(did_you_mean(field, fields.iter().map(String::as_str), "the fields are"));
+/// What the value says, if it is a genotype.
+pub(super) fn read(value: &Value) -> Result<Draft, GenotypeError> {
+    match &value.kind {
+        Kind::Call { name, arguments, named } if name.to_lowercase().contains("genotype") => {
+            let mut cells = Vec::new();
+            for (place, fields) in arguments.chunks(2).enumerate() {
+                let [choices, output] = fields else {
+                    return Err(value.place.error("a cell's edges and its output are two arguments"));
+                };
+                let (edges, output) = (edges(choices)?, Some(states(output)?));
+                cells.push(DraftCell { kind: DraftKind::At(place), edges, output });
             }
-            return Err(error);
+            let named: Vec<(&str, Place, &Value)> =
+                named.iter().map(|(Name { place, text }, value)| (text.as_str(), *place, value)).collect();
+            fields(cells, &named)
         }
-        let repeated = if kind == field {
-            flat.choices.insert(kind.to_owned(), reader.choices()?).is_some()
-        } else {
-            flat.outputs.insert(kind.to_owned(), reader.states()?).is_some()
-        };
-        if repeated {
-            return Err(syntax(text, start, format!("`{field}` is there twice")));
+        Kind::Dictionary(pairs) => dictionary(value, pairs),
+        Kind::Sequence(items) if !items.is_empty() => {
+            let words = items.iter().map(|item| item.as_text().filter(|word| !word.contains('~')).map(str::to_owned));
+            if let Some(words) = words.collect() {
+                return Ok(Draft::only(DraftEdges::Operations(words)));
+            }
+            if let Some(numbers) = items.iter().map(Value::as_count).collect() {
+                return Ok(Draft::only(DraftEdges::Numbers(numbers)));
+            }
+            edges(value).map(Draft::only)
         }
-        if !reader.eat(',') {
-            reader.punctuation(')')?;
-            break;
-        }
+        Kind::Text(text) => Draft::parse(text),
+        _ => Err(value.place.error(format!("expected a genotype, found {}", value.described()))),
     }
-    let end = reader.skip_blank();
-    if end < text.len() {
-        return Err(syntax(text, end, "expected nothing after the genotype"));
-    }
-    flat.nest(space)
 }
 
+fn dictionary(value: &Value, pairs: &[(Value, Value)]) -> Result<Draft, GenotypeError> {
+    let mut named = Vec::new();
+    for (key, value) in pairs {
+        let Some(name) = key.as_text() else {
+            return Err(key.place.error(format!("expected a field's name, found {}", key.described())));
+        };
+        named.push((name, key.place, value));
+    }
+    let between = named.iter().map(|(name, _, value)| {
+        let (source, target) = name.rsplit('/').next()?.split_once('_')?;
+        Some((source.parse().ok()?, target.parse().ok()?, value.as_text()?.to_owned()))
+    });
+    if let Some(edges) = between.collect::<Option<Vec<(usize, usize, String)>>>().filter(|edges| !edges.is_empty()) {
+        return Ok(Draft::only(DraftEdges::Between(edges)));
+    }
+    let is_field = |name: &str| named.iter().any(|(other, ..)| other.strip_suffix(OUTPUT_SUFFIX) == Some(name));
+    if !named.iter().any(|(name, ..)| is_field(name)) {
+        // What a genotype is kept in, with an epoch or an accuracy beside it.
+        let within = pairs.iter().filter(|(_, value)| matches!(value.kind, Kind::Dictionary(_) | Kind::Text(_)));
+        let mut within = within.filter_map(|(_, value)| read(value).ok());
+        if let (Some(found), None) = (within.next(), within.next()) {
+            return Ok(found);
+        }
+    }
+    if named.is_empty() {
+        return Err(value.place.error("an empty dictionary is no genotype"));
+    }
+    fields(Vec::new(), &named)
+}
+
+/// The cells of fields `KIND` and `KIND_concat`; what has no other half is kept by its name.
+fn fields(mut cells: Vec<DraftCell>, named: &[(&str, Place, &Value)]) -> Result<Draft, GenotypeError> {
+    let mut further = Vec::new();
+    for (at, (name, place, value)) in named.iter().enumerate() {
+        if named[..at].iter().any(|(earlier, ..)| earlier == name) {
+            return Err(place.error(format!("`{name}` is there twice")));
+        }
+        let find = |wanted: &str| named.iter().find(|(other, ..)| *other == wanted).map(|(.., value)| *value);
+        let output = find(&format!("{name}{OUTPUT_SUFFIX}"));
+        let of_cell = name.strip_suffix(OUTPUT_SUFFIX).and_then(find);
+        match (output, of_cell) {
+            (Some(output), _) => {
+                let (edges, output) = (edges(value)?, Some(states(output)?));
+                cells.push(DraftCell { kind: DraftKind::Named((*name).to_owned()), edges, output });
+            }
+            (None, Some(_)) => {}
+            (None, None) => further.push(Further { name: (*name).to_owned(), says: !value.says_nothing() }),
+        }
+    }
+    Ok(Draft::Cells { cells, further })
+}
+
+/// Edges end to end, or a list of them a node.
+fn edges(value: &Value) -> Result<DraftEdges, GenotypeError> {
+    let Some(items) = value.as_sequence() else {
+        return Err(value.place.error(format!("expected a list of edges, found {}", value.described())));
+    };
+    let is_edge = |item: &Value| match &item.kind {
+        Kind::Sequence(parts) => {
+            parts.first().is_some_and(|part| part.as_text().is_some_and(|word| !word.contains('~')))
+        }
+        _ => true,
+    };
+    if items.iter().all(is_edge) {
+        return items.iter().map(edge).collect::<Result<_, _>>().map(DraftEdges::Flat);
+    }
+    items.iter().map(node).collect::<Result<_, _>>().map(DraftEdges::Nodes)
+}
+
+/// The edges of one node.
+pub(super) fn node(value: &Value) -> Result<Vec<Choice>, GenotypeError> {
+    match value.as_sequence() {
+        Some(items) => items.iter().map(|item| edge(item).map(|(choice, _)| choice)).collect(),
+        None => Err(value.place.error(format!("expected the edges of a node, found {}", value.described()))),
+    }
+}
+
+/// An edge, and the state that it goes into where that is said.
+fn edge(value: &Value) -> Result<(Choice, Option<usize>), GenotypeError> {
+    let wrong = || {
+        let found = value.described();
+        value.place.error(format!("expected an operation and the state that it reads, found {found}"))
+    };
+    let choice = |operation: &Value, source: &Value| {
+        let operation = operation.as_text().ok_or_else(wrong)?.to_owned();
+        let state = || source.place.error(format!("expected a state's number, found {}", source.described()));
+        Ok(Choice { operation, source: source.as_count().ok_or_else(state)? })
+    };
+    match &value.kind {
+        Kind::Text(word) => Ok((read_choice(word).map_err(|message| value.place.error(message))?, None)),
+        Kind::Sequence(parts) => match parts.as_slice() {
+            [operation, source] => Ok((choice(operation, source)?, None)),
+            [operation, source, Value { kind: Kind::Float(_) | Kind::None, .. }] => {
+                Ok((choice(operation, source)?, None))
+            }
+            [operation, source, target @ Value { kind: Kind::Integer(_), .. }] => {
+                Ok((choice(operation, source)?, target.as_count()))
+            }
+            _ => Err(wrong()),
+        },
+        Kind::Dictionary(pairs) => {
+            let find = |name: &str| pairs.iter().find(|(key, _)| key.as_text() == Some(name)).map(|(_, value)| value);
+            match (find("operation"), find("source")) {
+                (Some(operation), Some(source)) if pairs.len() == 2 => Ok((choice(operation, source)?, None)),
+                _ => Err(wrong()),
+            }
+        }
+        _ => Err(wrong()),
+    }
+}
+
+pub(super) fn states(value: &Value) -> Result<Vec<usize>, GenotypeError> {
+    let Some(items) = value.as_sequence() else {
+        return Err(value.place.error(format!("expected a list of states or `range`, found {}", value.described())));
+    };
+    let state = |item: &Value| {
+        item.as_count()
+            .ok_or_else(|| item.place.error(format!("expected a state's number, found {}", item.described())))
+    };
+    items.iter().map(state).collect()
+}
+
+/// As the DARTS code prints it.
 pub(in super::super) fn write(genotype: &Genotype, space: &Space) -> Result<String, GenotypeError> {
     let mut fields = Vec::with_capacity(2 * genotype.cells.len());
     for (kind, cell) in &genotype.cells {
@@ -71,140 +181,12 @@ pub(in super::super) fn write(genotype: &Genotype, space: &Space) -> Result<Stri
     Ok(format!("Genotype({})", fields.join(", ")))
 }
 
+/// `range` where the states follow each other.
 fn write_states(states: &[usize]) -> String {
     match (states.first(), states.last()) {
         (Some(&first), Some(&last)) if states.len() > 1 && states.iter().copied().eq(first..=last) => {
             format!("range({first}, {})", last + 1)
         }
         _ => format!("{states:?}"),
-    }
-}
-
-/// Reads a text from left to right.
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn skip_blank(&mut self) -> usize {
-        self.at = self.text.len() - self.rest().trim_start().len();
-        self.at
-    }
-
-    fn error(&self, expected: &str) -> GenotypeError {
-        // Enough of the text to find the place.
-        let found: String = self.rest().chars().take_while(|c| *c != '\n').take(16).collect();
-        let found = if found.is_empty() { "the end".to_owned() } else { format!("`{found}`") };
-        syntax(self.text, self.at, format!("expected {expected}, found {found}"))
-    }
-
-    fn eat(&mut self, mark: char) -> bool {
-        self.skip_blank();
-        let found = self.rest().starts_with(mark);
-        if found {
-            self.at += mark.len_utf8();
-        }
-        found
-    }
-
-    fn punctuation(&mut self, mark: char) -> Result<(), GenotypeError> {
-        if self.eat(mark) { Ok(()) } else { Err(self.error(&format!("`{mark}`"))) }
-    }
-
-    fn take_while(&mut self, expected: &str, fits: impl Fn(char) -> bool) -> Result<&'a str, GenotypeError> {
-        self.skip_blank();
-        let rest = self.rest();
-        let word = &rest[..rest.find(|c| !fits(c)).unwrap_or(rest.len())];
-        if word.is_empty() {
-            return Err(self.error(expected));
-        }
-        self.at += word.len();
-        Ok(word)
-    }
-
-    fn word(&mut self) -> Result<&'a str, GenotypeError> {
-        self.take_while("a name", |c| c.is_alphanumeric() || c == '_')
-    }
-
-    fn number(&mut self) -> Result<usize, GenotypeError> {
-        let start = self.skip_blank();
-        let digits = self.take_while("a state's number", |c| c.is_ascii_digit())?;
-        digits.parse().map_err(|_| syntax(self.text, start, format!("`{digits}` is no state")))
-    }
-
-    fn quoted(&mut self) -> Result<String, GenotypeError> {
-        self.skip_blank();
-        let quote = self.rest().chars().next().filter(|c| matches!(c, '\'' | '"'));
-        let quote = quote.ok_or_else(|| self.error("an operation in quotes"))?;
-        let inner = &self.rest()[1..];
-        let end = inner.find([quote, '\n']).filter(|end| inner[*end..].starts_with(quote));
-        let end = end.ok_or_else(|| self.error("a closing quote"))?;
-        self.at += end + 2;
-        Ok(inner[..end].to_owned())
-    }
-
-    /// Items between brackets or parentheses, a comma between and perhaps behind.
-    fn items<T>(
-        &mut self,
-        expected: &str,
-        mut read: impl FnMut(&mut Self) -> Result<T, GenotypeError>,
-    ) -> Result<Vec<T>, GenotypeError> {
-        let close = if self.eat('[') {
-            ']'
-        } else if self.eat('(') {
-            ')'
-        } else {
-            return Err(self.error(expected));
-        };
-        let mut items = Vec::new();
-        while !self.eat(close) {
-            items.push(read(self)?);
-            if !self.eat(',') {
-                self.punctuation(close)?;
-                break;
-            }
-        }
-        Ok(items)
-    }
-
-    fn choices(&mut self) -> Result<Vec<Choice>, GenotypeError> {
-        self.items("a list of operations", |reader| {
-            let close = if reader.eat('[') {
-                ']'
-            } else {
-                reader.punctuation('(')?;
-                ')'
-            };
-            let operation = reader.quoted()?;
-            reader.punctuation(',')?;
-            let source = reader.number()?;
-            reader.eat(',');
-            reader.punctuation(close)?;
-            Ok(Choice { operation, source })
-        })
-    }
-
-    fn states(&mut self) -> Result<Vec<usize>, GenotypeError> {
-        self.skip_blank();
-        if !self.rest().starts_with("range") {
-            return self.items("a list of states or `range`", Self::number);
-        }
-        let start = self.at;
-        self.at += "range".len();
-        self.punctuation('(')?;
-        let first = self.number()?;
-        self.punctuation(',')?;
-        let end = self.number()?;
-        self.punctuation(')')?;
-        // A cell has few states; a range of millions is a slip, not a cell.
-        if end.saturating_sub(first) > 1024 {
-            return Err(syntax(self.text, start, "a range of more than 1024 states"));
-        }
-        Ok((first..end).collect())
     }
 }
