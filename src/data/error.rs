@@ -22,7 +22,10 @@ pub enum DataError {
     Records { path: PathBuf, record: usize, found: usize },
     /// `record` counts from 0.
     #[error("record {record} of `{}` has the {kind} {found}, expected one below {classes}", path.display())]
-    Label { path: PathBuf, record: usize, kind: &'static str, found: u8, classes: usize },
+    Label { path: PathBuf, record: usize, kind: &'static str, found: i64, classes: usize },
+    /// One of CIFAR's files for Python.
+    #[error("`{}` is no pickle as CIFAR's are: {why}", path.display())]
+    Pickle { path: PathBuf, why: String },
     #[error("`{}` names {found} classes, expected {expected}", path.display())]
     Names { path: PathBuf, expected: usize, found: usize },
     /// `line` counts from 1.
@@ -84,7 +87,7 @@ impl DataError {
         match self {
             Self::NotFound { hint, .. } => Some((*hint).to_owned()),
             Self::Incomplete { hint, .. } => Some(format!("remove what is there, then {hint}")),
-            Self::Records { .. } | Self::Names { .. } => {
+            Self::Records { .. } | Self::Names { .. } | Self::Pickle { .. } => {
                 Some("the file may be cut short or of another layout: unpack the official archive again".to_owned())
             }
             Self::Version { .. } | Self::Damaged { .. } => Some("prepare the data again".to_owned()),

@@ -24,6 +24,7 @@ mod loader;
 mod locate;
 mod normalise;
 mod packed;
+mod pickle;
 mod picture;
 mod prefetch;
 mod random;
