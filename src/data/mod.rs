@@ -42,7 +42,7 @@ pub use dataset::{Dataset, Examples, Images, Part, Pixels, Raw};
 pub use download::{Archive, DownloadNews, Watcher};
 pub use error::{DataError, DownloadFault};
 pub use files::Files;
-pub use folder::{Broken, ImageFolder, Listing, LocatedFolder, Parts};
+pub use folder::{Broken, ImageFolder, LIST_VERSION, LeftOut, Listing, LocatedFolder, Parts, pictures_below};
 pub use jitter::Jitter;
 pub use loader::{Loader, LoaderOptions, Order};
 pub use normalise::{Normalise, Statistics};

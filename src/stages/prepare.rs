@@ -233,12 +233,12 @@ impl Stage for Prepare {
             images.truncate(limit.unwrap_or(images.len()));
         }
         let dataset = raw.finish(&self.normalise, &self.split)?;
-        publish(&dataset, context)
+        publish(&dataset, &dataset.name, context)
     }
 }
 
-/// The data set as the stage's output, its figures, and its summary.
-pub(super) fn publish(dataset: &Dataset, context: &mut Context<'_>) -> Result<(), StageError> {
+/// The data set as the stage's output, its figures, and its summary, which says `what` it is.
+pub(super) fn publish(dataset: &Dataset, what: &str, context: &mut Context<'_>) -> Result<(), StageError> {
     context.publish("dataset", |writer| dataset.write(writer))?;
     let [channels, height, width] = dataset.shape;
     let counts = [
@@ -252,8 +252,7 @@ pub(super) fn publish(dataset: &Dataset, context: &mut Context<'_>) -> Result<()
         context.metric(name, count as f64);
     }
     context.summary(format!(
-        "{}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
-        dataset.name,
+        "{what}: {} training images ({} to fit, {} held out), {} test, {} classes, {channels}x{height}x{width}",
         dataset.train.len(),
         dataset.split.fit.len(),
         dataset.split.held_out.len(),
