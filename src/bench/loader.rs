@@ -156,8 +156,9 @@ fn drawn_pictures() -> io::Result<tempfile::TempDir> {
     const PICTURES: u32 = 64;
     const QUALITY: u8 = 90;
     let folder = tempfile::tempdir()?;
-    let class = folder.path().join("waves");
-    fs::create_dir(&class)?;
+    // A data set has two classes.
+    let classes = ["even", "odd"].map(|class| folder.path().join(class));
+    classes.iter().try_for_each(fs::create_dir)?;
     for index in 0..PICTURES {
         let mut noise = index.wrapping_mul(0x9e37_79b9) | 1;
         let picture = RgbImage::from_fn(500, 375, |x, y| {
@@ -170,7 +171,7 @@ fn drawn_pictures() -> io::Result<tempfile::TempDir> {
         });
         let mut bytes = Vec::new();
         JpegEncoder::new_with_quality(&mut bytes, QUALITY).encode_image(&picture).map_err(io::Error::other)?;
-        fs::write(class.join(format!("{index}.jpg")), bytes)?;
+        fs::write(classes[index as usize % 2].join(format!("{index}.jpg")), bytes)?;
     }
     Ok(folder)
 }

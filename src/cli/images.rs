@@ -5,7 +5,7 @@ use super::{
     network::{note, open},
 };
 use crate::{
-    data::{DataError, Normalise, Picture, Statistics},
+    data::{DataError, LeftOut, Normalise, Picture, Statistics, pictures_below},
     interop::tensor_file::{StoredTensor, TensorFile},
     machine,
 };
@@ -19,8 +19,8 @@ use std::{
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Images")]
 pub(super) struct ImageArguments {
-    /// A file with a tensor [N, channels, height, width] (safetensors, `.npy`, `.npz`, `.pt`), float32, normalised as in training; or JPEG
-    /// and PNG files
+    /// A file with a tensor [N, channels, height, width] (safetensors, `.npy`, `.npz`, `.pt`), float32, normalised as in training; or
+    /// pictures and folders of them: JPEG, PNG, WebP, GIF, BMP, TIFF and PNM
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     input: Vec<PathBuf>,
     /// Name of the tensor [default: `x`, or else `batch0.x`, as golden files call it, or else the only one of four sides]
@@ -50,11 +50,12 @@ fn named() -> Vec<&'static str> {
 /// Images before their network is known.
 pub(super) enum Given {
     /// All pixels, `[N, channels, height, width]`.
-    Tensor {
-        shape: [usize; 4],
-        numbers: Vec<f32>,
+    Tensor { shape: [usize; 4], numbers: Vec<f32> },
+    Pictures {
+        paths: Vec<PathBuf>,
+        /// In the folders that were named.
+        left_out: LeftOut,
     },
-    Pictures(Vec<PathBuf>),
 }
 
 /// Images as their network sees them.
@@ -74,16 +75,24 @@ impl ImageArguments {
 
     /// Looks at what the files are.
     pub fn given(&self) -> Result<Given, Complaint> {
-        let mut pictures = 0;
+        let (mut pictures, mut paths, mut left_out) = (0, Vec::new(), LeftOut::default());
         for path in &self.input {
-            pictures += usize::from(is_picture(path)?);
+            if path.is_dir() {
+                let below = pictures_below(path, &mut left_out);
+                paths.extend(below.map_err(|error| Complaint::caused(ExitClass::Input, &error).hinted(error.hint()))?);
+                pictures += 1;
+            } else {
+                pictures += usize::from(is_picture(path)?);
+                paths.push(path.clone());
+            }
         }
         match self.input.as_slice() {
             [path] if pictures == 0 => tensor(path, self.tensor.as_deref()),
-            paths if pictures == paths.len() => Ok(Given::Pictures(paths.to_vec())),
+            inputs if pictures == inputs.len() => Ok(Given::Pictures { paths, left_out }),
             _ => Err(Complaint::input(format!(
-                "{pictures} of {} files of `--input` are pictures (JPEG, PNG)",
-                self.input.len()
+                "{pictures} of {} files of `--input` are pictures ({})",
+                self.input.len(),
+                Picture::KINDS
             ))
             .hint("give one file with a tensor, or pictures only")),
         }
@@ -93,7 +102,7 @@ impl ImageArguments {
     pub fn shape(&self, given: &Given) -> Option<[usize; 3]> {
         match (given, self.side.map(usize::from)) {
             (Given::Tensor { shape: [_, channels, height, width], .. }, _) => Some([*channels, *height, *width]),
-            (Given::Pictures(_), side) => side.map(|side| [3, side, side]),
+            (Given::Pictures { .. }, side) => side.map(|side| [3, side, side]),
         }
     }
 
@@ -134,7 +143,7 @@ impl Images {
     pub fn count(&self) -> usize {
         match &self.given {
             Given::Tensor { shape: [count, ..], .. } => *count,
-            Given::Pictures(paths) => paths.len(),
+            Given::Pictures { paths, .. } => paths.len(),
         }
     }
 
@@ -142,7 +151,7 @@ impl Images {
     pub fn name(&self, at: usize) -> String {
         match &self.given {
             Given::Tensor { .. } => format!("image {at} (counted from 0)"),
-            Given::Pictures(paths) => format!("`{}`", paths[at].display()),
+            Given::Pictures { paths, .. } => format!("`{}`", paths[at].display()),
         }
     }
 
@@ -150,7 +159,15 @@ impl Images {
     pub fn pictures(&self) -> &[PathBuf] {
         match &self.given {
             Given::Tensor { .. } => &[],
-            Given::Pictures(paths) => paths,
+            Given::Pictures { paths, .. } => paths,
+        }
+    }
+
+    /// What lies in the folders that were named and is no picture.
+    pub fn left_out(&self) -> Option<&LeftOut> {
+        match &self.given {
+            Given::Pictures { left_out, .. } if !left_out.is_empty() => Some(left_out),
+            _ => None,
         }
     }
 
@@ -162,7 +179,7 @@ impl Images {
                 let image = channels * height * width;
                 Ok(numbers[range.start * image..range.end * image].to_vec())
             }
-            Given::Pictures(paths) => {
+            Given::Pictures { paths, .. } => {
                 let mut numbers = Vec::new();
                 for path in &paths[range] {
                     numbers.extend(self.picture(path).map_err(|error| Complaint::caused(ExitClass::Input, &error))?);
@@ -182,13 +199,13 @@ impl Images {
     }
 }
 
-/// Whether a file begins as a JPEG or PNG does.
+/// Whether a file begins as a picture does.
 fn is_picture(path: &Path) -> Result<bool, Complaint> {
     let mut start = Vec::new();
-    machine::open(path).and_then(|file| file.take(4).read_to_end(&mut start)).map_err(|error| {
+    machine::open(path).and_then(|file| file.take(16).read_to_end(&mut start)).map_err(|error| {
         Complaint::input(format!("failed to read `{}`: {}", path.display(), machine::reason(&error)))
     })?;
-    Ok(start.starts_with(&[0xff, 0xd8, 0xff]) || start == *b"\x89PNG")
+    Ok(Picture::begins_with(&start))
 }
 
 fn tensor(path: &Path, name: Option<&str>) -> Result<Given, Complaint> {

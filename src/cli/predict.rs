@@ -146,6 +146,9 @@ fn said(images: &Images, logits: &[f32], network: &TrainedNetwork, output: &Path
         let name = names.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
         writeln!(said, "{}: {name}, {percent:.1} %", path.display()).expect("writing to a string succeeds");
     }
+    if let Some(left_out) = images.left_out() {
+        writeln!(said, "left out: {left_out}").expect("writing to a string succeeds");
+    }
     let (count, output) = (images.count(), output.display());
     writeln!(said, "logits of {count} images, {classes} classes: {output}").expect("writing to a string succeeds");
     said

@@ -1,9 +1,15 @@
-//! CIFAR-10 and CIFAR-100 in the official binary layout.
+//! CIFAR-10 and CIFAR-100 in the official layouts: binary, and for Python, which is what torchvision leaves.
 //!
-//! A record is its label bytes and 3,072 pixel bytes: 1,024 red, 1,024 green, 1,024 blue, each row by row. CIFAR-10 has one label byte,
-//! CIFAR-100 two, coarse then fine. The official files have 10,000 records (`train.bin` 50,000); any whole number is read.
+//! A binary record is its label bytes and 3,072 pixel bytes: 1,024 red, 1,024 green, 1,024 blue, each row by row. CIFAR-10 has one label
+//! byte, CIFAR-100 two, coarse then fine. The official files have 10,000 records (`train.bin` 50,000); any whole number is read. The
+//! pickles for Python hold the same pixels in the same order, and a list of each kind of label.
 
-use super::{DataError, Images, Raw, download::Official, locate::Wanted};
+use super::{
+    DataError, Images, Raw,
+    download::Official,
+    locate::{Layout, Wanted},
+    pickle::Pickle,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,18 +28,35 @@ pub enum Cifar100Labels {
 
 pub(super) const CIFAR10: Wanted = Wanted {
     what: "CIFAR-10",
-    files: &[
-        &["data_batch_1.bin"],
-        &["data_batch_2.bin"],
-        &["data_batch_3.bin"],
-        &["data_batch_4.bin"],
-        &["data_batch_5.bin"],
-        &["test_batch.bin"],
-        &["batches.meta.txt"],
+    layouts: &[
+        Layout {
+            folder: "cifar-10-batches-bin",
+            files: &[
+                &["data_batch_1.bin"],
+                &["data_batch_2.bin"],
+                &["data_batch_3.bin"],
+                &["data_batch_4.bin"],
+                &["data_batch_5.bin"],
+                &["test_batch.bin"],
+                &["batches.meta.txt"],
+            ],
+        },
+        Layout {
+            folder: "cifar-10-batches-py",
+            files: &[
+                &["data_batch_1"],
+                &["data_batch_2"],
+                &["data_batch_3"],
+                &["data_batch_4"],
+                &["data_batch_5"],
+                &["test_batch"],
+                &["batches.meta"],
+            ],
+        },
     ],
-    folder: "cifar-10-batches-bin",
     hint: "write `cifar10: {download: true}`, or unpack `cifar-10-binary.tar.gz` of https://www.cs.toronto.edu/~kriz/cifar.html (it \
-           makes the folder `cifar-10-batches-bin`) and name that folder or the one around it with `--set data.root=FOLDER`",
+           makes the folder `cifar-10-batches-bin`; torchvision's `cifar-10-batches-py` will do) and name that folder or the one around it \
+           with `--set data.root=FOLDER`",
     archive: Some(Official {
         url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         // The page gives its MD5, c32a1d4ab5d03f1284b67883e8d87530; SHA-256 and size are those of TensorFlow Datasets'
@@ -45,10 +68,16 @@ pub(super) const CIFAR10: Wanted = Wanted {
 
 pub(super) const CIFAR100: Wanted = Wanted {
     what: "CIFAR-100",
-    files: &[&["train.bin"], &["test.bin"], &["fine_label_names.txt"], &["coarse_label_names.txt"]],
-    folder: "cifar-100-binary",
+    layouts: &[
+        Layout {
+            folder: "cifar-100-binary",
+            files: &[&["train.bin"], &["test.bin"], &["fine_label_names.txt"], &["coarse_label_names.txt"]],
+        },
+        Layout { folder: "cifar-100-python", files: &[&["train"], &["test"], &["meta"]] },
+    ],
     hint: "write `cifar100: {download: true}`, or unpack `cifar-100-binary.tar.gz` of https://www.cs.toronto.edu/~kriz/cifar.html (it \
-           makes the folder `cifar-100-binary`) and name that folder or the one around it with `--set data.root=FOLDER`",
+           makes the folder `cifar-100-binary`; torchvision's `cifar-100-python` will do) and name that folder or the one around it with \
+           `--set data.root=FOLDER`",
     archive: Some(Official {
         url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
         // MD5 03b5dce01913d631647c71ecec9e9cb8; SHA-256 and size as above, from `url_checksums/cifar100.txt`.
@@ -59,14 +88,27 @@ pub(super) const CIFAR100: Wanted = Wanted {
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const IMAGE: usize = 3072;
-/// The label bytes of a record: a word for messages, and how many classes there are.
-const CIFAR10_LABELS: [(&str, usize); 1] = [("label", 10)];
-const CIFAR100_LABELS: [(&str, usize); 2] = [("coarse label", 20), ("fine label", 100)];
+
+/// One of the labels that a record has, in the order of its bytes.
+struct Labels {
+    /// A word for messages.
+    kind: &'static str,
+    classes: usize,
+    /// What the pickles call the labels, and the names of the classes.
+    key: &'static str,
+    names: &'static str,
+}
+
+const CIFAR10_LABELS: [Labels; 1] = [Labels { kind: "label", classes: 10, key: "labels", names: "label_names" }];
+const CIFAR100_LABELS: [Labels; 2] = [
+    Labels { kind: "coarse label", classes: 20, key: "coarse_labels", names: "coarse_label_names" },
+    Labels { kind: "fine label", classes: 100, key: "fine_labels", names: "fine_label_names" },
+];
 
 /// `files` in the order of [`CIFAR10`].
 pub(super) fn read_cifar10(files: &[PathBuf]) -> Result<Raw, DataError> {
     let [train @ .., test, meta] = files else { unreachable!("CIFAR-10 is located with all its files") };
-    let classes = names(meta, 10)?;
+    let classes = names(meta, &CIFAR10_LABELS[0])?;
     let mut all = Images::default();
     for path in train {
         let images = records(path, &CIFAR10_LABELS, 0)?;
@@ -75,53 +117,102 @@ pub(super) fn read_cifar10(files: &[PathBuf]) -> Result<Raw, DataError> {
     }
     let test = records(test, &CIFAR10_LABELS, 0)?;
     let counts = format!("{} training images of data_batch_1 to 5, {} of test_batch", all.len(), test.len());
-    let provenance = format!("CIFAR-10 (Krizhevsky, 2009), binary layout: {counts}");
+    let provenance = format!("CIFAR-10 (Krizhevsky, 2009), {} layout: {counts}", layout(meta));
     Ok(Raw { name: "cifar10", shape: SHAPE, white: 255, classes, train: all, test, provenance })
 }
 
 /// `files` in the order of [`CIFAR100`].
 pub(super) fn read_cifar100(files: &[PathBuf], labels: Cifar100Labels) -> Result<Raw, DataError> {
-    let [train, test, fine, coarse] = files else { unreachable!("CIFAR-100 is located with all its files") };
-    let (fine, coarse) = (names(fine, 100)?, names(coarse, 20)?);
+    let [train, test, fine, others @ ..] = files else { unreachable!("CIFAR-100 is located with all its files") };
+    // The pickles have one file for both.
+    let coarse = others.first().unwrap_or(fine);
+    let [of_coarse, of_fine] = &CIFAR100_LABELS;
+    let (fine_names, coarse_names) = (names(fine, of_fine)?, names(coarse, of_coarse)?);
     let (name, pick, classes) = match labels {
-        Cifar100Labels::Fine => ("cifar100", 1, fine),
-        Cifar100Labels::Coarse => ("cifar100_coarse", 0, coarse),
+        Cifar100Labels::Fine => ("cifar100", 1, fine_names),
+        Cifar100Labels::Coarse => ("cifar100_coarse", 0, coarse_names),
     };
     let (train, test) = (records(train, &CIFAR100_LABELS, pick)?, records(test, &CIFAR100_LABELS, pick)?);
-    let kind = CIFAR100_LABELS[pick].0;
+    let kind = CIFAR100_LABELS[pick].kind;
     let counts = format!("{} training images, {} test images, {kind}s", train.len(), test.len());
-    let provenance = format!("CIFAR-100 (Krizhevsky, 2009), binary layout: {counts}");
+    let provenance = format!("CIFAR-100 (Krizhevsky, 2009), {} layout: {counts}", layout(fine));
     Ok(Raw { name, shape: SHAPE, white: 255, classes, train, test, provenance })
 }
 
-/// Reads a file of records; all label bytes are checked, the one at `pick` is kept.
-fn records(path: &Path, label_bytes: &[(&'static str, usize)], pick: usize) -> Result<Images, DataError> {
+/// `binary` or `Python`, by the file of names.
+fn layout(names: &Path) -> &'static str {
+    if names.extension().is_some_and(|extension| extension == "txt") { "binary" } else { "Python" }
+}
+
+/// Reads a file of images; all labels are checked, those at `pick` are kept.
+fn records(path: &Path, labels: &[Labels], pick: usize) -> Result<Images, DataError> {
     let bytes = fs::read(path).map_err(DataError::read(path))?;
-    let record = label_bytes.len() + IMAGE;
+    if path.extension().is_some_and(|extension| extension == "bin") {
+        binary(path, &bytes, labels, pick)
+    } else {
+        pickled(path, &bytes, labels, pick)
+    }
+}
+
+fn binary(path: &Path, bytes: &[u8], of_record: &[Labels], pick: usize) -> Result<Images, DataError> {
+    let record = of_record.len() + IMAGE;
     if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
         return Err(DataError::Records { path: path.to_owned(), record, found: bytes.len() });
     }
     let count = bytes.len() / record;
     let mut images = Images { pixels: Vec::with_capacity(count * IMAGE), labels: Vec::with_capacity(count) };
     for (at, bytes) in bytes.chunks_exact(record).enumerate() {
-        let (labels, pixels) = bytes.split_at(label_bytes.len());
-        for (&found, &(kind, classes)) in labels.iter().zip(label_bytes) {
-            if usize::from(found) >= classes {
-                return Err(DataError::Label { path: path.to_owned(), record: at, kind, found, classes });
+        let (found, pixels) = bytes.split_at(of_record.len());
+        for (index, (&found, of)) in found.iter().zip(of_record).enumerate() {
+            let label = of.check(path, at, i64::from(found))?;
+            if index == pick {
+                images.labels.push(label);
             }
         }
-        images.labels.push(u16::from(labels[pick]));
         images.pixels.extend_from_slice(pixels);
     }
     Ok(images)
 }
 
-/// Class names, a line each; the official files end in an empty line.
-fn names(path: &Path, expected: usize) -> Result<Vec<String>, DataError> {
-    let text = fs::read_to_string(path).map_err(DataError::read(path))?;
-    let names: Vec<String> = text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    if names.len() != expected {
-        return Err(DataError::Names { path: path.to_owned(), expected, found: names.len() });
+fn pickled(path: &Path, bytes: &[u8], of_record: &[Labels], pick: usize) -> Result<Images, DataError> {
+    let refused = |why| DataError::Pickle { path: path.to_owned(), why };
+    let pickle = Pickle::read(bytes).map_err(refused)?;
+    let pixels = pickle.rows("data", IMAGE).map_err(refused)?;
+    let mut images = Images { pixels: pixels.to_vec(), labels: Vec::new() };
+    for (index, of) in of_record.iter().enumerate() {
+        let found = pickle.integers(of.key).map_err(refused)?;
+        if found.len() * IMAGE != pixels.len() {
+            return Err(refused(format!("it has {} images and {} `{}`", pixels.len() / IMAGE, found.len(), of.key)));
+        }
+        let labels = found.iter().enumerate().map(|(at, &found)| of.check(path, at, found));
+        let labels = labels.collect::<Result<Vec<u16>, _>>()?;
+        if index == pick {
+            images.labels = labels;
+        }
+    }
+    Ok(images)
+}
+
+impl Labels {
+    fn check(&self, path: &Path, record: usize, found: i64) -> Result<u16, DataError> {
+        let &Self { kind, classes, .. } = self;
+        let label = u16::try_from(found).ok().filter(|&label| usize::from(label) < classes);
+        label.ok_or_else(|| DataError::Label { path: path.to_owned(), record, kind, found, classes })
+    }
+}
+
+/// The names of a label's classes: a line each, where the official files end in an empty line, or a list in a pickle.
+fn names(path: &Path, of: &Labels) -> Result<Vec<String>, DataError> {
+    let names: Vec<String> = if layout(path) == "binary" {
+        let text = fs::read_to_string(path).map_err(DataError::read(path))?;
+        text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    } else {
+        let bytes = fs::read(path).map_err(DataError::read(path))?;
+        let pickle = Pickle::read(&bytes).and_then(|pickle| pickle.texts(of.names));
+        pickle.map_err(|why| DataError::Pickle { path: path.to_owned(), why })?
+    };
+    if names.len() != of.classes {
+        return Err(DataError::Names { path: path.to_owned(), expected: of.classes, found: names.len() });
     }
     Ok(names)
 }
@@ -129,7 +220,7 @@ fn names(path: &Path, expected: usize) -> Result<Vec<String>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Source, SplitRule, Statistics};
+    use crate::data::{Source, SplitRule, Statistics, pickle::tests::Written};
 
     /// Records whose pixels count up from the record's number.
     fn write_records(path: &Path, labels: &[&[u8]]) {
@@ -162,6 +253,24 @@ mod tests {
         folder
     }
 
+    /// What torchvision leaves of the records and names in `binary`, a folder of CIFAR-10.
+    fn for_python(binary: &Path) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("cifar-10-batches-py");
+        fs::create_dir(&folder).unwrap();
+        for name in (1..=5).map(|batch| format!("data_batch_{batch}")).chain(["test_batch".to_owned()]) {
+            let images = records(&binary.join(format!("{name}.bin")), &CIFAR10_LABELS, 0).unwrap();
+            let labels: Vec<u8> = images.labels.iter().map(|&label| label as u8).collect();
+            let files: Vec<String> = (0..labels.len()).map(|at| format!("leptodactylus_s_{at}.png")).collect();
+            let batch = Written::default().integers("labels", &labels).texts("filenames", &files);
+            fs::write(folder.join(name), batch.array("data", labels.len() as u16, IMAGE as u16, &images.pixels).end())
+                .unwrap();
+        }
+        let names = names(&binary.join("batches.meta.txt"), &CIFAR10_LABELS[0]).unwrap();
+        fs::write(folder.join("batches.meta"), Written::default().texts("label_names", &names).end()).unwrap();
+        root
+    }
+
     fn read(source: Source, folder: &Path) -> Result<Raw, DataError> {
         source.locate(folder)?.read()
     }
@@ -189,6 +298,53 @@ mod tests {
         assert_eq!((coarse.train.labels, coarse.classes.len()), (vec![19, 3], 20));
         assert_eq!(fine.train.pixels, coarse.train.pixels);
         assert_eq!(fine.train.pixels[..2], [0, 1]);
+    }
+
+    #[test]
+    fn what_torchvision_leaves_is_the_same_images() {
+        let binary = small_cifar10();
+        let python = for_python(binary.path());
+        let located = Source::Cifar10.locate(python.path()).unwrap();
+        assert_eq!(located.files().len(), 7);
+        let (found, expected) = (located.read().unwrap(), read(Source::Cifar10, binary.path()).unwrap());
+        assert_eq!((found.train, found.test), (expected.train, expected.test));
+        assert_eq!(found.classes, expected.classes);
+        assert!(found.provenance.contains("Python layout: 10 training images"), "{}", found.provenance);
+
+        let path = python.path().join("cifar-10-batches-py/data_batch_4");
+        let said = |batch: Written| {
+            fs::write(&path, batch.end()).unwrap();
+            read(Source::Cifar10, python.path()).unwrap_err().to_string()
+        };
+        let one = |label| Written::default().integers("labels", &[label]);
+        let pixels = vec![0; 2 * IMAGE];
+        assert_eq!(
+            said(one(10).array("data", 1, IMAGE as u16, &pixels[..IMAGE])),
+            format!("record 0 of `{}` has the label 10, expected one below 10", path.display())
+        );
+        assert_eq!(
+            said(one(1).array("data", 2, IMAGE as u16, &pixels)),
+            format!("`{}` is no pickle as CIFAR's are: it has 2 images and 1 `labels`", path.display())
+        );
+        assert!(said(one(1)).ends_with("it has no array `data`"));
+    }
+
+    #[test]
+    fn cifar100_for_python_has_both_labels_and_both_lists_of_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = |count| (0..count).map(|class| format!("class {class}")).collect::<Vec<_>>();
+        let meta = Written::default().texts("fine_label_names", &names(100)).texts("coarse_label_names", &names(20));
+        fs::write(folder.path().join("meta"), meta.end()).unwrap();
+        for (name, fine, coarse) in [("train", 99, 19), ("test", 40, 3)] {
+            let batch = Written::default().integers("coarse_labels", &[coarse]).integers("fine_labels", &[fine]);
+            let batch = batch.array("data", 1, IMAGE as u16, &vec![7; IMAGE]);
+            fs::write(folder.path().join(name), batch.end()).unwrap();
+        }
+        let of = |labels| read(Source::Cifar100 { labels }, folder.path()).unwrap();
+        let (fine, coarse) = (of(Cifar100Labels::Fine), of(Cifar100Labels::Coarse));
+        assert_eq!((fine.train.labels, fine.test.labels, fine.classes.len()), (vec![99], vec![40], 100));
+        assert_eq!((coarse.train.labels, coarse.test.labels, coarse.classes.len()), (vec![19], vec![3], 20));
+        assert_eq!(fine.train.pixels, vec![7; IMAGE]);
     }
 
     #[test]

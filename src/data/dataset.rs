@@ -95,6 +95,14 @@ impl Dataset {
         (0..self.part(part).labels.len() as u32).collect()
     }
 
+    /// Classes that no test image is of.
+    pub fn untested(&self) -> Vec<&str> {
+        let mut tested = vec![false; self.classes.len()];
+        self.test.labels.iter().for_each(|&label| tested[usize::from(label)] = true);
+        let classes = self.classes.iter().zip(tested);
+        classes.filter(|(_, tested)| !tested).map(|(class, _)| class.as_str()).collect()
+    }
+
     /// Finds the folders of picture files, each in the first of `roots` that has it. Images in memory need none.
     ///
     /// # Errors

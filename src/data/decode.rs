@@ -1,37 +1,46 @@
-//! The bytes of a picture file into RGB: JPEG and PNG, told apart by how they begin and never by their names
-//! (ImageNet has a PNG that is called `.JPEG`).
+//! The bytes of a picture file into RGB, told apart by how they begin and never by their names (ImageNet has a PNG that is
+//! called `.JPEG`).
 //!
 //! What is not RGB becomes it as `convert("RGB")` of Pillow does: grey is repeated, alpha is dropped, CMYK is multiplied
-//! by its black. Unlike there, the orientation that a camera noted (EXIF) is applied.
+//! by its black, and of what moves the first picture is taken. Unlike there, the orientation that a camera noted (EXIF) is
+//! applied.
 
 use super::Picture;
-use image::{DynamicImage, ImageDecoder, Limits, RgbImage, codecs::png::PngDecoder, metadata::Orientation};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 use std::io::Cursor;
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::JpegDecoder;
-
-const JPEG: [u8; 2] = [0xff, 0xd8];
-const PNG: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n'];
 
 /// Where Pillow begins to warn of a decompression bomb (`Image.MAX_IMAGE_PIXELS`): 256 MiB of RGB. Far above ImageNet's largest.
 const MOST_PIXELS: usize = 89_478_485;
 
 /// Decodes into `picture`, whose memory is used again; says in words why it cannot.
 pub(super) fn decode(bytes: &[u8], picture: &mut Picture) -> Result<(), String> {
-    let orientation = if bytes.starts_with(&JPEG) {
-        decode_jpeg(bytes, picture)?
-    } else if bytes.starts_with(&PNG) {
-        decode_png(bytes, picture)?
-    } else if bytes.is_empty() {
-        return Err("it is empty".to_owned());
-    } else {
-        return Err("it is neither JPEG nor PNG".to_owned());
+    let orientation = match format_of(bytes) {
+        Some(ImageFormat::Jpeg) => decode_jpeg(bytes, picture)?,
+        Some(format) => decode_other(bytes, format, picture)?,
+        None if bytes.is_empty() => return Err("it is empty".to_owned()),
+        None => return Err(format!("it is none of {}", Picture::KINDS)),
     };
     match orientation {
         Some(orientation) if orientation != Orientation::NoTransforms => turn(picture, orientation),
         _ => {}
     }
     Ok(())
+}
+
+/// What a file is by its beginning, where it is of a kind that is read. Two letters alone would take any text or tensor that
+/// begins with them for a picture.
+pub(super) fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
+    let format = image::guess_format(bytes).ok()?;
+    let is_so = match format {
+        ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP | ImageFormat::Gif | ImageFormat::Tiff => true,
+        // Four bytes that nobody uses; after the kind of a PNM comes space.
+        ImageFormat::Bmp => bytes.get(6..10) == Some(&[0; 4]),
+        ImageFormat::Pnm => bytes.get(2).is_some_and(|&byte| byte.is_ascii_whitespace() || byte == b'#'),
+        _ => false,
+    };
+    is_so.then_some(format)
 }
 
 fn decode_jpeg(bytes: &[u8], picture: &mut Picture) -> Result<Option<Orientation>, String> {
@@ -76,12 +85,14 @@ fn has_end(bytes: &[u8]) -> bool {
     false
 }
 
-fn decode_png(bytes: &[u8], picture: &mut Picture) -> Result<Option<Orientation>, String> {
+fn decode_other(bytes: &[u8], format: ImageFormat, picture: &mut Picture) -> Result<Option<Orientation>, String> {
     let said = |error: image::ImageError| error.to_string();
     let mut limits = Limits::no_limits();
     // Four channels of two bytes.
     limits.max_alloc = Some(8 * MOST_PIXELS as u64);
-    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(said)?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(said)?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
     let orientation = decoder.orientation().map_err(said)?;
@@ -178,6 +189,35 @@ mod tests {
     }
 
     #[test]
+    fn other_kinds_are_pillows_and_of_what_moves_the_first_picture_is() {
+        for name in ["lossless.webp", "alpha.webp", "picture.bmp", "picture.ppm", "lzw.tif"] {
+            assert_eq!(open(name), open("picture.png"), "{name}");
+        }
+        assert_eq!(open("grey.pgm"), open("of_grey.png"));
+        assert_eq!(open("bits.pbm"), open("bits.png"));
+        assert_eq!(open("moving.gif"), open("palette.png"));
+        let difference = difference("lossy.webp", "lossy.png");
+        assert!(difference <= ROUNDING, "{difference}");
+    }
+
+    /// The length that a file of tensors begins with may be the two letters of another kind.
+    #[test]
+    fn two_letters_are_no_picture() {
+        for start in [
+            &b"BM\0\0\0\0\0\0{\"x\":{"[..],
+            b"P5\0\0\0\0\0\0{\"x\":{",
+            b"BMW, Audi and Opel",
+            b"P1,P2,P3",
+            b"\xff\xd8\0\0",
+        ] {
+            assert!(!Picture::begins_with(start), "{start:?}");
+        }
+        for name in ["baseline.jpg", "picture.png", "lossy.webp", "moving.gif", "picture.bmp", "lzw.tif", "bits.pbm"] {
+            assert!(Picture::begins_with(&fs::read(golden(name)).unwrap()[..16]), "{name}");
+        }
+    }
+
+    #[test]
     fn what_a_file_is_called_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("n02105855_2933.JPEG");
@@ -203,15 +243,16 @@ mod tests {
             }
         }
         assert_eq!(why(b""), "it is empty");
-        assert_eq!(why(b"GIF89a"), "it is neither JPEG nor PNG");
+        assert_eq!(why(b"PK\x03\x04"), "it is none of JPEG, PNG, WebP, GIF, BMP, TIFF and PNM");
         let bytes = fs::read(golden("turned_6.jpg")).unwrap();
         assert_eq!(why(&bytes[..bytes.len() - 2]), "it is cut short: a JPEG without its end");
     }
 
     #[test]
     fn damage_is_refused_or_shows_and_never_ends_the_program() {
-        for name in ["baseline.jpg", "progressive.jpg", "cmyk.jpg", "turned_6.jpg", "of_palette.png", "of_grey_16.png"]
-        {
+        let jpegs = ["baseline.jpg", "progressive.jpg", "cmyk.jpg", "turned_6.jpg"];
+        let others = ["of_palette.png", "of_grey_16.png", "lossless.webp", "lossy.webp", "moving.gif", "picture.bmp"];
+        for name in jpegs.into_iter().chain(others).chain(["lzw.tif", "picture.ppm", "bits.pbm"]) {
             let bytes = fs::read(golden(name)).unwrap();
             let mut picture = Picture::default();
             for at in 0..bytes.len() {
@@ -248,6 +289,6 @@ mod tests {
         assert!(matches!(Picture::open(&path).unwrap_err(), DataError::Read { .. }));
         fs::write(&path, "text").unwrap();
         let said = Picture::open(&path).unwrap_err().to_string();
-        assert_eq!(said, format!("`{}` cannot be decoded: it is neither JPEG nor PNG", path.display()));
+        assert_eq!(said, format!("`{}` cannot be decoded: it is none of {}", path.display(), Picture::KINDS));
     }
 }

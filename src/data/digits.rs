@@ -2,7 +2,7 @@
 
 use super::{
     DataError, Images, Raw,
-    locate::Wanted,
+    locate::{Layout, Wanted},
     random::{Purpose, Stream},
     split::{share, stratified},
 };
@@ -15,8 +15,7 @@ use std::{
 
 pub(super) const DIGITS: Wanted = Wanted {
     what: "digits",
-    files: &[&["digits.csv.gz", "digits.csv"]],
-    folder: "digits",
+    layouts: &[Layout { folder: "digits", files: &[&["digits.csv.gz", "digits.csv"]] }],
     hint: "the file ships with the program: `pipelines/data/digits.csv.gz`",
     archive: None,
 };

@@ -1,5 +1,6 @@
 //! What can be wrong with data, each with the place, what was expected and what was found.
 
+use super::LeftOut;
 use crate::machine::{Full, full};
 use std::{
     io,
@@ -23,7 +24,10 @@ pub enum DataError {
     Records { path: PathBuf, record: usize, found: usize },
     /// `record` counts from 0.
     #[error("record {record} of `{}` has the {kind} {found}, expected one below {classes}", path.display())]
-    Label { path: PathBuf, record: usize, kind: &'static str, found: u8, classes: usize },
+    Label { path: PathBuf, record: usize, kind: &'static str, found: i64, classes: usize },
+    /// One of CIFAR's files for Python.
+    #[error("`{}` is no pickle as CIFAR's are: {why}", path.display())]
+    Pickle { path: PathBuf, why: String },
     #[error("`{}` names {found} {}, expected {expected}", path.display(), if *found == 1 { "class" } else { "classes" })]
     Names { path: PathBuf, expected: usize, found: usize },
     /// `line` counts from 1.
@@ -33,12 +37,20 @@ pub enum DataError {
     Empty { path: PathBuf },
     #[error("found no folder `{}`: there is none of {}", folder.display(), quoted_paths(looked))]
     NoFolder { folder: PathBuf, looked: Vec<PathBuf> },
-    #[error("`{}` holds no folder with a JPEG or PNG in it", folder.display())]
-    NoClasses { folder: PathBuf },
-    #[error("class folder `{}` holds no JPEG or PNG{}", folder.display(), if *broken > 0 { " that can be decoded" } else { "" })]
-    EmptyClass { folder: PathBuf, broken: usize },
-    #[error("`{}` has no class folder `{class}`, though `{}` has", has_not.display(), has.display())]
-    StrangeClass { class: String, has: PathBuf, has_not: PathBuf },
+    /// A part of a folder of pictures that is called by none of its names.
+    #[error("`{}` has none of the folders {}", folder.display(), quoted(names))]
+    NoPart { folder: PathBuf, names: Vec<String>, hint: String },
+    #[error("`{}` holds no class folder with a picture in it{}", folder.display(), beside(*pictures))]
+    NoClasses { folder: PathBuf, pictures: usize, hint: String },
+    /// Whatever it sees, a network that knows one class is right.
+    #[error("`{}` has one class folder, `{class}`: expected two or more", folder.display())]
+    OneClass { folder: PathBuf, class: String, hint: String },
+    #[error("the class folders of `{}` are called {}, as parts of a data set are", folder.display(), quoted(classes))]
+    PartsAsClasses { folder: PathBuf, classes: Vec<String> },
+    #[error("folder `{}` holds no picture{}", folder.display(), instead(*broken, left_out))]
+    EmptyClass { folder: PathBuf, broken: usize, left_out: LeftOut },
+    #[error("`{}` has no class folder {}, though `{}` has", has_not.display(), quoted(classes), has.display())]
+    StrangeClasses { classes: Vec<String>, has: PathBuf, has_not: PathBuf },
     #[error("the name `{}` is not UTF-8", path.display())]
     Name { path: PathBuf },
     #[error("`{}` cannot be decoded: {why}", path.display())]
@@ -85,7 +97,7 @@ impl DataError {
         match self {
             Self::NotFound { hint, .. } => Some((*hint).to_owned()),
             Self::Incomplete { hint, .. } => Some(format!("remove what is there, then {hint}")),
-            Self::Records { .. } | Self::Names { .. } => {
+            Self::Records { .. } | Self::Names { .. } | Self::Pickle { .. } => {
                 Some("the file may be cut short or of another layout: unpack the official archive again".to_owned())
             }
             Self::Version { .. } | Self::Damaged { .. } => Some("prepare the data again".to_owned()),
@@ -100,8 +112,16 @@ impl DataError {
             Self::NoFolder { .. } => {
                 Some("`--set data.root=FOLDER` or DARTS_RUN_DATA names the folder around it".to_owned())
             }
-            Self::NoClasses { .. } | Self::EmptyClass { .. } => {
-                Some("the images of each class lie in a folder of its own".to_owned())
+            Self::NoPart { hint, .. } | Self::NoClasses { hint, .. } | Self::OneClass { hint, .. } => Some(hint.clone()),
+            Self::PartsAsClasses { .. } => Some(
+                "leave out `held_out_fraction`, or name one of them with `path`; where they are classes, name them with `classes`"
+                    .to_owned(),
+            ),
+            Self::EmptyClass { .. } => {
+                Some(format!("remove the folder, or put pictures in it: {} are read", super::Picture::KINDS))
+            }
+            Self::StrangeClasses { .. } => {
+                Some("remove what is no class, or name the classes that count with `classes`".to_owned())
             }
             Self::Name { .. } => Some("rename the file".to_owned()),
             Self::Changed { .. } => {
@@ -162,8 +182,26 @@ fn said(status: u16) -> &'static str {
     }
 }
 
+/// Pictures that have no class.
+fn beside(pictures: usize) -> String {
+    if pictures > 0 { format!(", and {pictures} pictures in none") } else { String::new() }
+}
+
+/// What there is in a class folder without pictures.
+fn instead(broken: usize, left_out: &LeftOut) -> String {
+    match (broken, left_out.is_empty()) {
+        (0, true) => String::new(),
+        (0, false) => format!("; there is {left_out}"),
+        _ => " that can be decoded".to_owned(),
+    }
+}
+
+/// The first few names; a data set may have thousands.
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    const NAMED: usize = 10;
+    let more = names.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("{more} more"));
+    names.iter().take(NAMED).map(|name| format!("`{name}`")).chain(more).collect::<Vec<_>>().join(", ")
 }
 
 fn quoted_paths(paths: &[PathBuf]) -> String {

@@ -5,6 +5,13 @@
 //! that were really seen. To put another image in a broken one's place while training would count that one twice, and
 //! where a whole disk went away it would go on with ever fewer images; here a file that fails later ends the run by name.
 
+mod left_out;
+mod parts;
+mod walk;
+
+pub use left_out::LeftOut;
+pub use parts::Parts;
+
 use super::{
     DataError, Dataset, Examples, Files, Normalise, Pixels, SplitRule,
     files::{Names, find_folder},
@@ -14,7 +21,11 @@ use super::{
 };
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use walkdir::{DirEntry, WalkDir};
+pub use walk::pictures_below;
+use walk::{PartFolder, pictures};
+
+/// Bumped where the same folder comes to be listed in another way: results of the older list are then made anew.
+pub const LIST_VERSION: u32 = 2;
 
 /// A folder of pictures by what is wanted of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -32,16 +43,6 @@ pub struct ImageFolder {
     pub images_per_class: Option<usize>,
 }
 
-/// What is trained on and what is tested on.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Parts {
-    /// Two folders with the same class folders.
-    Folders { train: String, val: String },
-    /// One level of class folders; this share of each class is drawn for testing.
-    HeldOut { fraction: f64, seed: u64 },
-}
-
 /// An image folder that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocatedFolder {
@@ -56,12 +57,14 @@ pub struct Listing {
     folder: ImageFolder,
     classes: Vec<String>,
     parts: Vec<ListedPart>,
+    left_out: LeftOut,
 }
 
 #[derive(Debug)]
 struct ListedPart {
     path: PathBuf,
     entries: Vec<Entry>,
+    left_out: LeftOut,
 }
 
 /// A file that cannot be decoded.
@@ -115,60 +118,96 @@ impl LocatedFolder {
     /// Lists the pictures by class and name.
     ///
     /// # Errors
-    /// Where a folder cannot be read, there is no class or a class without pictures, or a test class that training has not.
+    /// Where a folder cannot be read or seems to be another one than is meant: no class or only one, parts in the place of
+    /// classes, a class without pictures, a test class that training has not.
     pub fn list(&self) -> Result<Listing, DataError> {
         let [first, others @ ..] = self.paths.as_slice() else { unreachable!("a located folder has a part") };
-        let classes = self.folder.choose(first, class_folders(first)?)?;
-        if classes.is_empty() {
-            return Err(DataError::NoClasses { folder: first.clone() });
-        }
+        let there = PartFolder::read(first)?;
+        let classes = self.folder.choose(first, &there)?;
         if classes.len() > usize::from(u16::MAX) {
             return Err(DataError::setting("classes", format!("at most {}", u16::MAX), classes.len()));
         }
-        let mut parts = vec![self.list_part(first, &classes, true)?];
+        let mut parts = vec![self.list_part(first, there, &classes, true)?];
         for path in others {
-            let known = class_folders(path)?;
-            if self.folder.classes.is_none()
-                && let Some(class) = known.iter().find(|class| !classes.contains(class))
-            {
+            let there = PartFolder::read(path)?;
+            let is_strange = |class: &&String| classes.binary_search(class).is_err();
+            let strange: Vec<String> = there.classes.iter().filter(is_strange).cloned().collect();
+            if self.folder.classes.is_none() && !strange.is_empty() {
                 let (has, has_not) = (path.clone(), first.clone());
-                return Err(DataError::StrangeClass { class: class.clone(), has, has_not });
+                return Err(DataError::StrangeClasses { classes: strange, has, has_not });
             }
-            let part = self.list_part(path, &classes, false)?;
+            let without_class = there.without_class(path);
+            let part = self.list_part(path, there, &classes, false)?;
             if part.entries.is_empty() {
-                return Err(DataError::NoClasses { folder: path.clone() });
+                return Err(without_class);
             }
             parts.push(part);
         }
-        Ok(Listing { folder: self.folder.clone(), classes, parts })
+        let mut left_out = LeftOut::default();
+        parts.iter_mut().for_each(|part| left_out.merge(std::mem::take(&mut part.left_out)));
+        Ok(Listing { folder: self.folder.clone(), classes, parts, left_out })
     }
 
-    fn list_part(&self, path: &Path, classes: &[String], each_has_some: bool) -> Result<ListedPart, DataError> {
-        let of_class = |(label, class): (usize, &String)| -> Result<Vec<Entry>, DataError> {
-            let folder = path.join(class);
-            if !each_has_some && !folder.is_dir() {
-                return Ok(Vec::new());
+    /// Lists the pictures of `classes` in the part at `path`, which `there` lies in.
+    fn list_part(
+        &self,
+        path: &Path,
+        there: PartFolder,
+        classes: &[String],
+        each_has_some: bool,
+    ) -> Result<ListedPart, DataError> {
+        let of_class = |(label, class): (usize, &String)| -> Result<(Vec<Entry>, LeftOut), DataError> {
+            let mut left_out = LeftOut::default();
+            if there.classes.binary_search(class).is_err() {
+                return Ok((Vec::new(), left_out));
             }
-            let mut entries = pictures(path, &folder, label as u16)?;
+            let folder = path.join(class);
+            let mut entries = pictures(path, &folder, label as u16, &mut left_out)?;
             entries.truncate(self.folder.images_per_class.unwrap_or(usize::MAX));
             if each_has_some && entries.is_empty() {
-                return Err(DataError::EmptyClass { folder, broken: 0 });
+                return Err(DataError::EmptyClass { folder, broken: 0, left_out });
             }
-            Ok(entries)
+            Ok((entries, left_out))
         };
         // A class at a time: where files lie far away it is the waiting that takes long.
-        let entries: Vec<Vec<Entry>> = classes.par_iter().enumerate().map(of_class).collect::<Result<_, _>>()?;
-        Ok(ListedPart { path: path.to_owned(), entries: entries.into_iter().flatten().collect() })
+        let of_classes: Vec<_> = classes.par_iter().enumerate().map(of_class).collect::<Result<_, _>>()?;
+        let (mut entries, mut left_out) = (Vec::new(), there.left_out.clone());
+        for (of_class, left_out_of_class) in of_classes {
+            entries.extend(of_class);
+            left_out.merge(left_out_of_class);
+        }
+        Ok(ListedPart { path: path.to_owned(), entries, left_out })
     }
 }
 
 impl ImageFolder {
-    fn choose(&self, folder: &Path, known: Vec<String>) -> Result<Vec<String>, DataError> {
-        let Some(wanted) = &self.classes else { return Ok(known) };
-        if let Some(class) = wanted.iter().find(|class| !known.contains(class)) {
-            return Err(DataError::NoFolder { folder: class.into(), looked: vec![folder.join(class)] });
+    /// The classes that are learned, of those that are `there` in the part at `path`.
+    fn choose(&self, path: &Path, there: &PartFolder) -> Result<Vec<String>, DataError> {
+        let folder = path.to_owned();
+        let classes: Vec<String> = match &self.classes {
+            None if parts::are_parts(&there.classes) => {
+                return Err(DataError::PartsAsClasses { folder, classes: there.classes.clone() });
+            }
+            None => there.classes.clone(),
+            Some(wanted) => {
+                if let Some(class) = wanted.iter().find(|class| !there.classes.contains(class)) {
+                    return Err(DataError::NoFolder { folder: class.into(), looked: vec![folder.join(class)] });
+                }
+                there.classes.iter().filter(|class| wanted.contains(class)).cloned().collect()
+            }
+        };
+        match classes.as_slice() {
+            [] => Err(there.without_class(path)),
+            [class] => {
+                let below = PartFolder::read(&folder.join(class))?.classes.len();
+                let hint = match below {
+                    0 => "two classes are needed for a network to learn which is which".to_owned(),
+                    _ => format!("the {below} folders in `{class}` may be the classes: name the folder around them"),
+                };
+                Err(DataError::OneClass { folder, class: class.clone(), hint })
+            }
+            _ => Ok(classes),
         }
-        Ok(known.into_iter().filter(|class| wanted.contains(class)).collect())
     }
 }
 
@@ -180,6 +219,19 @@ impl Listing {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Files that are on no list, by kind.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// Classes that differ in capitals only. On some disks they would be one.
+    pub fn alike(&self) -> Vec<[&str; 2]> {
+        let small = |class: &str| class.to_lowercase();
+        let mut by_letters: Vec<&str> = self.classes.iter().map(String::as_str).collect();
+        by_letters.sort_by_cached_key(|class| small(class));
+        by_letters.array_windows().filter(|[a, b]| small(a) == small(b)).copied().collect()
     }
 
     /// Decodes every picture, and takes those that cannot be decoded off the list. `go_on` hears how many are done and
@@ -221,7 +273,7 @@ impl Listing {
         if let Some(class) = left.iter().position(|&left| left == 0) {
             let folder = self.parts[0].path.join(&self.classes[class]);
             let broken = all_broken.iter().filter(|broken| broken.path.starts_with(&folder)).count();
-            return Err(DataError::EmptyClass { folder, broken });
+            return Err(DataError::EmptyClass { folder, broken, left_out: LeftOut::default() });
         }
         Ok(Some(all_broken))
     }
@@ -231,7 +283,7 @@ impl Listing {
     /// # Errors
     /// Where the statistics would have to be measured, or a share or a split leaves nothing on one side.
     pub fn finish(self, normalise: &Normalise, rule: &SplitRule) -> Result<Dataset, DataError> {
-        let Self { folder, classes, parts } = self;
+        let Self { folder, classes, parts, .. } = self;
         let Some(statistics) = normalise.constants() else {
             return Err(DataError::setting("normalise", "constants: an image folder is not measured", "measured"));
         };
@@ -293,57 +345,6 @@ fn examples<'a>(folder: &str, entries: impl Iterator<Item = &'a Entry> + Clone, 
     let sizes = entries.clone().map(|entry| entry.bytes).collect();
     let labels = entries.map(|entry| entry.label).collect();
     Examples { pixels: Pixels::Files(Files::new(folder.to_owned(), names, sizes, resize)), labels }
-}
-
-/// The names of the folders in `folder`, sorted.
-fn class_folders(folder: &Path) -> Result<Vec<String>, DataError> {
-    let mut classes = Vec::new();
-    for entry in walk(folder, 1) {
-        let entry = entry.map_err(unreadable(folder))?;
-        if entry.file_type().is_dir() {
-            let name = entry.file_name().to_str().ok_or_else(|| DataError::Name { path: entry.path().to_owned() })?;
-            classes.push(name.to_owned());
-        }
-    }
-    Ok(classes)
-}
-
-/// The pictures below a class folder, sorted.
-fn pictures(part: &Path, folder: &Path, label: u16) -> Result<Vec<Entry>, DataError> {
-    let mut entries = Vec::new();
-    for entry in walk(folder, usize::MAX) {
-        let entry = entry.map_err(unreadable(folder))?;
-        let extension = entry.path().extension().and_then(|extension| extension.to_str());
-        let is_picture = extension
-            .is_some_and(|extension| ["jpg", "jpeg", "png"].iter().any(|known| known.eq_ignore_ascii_case(extension)));
-        if !entry.file_type().is_file() || !is_picture {
-            continue;
-        }
-        let bytes = entry.metadata().map_err(unreadable(folder))?.len();
-        let name = entry.path().strip_prefix(part).expect("a walk stays below its root");
-        let name = name.to_str().ok_or_else(|| DataError::Name { path: entry.path().to_owned() })?.to_owned();
-        entries.push(Entry { name, bytes, label });
-    }
-    Ok(entries)
-}
-
-/// What lies below `folder`, by name; hidden files, which some systems leave beside every picture, are left out.
-fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = walkdir::Result<DirEntry>> {
-    let is_shown = |entry: &DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
-    WalkDir::new(folder)
-        .min_depth(1)
-        .max_depth(depth)
-        .follow_links(true)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(is_shown)
-}
-
-fn unreadable(folder: &Path) -> impl Fn(walkdir::Error) -> DataError {
-    move |error| {
-        let path = error.path().unwrap_or(folder).to_owned();
-        DataError::Read { path, source: error.into() }
-    }
 }
 
 #[cfg(test)]

@@ -8,38 +8,68 @@ use std::path::{Path, PathBuf};
 pub(super) struct Wanted {
     /// `CIFAR-10`
     pub what: &'static str,
-    /// Each file by the names it may have.
-    pub files: &'static [&'static [&'static str]],
-    /// The folder that the official archive unpacks to.
-    pub folder: &'static str,
+    /// The official one, whose archive can be fetched, then others that people have.
+    pub layouts: &'static [Layout],
     pub hint: &'static str,
     /// What it can be fetched as.
     pub archive: Option<Official>,
 }
 
-/// Looks at `place` and in the official folder below it, and nowhere else: what was not asked for is no data set of the asker.
+/// One way to have a data set in files.
+pub(super) struct Layout {
+    /// The folder that its archive unpacks to.
+    pub folder: &'static str,
+    /// Each file by the names it may have.
+    pub files: &'static [&'static [&'static str]],
+}
+
+impl Wanted {
+    /// The layout that is fetched and that errors speak of.
+    pub fn official(&self) -> &Layout {
+        &self.layouts[0]
+    }
+}
+
+/// Looks at `place` and in the layouts' own folders below it, and nowhere else: what was not asked for is no data set of the asker.
 /// The first that holds any of the files counts, and must hold them all: no search goes on past half a data set.
-/// Where one file is wanted, `place` may be the file itself. Paths come back in the order of [`Wanted::files`].
+/// Where one file is wanted, `place` may be the file itself. Paths come back in the order of [`Layout::files`].
 pub(super) fn locate(place: &Path, wanted: &Wanted) -> Result<Vec<PathBuf>, DataError> {
-    if wanted.files.len() == 1 && is_file(place)? {
+    if wanted.official().files.len() == 1 && is_file(place)? {
         return Ok(vec![place.to_owned()]);
     }
-    let folders = [place.to_owned(), place.join(wanted.folder)];
-    for folder in &folders {
-        let found: Vec<Option<PathBuf>> =
-            wanted.files.iter().map(|names| first_file(folder, names)).collect::<Result<_, _>>()?;
-        if found.iter().all(Option::is_some) {
-            return Ok(found.into_iter().flatten().collect());
-        }
-        if found.iter().any(Option::is_some) {
-            let absent = wanted.files.iter().zip(&found).filter(|(_, found)| found.is_none());
-            let missing = absent.map(|(names, _)| names[0].to_owned()).collect();
-            let folder = folder.clone();
-            return Err(DataError::Incomplete { what: wanted.what, folder, missing, hint: wanted.hint });
+    let mut looked: Vec<PathBuf> = Vec::new();
+    for layout in wanted.layouts {
+        for folder in [place.to_owned(), place.join(layout.folder)] {
+            if let Some(files) = layout.files_in(&folder, wanted)? {
+                return Ok(files);
+            }
+            if !looked.contains(&folder) {
+                looked.push(folder);
+            }
         }
     }
-    let names = wanted.files.iter().map(|names| names[0].to_owned()).collect();
-    Err(DataError::NotFound { what: wanted.what, wanted: names, looked: folders.into(), hint: wanted.hint })
+    let names = wanted.official().files.iter().map(|names| names[0].to_owned()).collect();
+    Err(DataError::NotFound { what: wanted.what, wanted: names, looked, hint: wanted.hint })
+}
+
+impl Layout {
+    /// The layout's files in `folder`, where it is this one's. Outside of the layout's own folder, files that are called
+    /// `train` or `test` and no more are nobody's half.
+    fn files_in(&self, folder: &Path, wanted: &Wanted) -> Result<Option<Vec<PathBuf>>, DataError> {
+        let found: Vec<Option<PathBuf>> =
+            self.files.iter().map(|names| first_file(folder, names)).collect::<Result<_, _>>()?;
+        let absent = self.files.iter().zip(&found).filter(|(_, found)| found.is_none());
+        let missing: Vec<String> = absent.map(|(names, _)| names[0].to_owned()).collect();
+        let mut found = found.into_iter().flatten();
+        if missing.is_empty() {
+            return Ok(Some(found.collect()));
+        }
+        if found.any(|file| folder.ends_with(self.folder) || file.extension().is_some()) {
+            let folder = folder.to_owned();
+            return Err(DataError::Incomplete { what: wanted.what, folder, missing, hint: wanted.hint });
+        }
+        Ok(None)
+    }
 }
 
 fn first_file(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>, DataError> {
@@ -62,10 +92,21 @@ mod tests {
     use super::*;
     use std::fs;
 
-    const TWO: Wanted =
-        Wanted { what: "Pairs", files: &[&["a.bin"], &["b.bin"]], folder: "pairs", hint: "get Pairs", archive: None };
-    const ONE: Wanted =
-        Wanted { what: "Rows", files: &[&["r.csv.gz", "r.csv"]], folder: "rows", hint: "get Rows", archive: None };
+    const TWO: Wanted = Wanted {
+        what: "Pairs",
+        layouts: &[
+            Layout { folder: "pairs", files: &[&["a.bin"], &["b.bin"]] },
+            Layout { folder: "pairs-py", files: &[&["a"], &["b"]] },
+        ],
+        hint: "get Pairs",
+        archive: None,
+    };
+    const ONE: Wanted = Wanted {
+        what: "Rows",
+        layouts: &[Layout { folder: "rows", files: &[&["r.csv.gz", "r.csv"]] }],
+        hint: "get Rows",
+        archive: None,
+    };
 
     fn put(root: &Path, files: &[&str]) {
         for file in files {
@@ -96,7 +137,7 @@ mod tests {
         let error = locate(Path::new("/nowhere/small"), &TWO).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "found no Pairs: `a.bin`, `b.bin` in none of `/nowhere/small`, `/nowhere/small/pairs`"
+            "found no Pairs: `a.bin`, `b.bin` in none of `/nowhere/small`, `/nowhere/small/pairs`, `/nowhere/small/pairs-py`"
         );
         assert_eq!(error.hint().as_deref(), Some("get Pairs"));
     }
@@ -118,6 +159,24 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         put(scratch.path(), &["file"]);
         assert!(matches!(locate(&scratch.path().join("file"), &TWO), Err(DataError::NotFound { .. })));
+    }
+
+    #[test]
+    fn another_layout_is_found_and_half_of_it_counts_in_its_own_folder_only() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path();
+        let found = || locate(root, &TWO);
+        put(root, &["a"]);
+        assert!(matches!(found(), Err(DataError::NotFound { .. })), "a file called `a` says nothing");
+        put(root, &["pairs-py/a"]);
+        assert_eq!(
+            found().unwrap_err().to_string(),
+            format!("`{}` holds a part of Pairs and lacks `b`", root.join("pairs-py").display())
+        );
+        put(root, &["pairs-py/b"]);
+        assert_eq!(found().unwrap(), [root.join("pairs-py/a"), root.join("pairs-py/b")]);
+        put(root, &["pairs/a.bin", "pairs/b.bin"]);
+        assert_eq!(found().unwrap()[0], root.join("pairs/a.bin"), "the official one comes first");
     }
 
     #[test]

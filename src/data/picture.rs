@@ -20,7 +20,15 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Reads a JPEG or PNG, whatever its name ends in: grey, CMYK, with alpha or turned by its camera.
+    /// The kinds that are read, for people.
+    pub const KINDS: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF and PNM";
+
+    /// Whether a file that begins with `start`, 16 bytes or more, is of one of these kinds.
+    pub fn begins_with(start: &[u8]) -> bool {
+        decode::format_of(start).is_some()
+    }
+
+    /// Reads a picture, whatever its name ends in: grey, CMYK, with alpha or turned by its camera.
     ///
     /// # Errors
     /// Where the file cannot be read, or is no whole picture of these kinds.

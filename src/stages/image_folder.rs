@@ -6,7 +6,9 @@
 use super::{Site, prepare, site::ImageShape};
 use crate::{
     config::{Fields, Node},
-    data::{Broken, DataError, ImageFolder, LocatedFolder, Normalise, Parts, SplitRule},
+    data::{
+        Broken, DataError, Dataset, ImageFolder, LIST_VERSION, Listing, LocatedFolder, Normalise, Parts, SplitRule,
+    },
     machine,
     run::{Context, Progress, Resource, Stage, StageError, sentence},
 };
@@ -16,21 +18,25 @@ use std::collections::BTreeSet;
 struct PrepareFolder {
     folder: ImageFolder,
     located: LocatedFolder,
+    /// Folders beside the parts that may have been meant.
+    not_read: Vec<String>,
     normalise: Normalise,
     split: SplitRule,
 }
 
 const COUNT: &str = "a whole number from 1";
-/// A stage says this many broken pictures by name; the log and the record have them all.
+/// A stage says this many broken pictures or untested classes by name; the log and the record have them all.
 const NAMED: usize = 10;
 
 /// `image_folder: {path: imagenet, train: train, val: val, size: 224, resize: 256, normalise: imagenet}`, or
-/// `{path: flowers, held_out_fraction: 0.2, held_out_seed: 0}` where class folders lie directly below.
+/// `{path: flowers, held_out_fraction: 0.2, held_out_seed: 0}` where class folders lie directly below. Parts that are not
+/// named are looked for by the names that people give them.
 pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let place = fields.origin_of("image_folder").clone();
     let mut keys = Fields::open(node, "data set `image_folder`", fields.problems());
     let path = machine::expanded(keys.required_text("path")).display().to_string();
-    let parts = parts(&mut keys);
+    let held_out = held_out(&mut keys);
+    let (train, val) = (keys.text("train"), keys.text("val"));
     // The sizes of every paper on ImageNet in this field.
     let size = keys.integer("size", 224, 1..=4096, "a whole number from 1 to 4096");
     // 256 for 224, and in proportion for other sizes.
@@ -69,9 +75,17 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
     // How many classes there are is known when the folder is listed; of a network they decide the last layer alone.
     let known = classes.as_ref().map_or(1000, Vec::len);
     site.tells.images.get_or_init(|| ImageShape { shape: [3, size, size], classes: known, in_files: true });
-    let folder = ImageFolder { path, parts, size, resize, classes, images_per_class };
-    match folder.locate(&site.data_roots()) {
-        Ok(located) => Some(Box::new(PrepareFolder { folder, located, normalise, split })),
+    let roots = site.data_roots();
+    let parts = match held_out {
+        Some(held_out) => Ok((held_out, Vec::new())),
+        None => Parts::find(&roots, &path, train, val),
+    };
+    let located = parts.and_then(|(parts, not_read)| {
+        let folder = ImageFolder { path, parts, size, resize, classes, images_per_class };
+        folder.locate(&roots).map(|located| PrepareFolder { folder, located, not_read, normalise, split })
+    });
+    match located {
+        Ok(stage) => Some(Box::new(stage)),
         // Said above, at the key.
         Err(DataError::Setting { .. }) => None,
         Err(error) => {
@@ -81,11 +95,9 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
     }
 }
 
-fn parts(keys: &mut Fields<'_>) -> Parts {
-    if keys.node("held_out_fraction").is_none() {
-        let of = |keys: &mut Fields<'_>, key| keys.text(key).unwrap_or_else(|| key.to_owned());
-        return Parts::Folders { train: of(keys, "train"), val: of(keys, "val") };
-    }
+/// A share of each class, where the pipeline asks for one.
+fn held_out(keys: &mut Fields<'_>) -> Option<Parts> {
+    keys.node("held_out_fraction")?;
     for key in ["train", "val"] {
         if keys.has(key) {
             let place = keys.origin_of(key).clone();
@@ -93,15 +105,19 @@ fn parts(keys: &mut Fields<'_>) -> Parts {
             keys.problems().add(&place, message);
         }
     }
-    Parts::HeldOut {
+    Some(Parts::HeldOut {
         fraction: keys.number("held_out_fraction", 0.2, f64::MIN_POSITIVE..1.0, prepare::FRACTION),
         seed: keys.integer("held_out_seed", 0, 0.., prepare::SEED),
-    }
+    })
 }
 
 impl Stage for PrepareFolder {
     fn params(&self) -> Json {
-        json!({"source": {"dataset": "image_folder", "folder": self.folder}, "normalise": self.normalise, "split": self.split})
+        json!({
+            "source": {"dataset": "image_folder", "folder": self.folder, "list": LIST_VERSION},
+            "normalise": self.normalise,
+            "split": self.split,
+        })
     }
 
     fn resources(&self) -> Vec<(String, Resource)> {
@@ -112,21 +128,59 @@ impl Stage for PrepareFolder {
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         self.located.folders().iter().for_each(|folder| context.reads(folder));
         let mut listing = self.located.list()?;
+        self.say_beside(&listing, context);
         let pictures = listing.len();
         let verified = listing.verify(|done| {
             context.progress(Progress { epochs: 1, step: done, steps: pictures, ..Progress::default() });
             !context.stop_requested()
         })?;
         let Some(broken) = verified else { return Err(StageError::Interrupted) };
-        say(&broken, pictures, context);
+        say_broken(&broken, pictures, context);
         let dataset = listing.finish(&self.normalise, &self.split)?;
+        say_untested(&dataset, context);
         context.metric("skipped_images", broken.len() as f64);
-        prepare::publish(&dataset, context)
+        let path = &self.folder.path;
+        let what = match &self.folder.parts {
+            Parts::Folders { train, val } => format!("{} {path} ({train}, {val})", dataset.name),
+            Parts::HeldOut { .. } => format!("{} {path}", dataset.name),
+        };
+        prepare::publish(&dataset, &what, context)
     }
 }
 
+impl PrepareFolder {
+    /// Says what lies there and is not read.
+    fn say_beside(&self, listing: &Listing, context: &mut Context<'_>) {
+        let left_out = listing.left_out();
+        if !left_out.is_empty() {
+            context.warn(format!("left out of the list: {left_out}"));
+            context.note("left_out", json!(left_out));
+        }
+        for [one, other] in listing.alike() {
+            context.warn(format!("`{one}` and `{other}` are two classes, as their capitals differ"));
+        }
+        for folder in &self.not_read {
+            context.warn(format!("nothing is read of `{folder}`; to test on it write `val: {folder}`"));
+        }
+    }
+}
+
+/// Says which classes no picture is there to test of: an accuracy knows nothing of them.
+fn say_untested(dataset: &Dataset, context: &mut Context<'_>) {
+    let untested = dataset.untested();
+    if untested.is_empty() {
+        return;
+    }
+    let names: Vec<String> = untested.iter().take(NAMED).map(|class| format!("`{class}`")).collect();
+    let more = untested.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (few, all) = (untested.len(), dataset.classes.len());
+    context.warn(format!("{few} of {all} classes have no picture to test on: {}{more}", names.join(", ")));
+    context.note("untested_classes", json!(untested));
+}
+
 /// Says which pictures are left out; a pipeline's figures and its report then have their number.
-fn say(broken: &[Broken], pictures: usize, context: &mut Context<'_>) {
+fn say_broken(broken: &[Broken], pictures: usize, context: &mut Context<'_>) {
     if broken.is_empty() {
         return;
     }

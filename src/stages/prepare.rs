@@ -238,12 +238,12 @@ impl Stage for Prepare {
             images.truncate(limit.unwrap_or(images.len()));
         }
         let dataset = raw.finish(&self.normalise, &self.split)?;
-        publish(&dataset, context)
+        publish(&dataset, &dataset.name, context)
     }
 }
 
-/// The data set as the stage's output, its figures, and its summary.
-pub(super) fn publish(dataset: &Dataset, context: &mut Context<'_>) -> Result<(), StageError> {
+/// The data set as the stage's output, its figures, and its summary, which says `what` it is.
+pub(super) fn publish(dataset: &Dataset, what: &str, context: &mut Context<'_>) -> Result<(), StageError> {
     context.publish("dataset", |writer| dataset.write(writer))?;
     let [channels, height, width] = dataset.shape;
     let counts = [
@@ -258,8 +258,7 @@ pub(super) fn publish(dataset: &Dataset, context: &mut Context<'_>) -> Result<()
     }
     let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     context.summary(format!(
-        "{}: {} ({} to fit, {} held out), {} test, {}, {channels}x{height}x{width}",
-        dataset.name,
+        "{what}: {} ({} to fit, {} held out), {} test, {}, {channels}x{height}x{width}",
         counted(dataset.train.len(), "training image", "training images"),
         dataset.split.fit.len(),
         dataset.split.held_out.len(),

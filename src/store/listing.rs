@@ -57,10 +57,18 @@ impl Store {
         let mut settled = true;
         let mut hasher = Sha256::new();
         for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
-            let entry = entry.map_err(|error| UnreadableFile {
-                path: error.path().unwrap_or(folder).to_owned(),
-                source: error.into(),
-            })?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A link that leads nowhere or in a circle is no file. What it leads to may come without its folder changing.
+                Err(error) if error.path().is_some_and(Path::is_symlink) => {
+                    settled &= error.loop_ancestor().is_some();
+                    continue;
+                }
+                Err(error) => {
+                    let path = error.path().unwrap_or(folder).to_owned();
+                    return Err(UnreadableFile { path, source: error.into() });
+                }
+            };
             let meta = fs::metadata(entry.path())
                 .map_err(|source| UnreadableFile { path: entry.path().to_owned(), source })?;
             let name = entry.path().strip_prefix(folder).expect("a walk stays below its root");
@@ -154,6 +162,21 @@ mod tests {
         assert_ne!(store.digest_listing(&data).unwrap(), grown);
         fs::remove_file(data.join("b/5")).unwrap();
         assert_eq!(store.digest_listing(&data).unwrap(), changed);
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_or_in_a_circle_are_no_files() {
+        use std::os::unix::fs::symlink;
+        let (_scratch, store, data) = tree();
+        let first = store.digest_listing(&data).unwrap();
+        symlink("me@host.1234", data.join("a/.#1")).unwrap();
+        symlink("..", data.join("b/up")).unwrap();
+        age(&data, 6);
+        assert_eq!(store.digest_listing(&data).unwrap(), first);
+        // What the link leads to comes; the folder of the link is as it was.
+        fs::write(data.join("a/me@host.1234"), "lock").unwrap();
+        age(&data, 6);
+        assert_ne!(store.digest_listing(&data).unwrap(), first);
     }
 
     #[test]

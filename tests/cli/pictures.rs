@@ -84,7 +84,7 @@ fn a_broken_picture_is_named_and_counted_and_the_search_goes_on() {
     fs::write(scratch.path("data/flowers/val/daisy/01.jpg"), "no picture").unwrap();
     let ended = scratch.run(&["flowers.yaml", "--set", "data.root=data"]).exits(0);
     ended.line(&["daisy/03.jpg` is left out: it is cut short"]);
-    ended.line(&["daisy/01.jpg` is left out: it is neither JPEG nor PNG"]);
+    ended.line(&["daisy/01.jpg` is left out: it is none of JPEG, PNG, WebP, GIF, BMP, TIFF and PNM"]);
     ended.line(&["2 of 32 pictures cannot be decoded and are left out"]);
     ended.line(&["23 training images", "7 test"]);
 }
@@ -97,15 +97,38 @@ fn what_cannot_be_is_said_before_anything_is_started() {
         let root = "data.root=data";
         scratch.run(&["flowers.yaml", "--set", root, "--set", key]).exits(3).line(words);
     };
-    refused("pictures.image_folder.path=roses", &["found no folder `roses/train`"]);
+    refused("pictures.image_folder.path=roses", &["found no folder `roses`"]);
     refused("pictures.image_folder.split=halves", &["`split` of an image folder must be shuffled or all"]);
     refused("pictures.image_folder.normalise=measured", &["must be constants, found `measured`"]);
     refused("pictures.image_folder.resize=8", &["`resize` 8 is below `size` 16"]);
     refused("search.augment.crop_padding=4", &["`crop_padding` and `resized_crop` are two ways to crop"]);
     // What fits images of one size is told when the search meets the pictures.
     refused("search.augment.resized_crop=false", &["`crop_padding` must be 0 for picture files"]);
+    refused("pictures.image_folder.path=.", &["has none of the folders `train`, `training`"]);
+    refused("pictures.image_folder.path=.", &["`flowers` in it has them: write `path: ./flowers`"]);
+    fs::create_dir(folder.join("val/rose")).unwrap();
+    refused("name=flowers", &["has no class folder `rose`, though"]);
     fs::remove_dir_all(folder.join("train/daisy")).unwrap();
-    refused("name=flowers", &["has no class folder `daisy`, though"]);
+    refused("name=flowers", &["has one class folder, `tulip`: expected two or more"]);
+}
+
+/// Whatever is in the folder and is not used is said once; the parts may be called as people call them.
+#[test]
+fn what_is_not_read_and_what_is_not_tested_are_said() {
+    let scratch = flowers();
+    let folder = scratch.path("data/flowers");
+    fs::rename(folder.join("val"), folder.join("validation")).unwrap();
+    fs::create_dir_all(folder.join("test/daisy")).unwrap();
+    fs::remove_dir_all(folder.join("validation/tulip")).unwrap();
+    fs::write(folder.join("train/daisy/a.heic"), "x").unwrap();
+    std::os::unix::fs::symlink("me@host.1234", folder.join("train/daisy/.#00.jpg")).unwrap();
+    let run = || scratch.run(&["flowers.yaml", "--set", "data.root=data"]).exits(0);
+    let ended = run();
+    ended.line(&["image_folder flowers (train, validation): 24 training images", "4 test", "2 classes"]);
+    ended.line(&["left out of the list: `.heic` (1), dangling link (1)"]);
+    ended.line(&["nothing is read of `test`; to test on it write `val: test`"]);
+    ended.line(&["1 of 2 classes have no picture to test on: `tulip`"]);
+    run().line(&["pictures", "cached"]);
 }
 
 #[test]

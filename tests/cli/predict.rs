@@ -163,6 +163,22 @@ fn a_picture_is_the_tensor_that_its_pixels_are() {
     assert_eq!(said.lines().count(), 3);
     assert!(said.starts_with("a.png: class ") && said.contains(" %\n"), "{said}");
 
+    // A folder is its pictures, by name, and says what else it holds.
+    fs::create_dir_all(scratch.path("pictures/more")).unwrap();
+    fs::create_dir(scratch.path("empty")).unwrap();
+    for copy in ["pictures/2.png", "pictures/more/1.jfif"] {
+        fs::copy(scratch.path("a.png"), scratch.path(copy)).unwrap();
+    }
+    fs::write(scratch.path("pictures/notes.txt"), "x").unwrap();
+    let folder = [&flags[..], &["--input", "pictures", "a.png", "--normalise", "imagenet"]].concat();
+    let said = predict(&scratch, &folder).exits(0).stdout;
+    let named: Vec<&str> = said.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
+    assert_eq!(named[..4], ["pictures/2.png", "pictures/more/1.jfif", "a.png", "left out"]);
+    assert!(said.contains("left out: `.txt` (1)\n"), "{said}");
+    assert_eq!(logits(&scratch).1.len(), 3 * expected.len());
+    let empty = predict(&scratch, &[&flags[..], &["--input", "empty"]].concat()).exits(3);
+    assert!(empty.stderr.contains("folder `empty` holds no picture"), "{}", empty.stderr);
+
     let unsaid = predict(&scratch, &[&flags[..], &["--input", "a.png"]].concat()).exits(3);
     assert!(unsaid.stderr.contains("`--normalise`: `cifar10_darts`"), "{}", unsaid.stderr);
     let mixed = predict(&scratch, &[&flags[..], &["--input", "a.png", "x.safetensors"]].concat()).exits(3);

@@ -4,7 +4,7 @@ use super::{
     server::{Manner, Server, noise},
     *,
 };
-use crate::data::{DownloadFault, Source};
+use crate::data::{DownloadFault, Source, locate::Layout};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -18,8 +18,7 @@ use tempfile::TempDir;
 
 const PAIRS: Wanted = Wanted {
     what: "Pairs",
-    files: &[&["a.bin"], &["b.bin"]],
-    folder: "pairs",
+    layouts: &[Layout { folder: "pairs", files: &[&["a.bin"], &["b.bin"]] }],
     hint: "get Pairs",
     archive: Some(Official { url: "https://example.org/pairs.tar.gz", sha256: "", bytes: 0 }),
 };

@@ -24,19 +24,20 @@ const MOST_FILES: usize = 10_000;
 /// What is wrong with the archive, or what the disk said. Nothing of it is left then.
 pub(super) fn publish(archive: &Path, root: &Path, wanted: &Wanted, watcher: &Watcher<'_>) -> Result<(), DataError> {
     // A name of its own suffices: whoever is here holds the lock of the part file. A killed process may have left one.
-    let beside = root.join(format!(".unpacking-{}", wanted.folder));
+    let beside = root.join(format!(".unpacking-{}", wanted.official().folder));
     let remove = || match fs::remove_dir_all(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DataError::write(&beside)(error)),
         _ => Ok(()),
     };
     remove()?;
     let unpacked = unpack(archive, &beside, watcher).and_then(|()| {
-        let folder = beside.join(wanted.folder);
+        let official = wanted.official().folder;
+        let folder = beside.join(official);
         locate(&folder, wanted).map_err(|_| DataError::Archive {
             path: archive.to_owned(),
-            why: format!("it has no folder `{}` with the files of {}", wanted.folder, wanted.what),
+            why: format!("it has no folder `{official}` with the files of {}", wanted.what),
         })?;
-        let place = root.join(wanted.folder);
+        let place = root.join(official);
         fs::rename(&folder, &place).map_err(DataError::write(&place))?;
         File::open(root).and_then(|root| root.sync_all()).map_err(DataError::write(&place))
     });

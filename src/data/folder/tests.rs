@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::{Augment, Batch, Cutout, Jitter, Loader, LoaderOptions, Order, Part, ResizedCrop};
+use crate::data::{Augment, Batch, Cutout, Jitter, Loader, LoaderOptions, Order, Part, Picture, ResizedCrop};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::{fs, sync::Arc};
 
@@ -9,9 +9,7 @@ fn write_picture(path: &Path, [width, height]: [u32; 2], colour: [u8; 3]) {
     let picture = RgbImage::from_fn(width, height, |x, y| {
         if x < width / 3 && y < height / 3 { Rgb([250, 250, 250]) } else { Rgb(colour) }
     });
-    let png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-    let format = if png { ImageFormat::Png } else { ImageFormat::Jpeg };
-    picture.save_with_format(path, format).unwrap();
+    picture.save_with_format(path, ImageFormat::from_path(path).unwrap_or(ImageFormat::Jpeg)).unwrap();
 }
 
 /// Two classes, five training pictures and two test pictures each, of different sizes.
@@ -78,9 +76,6 @@ fn epoch(loader: &Loader, epoch: usize) -> Vec<Batch> {
 #[test]
 fn pictures_are_listed_by_class_and_name_whatever_their_ending() {
     let scratch = tree();
-    for ignored in ["flowers/train/README.md", "flowers/train/daisy/notes.txt", "flowers/train/daisy/.hidden.jpg"] {
-        fs::write(scratch.path().join(ignored), "x").unwrap();
-    }
     write_picture(&scratch.path().join("flowers/train/daisy/more/9.jpg"), [30, 30], [1, 2, 3]);
     let dataset = dataset(&flowers(), scratch.path());
     assert_eq!(dataset.classes, ["daisy", "tulip"]);
@@ -95,12 +90,13 @@ fn pictures_are_listed_by_class_and_name_whatever_their_ending() {
 #[test]
 fn classes_and_images_can_be_fewer() {
     let scratch = tree();
-    let few = ImageFolder { classes: Some(vec!["tulip".to_owned()]), images_per_class: Some(2), ..flowers() };
-    let dataset = dataset(&few, scratch.path());
-    assert_eq!(dataset.classes, ["tulip"]);
+    write_picture(&scratch.path().join("flowers/train/aster/0.jpg"), [30, 30], [9, 9, 9]);
+    let two = Some(["daisy", "tulip"].map(str::to_owned).to_vec());
+    let dataset = dataset(&ImageFolder { classes: two, images_per_class: Some(1), ..flowers() }, scratch.path());
+    assert_eq!(dataset.classes, ["daisy", "tulip"]);
     assert_eq!(
         (names(&dataset.train), names(&dataset.test)),
-        (vec!["tulip/0.jpg", "tulip/1.JPEG"], vec!["tulip/v0.jpg", "tulip/v1.jpg"])
+        (vec!["daisy/0.jpg", "tulip/0.jpg"], vec!["daisy/v0.jpg", "tulip/v0.jpg"])
     );
     let strange = ImageFolder { classes: Some(vec!["rose".to_owned()]), ..flowers() };
     let error = list(&strange, scratch.path()).unwrap_err();
@@ -145,7 +141,7 @@ fn broken_pictures_are_left_out_by_name_and_a_class_of_none_else_is_an_error() {
     let broken = broken.unwrap().unwrap();
     assert_eq!(heard, [0, 10]);
     assert_eq!(broken.iter().map(|broken| broken.path.clone()).collect::<Vec<_>>(), [path("1.JPEG"), path("4.jpeg")]);
-    assert_eq!(broken[1].why, "it is neither JPEG nor PNG");
+    assert_eq!(broken[1].why, format!("it is none of {}", Picture::KINDS));
     let dataset = listing.finish(&Normalise::Imagenet, &SplitRule::All).unwrap();
     assert_eq!(names(&dataset.train)[..4], ["daisy/0.jpg", "daisy/2.png", "daisy/3.JPG", "tulip/0.jpg"]);
     assert_eq!(dataset.train.labels[..4], [0, 0, 0, 1]);
@@ -155,7 +151,7 @@ fn broken_pictures_are_left_out_by_name_and_a_class_of_none_else_is_an_error() {
     }
     let error = list(&flowers(), scratch.path()).unwrap().verify(|_| true).unwrap_err();
     let folder = scratch.path().join("flowers/train/daisy");
-    let said = format!("class folder `{}` holds no JPEG or PNG that can be decoded", folder.display());
+    let said = format!("folder `{}` holds no picture that can be decoded", folder.display());
     assert_eq!(error.to_string(), said);
     assert!(list(&flowers(), scratch.path()).unwrap().verify(|_| false).unwrap().is_none(), "it was asked to stop");
 }
@@ -167,17 +163,122 @@ fn folders_that_are_no_classes_are_told_apart() {
     let said = |folder: &ImageFolder| list(folder, scratch.path()).unwrap_err();
     let of_path = |path: &str| ImageFolder { path: path.to_owned(), ..flowers() };
     assert!(matches!(said(&of_path("roses")), DataError::NoFolder { .. }));
-    let bare = ImageFolder { parts: Parts::HeldOut { fraction: 0.2, seed: 0 }, ..of_path("flowers/train/daisy") };
-    assert!(matches!(said(&bare), DataError::NoClasses { .. }));
     fs::create_dir(train.join("aster")).unwrap();
-    let said_empty = format!("class folder `{}` holds no JPEG or PNG", train.join("aster").display());
+    let mut said_empty = format!("folder `{}` holds no picture", train.join("aster").display());
     assert_eq!(said(&flowers()).to_string(), said_empty);
-    fs::remove_dir(train.join("aster")).unwrap();
-    write_picture(&scratch.path().join("flowers/val/rose/0.jpg"), [30, 30], [9, 9, 9]);
-    assert!(matches!(said(&flowers()), DataError::StrangeClass { class, .. } if class == "rose"));
+    fs::write(train.join("aster/1.heic"), "x").unwrap();
+    said_empty += "; there is `.heic` (1)";
+    assert_eq!(said(&flowers()).to_string(), said_empty);
+    fs::remove_dir_all(train.join("aster")).unwrap();
+    for strange in ["rose", "Tulip"] {
+        write_picture(&scratch.path().join("flowers/val").join(strange).join("0.jpg"), [30, 30], [9, 9, 9]);
+    }
+    let text = said(&flowers()).to_string();
+    assert!(text.contains("train` has no class folder `Tulip`, `rose`, though `"), "{text}");
     // A class that is not asked for is no stranger.
-    let chosen = ImageFolder { classes: Some(vec!["daisy".to_owned()]), ..flowers() };
-    assert_eq!(list(&chosen, scratch.path()).unwrap().len(), 7);
+    let chosen = ImageFolder { classes: Some(["daisy", "tulip"].map(str::to_owned).to_vec()), ..flowers() };
+    assert_eq!(list(&chosen, scratch.path()).unwrap().len(), 14);
+}
+
+/// A folder above or below the one that is meant would train without an error, and be right every time or about nothing.
+#[test]
+fn the_wrong_level_is_told_with_the_right_one() {
+    let scratch = tree();
+    let root = scratch.path();
+    let held_out = |path: &str| {
+        let parts = Parts::HeldOut { fraction: 0.2, seed: 0 };
+        let error = list(&ImageFolder { path: path.to_owned(), parts, ..flowers() }, root).unwrap_err();
+        (error.to_string(), error.hint().unwrap())
+    };
+    let shown = |path: &str| root.join(path).display().to_string();
+    let (said, hint) = held_out("flowers");
+    let parts =
+        format!("the class folders of `{}` are called `train`, `val`, as parts of a data set are", shown("flowers"));
+    assert!(said == parts && hint.starts_with("leave out `held_out_fraction`"), "{said}; {hint}");
+    let (said, hint) = held_out("flowers/train/daisy");
+    let none = "holds no class folder with a picture in it, and 5 pictures in none";
+    assert_eq!(said, format!("`{}` {none}", shown("flowers/train/daisy")));
+    assert!(hint.starts_with("the pictures of each class lie in a folder of its own"), "{hint}");
+    let (said, hint) = held_out("");
+    assert_eq!(said, format!("`{}` has one class folder, `flowers`: expected two or more", shown("")));
+    assert_eq!(hint, "the 2 folders in `flowers` may be the classes: name the folder around them");
+    // Where someone does classify parts.
+    let parts = Parts::HeldOut { fraction: 0.2, seed: 0 };
+    let named = Some(["train", "val"].map(str::to_owned).to_vec());
+    assert_eq!(list(&ImageFolder { parts, classes: named, ..flowers() }, root).unwrap().len(), 14);
+
+    // ImageNet as it is unpacked.
+    fs::remove_dir_all(root.join("flowers/val")).unwrap();
+    write_picture(&root.join("flowers/val/ILSVRC2012_val_00000001.JPEG"), [30, 30], [9, 9, 9]);
+    let error = list(&flowers(), root).unwrap_err();
+    assert!(error.to_string().ends_with("with a picture in it, and 1 pictures in none"), "{error}");
+    assert!(error.hint().unwrap().contains("valprep.sh | bash` moves ImageNet's validation pictures"));
+}
+
+#[test]
+fn what_is_no_picture_of_a_class_is_counted_by_kind_and_links_lead_into_no_other_class() {
+    use std::os::unix::fs::symlink;
+    let scratch = tree();
+    let train = scratch.path().join("flowers/train");
+    let daisy = train.join("daisy");
+    for file in ["a.heic", "b.HEIC", "notes.txt", "README", ".DS_Store", "._0.jpg", "Thumbs.db"] {
+        fs::write(daisy.join(file), "x").unwrap();
+    }
+    write_picture(&daisy.join("__MACOSX/0.jpg"), [30, 30], [9, 9, 9]);
+    write_picture(&train.join("loose.jpg"), [30, 30], [9, 9, 9]);
+    fs::create_dir(train.join(".ipynb_checkpoints")).unwrap();
+    fs::create_dir(daisy.join("folder.jpg")).unwrap();
+    symlink("someone@host.1234:1700000000", daisy.join(".#0.jpg")).unwrap();
+    symlink("nowhere.jpg", daisy.join("gone.jpg")).unwrap();
+    symlink("self.jpg", daisy.join("self.jpg")).unwrap();
+    symlink("..", daisy.join("all")).unwrap();
+    symlink(scratch.path(), daisy.join("more")).unwrap();
+    symlink("0.jpg", daisy.join("9.jpg")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(daisy.join("s.jpg")).unwrap();
+    let listing = list(&flowers(), scratch.path()).unwrap();
+    let expected = "hidden (3), `.heic` (2), dangling link (3), link in a circle (2), of the system (2), \
+                    `.txt` (1), in no class folder (1), no regular file (1), without an ending (1)";
+    let mut found: Vec<&str> = expected.split(", ").collect();
+    let said = listing.left_out().to_string();
+    let mut said: Vec<&str> = said.split(", ").collect();
+    (found.sort_unstable(), said.sort_unstable());
+    assert_eq!(said, found);
+    let dataset = dataset(&flowers(), scratch.path());
+    let daisies = ["0.jpg", "1.JPEG", "2.png", "3.JPG", "4.jpeg", "9.jpg"].map(|name| format!("daisy/{name}"));
+    assert_eq!(names(&dataset.train)[..6], daisies);
+    assert_eq!(dataset.train.labels, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn every_kind_of_picture_is_listed_and_seen() {
+    let scratch = tree();
+    let daisy = scratch.path().join("flowers/train/daisy");
+    let endings = ["bmp", "gif", "jfif", "jpe", "pbm", "pgm", "pnm", "ppm", "tif", "tiff", "webp"];
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures");
+    let known = ["picture.bmp", "moving.gif", "baseline.jpg", "baseline.jpg", "bits.pbm", "grey.pgm", "grey.pgm"];
+    let known = known.into_iter().chain(["picture.ppm", "lzw.tif", "lzw.tif", "lossy.webp"]);
+    for (ending, known) in endings.iter().zip(known) {
+        fs::copy(golden.join(known), daisy.join(format!("{ending}.{}", ending.to_uppercase()))).unwrap();
+    }
+    let mut listing = list(&flowers(), scratch.path()).unwrap();
+    assert!(listing.left_out().is_empty());
+    assert_eq!(listing.verify(|_| true).unwrap().unwrap(), []);
+    assert_eq!(listing.len(), 14 + endings.len());
+}
+
+#[test]
+fn names_that_differ_in_capitals_are_two_and_classes_without_a_test_picture_are_known() {
+    let scratch = tree();
+    for name in ["daisy/0.JPG", "Daisy/0.jpg", "rose/0.jpg", "aster/0.jpg"] {
+        write_picture(&scratch.path().join("flowers/train").join(name), [30, 30], [9, 9, 9]);
+    }
+    fs::create_dir(scratch.path().join("flowers/val/rose")).unwrap();
+    assert_eq!(list(&flowers(), scratch.path()).unwrap().alike(), [["Daisy", "daisy"]]);
+    let dataset = dataset(&flowers(), scratch.path());
+    assert_eq!(dataset.classes, ["Daisy", "aster", "daisy", "rose", "tulip"]);
+    assert_eq!(names(&dataset.train)[..4], ["Daisy/0.jpg", "aster/0.jpg", "daisy/0.JPG", "daisy/0.jpg"]);
+    assert_eq!(dataset.test.labels, [2, 2, 4, 4]);
+    assert_eq!(dataset.untested(), ["Daisy", "aster", "rose"]);
 }
 
 #[test]
@@ -217,7 +318,7 @@ fn training_views_are_cropped_mirrored_coloured_and_cut() {
     let plain = of(Augment::default());
     let middle = |index: u32| {
         let Pixels::Files(files) = &dataset.train.pixels else { panic!("pictures stay in their files") };
-        let picture = crate::data::Picture::open(&files.path(index as usize)).unwrap();
+        let picture = Picture::open(&files.path(index as usize)).unwrap();
         picture.evaluation(24, 28, &dataset.statistics).unwrap()
     };
     assert!(plain.iter().all(|(&index, image)| *image == middle(index)), "nothing asked is an evaluation");

@@ -44,6 +44,19 @@ Image.fromarray((rgb[..., 0].astype("uint16") * 257)).save("of_grey_16.png")
 picture.quantize(16).save("of_palette.png")
 picture.quantize(16).convert("RGB").save("palette.png")
 
+# Other kinds. What loses nothing is `picture.png`; the GIF moves, and its first picture is `palette.png`.
+picture.save("lossless.webp", lossless=True)
+Image.fromarray(alpha, "RGBA").save("alpha.webp", lossless=True, exact=True)
+picture.save("lossy.webp", quality=90)
+Image.open("lossy.webp").convert("RGB").save("lossy.png")
+picture.quantize(16).save("moving.gif", save_all=True, append_images=[ImageOps.mirror(picture).quantize(16)])
+picture.save("picture.bmp")
+picture.save("lzw.tif", compression="tiff_lzw")
+picture.save("picture.ppm")
+Image.fromarray(rgb[..., 0]).save("grey.pgm")
+picture.convert("1").save("bits.pbm")
+picture.convert("1").convert("RGB").save("bits.png")
+
 y, x = np.mgrid[0:47, 0:61]
 wide = np.stack([x * 4 % 256, (x * x + y * y) % 251, (x * y) % 256], -1).astype("uint8")
 wide = Image.fromarray(wide)
