@@ -12,6 +12,8 @@ use std::{
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder holds results of darts-run that it can make again.\n";
 
+const OBJECTS: &str = "objects-v1";
+
 /// A store on disk. Opening it looks at no more than `tmp-v2/`; several processes may use one at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
@@ -23,8 +25,8 @@ impl Store {
     /// complete store is opened without a write, so that one on a read-only disk still answers.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
-        // What else there is, is made when it is needed.
-        for folder in ["objects-v1", "actions-v1", "last-v1", "locks-v1", "work-v1"] {
+        // What else there is, is made when it is needed. The last of these says that there is a store.
+        for folder in ["actions-v1", "last-v1", "locks-v1", "work-v1", OBJECTS] {
             make_folder(&store.root.join(folder))?;
         }
         let tag = store.root.join("CACHEDIR.TAG");
@@ -38,7 +40,7 @@ impl Store {
     /// The store at `root` as it is, for who only looks: nothing is made and nothing swept. `None` where there is none.
     pub fn existing(root: impl Into<PathBuf>) -> Option<Self> {
         let store = Self { root: root.into() };
-        store.folder("objects-v1").is_dir().then_some(store)
+        store.folder(OBJECTS).is_dir().then_some(store)
     }
 
     /// The folder as it was named when it was opened.
@@ -49,7 +51,7 @@ impl Store {
     /// Where an object lies or would lie; says nothing of whether it is there or whole.
     pub fn object_path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
-        self.root.join("objects-v1").join(&name[..2]).join(&name[2..])
+        self.folder(OBJECTS).join(&name[..2]).join(&name[2..])
     }
 
     /// Where the record of `key` lies or would lie.
@@ -182,6 +184,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Store::existing(folder.path()), None);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        // Another process is at making it.
+        fs::create_dir(folder.path().join("actions-v1")).unwrap();
+        assert_eq!(Store::existing(folder.path()), None);
         let store = Store::open(folder.path()).unwrap();
         let left = store.tmp().join("left");
         fs::write(&left, "").unwrap();

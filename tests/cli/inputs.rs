@@ -42,7 +42,7 @@ fn a_path_that_is_not_there_is_an_error_and_not_another_data_set() {
     says(&lost, &["p.yaml:5:22", "found no digits", "no/such/mine.csv"]);
     says(&pipeline("cifar10: {path: cifar}").exits(3), &["p.yaml:5:23", "found no CIFAR-10", "`sets/cifar`"]);
     let lost = pipeline("image_folder: {path: flowers}").exits(3);
-    says(&lost, &["p.yaml:5:21", "found no folder `flowers/train`"]);
+    says(&lost, &["p.yaml:5:21", "found no folder `flowers`"]);
     // Without a path the root is searched, and the run says what it reads.
     pipeline("digits: {}").exits(0).line(&["images: reads", "sets/digits/digits.csv.gz"]);
     pipeline("digits: {path: digits}").exits(0);

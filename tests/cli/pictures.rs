@@ -107,6 +107,7 @@ fn what_cannot_be_is_said_before_anything_is_started() {
     refused("pictures.image_folder.path=.", &["has none of the folders `train`, `training`"]);
     refused("pictures.image_folder.path=.", &["`flowers` in it has them: write `path: ./flowers`"]);
     fs::create_dir(folder.join("val/rose")).unwrap();
+    write_picture(&folder.join("val/rose/0.jpg"), [9, 9, 9]);
     refused("name=flowers", &["has no class folder `rose`, though"]);
     fs::remove_dir_all(folder.join("train/daisy")).unwrap();
     refused("name=flowers", &["has one class folder, `tulip`: expected two or more"]);

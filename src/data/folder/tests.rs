@@ -241,7 +241,8 @@ fn what_is_no_picture_of_a_class_is_counted_by_kind_and_links_lead_into_no_other
     let mut found: Vec<&str> = expected.split(", ").collect();
     let said = listing.left_out().to_string();
     let mut said: Vec<&str> = said.split(", ").collect();
-    (found.sort_unstable(), said.sort_unstable());
+    found.sort_unstable();
+    said.sort_unstable();
     assert_eq!(said, found);
     let dataset = dataset(&flowers(), scratch.path());
     let daisies = ["0.jpg", "1.JPEG", "2.png", "3.JPG", "4.jpeg", "9.jpg"].map(|name| format!("daisy/{name}"));
