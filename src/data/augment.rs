@@ -52,7 +52,7 @@ impl Augment {
     /// Whether the changes are for images of `[channels, height, width]`, which are picture files or in memory.
     ///
     /// # Errors
-    /// As [`check`](Self::check), by the setting's name.
+    /// As `check`, by the setting's name.
     pub fn fits(&self, shape: [usize; 3], in_files: bool) -> Result<(), DataError> {
         match in_files {
             false => {

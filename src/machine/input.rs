@@ -44,7 +44,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if file.metadata()?.len() > limit { Err(too_long(limit)) } else { read_up_to(file, limit) }
 }
 
-/// A file of text, [`LONGEST_TEXT`] at most, in UTF-8 or in UTF-16 with a byte order mark.
+/// A file of text, a megabyte at most, in UTF-8 or in UTF-16 with a byte order mark.
 ///
 /// # Errors
 /// As [`read`], and with line and column where the file is no text.

@@ -16,7 +16,7 @@
 //!
 //! The numbers are format versions: a format that changes moves to a new folder and the old one is left alone, unless
 //! its files can be told apart, as records by their `format`.
-//! Records, memos and what is newest are [sealed](seal); objects are under their digest, locks are empty.
+//! Records, memos and what is newest are sealed; objects are under their digest, locks are empty.
 //! The store knows nothing of stages: it keeps bytes under digests and JSON under keys.
 
 mod action;
