@@ -141,6 +141,6 @@ mod tests {
             "{forward} and {reverse} launches, {arena} and {numbers} numbers, {} steps",
             lowered.program.steps.len()
         );
-        assert!(forward < 600 && reverse < 1300, "{forward} and {reverse} launches");
+        assert!(forward < 800 && reverse < 1900, "{forward} and {reverse} launches");
     }
 }
