@@ -66,8 +66,10 @@ impl WrittenGenotype {
     /// # Errors
     /// Where nothing is found, or no genotype can be read in what is.
     pub fn find(argument: &str, beside: &Path) -> Result<Self, WrittenError> {
+        // A folder may be called as a genotype is; what else is there and no file is refused when it is opened.
         let file = |name: &str| {
-            [beside, Path::new("")].map(|folder| folder.join(name)).into_iter().find(|path| path.is_file())
+            let places = [beside, Path::new("")].map(|folder| folder.join(name));
+            places.into_iter().find(|path| path.exists() && !path.is_dir())
         };
         if let Some(path) = file(argument) {
             return Self::in_file(&path, None);

@@ -58,6 +58,7 @@ fn what_is_no_file_is_refused_wherever_it_is_named() {
         says(&at_once(&scratch, &["over.yaml"]).exits(3), &["over.yaml:1:10", what]);
         let special_path = if special == "pipe" { "./pipe" } else { special };
         says(&at_once(&scratch, &["show", "|none~0|", "--space", special_path]).exits(3), &[what]);
+        says(&at_once(&scratch, &["show", special]).exits(3), &[what]);
         let set = format!("search.space={special_path}");
         says(&at_once(&scratch, &["tiny.yaml", "--set", &set]).exits(3), &[what]);
         at_once(&scratch, &["predict", "--weights", special, "--input", "x.safetensors", "--output", "y.safetensors"])
