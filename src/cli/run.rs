@@ -87,7 +87,8 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     Ok(if lost { ExitClass::Failed.code() } else { code })
 }
 
-/// The file of events, which must be none that the pipeline was read from.
+/// The file of events, which must be none that the pipeline was read from. What stages read and what a store keeps is not known
+/// here, so that of the files that are there only one of events is replaced.
 fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String, Destination), Complaint> {
     let written_in = |origin: &Origin| match origin {
         Origin::File { source, .. } => Some(source.path.clone()),
@@ -96,6 +97,10 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
     let bases = pipeline.members.iter().filter_map(|member| written_in(&member.origin));
     let inputs = bases.chain([pipeline.path.clone()]).collect();
     let file = Destination::at(&Wish { path, option: "--events", force, inputs })?;
+    if path.is_file() && !observe::is_of_events(path).unwrap_or(false) {
+        let message = format!("`{}` is there and holds no events", path.display());
+        return Err(Complaint::input(message).hint("name another file with `--events`"));
+    }
     Ok((path.display().to_string(), file))
 }
 

@@ -2,7 +2,9 @@
 
 use crate::run::{Event, EventKind, Listener};
 use std::{
-    io::{self, BufWriter, Write},
+    fs::File,
+    io::{self, BufWriter, Read, Write},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -41,6 +43,19 @@ impl Listener for Jsonl {
             self.complaints.hear(&Event { elapsed: event.elapsed, kind });
         }
     }
+}
+
+/// How every line of a file of events begins.
+const BEGIN: &[u8] = b"{\"elapsed_seconds\":";
+
+/// Whether a file was written as [`Jsonl`] writes, or is empty.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn is_of_events(path: &Path) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    File::open(path)?.take(BEGIN.len() as u64).read_to_end(&mut begin)?;
+    Ok(begin.is_empty() || begin == BEGIN)
 }
 
 fn written(out: &mut dyn Write, event: &Event, often: bool) -> io::Result<()> {

@@ -21,7 +21,7 @@ mod transcript;
 
 pub use bars::Bars;
 pub use fan::Fan;
-pub use jsonl::Jsonl;
+pub use jsonl::{Jsonl, is_of_events};
 pub use lines::Lines;
 pub use look::Look;
 pub(crate) use look::{Tone, fold, is_hidden, without_hidden};

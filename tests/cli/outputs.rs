@@ -173,8 +173,15 @@ fn events_replace_no_file_unasked_and_never_the_pipeline() {
     let ended = scratch.run(&["tiny.yaml", "--events", "events"]).exits(3);
     assert!(ended.stderr.contains("`events` is there already") && ended.stderr.contains("--force"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(scratch.path("events")).unwrap(), "mine");
-    scratch.run(&["tiny.yaml", "--events", "events", "--force"]).exits(0);
-    assert!(fs::read_to_string(scratch.path("events")).unwrap().starts_with("{\"elapsed_seconds\""));
+    // What a stage reads is as safe as any other file that is none of events.
+    let ended = scratch.run(&["tiny.yaml", "--events", "events", "--force"]).exits(3);
+    assert!(ended.stderr.contains("`events` is there and holds no events"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(scratch.path("events")).unwrap(), "mine");
+    scratch.write("events", "");
+    for _ in 0..2 {
+        scratch.run(&["tiny.yaml", "--events", "events", "--force"]).exits(0);
+        assert!(fs::read_to_string(scratch.path("events")).unwrap().starts_with("{\"elapsed_seconds\""));
+    }
     scratch.run(&["tiny.yaml", "--events", "no/events"]).exits(3);
     scratch.run(&["tiny.yaml", "--force"]).exits(2);
 
