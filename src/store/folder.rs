@@ -1,6 +1,7 @@
 //! The store's folder: where what lies.
 
 use super::{Digest, StoreError, atomic::make_folder};
+use crate::machine;
 use std::{
     fmt::Display,
     fs::{self, File, TryLockError},
@@ -30,7 +31,7 @@ impl Store {
             make_folder(&store.root.join(folder))?;
         }
         let tag = store.root.join("CACHEDIR.TAG");
-        if fs::read(&tag).map_or(true, |text| text != CACHEDIR_TAG.as_bytes()) {
+        if machine::read(&tag, CACHEDIR_TAG.len() as u64).map_or(true, |text| text != CACHEDIR_TAG.as_bytes()) {
             store.write_file(&tag, |w| w.write_all(CACHEDIR_TAG.as_bytes()))?;
         }
         store.sweep()?;
@@ -144,7 +145,8 @@ mod tests {
         let store = Store::open(&root).unwrap();
         let tag = root.join("CACHEDIR.TAG");
         assert!(fs::read_to_string(&tag).unwrap().starts_with("Signature: 8a477f597d28d17278"));
-        fs::write(&tag, "Signature: 0").unwrap();
+        fs::remove_file(&tag).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &tag).unwrap();
         let mut object = store.object().unwrap();
         object.write_all(b"under way").unwrap();
         let written = store.tmp().join(fs::read_dir(store.tmp()).unwrap().next().unwrap().unwrap().file_name());

@@ -1,11 +1,12 @@
 //! Who works on a key, and who on the whole store: the kernel's locks on files, which no crash can leave behind.
 
 use super::{Store, StoreError};
+use crate::machine;
 use std::{
     fmt::Display,
     fs::{File, OpenOptions, TryLockError},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// The right to work on one key. Ends when dropped, or with the process.
@@ -44,7 +45,7 @@ impl Store {
     /// As [`try_alone`](Self::try_alone), for who only looks: makes nothing, and needs no right to write.
     pub fn try_alone_to_look(&self) -> Result<Option<Hold>, StoreError> {
         let path = self.lock_path("store");
-        match File::open(&path).map_err(StoreError::io("lock", &path)) {
+        match machine::open(&path).map_err(StoreError::io("lock", &path)) {
             Ok(file) => Self::try_alone_by(file, path),
             // Whoever runs makes it.
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -64,8 +65,7 @@ impl Store {
 
     fn store_lock(&self) -> Result<(File, PathBuf), StoreError> {
         let path = self.lock_path("store");
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        Ok((open.map_err(StoreError::io("lock", &path))?, path))
+        Ok((open(&path)?, path))
     }
 
     /// Takes the lock of `key`, or says `None` at once while another process or thread holds it.
@@ -74,12 +74,7 @@ impl Store {
     pub fn try_lock(&self, key: impl Display) -> Result<Option<Lock>, StoreError> {
         // The empty file stays: removing it could let two processes hold locks on two files of one name.
         let path = self.lock_path(key);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(StoreError::io("lock", &path))?;
+        let file = open(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -90,6 +85,17 @@ impl Store {
     fn lock_path(&self, of: impl Display) -> PathBuf {
         self.folder("locks-v1").join(format!("{of}.lock"))
     }
+}
+
+/// Opens the file of a lock, and makes it where there is none.
+fn open(path: &Path) -> Result<File, StoreError> {
+    // What is no file is refused before it is opened: a pipe would keep whoever opens it.
+    let looked = match path.exists() {
+        true => machine::open(path).map(drop),
+        false => Ok(()),
+    };
+    let opened = looked.and_then(|()| OpenOptions::new().create(true).truncate(false).write(true).open(path));
+    opened.map_err(StoreError::io("lock", path))
 }
 
 #[cfg(test)]
@@ -105,5 +111,17 @@ mod tests {
         assert!(store.try_lock("other").unwrap().is_some());
         drop(held);
         assert!(store.try_lock("k").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_pipe_in_a_locks_place_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for of in ["store", "k"] {
+            assert!(std::process::Command::new("mkfifo").arg(store.lock_path(of)).status().unwrap().success());
+        }
+        for refused in [store.hold().err(), store.try_lock("k").err(), store.try_alone_to_look().err()] {
+            assert!(matches!(refused, Some(StoreError::Io { .. })), "{refused:?}");
+        }
     }
 }
