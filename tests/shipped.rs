@@ -71,6 +71,46 @@ fn every_pipeline_can_be_planned() {
     }
 }
 
+/// The keys of a stage's parameters and of the maps in them, as `--set` names them, before whatever is in lists.
+fn keys(prefix: &str, value: &serde_yaml::Value, found: &mut Vec<String>) {
+    for (key, value) in value.as_mapping().into_iter().flatten() {
+        let key = format!("{prefix}.{}", key.as_str().expect("a key is text"));
+        keys(&key, value, found);
+        found.push(key);
+    }
+}
+
+#[test]
+fn a_stage_is_planned_or_complained_of_whatever_a_key_holds() {
+    let data = images();
+    let variable = ("DARTS_RUN_DATA".to_owned(), data.path().display().to_string());
+    let mut tried = 0;
+    for name in ["quickstart", "nb201_small", "cifar10_small", "imagenet_transfer_small"] {
+        let file = root().join(format!("pipelines/{name}.yaml"));
+        let text = fs::read_to_string(&file).expect("the pipeline ships");
+        let yaml: serde_yaml::Value = serde_yaml::from_str(&text).expect("the pipeline is YAML");
+        let mut all = Vec::new();
+        for (stage, kind) in yaml["stages"].as_mapping().expect("the pipeline has stages") {
+            for (_, parameters) in kind.as_mapping().expect("a stage has a kind") {
+                keys(stage.as_str().expect("a name is text"), parameters, &mut all);
+            }
+        }
+        for key in all {
+            for value in ["''", "' '", "null", "[]", "['']", "{}", "{'': ''}", "x", "0", "-1", "true"] {
+                let settings = ["runtime.allow_memory=true".to_owned(), format!("{key}={value}")];
+                tried += 1;
+                // Complaints of reading are as good as those of planning.
+                let read = config::load(&file, &settings, [variable.clone()].into_iter(), &stages::slots());
+                let Ok(pipeline) = read else { continue };
+                if let Ok(planned) = stages::plan(&pipeline) {
+                    assert_eq!(planned.len(), pipeline.members.len(), "{name}: `{key}` set to `{value}`");
+                }
+            }
+        }
+    }
+    assert!(tried > 500, "only {tried} values were tried");
+}
+
 #[test]
 fn every_space_has_a_supernet_and_every_genotype_its_networks() {
     let input = FeatureMap { channels: 3, height: 32, width: 32 };

@@ -85,7 +85,10 @@ impl<'a> Fields<'a> {
             node.typed().is_some_and(|typed| typed.trim_start_matches('-').bytes().all(|c| c.is_ascii_digit()));
         let hint = matches!(node.value, Value::Float(_)) && digits;
         let hint = hint.then(|| format!("whole numbers are read from {} to {}", i64::MIN, i64::MAX));
-        self.wrong_hinted(key, node, expected, hint);
+        match hint {
+            Some(hint) => self.wrong_hinted(key, node, expected, Some(hint)),
+            None => self.wrong_scalar(key, node, expected),
+        }
         default
     }
 
@@ -100,7 +103,7 @@ impl<'a> Fields<'a> {
         if value.is_finite() && range.contains(&value) {
             return value;
         }
-        self.wrong(key, node, expected);
+        self.wrong_scalar(key, node, expected);
         default
     }
 
@@ -109,7 +112,7 @@ impl<'a> Fields<'a> {
         if let Value::Bool(value) = node.value {
             return value;
         }
-        self.wrong(key, node, "true or false");
+        self.wrong_scalar(key, node, "true or false");
         default
     }
 
@@ -119,15 +122,23 @@ impl<'a> Fields<'a> {
         match &node.value {
             Value::Text(text) => Some(text.clone()),
             _ => {
-                self.wrong(key, node, "text");
+                let scalar = matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
+                let hint = node.typed().filter(|_| scalar).map(|typed| format!("in quotes it is text: `'{typed}'`"));
+                self.wrong_hinted(key, node, "text", hint);
                 None
             }
         }
     }
 
-    /// Text that must be there; the empty string stands in after the complaint.
+    /// Text that must be there and must not be blank; the empty string stands in after the complaint.
     pub fn required_text(&mut self, key: &'static str) -> String {
-        if self.required_node(key).is_some() { self.text(key).unwrap_or_default() } else { String::new() }
+        let Some(node) = self.required_node(key) else { return String::new() };
+        let text = self.text(key);
+        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            self.problems.add(&node.origin, format!("`{key}` must not be empty"));
+            return String::new();
+        }
+        text.unwrap_or_default()
     }
 
     /// One of `choices`, each a word and what it stands for.
@@ -175,6 +186,13 @@ impl<'a> Fields<'a> {
     /// Complains about `node`, the value of `key`: ``… must be EXPECTED, found `…` ``.
     pub fn wrong(&mut self, key: &str, node: &Node, expected: &str) {
         self.wrong_hinted(key, node, expected, None);
+    }
+
+    /// As [`wrong`](Self::wrong), where a number or a word of YAML's is expected, which quotes make a text.
+    fn wrong_scalar(&mut self, key: &str, node: &Node, expected: &str) {
+        let quoted = matches!(&node.value, Value::Text(text)
+            if matches!(yaml::plain(text), Value::Bool(_) | Value::Integer(_) | Value::Float(_)));
+        self.wrong_hinted(key, node, expected, quoted.then(|| "write it without quotes".to_owned()));
     }
 
     fn wrong_hinted(&mut self, key: &str, node: &Node, expected: &str, hint: Option<String>) {
@@ -228,7 +246,53 @@ pub(super) fn quote(node: &Node) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Problem, *};
+
+    /// A problem's message, and its hint behind it in brackets.
+    fn said(problem: &Problem) -> String {
+        let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
+        format!("{}{hint}", problem.message)
+    }
+
+    #[test]
+    fn a_quoted_number_is_told_from_a_wrong_one() {
+        let node = Node::parse("p.yaml", "a: '3'\nb: 'x'\nc: 'true'\nd: ''\ne: '0.5'\n").unwrap();
+        let mut problems = Problems::new();
+        let mut fields = Fields::open(&node, "stage `search`", &mut problems);
+        for key in ["a", "b", "d"] {
+            fields.integer(key, 1, 0.., "a whole number");
+        }
+        fields.boolean("c", false);
+        fields.number("e", 1.0, 0.0.., "a number");
+        assert_eq!(
+            problems.iter().map(said).collect::<Vec<_>>(),
+            [
+                "`a` must be a whole number, found the text `3` (write it without quotes)",
+                "`b` must be a whole number, found `x`",
+                "`d` must be a whole number, found the text ``",
+                "`c` must be true or false, found the text `true` (write it without quotes)",
+                "`e` must be a number, found the text `0.5` (write it without quotes)",
+            ]
+        );
+    }
+
+    #[test]
+    fn required_text_is_never_blank_without_a_word() {
+        for (text, expected) in [
+            ("from: darts_v2", None),
+            ("from: ''", Some("`from` must not be empty")),
+            ("from: ' '", Some("`from` must not be empty")),
+            ("from:", Some("stage `cell` lacks the key `from`")),
+            ("from: 6111", Some("`from` must be text, found `6111` (in quotes it is text: `'6111'`)")),
+            ("from: [a]", Some("`from` must be text, found a list")),
+        ] {
+            let node = Node::parse("p.yaml", text).unwrap();
+            let mut problems = Problems::new();
+            let read = Fields::open(&node, "stage `cell`", &mut problems).required_text("from");
+            assert_eq!(read.is_empty(), expected.is_some(), "{text}");
+            assert_eq!(problems.iter().map(said).collect::<Vec<_>>(), Vec::from_iter(expected));
+        }
+    }
 
     #[test]
     fn all_that_is_wrong_is_said_at_once_with_its_place() {
