@@ -52,11 +52,6 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     text::decode(&read(path, LONGEST_TEXT)?)
 }
 
-/// As [`read_text`], from what is open already.
-pub fn text_of(input: impl Read) -> io::Result<String> {
-    text::decode(&read_up_to(input, LONGEST_TEXT)?)
-}
-
 /// All bytes of what is open already, `limit` at most.
 ///
 /// # Errors

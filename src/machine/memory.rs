@@ -61,10 +61,10 @@ mod tests {
     fn the_narrowest_of_machine_and_groups_counts() {
         let total = ("proc/meminfo", "MemTotal:       8000 kB\nMemFree: 1 kB\n");
         assert_eq!(below(machine(&[total]).path()), Some(8_192_000));
-        let second = ("proc/self/cgroup", "0::/work/job\n");
+        let second = ("proc/self/cgroup", "0::/slurm/job\n");
         let limits = [
-            ("sys/fs/cgroup/work/memory.max", "5000000\n"),
-            ("sys/fs/cgroup/work/job/memory.max", "max\n"),
+            ("sys/fs/cgroup/slurm/memory.max", "5000000\n"),
+            ("sys/fs/cgroup/slurm/job/memory.max", "max\n"),
             ("sys/fs/cgroup/memory.max", "7000000\n"),
         ];
         assert_eq!(below(machine(&[&[total, second], &limits[..]].concat()).path()), Some(5_000_000));

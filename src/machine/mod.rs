@@ -11,6 +11,6 @@ mod text;
 
 pub use disk::{Full, full};
 pub use home::expanded;
-pub use input::{is_file, open, read, read_text, read_up_to, reason, text_of};
+pub use input::{is_file, open, read, read_text, read_up_to, reason};
 pub use lines::Lines;
 pub use memory::memory;
