@@ -93,7 +93,7 @@ impl Store {
     /// The keys of all records that begin with `digits`, in order.
     pub fn keys(&self, digits: &str) -> Result<Vec<String>, StoreError> {
         let mut keys = Vec::new();
-        for path in files(&self.folder("actions-v1"))? {
+        for path in files(&self.folder(Self::ACTIONS))? {
             let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json"));
             keys.extend(name.filter(|key| key.starts_with(digits)).map(str::to_owned));
         }

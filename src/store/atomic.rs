@@ -17,7 +17,8 @@ const PREFIX: &str = ".writing-";
 /// On an error nothing of the new content is left and a file that was there before is as it was.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), StoreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fill(temporary(folder, 0o666).map_err(StoreError::io("write", path))?, path, write)
+    let file = temporary(folder, 0o666).map_err(StoreError::io("write", path))?;
+    persist(filled(file, path, write)?, path)
 }
 
 impl Store {
@@ -27,7 +28,15 @@ impl Store {
         path: &Path,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), StoreError> {
-        fill(self.temporary(0o666)?, path, write)
+        self.publish(filled(self.temporary(0o666)?, path, write)?, path)
+    }
+
+    /// Publishes a file of the store. A folder in its place, which no file replaces, is moved away.
+    pub(super) fn publish(&self, file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
+        if path.is_dir() {
+            self.move_aside(path)?;
+        }
+        persist(file, path)
     }
 
     /// A temporary file that removes itself. It is locked for as long as it is open: so a sweep tells it from what a
@@ -46,16 +55,15 @@ impl Store {
     }
 }
 
-/// What `write` writes, published as `path`.
-fn fill(
+/// What `write` writes, to be published as `path`.
+fn filled(
     file: NamedTempFile,
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), StoreError> {
+) -> Result<NamedTempFile, StoreError> {
     let mut writer = BufWriter::new(file);
     write(&mut writer).and_then(|()| writer.flush()).map_err(StoreError::io("write", path))?;
-    let file = writer.into_inner().map_err(|error| StoreError::io("write", path)(error.into_error()))?;
-    persist(file, path)
+    writer.into_inner().map_err(|error| StoreError::io("write", path)(error.into_error()))
 }
 
 /// A temporary file in `folder` that removes itself; `mode` is what the umask is taken from.
@@ -64,7 +72,7 @@ fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
 }
 
 /// The last half of publishing: fsync, rename, fsync the folder, without which a crash could forget the name.
-pub(super) fn persist(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
+fn persist(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
     file.as_file().sync_all().map_err(StoreError::io("write", path))?;
     file.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;
     sync_parent(path)

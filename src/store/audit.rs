@@ -32,7 +32,7 @@ impl Store {
         let mut audit = Audit::default();
         // Records before objects: what a record names was there when it was written.
         let mut records = BTreeMap::new();
-        for path in files(&self.folder("actions-v1"))? {
+        for path in files(&self.folder(Self::ACTIONS))? {
             let Some(key) = path.file_stem().and_then(|stem| stem.to_str()?.parse::<Digest>().ok()) else { continue };
             match self.read_record(&path) {
                 Ok(record) => records.extend(audit.whole(&path, record).map(|record| (key.to_string(), record))),
@@ -46,13 +46,13 @@ impl Store {
             }
         }
         let mut newest = Vec::new();
-        for path in files(&self.folder("last-v1"))? {
+        for path in files(&self.folder(Self::LAST))? {
             match self.read_last(&path) {
                 Ok(last) => newest.extend(audit.whole(&path, last)),
                 Err(error) => audit.fault(self, error),
             }
         }
-        for path in [files(&self.folder("files-v2"))?, files(&self.folder("listings-v2"))?].concat() {
+        for path in [files(&self.folder(Self::FILES))?, files(&self.folder(Self::LISTINGS))?].concat() {
             match seal::read(&path) {
                 Ok(Some(file)) if !seal::is_sealed(&file) => audit.fault(self, seal::broken(&path)),
                 Ok(file) => {
@@ -62,7 +62,7 @@ impl Store {
             }
         }
 
-        let objects = files(&self.folder("objects-v1"))?;
+        let objects = files(&self.folder(Self::OBJECTS))?;
         let judged: Vec<_> = objects.par_iter().map(|path| self.judge_object(path)).collect();
         let mut is_whole = BTreeMap::new();
         for (path, judged) in objects.into_iter().zip(judged) {
@@ -172,7 +172,7 @@ mod tests {
         store.set_last("tiny", "older", whole).unwrap();
         let keys = [("a", vec![shared, own]), ("b", vec![shared]), ("c", vec![gone]), ("d", vec![])]
             .map(|(name, outputs)| record(&store, name, &outputs));
-        store.keep_memo(&store.folder("files-v2").join("memo.json"), &json!({"a": 1}));
+        store.keep_memo(&store.folder(Store::FILES).join("memo.json"), &json!({"a": 1}));
         let audited = || store.audit(&store.hold().unwrap()).unwrap();
         let sound = audited();
         assert_eq!((sound.files, sound.faults.len(), sound.broken.len()), (3 + 6 + 6 + 1, 0, 0));
@@ -180,7 +180,7 @@ mod tests {
         let overwritten: Vec<PathBuf> = vec![
             store.object_path(&shared.digest),
             store.record_path(keys[3]),
-            store.folder("files-v2").join("memo.json"),
+            store.folder(Store::FILES).join("memo.json"),
             store.folder("last-v1/tiny/whole"),
         ];
         for path in &overwritten {

@@ -70,7 +70,7 @@ impl Store {
     }
 
     fn memo_path(&self, absolute: &Path) -> PathBuf {
-        self.folder("files-v2").join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())))
+        self.folder(Self::FILES).join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())))
     }
 
     /// Keeps a memo. Only speed is lost where it cannot be kept; a store that cannot be written complains where a result is
@@ -182,7 +182,7 @@ mod tests {
         let path = folder.path().join("data.bin");
         fs::write(&path, "one").unwrap();
         store.digest_path(&path).unwrap();
-        assert!(!store.folder("files-v2").exists());
+        assert!(!store.folder(Store::FILES).exists());
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
         let path = folder.path().join("data.bin");
         write(&path, "one", 5);
         store.digest_path(&path).unwrap();
-        let memo = fs::read_dir(store.folder("files-v2")).unwrap().next().unwrap().unwrap().path();
+        let memo = fs::read_dir(store.folder(Store::FILES)).unwrap().next().unwrap().unwrap().path();
         let whole = fs::read(&memo).unwrap();
         fs::write(&memo, "{").unwrap();
         assert_eq!(store.digest_path(&path).unwrap(), Digest::of(b"one"));

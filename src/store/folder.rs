@@ -4,7 +4,7 @@ use super::{Digest, StoreError, atomic::make_folder};
 use crate::machine;
 use std::{
     fmt::Display,
-    fs::{self, File, TryLockError},
+    fs::{self, File, Metadata, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -13,7 +13,7 @@ use std::{
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder holds results of darts-run that it can make again.\n";
 
-const OBJECTS: &str = "objects-v1";
+const TAG: &str = "CACHEDIR.TAG";
 
 /// A store on disk. Opening it looks at no more than `tmp-v2/`; several processes may use one at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +22,38 @@ pub struct Store {
 }
 
 impl Store {
+    pub(super) const OBJECTS: &str = "objects-v1";
+    pub(super) const ACTIONS: &str = "actions-v1";
+    pub(super) const LAST: &str = "last-v1";
+    pub(super) const FILES: &str = "files-v2";
+    pub(super) const LISTINGS: &str = "listings-v2";
+    pub(super) const LOCKS: &str = "locks-v1";
+    pub(super) const WORK: &str = "work-v1";
+    pub(super) const DAMAGED: &str = "damaged-v1";
+    pub(super) const TMP: &str = "tmp-v2";
+    /// All that a store has in its root.
+    const OWN: [&str; 10] = [
+        Self::OBJECTS,
+        Self::ACTIONS,
+        Self::LAST,
+        Self::FILES,
+        Self::LISTINGS,
+        Self::LOCKS,
+        Self::WORK,
+        Self::DAMAGED,
+        Self::TMP,
+        TAG,
+    ];
+
     /// Opens the store at `root` to work in it, making what is missing and sweeping what killed processes left. A
     /// complete store is opened without a write, so that one on a read-only disk still answers.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
         // What else there is, is made when it is needed. The last of these says that there is a store.
-        for folder in ["actions-v1", "last-v1", "locks-v1", "work-v1", OBJECTS] {
+        for folder in [Self::ACTIONS, Self::LAST, Self::LOCKS, Self::WORK, Self::OBJECTS] {
             make_folder(&store.root.join(folder))?;
         }
-        let tag = store.root.join("CACHEDIR.TAG");
+        let tag = store.root.join(TAG);
         if machine::read(&tag, CACHEDIR_TAG.len() as u64).map_or(true, |text| text != CACHEDIR_TAG.as_bytes()) {
             store.write_file(&tag, |w| w.write_all(CACHEDIR_TAG.as_bytes()))?;
         }
@@ -41,7 +64,17 @@ impl Store {
     /// The store at `root` as it is, for who only looks: nothing is made and nothing swept. `None` where there is none.
     pub fn existing(root: impl Into<PathBuf>) -> Option<Self> {
         let store = Self { root: root.into() };
-        store.folder(OBJECTS).is_dir().then_some(store)
+        store.folder(Self::OBJECTS).is_dir().then_some(store)
+    }
+
+    /// The store whose own files `path` is or would be among; what else lies in its root is none of its own.
+    pub fn around(path: &Path) -> Option<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let path = folder.canonicalize().ok()?.join(path.file_name()?);
+        path.ancestors().skip(1).filter_map(Self::existing).find(|store| {
+            let inside = path.strip_prefix(&store.root).ok().and_then(|inside| inside.iter().next());
+            inside.is_some_and(|first| Self::OWN.iter().any(|own| first == *own))
+        })
     }
 
     /// The folder as it was named when it was opened.
@@ -52,17 +85,17 @@ impl Store {
     /// Where an object lies or would lie; says nothing of whether it is there or whole.
     pub fn object_path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
-        self.folder(OBJECTS).join(&name[..2]).join(&name[2..])
+        self.folder(Self::OBJECTS).join(&name[..2]).join(&name[2..])
     }
 
     /// Where the record of `key` lies or would lie.
     pub fn record_path(&self, key: impl Display) -> PathBuf {
-        self.root.join("actions-v1").join(format!("{key}.json"))
+        self.folder(Self::ACTIONS).join(format!("{key}.json"))
     }
 
     /// The folder for checkpoints of `key`, which may not be there yet.
     pub fn work_path(&self, key: impl Display) -> PathBuf {
-        self.root.join("work-v1").join(key.to_string())
+        self.folder(Self::WORK).join(key.to_string())
     }
 
     /// Makes the folder for checkpoints of `key` and says where it is.
@@ -86,20 +119,32 @@ impl Store {
     }
 
     pub(super) fn tmp(&self) -> PathBuf {
-        self.root.join("tmp-v2")
+        self.folder(Self::TMP)
     }
 
-    /// Moves a damaged file to `damaged-v1/`, under the path that it had, so that it is missing from then on.
+    /// Moves a damaged file away, so that it is missing from then on.
     pub(super) fn set_aside(&self, path: &Path, reason: String) -> StoreError {
-        let aside = self.folder("damaged-v1").join(path.strip_prefix(&self.root).unwrap_or(path));
-        let made = aside.parent().map_or(Ok(()), make_folder);
-        match made.and_then(|()| fs::rename(path, &aside).map_err(StoreError::io("move away the damaged file", path))) {
-            // Where it is gone another process was quicker.
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return error,
-            Ok(()) => {}
+        match self.move_aside(path) {
+            Ok(()) => StoreError::Damaged { path: path.to_owned(), reason },
+            Err(error) => error,
         }
-        StoreError::Damaged { path: path.to_owned(), reason }
+    }
+
+    /// Moves what is not as it should be to `damaged-v1/`, under the path that it had and a number where there is such a path.
+    pub(super) fn move_aside(&self, path: &Path) -> Result<(), StoreError> {
+        let aside = self.folder(Self::DAMAGED).join(path.strip_prefix(&self.root).unwrap_or(path));
+        aside.parent().map_or(Ok(()), make_folder)?;
+        let numbered = |number: u32| {
+            let mut name = aside.clone().into_os_string();
+            name.push(if number > 1 { format!("~{number}") } else { String::new() });
+            PathBuf::from(name)
+        };
+        let free = (1..).map(numbered).find(|name| name.symlink_metadata().is_err()).expect("few are damaged");
+        match fs::rename(path, free) {
+            // Another process was quicker.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(StoreError::io("move away the damaged file", path)),
+        }
     }
 
     /// Removes what killed processes left in `tmp-v2/`: files that nobody holds locked.
@@ -117,6 +162,14 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+/// What lies at a path of a store. A link that leads nowhere is itself what lies there, one to a file that is gone not.
+pub(super) fn metadata(path: &Path) -> io::Result<Metadata> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_symlink() => fs::symlink_metadata(path),
+        other => other,
     }
 }
 
@@ -203,6 +256,22 @@ mod tests {
         fs::write(&path, "").unwrap();
         let error = Store::open(&path).unwrap_err();
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+
+    #[test]
+    fn what_is_a_stores_own_is_told_from_what_lies_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap().join("artifacts");
+        let store = Store::open(&root).unwrap();
+        for own in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
+            let path = if own.is_dir() { own.join("x") } else { own };
+            assert_eq!(Store::around(&path), Some(store.clone()), "{}", path.display());
+        }
+        std::os::unix::fs::symlink(root.join("locks-v1"), folder.path().join("link")).unwrap();
+        assert_eq!(Store::around(&folder.path().join("link/store.lock")), Some(store));
+        for path in ["artifacts/net.onnx", "objects-v1", "net.onnx", "artifacts/no/folder/x"] {
+            assert_eq!(Store::around(&folder.path().join(path)), None, "{path}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Store {
         let now = SystemTime::now();
         let newest = self.newest_keys()?;
         let (mut garbage, mut named, mut finished) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        for path in files(&self.folder("actions-v1"))? {
+        for path in files(&self.folder(Self::ACTIONS))? {
             let Some(key) = path.file_stem().and_then(|stem| stem.to_str()?.parse::<Digest>().ok()) else { continue };
             let record = match self.read_record(&path) {
                 Ok(Some(record)) => record,
@@ -63,19 +63,20 @@ impl Store {
                 named.extend(record.outputs.values().map(|object| self.object_path(&object.digest)));
             }
         }
-        for path in files(&self.folder("objects-v1"))? {
+        for path in files(&self.folder(Self::OBJECTS))? {
             if !named.contains(&path) {
                 garbage.push(Garbage { waste: Waste::Object, bytes: size(&path)?, path });
             }
         }
-        for path in entries(&self.folder("work-v1"))? {
+        for path in entries(&self.folder(Self::WORK))? {
             let is_finished = path.file_name().is_some_and(|key| finished.contains(&*key.to_string_lossy()));
             if is_finished || keep.is_some_and(|keep| age(&path, now) > keep) {
                 garbage.push(Garbage { waste: Waste::Work, bytes: size(&path)?, path });
             }
         }
         // `tmp` is where versions before wrote.
-        for (folder, waste) in [("tmp", Waste::Leftover), ("tmp-v2", Waste::Leftover), ("damaged-v1", Waste::Damaged)] {
+        for (folder, waste) in [("tmp", Waste::Leftover), (Self::TMP, Waste::Leftover), (Self::DAMAGED, Waste::Damaged)]
+        {
             for path in files(&self.folder(folder))? {
                 garbage.push(Garbage { waste, bytes: size(&path)?, path });
             }
@@ -100,7 +101,7 @@ impl Store {
     /// The keys that `last-v1` names.
     fn newest_keys(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let mut keys = BTreeSet::new();
-        for path in files(&self.folder("last-v1"))? {
+        for path in files(&self.folder(Self::LAST))? {
             match self.read_last(&path) {
                 Ok(last) => keys.extend(last.map(|last| last.key)),
                 Err(StoreError::Damaged { .. }) => {}

@@ -59,15 +59,15 @@ impl Store {
     /// `PIPELINE/MEMBER` of all that is remembered, in order, as names of files have to be written.
     pub fn remembered(&self) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
-        for pipeline in names_in(&self.folder("last-v1"))? {
-            let members = names_in(&self.folder("last-v1").join(&pipeline))?;
+        for pipeline in names_in(&self.folder(Self::LAST))? {
+            let members = names_in(&self.folder(Self::LAST).join(&pipeline))?;
             names.extend(members.iter().map(|member| format!("{pipeline}/{member}")));
         }
         Ok(names)
     }
 
     fn last_path(&self, pipeline: &str, member: &str) -> PathBuf {
-        self.folder("last-v1").join(file_name(pipeline)).join(file_name(member))
+        self.folder(Self::LAST).join(file_name(pipeline)).join(file_name(member))
     }
 }
 
@@ -153,6 +153,12 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert!(matches!(store.last("p", "m"), Err(StoreError::Damaged { .. })));
         }
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert!(matches!(store.last("p", "m"), Err(StoreError::Damaged { .. })));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir_all(path.join("deep")).unwrap();
+        assert!(matches!(store.last("p", "m"), Err(StoreError::Damaged { .. })));
         store.set_last("p", "m", two).unwrap();
         assert_eq!(store.last("p", "m").unwrap(), Some(two));
         fs::write(&path, format!("{one}\n")).unwrap();

@@ -48,7 +48,7 @@ impl Store {
         let absolute =
             std::path::absolute(folder).map_err(|source| UnreadableFile { path: folder.to_owned(), source })?;
         let memo_path =
-            self.folder("listings-v2").join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())));
+            self.folder(Self::LISTINGS).join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())));
         if let Some(listing) = remembered(&memo_path, &absolute) {
             return Ok(listing);
         }
@@ -183,7 +183,7 @@ mod tests {
     fn a_folder_that_is_not_there_is_named_and_a_damaged_memo_is_none() {
         let (scratch, store, data) = tree();
         let first = store.digest_listing(&data).unwrap();
-        let memo = fs::read_dir(store.folder("listings-v2")).unwrap().next().unwrap().unwrap().path();
+        let memo = fs::read_dir(store.folder(Store::LISTINGS)).unwrap().next().unwrap().unwrap().path();
         fs::write(memo, "{").unwrap();
         assert_eq!(store.digest_listing(&data).unwrap(), first);
         let missing = scratch.path().join("missing");

@@ -83,7 +83,7 @@ impl Store {
     }
 
     fn lock_path(&self, of: impl Display) -> PathBuf {
-        self.folder("locks-v1").join(format!("{of}.lock"))
+        self.folder(Self::LOCKS).join(format!("{of}.lock"))
     }
 }
 

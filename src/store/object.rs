@@ -5,13 +5,10 @@
 //! ([`STAMP`]), and an object of the right size that still bears it has not been written to since. Any other is hashed.
 //! Unlike a list of remembered times this notices a write within the clock tick of the publishing.
 
-use super::{
-    Digest, Store, StoreError,
-    atomic::{make_folder, persist},
-};
+use super::{Digest, Store, StoreError, atomic::make_folder, folder};
 use sha2::{Digest as _, Sha256};
 use std::{
-    fs::{self, File, Metadata},
+    fs::{File, Metadata},
     io::{self, BufWriter, Read, Write},
     path::Path,
     time::{Duration, SystemTime},
@@ -112,7 +109,7 @@ impl ObjectWriter {
         }
         stamp(file.as_file()).map_err(StoreError::io("write", &path))?;
         make_folder(path.parent().expect("an object lies in a folder"))?;
-        persist(file, &path)?;
+        store.publish(file, &path)?;
         Ok(object)
     }
 }
@@ -169,7 +166,7 @@ pub(super) fn hash_file(path: &Path) -> io::Result<Digest> {
 }
 
 fn metadata(path: &Path) -> Result<Metadata, StoreError> {
-    match fs::metadata(path) {
+    match folder::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::Lost { path: path.to_owned() }),
         other => other.map_err(StoreError::io("read", path)),
     }
@@ -198,7 +195,11 @@ fn stamp(file: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    };
+    use walkdir::WalkDir;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(files_in_tmp(&store), 1);
         drop(writer);
         assert_eq!(files_in_tmp(&store), 0);
-        assert_eq!(fs::read_dir(store.folder("objects-v1")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(store.folder(Store::OBJECTS)).unwrap().count(), 0);
     }
 
     #[test]
@@ -268,7 +269,7 @@ mod tests {
         // Though no byte was asked for.
         let error = store.read(&object, |_| ()).unwrap_err();
         assert_eq!(error.to_string(), format!("`{}` is damaged: {reason}", path.display()));
-        let aside = store.folder("damaged-v1").join(path.strip_prefix(store.root()).unwrap());
+        let aside = store.folder(Store::DAMAGED).join(path.strip_prefix(store.root()).unwrap());
         assert_eq!(fs::read(aside).unwrap(), b"genotypf");
         assert!(matches!(store.look_at(&object), Err(StoreError::Lost { .. })));
         assert!(matches!(store.bytes(&object), Err(StoreError::Lost { .. })));
@@ -280,7 +281,7 @@ mod tests {
     fn a_look_finds_another_size_another_time_with_other_bytes_and_what_is_no_file() {
         let (_folder, store) = store();
         type Damage = fn(&Path);
-        let damages: [(Damage, &str); 3] = [
+        let damages: [(Damage, &str); 4] = [
             (|path| overwrite(path, b"geno"), "it has 4 bytes, not 8"),
             (
                 |path| {
@@ -293,6 +294,14 @@ mod tests {
                 |path| {
                     fs::remove_file(path).unwrap();
                     fs::create_dir(path).unwrap();
+                    fs::write(path.join("inside"), "").unwrap();
+                },
+                "it is no file",
+            ),
+            (
+                |path| {
+                    fs::remove_file(path).unwrap();
+                    symlink(path, path).unwrap();
                 },
                 "it is no file",
             ),
@@ -307,9 +316,10 @@ mod tests {
                     matches!(&error, StoreError::Damaged { reason: said, .. } if said.starts_with(reason)),
                     "{error}"
                 );
-                let _ = fs::remove_dir_all(store.folder("damaged-v1"));
             }
         }
+        let aside = WalkDir::new(store.folder(Store::DAMAGED)).min_depth(3).max_depth(3);
+        assert_eq!(aside.into_iter().count(), 8, "none took another's place");
     }
 
     #[test]

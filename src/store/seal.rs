@@ -3,7 +3,7 @@
 //! A sealed file is JSON, an object whose last entry is the SHA-256 of all text before that entry. What is sealed says in
 //! itself what it is of (its manifest, its path), so that a whole file in the place of another is noticed too.
 
-use super::{Digest, StoreError};
+use super::{Digest, StoreError, folder};
 use serde::Serialize;
 use std::{fs, io, path::Path};
 
@@ -32,7 +32,7 @@ pub(super) fn is_sealed(file: &[u8]) -> bool {
 
 /// The bytes of a small file of the store; `None` where it is not there.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match fs::metadata(path) {
+    match folder::metadata(path) {
         // What is no file could keep who reads it waiting for ever.
         Ok(meta) if !meta.is_file() => {
             return Err(StoreError::Damaged { path: path.to_owned(), reason: "it is no file".to_owned() });
