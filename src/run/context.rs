@@ -21,7 +21,6 @@ pub(super) const EXPECT_MISSED: &str = "expect_missed";
 /// One stage's view of a run.
 pub struct Context<'a> {
     member: &'a Member,
-    pipeline: &'a str,
     key: Key,
     inputs: IndexMap<String, Vec<Input>>,
     missing: IndexMap<String, Vec<Missing>>,
@@ -48,7 +47,6 @@ pub(super) struct Made {
 /// What the runner knows of the member it is about to run.
 pub(super) struct Situation<'a> {
     pub member: &'a Member,
-    pub pipeline: &'a str,
     pub key: Key,
     pub inputs: IndexMap<String, Vec<Input>>,
     pub missing: IndexMap<String, Vec<Missing>>,
@@ -59,9 +57,9 @@ pub(super) struct Situation<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(situation: Situation<'a>) -> Self {
-        let Situation { member, pipeline, key, inputs, missing, store, stop, announcer } = situation;
+        let Situation { member, key, inputs, missing, store, stop, announcer } = situation;
         let (made, began, before) = (Made::default(), Instant::now(), Duration::ZERO);
-        Self { member, pipeline, key, inputs, missing, store, stop, announcer, work: None, made, began, before }
+        Self { member, key, inputs, missing, store, stop, announcer, work: None, made, began, before }
     }
 
     pub(super) fn into_made(self) -> Made {
@@ -76,11 +74,6 @@ impl<'a> Context<'a> {
     /// `search`
     pub fn kind(&self) -> &str {
         &self.member.kind
-    }
-
-    /// The name that the pipeline has in its file.
-    pub fn pipeline_name(&self) -> &str {
-        self.pipeline
     }
 
     /// What the result will be kept under.

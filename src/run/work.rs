@@ -83,7 +83,6 @@ impl Run<'_> {
         });
         let mut context = Context::new(Situation {
             member,
-            pipeline: &self.pipeline.name,
             key: *key,
             inputs: self.inputs(at),
             missing: member.inputs.iter().map(|(slot, of)| (slot.clone(), self.missing(of).collect())).collect(),

@@ -89,6 +89,15 @@ const fn many(key: &'static str, accepts: &'static [&'static str], required: boo
     Slot { key, accepts, many: true, required }
 }
 
+/// `1 epoch`, `4 searches`.
+fn counted(count: usize, what: &str) -> String {
+    match (count, what) {
+        (1, _) => format!("1 {what}"),
+        (_, "search" | "class") => format!("{count} {what}es"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
 /// What the configuration must know of the kinds.
 pub fn slots() -> Vec<KindSlots> {
     KINDS.iter().map(|kind| kind.slots).collect()
@@ -108,6 +117,7 @@ pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
     for member in &pipeline.members {
         let kind = KINDS.iter().find(|kind| kind.slots.kind == member.kind).expect("the configuration knows the kinds");
         let site = Site {
+            pipeline: &pipeline.name,
             folder: pipeline.folder(),
             data_root: &pipeline.data_root,
             device: &member.runtime.device,

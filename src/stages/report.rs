@@ -13,14 +13,14 @@ use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 struct Report {
-    title: Option<String>,
+    title: String,
     expectations: Vec<Expectation>,
     /// Published results that stand beside those of benchmarks.
     published: Option<Published>,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let title = fields.text("title");
+    let title = fields.text("title").unwrap_or_else(|| site.pipeline.to_owned());
     let published = published::beside(fields, site);
     let named = site.inputs_of("of");
     if published.is_some() && !named.is_empty() && named.iter().all(|named| named.kind != "benchmark") {
@@ -125,8 +125,7 @@ impl Stage for Report {
         let (inputs, missing) = (context.inputs("of"), context.missing("of"));
         let metrics = metrics(inputs, &self.expectations);
         let verdicts: Vec<Verdict> = self.expectations.iter().map(|expected| expected.check_among(&metrics)).collect();
-        let title = self.title.clone().unwrap_or_else(|| context.pipeline_name().to_owned());
-        let mut document = Document::new(title);
+        let mut document = Document::new(&self.title);
         document.sections = findings::sections(inputs, missing, self.published.as_ref())?;
         let lacking = missing.len();
         if !verdicts.is_empty() {

@@ -25,6 +25,8 @@ const PRECISION: &str = "`bf16` is for `runtime.device: cuda` with `kernels: nat
 
 /// What a stage kind knows besides the stage's keys.
 pub struct Site<'a> {
+    /// The name of the pipeline.
+    pub pipeline: &'a str,
     /// The folder of the pipeline file.
     pub folder: &'a Path,
     /// Where data sets lie.

@@ -174,7 +174,7 @@ impl Images {
 
 fn site(folder: &Path, inherited: Option<Arc<SpaceFile>>) -> Site<'_> {
     let (data_root, inputs, tells, answers) = (Path::new(""), IndexMap::new(), Tells::default(), Answers::default());
-    Site { folder, data_root, device: "cpu", memory: None, inherited, tells, answers, inputs }
+    Site { pipeline: "", folder, data_root, device: "cpu", memory: None, inherited, tells, answers, inputs }
 }
 
 #[cfg(test)]
