@@ -94,7 +94,13 @@ pub(super) fn warn(message: &str) {
     tell(&format!("warning: {}\n", observe::without_hidden(message, &[])));
 }
 
-fn tell(text: &str) {
+/// Says what a command has found beside what it was asked for.
+pub(super) fn note(text: &str) {
+    tell(&format!("note: {}\n", observe::without_hidden(text, &[])));
+}
+
+/// Writes to stderr, to which nobody may listen.
+pub(super) fn tell(text: &str) {
     // Where stderr is gone there is nobody to tell.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

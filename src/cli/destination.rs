@@ -1,7 +1,7 @@
 //! A file that a command writes where the user asked for it, and what must not be lost by that.
 
 use super::{Complaint, ExitClass};
-use crate::store::write_atomically;
+use crate::store::{Store, write_atomically};
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
@@ -43,7 +43,15 @@ impl Destination {
     pub fn at(wish: &Wish<'_>) -> Result<Self, Complaint> {
         let (path, shown) = (wish.path, wish.path.display());
         let elsewhere = |complaint: Complaint| complaint.hint(format!("name another file with `{}`", wish.option));
+        if path.as_os_str() == "-" {
+            let hint = format!("standard output is `{} /dev/stdout`, a file of that name `./-`", wish.option);
+            return Err(Complaint::usage(format!("`{} -` names no file", wish.option)).hint(hint));
+        }
         let target = followed(path);
+        if let Some(store) = Store::around(&target) {
+            let store = store.root().display();
+            return Err(elsewhere(Complaint::input(format!("`{shown}` is a file of the store `{store}`"))));
+        }
         let kind = match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -118,7 +126,8 @@ fn is_same(there: &Metadata, input: &Path) -> bool {
     there.is_file() && fs::metadata(input).is_ok_and(|input| (input.dev(), input.ino()) == (there.dev(), there.ino()))
 }
 
-/// Whether its owner or the system keeps the file from being written. Who may write everything is asked to respect the owner.
+/// Whether its owner or the system keeps the file from being written. Who may write everything is
+/// asked to respect the owner.
 fn is_protected(there: &Metadata, path: &Path) -> bool {
     let denied = || {
         let opened = OpenOptions::new().write(true).open(path);

@@ -4,7 +4,7 @@ use super::{
     Complaint, ExitClass, StoreArguments,
     destination::{Destination, Wish},
     network::{NetworkArguments, open, undescribed},
-    output,
+    output, path,
     stage_result::StageResult,
     threads,
 };
@@ -48,7 +48,7 @@ pub(super) struct ExportArguments {
     #[arg(long, value_enum, value_name = "FORMAT")]
     to: Format,
     /// Where to write it, `-` for standard output [default: a name of the result's in the current folder]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     output: Option<PathBuf>,
     /// Replace a file that is there, unless it is one that is read or may not be written
     #[arg(long)]
@@ -62,7 +62,7 @@ pub(super) struct ExportArguments {
     #[command(flatten)]
     store: StoreArguments,
     /// Weights to export instead of a result's: safetensors, or what PyTorch saved (`.pt`, `.pth`)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     weights: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkArguments,
@@ -193,8 +193,8 @@ fn shown(subject: &StageResult) -> String {
     }
 }
 
-/// A name as a file's, `cifar10/network` as `cifar10-network`; what could trouble a shell becomes `_`, and what could be too
-/// long for a folder is cut.
+/// A name as a file's, `cifar10/network` as `cifar10-network`; what could trouble a shell becomes
+/// `_`, and what could be too long for a folder is cut.
 fn file_name(name: &str) -> String {
     const MOST_BYTES: usize = 200;
     let fit = |c: char| match c {

@@ -1,9 +1,6 @@
 //! The images that a command looks at: a tensor of them in a file, or pictures.
 
-use super::{
-    Complaint, ExitClass,
-    network::{note, open},
-};
+use super::{Complaint, ExitClass, complaint::note, network::open, path};
 use crate::{
     data::{DataError, LeftOut, Normalise, Picture, Statistics, pictures_below},
     interop::tensor_file::{StoredTensor, TensorFile},
@@ -19,11 +16,13 @@ use std::{
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Images")]
 pub(super) struct ImageArguments {
-    /// A file with a tensor [N, channels, height, width] (safetensors, `.npy`, `.npz`, `.pt`), float32, normalised as in training; or
-    /// pictures and folders of them: JPEG, PNG, WebP, GIF, BMP, TIFF and PNM
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    /// A file with a tensor [N, channels, height, width] (safetensors, `.npy`, `.npz`, `.pt`),
+    /// float32, normalised as in training; or pictures and folders of them: JPEG, PNG, WebP, GIF,
+    /// BMP, TIFF and PNM
+    #[arg(long, value_name = "FILE", required = true, num_args = 1.., value_parser = path())]
     input: Vec<PathBuf>,
-    /// Name of the tensor [default: `x`, or else `batch0.x`, as golden files call it, or else the only one of four sides]
+    /// Name of the tensor [default: `x`, or else `batch0.x`, as golden files call it, or else the
+    /// only one of four sides]
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
     /// Of pictures: what they are normalised by; by default what the weights' file says

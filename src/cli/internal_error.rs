@@ -1,19 +1,15 @@
 //! Faults of the program itself: each panic is told in a line with its place, and ends in an exit code as any other failure.
 
-use super::{Complaint, ExitClass};
+use super::{Complaint, ExitClass, complaint};
 use crate::run::panic_message;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    io::Write,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook},
 };
 
 /// Tells every panic of any thread from now on, and where it was: who catches one knows that no more.
-pub(super) fn tell() {
-    set_hook(Box::new(|panic| {
-        // Where stderr is gone there is nobody to tell.
-        let _ = std::io::stderr().lock().write_all(told(panic).as_bytes());
-    }));
+pub(super) fn watch() {
+    set_hook(Box::new(|panic| complaint::tell(&told(panic))));
 }
 
 fn told(panic: &PanicHookInfo<'_>) -> String {
@@ -45,7 +41,7 @@ mod tests {
     #[test]
     #[ignore = "sets the hook of its process; the next test starts it in one of its own"]
     fn child_that_panics() {
-        tell();
+        watch();
         let of_another = std::thread::Builder::new().name("worker".to_owned()).spawn(|| panic!("seven is eight"));
         assert!(of_another.unwrap().join().is_err());
         let complaint = caught(|| panic!("nine is {}", 10)).unwrap_err();

@@ -23,9 +23,10 @@ pub use complaint::{Complaint, ExitClass};
 use crate::machine;
 use clap::{
     Args, Parser, Subcommand,
-    builder::{OsStringValueParser, TypedValueParser as _},
+    builder::{OsStringValueParser, PathBufValueParser, TypedValueParser},
 };
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use signal_hook::consts::SIGXFSZ;
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,6 +76,11 @@ enum Command {
     Store(store::StoreCommand),
 }
 
+/// A path, in which `~` is the home folder: of `--output=~/net.onnx` no shell sees one.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(machine::expanded)
+}
+
 /// Where results are kept.
 #[derive(Args, Debug)]
 struct StoreArguments {
@@ -93,7 +99,10 @@ fn store_folder(written: OsString) -> PathBuf {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    internal_error::tell();
+    internal_error::watch();
+    // Where a file may not grow (`ulimit -f`), its writer is to be told and the process not to end. Where that cannot be asked for,
+    // it ends as any other program does.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     match internal_error::caught(command) {
         Ok(code) => ExitCode::from(code),
         Err(complaint) => {

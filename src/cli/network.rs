@@ -1,6 +1,6 @@
 //! Which network a command is about: what its weights' file leaves open or should not decide.
 
-use super::{Complaint, ExitClass, run, show};
+use super::{Complaint, ExitClass, complaint::note, path, run, show};
 use crate::{
     interop::{
         description::{Description, DescriptionError},
@@ -8,14 +8,11 @@ use crate::{
         trained::{TrainedError, TrainedNetwork},
     },
     model::Mixing,
-    space::SpaceFileError,
+    space::{self, SpaceFileError, WrittenGenotype},
 };
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network (what the weights' file does not say)")]
@@ -42,7 +39,7 @@ pub(super) struct NetworkArguments {
     #[arg(long)]
     supernet: bool,
     /// File of the alphas, where they are not among the weights
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     alphas: Option<PathBuf>,
     /// Where in the weights' file the network's tensors are, as in `model_ema`; by default where they fit
     #[arg(long, value_name = "NAME")]
@@ -91,10 +88,12 @@ impl NetworkArguments {
         })
     }
 
-    /// The files that may be read: what a word names that can be a file or something else.
+    /// The files that may be read. Every space that has a name is one: another may extend it.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let words = [&self.genotype, &self.space].into_iter().flatten().map(PathBuf::from);
-        self.alphas.iter().cloned().chain(words)
+        let here = Path::new("");
+        let genotype = self.genotype.as_deref().and_then(|argument| WrittenGenotype::file(argument, here));
+        let space = self.space.as_deref().and_then(|space| space::find(space, here).ok());
+        self.alphas.iter().cloned().chain(genotype).chain(space).chain(space::all(here))
     }
 
     /// The network with the tensors of `weights`. What is not said on the command line is as `beside` them. Where the tensors are not
@@ -131,12 +130,6 @@ pub(super) fn open(path: &Path) -> Result<TensorFile, Complaint> {
 
 fn unreadable(error: TensorFileError) -> Complaint {
     Complaint::caused(ExitClass::Input, &error).hinted(error.hint())
-}
-
-/// Says what a command has found beside what it was asked for.
-pub(super) fn note(text: &str) {
-    // Where stderr is gone there is nobody to tell.
-    let _ = writeln!(std::io::stderr().lock(), "note: {text}");
 }
 
 /// A description that fits no space.

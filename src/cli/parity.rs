@@ -1,6 +1,6 @@
 //! `darts-run parity FILE…`: is this build, on this device, the network that PyTorch computed?
 
-use super::{Complaint, ExitClass, output, threads};
+use super::{Complaint, ExitClass, output, path, threads};
 use crate::{
     interop::parity::{self, Group, Parity},
     kernels::Kernels,
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct ParityArguments {
     /// Golden files (safetensors with the reference's tensors and its description as metadata). A file whose own numbers move
     /// by more than the stated tolerance when weights and images are moved by roundings is judged by how far they move
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required = true, value_parser = path())]
     files: Vec<PathBuf>,
     /// `cpu`, `cuda`, `wgpu`, `cuda:INDEX` or `wgpu:INDEX`
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]

@@ -7,7 +7,7 @@ use super::{
     network::{NetworkArguments, open},
     output,
     parity::KernelChoice,
-    threads,
+    path, threads,
 };
 use crate::{
     interop::{
@@ -49,10 +49,10 @@ The output holds `logits`, float32, [N, classes].";
 #[command(after_help = EXAMPLES)]
 pub(super) struct PredictArguments {
     /// Weights and running statistics: safetensors, or what PyTorch (`.pt`, `.pth`) or NumPy (`.npz`) saved
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     weights: PathBuf,
     /// Where to write the class scores, a safetensors file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     output: PathBuf,
     /// Replace a file that is there, unless it is one that is read or may not be written
     #[arg(long)]

@@ -3,7 +3,7 @@
 use super::{
     Complaint, ExitClass, StoreArguments,
     destination::{Destination, Wish},
-    output, resolved, threads, times,
+    output, path, resolved, threads, times,
 };
 use crate::{
     config::{self, ConfigError, Origin, Pipeline, Problems},
@@ -25,7 +25,7 @@ use std::{
 #[derive(Args, Debug)]
 pub(super) struct RunArguments {
     /// Pipeline to run
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = path())]
     file: Option<PathBuf>,
     /// Set a key: `--set search.epochs=3`, `--set data.root=/data`, `--set matrix.seed=[1,2]`
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -36,7 +36,7 @@ pub(super) struct RunArguments {
     #[command(flatten)]
     store: StoreArguments,
     /// Write every event as a line of JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     events: Option<PathBuf>,
     /// Replace a file of events that is there
     #[arg(long, requires = "events")]
@@ -53,9 +53,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     }
     devices(&pipeline)?;
     let events = arguments.events.as_deref().map(|path| events_file(path, arguments.force, &pipeline)).transpose()?;
-    let store = Store::open(&arguments.store.store).map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
+    let store = Store::open(&arguments.store.store).map_err(|error| Complaint::store(&error))?;
     // Before signals are ours: the wait for somebody who cleans up ends with Ctrl-C.
-    let _hold = store.hold().map_err(|error| Complaint::caused(ExitClass::Store, &error))?;
+    let _hold = store.hold().map_err(|error| Complaint::store(&error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     // Kernels use as many threads as the pipeline says. The result does not depend on it.
     threads::start(pipeline.members.iter().filter_map(|member| member.runtime.threads).max())?;

@@ -1,10 +1,6 @@
 //! `darts-run show GENOTYPE`: a cell drawn, its cost, and its place in its benchmark.
 
-use super::{
-    Complaint, ExitClass,
-    network::{note, undescribed},
-    output,
-};
+use super::{Complaint, ExitClass, complaint::note, network::undescribed, output};
 use crate::{
     interop::{
         description::Description,

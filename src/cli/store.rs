@@ -3,7 +3,7 @@
 use super::{Complaint, ExitClass, StoreArguments, output, threads};
 use crate::{
     observe, run,
-    store::{Audit, Garbage, Store, StoreError, Waste},
+    store::{Audit, Garbage, Store, Waste},
 };
 use clap::{Args, Subcommand};
 use std::time::Duration;
@@ -50,13 +50,9 @@ fn existing(arguments: &StoreArguments) -> Result<Store, Complaint> {
     })
 }
 
-fn failed(error: StoreError) -> Complaint {
-    Complaint::caused(ExitClass::Store, &error)
-}
-
 fn verify(store: &Store) -> Result<u8, Complaint> {
-    let hold = store.hold().map_err(failed)?;
-    let Audit { files, bytes, faults, broken } = store.audit(&hold).map_err(failed)?;
+    let hold = store.hold().map_err(|error| Complaint::store(&error))?;
+    let Audit { files, bytes, faults, broken } = store.audit(&hold).map_err(|error| Complaint::store(&error))?;
     let mut text: String = faults.iter().map(|fault| format!("{}\n", run::sentence(fault))).collect();
     for (key, stages) in &broken {
         text += &match &stages[..] {
@@ -77,15 +73,15 @@ fn verify(store: &Store) -> Result<u8, Complaint> {
 
 fn collect(arguments: &GcArguments, store: &Store) -> Result<u8, Complaint> {
     let alone = if arguments.dry_run { store.try_alone_to_look() } else { store.try_alone() };
-    let Some(alone) = alone.map_err(failed)? else {
+    let Some(alone) = alone.map_err(|error| Complaint::store(&error))? else {
         return Err(Complaint::new(ExitClass::Store, format!("a run works in the store `{}`", store.root().display()))
             .hint("clean up when it is done: what it is making looks like garbage until then"));
     };
     let keep = arguments.keep_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
-    let garbage = store.garbage(&alone, keep).map_err(failed)?;
+    let garbage = store.garbage(&alone, keep).map_err(|error| Complaint::store(&error))?;
     let text = if arguments.dry_run { list(&garbage) } else { String::new() } + &summary(&garbage, arguments.dry_run);
     if !arguments.dry_run {
-        store.remove(&alone, &garbage).map_err(failed)?;
+        store.remove(&alone, &garbage).map_err(|error| Complaint::store(&error))?;
     }
     output::say(text)?;
     Ok(0)

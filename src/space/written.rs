@@ -66,25 +66,17 @@ impl WrittenGenotype {
     /// # Errors
     /// Where nothing is found, or no genotype can be read in what is.
     pub fn find(argument: &str, beside: &Path) -> Result<Self, WrittenError> {
-        // A folder may be called as a genotype is; what else is there and no file is refused when it is opened.
-        let file = |name: &str| {
-            let places = [beside, Path::new("")].map(|folder| folder.join(name));
-            places.into_iter().find(|path| path.exists() && !path.is_dir())
-        };
-        if let Some(path) = file(argument) {
-            return Self::in_file(&path, None);
+        if let Some((path, name)) = place(argument, beside)? {
+            return Self::in_file(&path, name);
         }
-        if let Some((path, name)) = argument.rsplit_once(':').and_then(|(path, name)| Some((file(path)?, name))) {
-            return Self::in_file(&path, Some(name));
-        }
-        // No name has brackets, bars, quotes or line breaks, or is a number.
-        let is_number = !argument.is_empty() && argument.trim().chars().all(|letter| letter.is_ascii_digit());
-        if is_number || argument.contains(['|', '(', '{', '[', '\'', '"', '\n']) {
-            let short = argument.len() <= LONGEST_NAME && !argument.contains('\n');
-            let what = if short { format!("`{argument}`, which is no file either") } else { "the text".to_owned() };
-            return Self::of_text(argument, &what);
-        }
-        Self::in_file(&find::find_genotype(argument, beside)?, None)
+        let short = argument.len() <= LONGEST_NAME && !argument.contains('\n');
+        let what = if short { format!("`{argument}`, which is no file either") } else { "the text".to_owned() };
+        Self::of_text(argument, &what)
+    }
+
+    /// The file that [`find`](Self::find) would read, if it would read one.
+    pub fn file(argument: &str, beside: &Path) -> Option<PathBuf> {
+        place(argument, beside).ok().flatten().map(|(path, _)| path)
     }
 
     /// The genotype in a text, which complaints call `what`.
@@ -113,6 +105,27 @@ impl WrittenGenotype {
         let (text, note) = chosen.map_err(|source| WrittenError::File { path: path.to_owned(), source })?;
         Ok(Self { text, note: note.map(|note| format!("`{}`: {note}", path.display())) })
     }
+}
+
+/// The file that `argument` means and the genotype in it that it names; nothing where it is the text itself.
+fn place<'a>(argument: &'a str, beside: &Path) -> Result<Option<(PathBuf, Option<&'a str>)>, NotFound> {
+    // A folder may be called as a genotype is; what else is there and no file is refused when it is opened.
+    let file = |name: &str| {
+        let places = [beside, Path::new("")].map(|folder| folder.join(machine::expanded(name)));
+        places.into_iter().find(|path| path.exists() && !path.is_dir())
+    };
+    if let Some(path) = file(argument) {
+        return Ok(Some((path, None)));
+    }
+    if let Some((path, name)) = argument.rsplit_once(':').and_then(|(path, name)| Some((file(path)?, name))) {
+        return Ok(Some((path, Some(name))));
+    }
+    // No name has brackets, bars, quotes or line breaks, or is a number.
+    let is_number = !argument.is_empty() && argument.trim().chars().all(|letter| letter.is_ascii_digit());
+    if is_number || argument.contains(['|', '(', '{', '[', '\'', '"', '\n']) {
+        return Ok(None);
+    }
+    Ok(Some((find::find_genotype(argument, beside)?, None)))
 }
 
 /// A text in UTF-8, in which a log may have broken letters, or in UTF-16, as PowerShell writes what a program prints.

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File, OpenOptions, Permissions},
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
+    process::Command,
 };
 
 const CELL: &str = "|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|skip_connect~0|none~1|none~2|";
@@ -92,6 +93,30 @@ fn a_report_is_the_same_however_long_its_stages_took_and_the_times_stand_beside_
         let text = fs::read_to_string(scratch.path("one/reports/tiny/report").join(file)).unwrap();
         assert!(!text.contains("time (s)") && !text.contains("wall_seconds"), "{file}");
     }
+}
+
+#[test]
+fn a_report_has_the_name_of_its_own_pipeline() {
+    let scratch = Scratch::new();
+    scratch.run(&["tiny.yaml", "--set", "search.epochs=1"]).exits(0);
+    scratch.write("twin.yaml", "extends: tiny.yaml\nname: twin\n");
+    let twin = scratch.run(&["twin.yaml", "--set", "search.epochs=1"]).exits(0);
+    twin.line(&["search", "cached"]);
+    let page = fs::read_to_string(scratch.path("artifacts/reports/twin/report/report.html")).unwrap();
+    assert!(page.contains("<title>twin</title>") && !page.contains("tiny"), "{page}");
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_no_sudden_end() {
+    let scratch = Scratch::new();
+    let program = env!("CARGO_BIN_EXE_darts-run");
+    let limited = format!("ulimit -f 1; exec '{program}' tiny.yaml --set search.epochs=1");
+    let mut shell = Command::new("bash");
+    let ended = shell.args(["-c", &limited]).current_dir(scratch.path("")).env_remove("DARTS_RUN_STORE").output();
+    let ended = ended.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("File too large"), "{said}");
 }
 
 #[test]
@@ -232,4 +257,59 @@ fn predict_and_export_destroy_nothing() {
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
     let full = predict(&scratch, "w.safetensors", &["--output", "/dev/full"]).exits(1);
     assert!(full.stderr.contains("failed to write `/dev/full`"), "{}", full.stderr);
+}
+
+#[test]
+fn what_is_found_by_its_name_is_as_safe_as_what_is_named_by_its_path() {
+    let scratch = Scratch::new();
+    let shipped = fs::read_link(scratch.path("search_spaces")).unwrap();
+    fs::remove_file(scratch.path("search_spaces")).unwrap();
+    fs::create_dir_all(scratch.path("search_spaces/genotypes")).unwrap();
+    let space = fs::read_to_string(shipped.join("nas_bench_201.yaml")).unwrap();
+    scratch.write("search_spaces/nas_bench_201.yaml", &space);
+    scratch.write("search_spaces/genotypes/mine.txt", CELL);
+    let cells = format!("A = '{CELL}'\nB = '{CELL}'\n");
+    scratch.write("cells.py", &cells);
+    fs::copy(golden("nb201_supernet.safetensors"), scratch.path("w.safetensors")).unwrap();
+    let home = scratch.path("");
+    let export = |genotype: &str, output: &str| {
+        let words = ["export", "--weights", "w.safetensors", "--to", "genotype", "--force"];
+        let more = ["--genotype", genotype, "--output", output];
+        scratch.run_with(&[("HOME", home.to_str().unwrap())], &[&words[..], &more].concat())
+    };
+    for (genotype, file, text) in [
+        ("mine", "search_spaces/genotypes/mine.txt", CELL),
+        ("MINE", "search_spaces/genotypes/mine.txt", CELL),
+        ("cells.py:A", "cells.py", &cells),
+        ("~/cells.py:A", "cells.py", &cells),
+        (CELL, "search_spaces/nas_bench_201.yaml", &space),
+    ] {
+        let ended = export(genotype, file).exits(3);
+        assert!(ended.stderr.contains(&format!("`{file}` is what this command reads")), "{}", ended.stderr);
+        assert_eq!(fs::read_to_string(scratch.path(file)).unwrap(), text, "{genotype}");
+    }
+    export("~/cells.py:A", "~/out.txt").exits(0);
+    assert_eq!(fs::read_to_string(scratch.path("out.txt")).unwrap().trim_end(), CELL);
+    assert!(!scratch.path("~").exists());
+    let ended = predict(&scratch, "w.safetensors", &["--output", "-"]).exits(2);
+    assert!(ended.stderr.contains("`--output -` names no file") && !scratch.path("-").exists(), "{}", ended.stderr);
+}
+
+#[test]
+fn no_file_of_a_store_is_written_over() {
+    let scratch = Scratch::new();
+    scratch.run(&["tiny.yaml", "--set", "search.epochs=1"]).exits(0);
+    let object = scratch.files("artifacts/objects-v1").remove(0);
+    let object = object.strip_prefix(scratch.path("")).unwrap().to_str().unwrap();
+    let before = fs::read(scratch.path(object)).unwrap();
+    let export = ["export", "tiny/cell", "--to", "genotype", "--force", "--output"];
+    for path in [object, "artifacts/CACHEDIR.TAG", "artifacts/locks-v1/new", "artifacts/actions-v1/../work-v1/new"] {
+        for words in [&export[..], &["tiny.yaml", "--force", "--events"]] {
+            let ended = scratch.run(&[words, &[path]].concat()).exits(3);
+            assert!(ended.stderr.contains(&format!("`{path}` is a file of the store `")), "{}", ended.stderr);
+        }
+    }
+    assert_eq!(fs::read(scratch.path(object)).unwrap(), before);
+    scratch.run(&["store", "verify"]).exits(0);
+    scratch.run(&[&export[..], &["artifacts/cell.txt"]].concat()).exits(0);
 }

@@ -3,7 +3,7 @@
 mod loader;
 mod step;
 
-use super::{Complaint, ExitClass, parity::KernelChoice, run::invalid};
+use super::{Complaint, ExitClass, parity::KernelChoice, path, run::invalid};
 use crate::{bench::BenchError, kernels::Precision, stages::WorkError};
 use clap::{Args, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
@@ -40,7 +40,7 @@ pub(super) struct BenchArguments {
     with_data: bool,
     /// Of the loader: folder of class folders of JPEG and PNG files, or one with such a `train` in it; `--with-data`: folder of
     /// CIFAR-10's binary files. Without it, pictures are drawn
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = path())]
     data: Option<PathBuf>,
     /// Where a step's time goes: operator by operator, against the most that this machine does (of the CPU)
     #[arg(long, conflicts_with = "with_data")]
