@@ -36,12 +36,8 @@ pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &
     top.required_node("stages");
     top.close();
     let section = |key| root.get(key).filter(|node| node.value != Value::Null);
-    if let Some(node) = section("name").filter(|node| node.as_text().is_some()) {
-        if name.trim().is_empty() {
-            problems.add(&node.origin, "the pipeline's name is empty");
-        } else if let Some(message) = too_long("the pipeline", &name) {
-            problems.add(&node.origin, message);
-        }
+    if let (Some(node), Some(message)) = (section("name"), too_long("the pipeline", &name)) {
+        problems.add(&node.origin, message);
     }
     let data_root = data_root(section("data"), problems);
     let runtime = section("runtime")

@@ -342,7 +342,7 @@ fn wrong_sections_are_said() {
     assert_eq!(
         said_briefly("name: ' '\nabout: [x]\ndata: {rot: x}\nruntime: 3\nmatrix: {seed: 1}\nstages: []\n"),
         [
-            "1:7 the pipeline's name is empty",
+            "1:7 `name` must not be empty",
             "2:8 `about` must be text, found a list",
             "3:8 unknown key `rot` in `data` (did you mean `root`?)",
             "4:10 `runtime` must be a map, found a whole number",

@@ -65,7 +65,7 @@ pub enum TrainedError {
 
 fn holds(found: &[String]) -> String {
     match found {
-        [] => "; it is empty".to_owned(),
+        [] => "; it holds no tensor at all".to_owned(),
         found => {
             format!("; its own are `{}`, …", found.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("`, `"))
         }

@@ -87,7 +87,7 @@ pub enum GenotypeError {
     Edges { kind: String, state: usize },
     #[error("cell kind `{kind}` must have {expected} nodes, found {found}")]
     Nodes { kind: String, expected: usize, found: usize },
-    #[error("the {choices} operations of cell kind `{kind}` do not divide into nodes of {each}")]
+    #[error("the {choices} operations of cell kind `{kind}` do not divide into nodes of {each} edges")]
     Split { kind: String, choices: usize, each: String },
     #[error("cell kind `{kind}` has no such text: its nodes do not have {each} edges each")]
     Unwritable { kind: String, each: String },
@@ -341,7 +341,7 @@ mod tests {
             (
                 &darts,
                 v2.replacen("('sep_conv_3x3', 0), ", "", 1),
-                "the 7 operations of cell kind `normal` do not divide into nodes of 2",
+                "the 7 operations of cell kind `normal` do not divide into nodes of 2 edges",
                 "",
             ),
             (&darts, v2.replacen(", normal_concat=range(2, 6)", "", 1), "cell kind `normal` has no output", ""),

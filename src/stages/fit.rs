@@ -21,8 +21,8 @@ pub(super) const SMALLER: &str =
 #[derive(Debug, Clone, Default)]
 pub struct Answers(Rc<RefCell<HashMap<String, Answer>>>);
 
-/// What is wrong, and the way out; nothing where a network fits.
-type Answer = Option<(String, Option<String>)>;
+/// What is wrong, the way out, and the keys that may be to blame, the likeliest first; nothing where a network fits.
+type Answer = Option<(String, Option<String>, &'static [&'static str])>;
 
 /// Complains where the supernet of `space`, or its network of `genotype`, cannot be built or needs more memory than there is.
 pub(super) fn check(
@@ -43,14 +43,17 @@ pub(super) fn check(
     let answer = known.unwrap_or_else(|| {
         let network = genotype.map_or_else(|| space.supernet(&build), |genotype| space.discrete(genotype, &build));
         match network {
-            Ok(network) => compute.too_large(&network, batch).map(|message| (message, Some(SMALLER.to_owned()))),
-            Err(error) => Some((sentence(&error), error.hint())),
+            Ok(network) => {
+                let message = compute.too_large(&network, batch);
+                message.map(|message| (message, Some(SMALLER.to_owned()), &["batch", "channels", "size"][..]))
+            }
+            Err(error) => Some((sentence(&error), error.hint(), &["channels", "size"][..])),
         }
     });
     site.answers.0.borrow_mut().insert(question, answer.clone());
-    if let Some((message, hint)) = answer {
-        let written = ["channels", "size", "batch"].into_iter().find(|key| fields.is_written(key));
-        let place = fields.origin_of(written.unwrap_or_default()).clone();
+    if let Some((message, hint, blamed)) = answer {
+        let written = blamed.iter().find(|key| fields.is_written(key));
+        let place = fields.origin_of(written.copied().unwrap_or_default()).clone();
         fields.problems().add_hinted(&place, message, hint);
     }
 }

@@ -1,6 +1,6 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
-use super::{Site, hyperparameters::optional_count, image_folder, site::ImageShape};
+use super::{Site, counted, hyperparameters::optional_count, image_folder, site::ImageShape};
 use crate::{
     config::{Fields, Node, Value},
     data::{
@@ -104,10 +104,10 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
 
 fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
     let default = Synthetic::default();
-    let count = "a whole number from 1";
+    let count = "a whole number from 1 to 1000000";
     Synthetic {
-        train: keys.integer("train", default.train, 1.., count),
-        test: keys.integer("test", default.test, 1.., count),
+        train: keys.integer("train", default.train, 1..=1_000_000, count),
+        test: keys.integer("test", default.test, 1..=1_000_000, count),
         classes: keys.integer("classes", default.classes, 2..=1000, "a whole number from 2 to 1000"),
         channels: keys.integer("channels", default.channels, 1..=4, "a whole number from 1 to 4"),
         size: keys.integer("size", default.size, 4..=256, "a whole number from 4 to 256"),
@@ -256,14 +256,13 @@ pub(super) fn publish(dataset: &Dataset, what: &str, context: &mut Context<'_>) 
     for (name, count) in counts {
         context.metric(name, count as f64);
     }
-    let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     context.summary(format!(
         "{what}: {} ({} to fit, {} held out), {} test, {}, {channels}x{height}x{width}",
-        counted(dataset.train.len(), "training image", "training images"),
+        counted(dataset.train.len(), "training image"),
         dataset.split.fit.len(),
         dataset.split.held_out.len(),
         dataset.test.len(),
-        counted(dataset.classes.len(), "class", "classes"),
+        counted(dataset.classes.len(), "class"),
     ));
     Ok(())
 }

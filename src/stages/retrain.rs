@@ -5,7 +5,7 @@
 use super::{
     Site, SpaceFile,
     artifacts::{self, NetworkCard},
-    augmentation,
+    augmentation, counted,
     fit::{self, SMALLER},
     hyperparameters::{self, Recipe},
     site::Compute,
@@ -187,9 +187,10 @@ fn publish(
         Watched::Test => "test images",
         Watched::HeldOut | Watched::Nothing => "held-out images",
     };
+    let epochs = counted(records.len(), "epoch");
     context.summary(match last.watched_accuracy_percent {
-        Some(accuracy) => format!("{accuracy:.2} % on the {on} after {} epochs", records.len()),
-        None => format!("{:.2} % on the images it fits after {} epochs", last.train_accuracy_percent, records.len()),
+        Some(accuracy) => format!("{accuracy:.2} % on the {on} after {epochs}"),
+        None => format!("{:.2} % on the images it fits after {epochs}", last.train_accuracy_percent),
     });
     Ok(())
 }

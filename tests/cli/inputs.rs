@@ -101,7 +101,7 @@ fn a_network_that_needs_more_memory_than_there_is_starts_nothing() {
     let ended = at_once(&scratch, &large).exits(3);
     says(
         &ended,
-        &["a step on 9999999 images needs about", "GB of memory", "allow_memory: true", "search.channels=4000"],
+        &["a step on 9999999 images needs about", "GB of memory", "allow_memory: true", "search.batch=9999999"],
     );
     assert!(!scratch.path("artifacts").exists(), "nothing is made for a pipeline that cannot start");
     let insisted = [&large[..], &["--set", "runtime.allow_memory=true", "--resolve"]].concat();

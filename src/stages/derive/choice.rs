@@ -9,7 +9,7 @@ use crate::{
     run::{Input, StageError, sentence},
     space::{Cost, Genotype, Space},
     stages::{
-        artifacts,
+        artifacts, counted,
         point::{Point, agrees},
     },
 };
@@ -96,14 +96,6 @@ pub(super) fn choose(rule: &Rule, searches: &[Searched], judges: &[Judge]) -> Re
 fn of_epoch(searches: &[Searched], search: usize, at: usize, why: String) -> Choice {
     let of = &searches[search];
     Choice { genotype: of.genotypes[at].clone(), search: Some(search), epoch: Some(of.epochs[at].epoch), why }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    match (count, what) {
-        (1, _) => format!("1 {what}"),
-        (_, "search") => format!("{count} searches"),
-        _ => format!("{count} {what}s"),
-    }
 }
 
 impl Aim {
