@@ -111,7 +111,7 @@ fn a_file_that_may_not_grow_is_an_error_and_no_sudden_end() {
     let scratch = Scratch::new();
     let program = env!("CARGO_BIN_EXE_darts-run");
     let limited = format!("ulimit -f 1; exec '{program}' tiny.yaml --set search.epochs=1");
-    let mut shell = Command::new("bash");
+    let mut shell = Command::new("sh");
     let ended = shell.args(["-c", &limited]).current_dir(scratch.path("")).env_remove("DARTS_RUN_STORE").output();
     let ended = ended.unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
