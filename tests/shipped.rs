@@ -71,7 +71,8 @@ fn every_pipeline_can_be_planned() {
     }
 }
 
-/// The keys of a stage's parameters and of the maps in them, as `--set` names them, before whatever is in lists.
+/// The keys of a stage's parameters and of the maps in them, as `--set` names them, before whatever
+/// is in lists.
 fn keys(prefix: &str, value: &serde_yaml::Value, found: &mut Vec<String>) {
     for (key, value) in value.as_mapping().into_iter().flatten() {
         let key = format!("{prefix}.{}", key.as_str().expect("a key is text"));

@@ -1,4 +1,5 @@
-//! Faults of the program itself: each panic is told in a line with its place, and ends in an exit code as any other failure.
+//! Faults of the program itself: each panic is told in a line with its place, and ends in an exit
+//! code as any other failure.
 
 use super::{Complaint, ExitClass, complaint};
 use crate::run::panic_message;
@@ -7,7 +8,8 @@ use std::{
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook},
 };
 
-/// Tells every panic of any thread from now on, and where it was: who catches one knows that no more.
+/// Tells every panic of any thread from now on, and where it was: who catches one knows that no
+/// more.
 pub(super) fn watch() {
     set_hook(Box::new(|panic| complaint::tell(&told(panic))));
 }

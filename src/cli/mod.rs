@@ -100,8 +100,8 @@ fn store_folder(written: OsString) -> PathBuf {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     internal_error::watch();
-    // Where a file may not grow (`ulimit -f`), its writer is to be told and the process not to end. Where that cannot be asked for,
-    // it ends as any other program does.
+    // Where a file may not grow (`ulimit -f`), its writer is to be told and the process not to end.
+    // Where that cannot be asked for, it ends as any other program does.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     match internal_error::caught(command) {
         Ok(code) => ExitCode::from(code),

@@ -20,7 +20,8 @@ pub(super) struct NetworkArguments {
     /// Search space by name or path; by default the first that reads the genotype
     #[arg(long, value_name = "SPACE")]
     space: Option<String>,
-    /// The cell: a genotype in any of its text forms, a file that holds one (`FILE:NAME` of several), or the name of a published one
+    /// The cell: a genotype in any of its text forms, a file that holds one (`FILE:NAME` of
+    /// several), or the name of a published one
     #[arg(long, value_name = "FILE|TEXT|NAME", conflicts_with = "supernet")]
     genotype: Option<String>,
     /// One of the space's networks; by default the first for trained cells whose tensor names the weights have
@@ -41,7 +42,8 @@ pub(super) struct NetworkArguments {
     /// File of the alphas, where they are not among the weights
     #[arg(long, value_name = "FILE", value_parser = path())]
     alphas: Option<PathBuf>,
-    /// Where in the weights' file the network's tensors are, as in `model_ema`; by default where they fit
+    /// Where in the weights' file the network's tensors are, as in `model_ema`; by default where
+    /// they fit
     #[arg(long, value_name = "NAME")]
     prefix: Option<String>,
     /// How alphas become weights [default: as the weights' file says, or softmax]
@@ -96,8 +98,8 @@ impl NetworkArguments {
         self.alphas.iter().cloned().chain(genotype).chain(space).chain(space::all(here))
     }
 
-    /// The network with the tensors of `weights`. What is not said on the command line is as `beside` them. Where the tensors are not
-    /// where they would be looked for is said.
+    /// The network with the tensors of `weights`. What is not said on the command line is as
+    /// `beside` them. Where the tensors are not where they would be looked for is said.
     pub fn assemble(
         &self,
         beside: Description,

@@ -1,4 +1,5 @@
-//! Standard output, where results go. Every command writes through here, so that none forgets to look whether it was written.
+//! Standard output, where results go. Every command writes through here, so that none forgets to
+//! look whether it was written.
 
 use super::{Complaint, ExitClass};
 use std::io::{self, ErrorKind, Write};
@@ -13,7 +14,8 @@ pub(super) fn help(help: &clap::Error) -> Result<(), Complaint> {
     told(help.print())
 }
 
-/// Whether all of it arrived: what is still in a buffer when the process ends is lost without a word.
+/// Whether all of it arrived: what is still in a buffer when the process ends is lost without a
+/// word.
 fn told(written: io::Result<()>) -> Result<(), Complaint> {
     match written.and_then(|()| stdout().flush()) {
         Ok(()) => Ok(()),

@@ -48,7 +48,8 @@ The output holds `logits`, float32, [N, classes].";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PredictArguments {
-    /// Weights and running statistics: safetensors, or what PyTorch (`.pt`, `.pth`) or NumPy (`.npz`) saved
+    /// Weights and running statistics: safetensors, or what PyTorch (`.pt`, `.pth`) or NumPy
+    /// (`.npz`) saved
     #[arg(long, value_name = "FILE", value_parser = path())]
     weights: PathBuf,
     /// Where to write the class scores, a safetensors file

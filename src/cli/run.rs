@@ -87,8 +87,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     Ok(if lost { ExitClass::Failed.code() } else { code })
 }
 
-/// The file of events, which must be none that the pipeline was read from. What stages read and what a store keeps is not known
-/// here, so that of the files that are there only one of events is replaced.
+/// The file of events, which must be none that the pipeline was read from. What stages read and
+/// what a store keeps is not known here, so that of the files that are there only one of events is
+/// replaced.
 fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String, Destination), Complaint> {
     let written_in = |origin: &Origin| match origin {
         Origin::File { source, .. } => Some(source.path.clone()),
@@ -153,8 +154,8 @@ fn devices(pipeline: &Pipeline) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// Results for stdout: the text of every report, where its files are, and how long its stages took. All files are there before a word
-/// is printed, as whoever reads may go away at any.
+/// Results for stdout: the text of every report, where its files are, and how long its stages took.
+/// All files are there before a word is printed, as whoever reads may go away at any.
 fn reports(report: &RunReport, store: &Store, pipeline: &Pipeline) -> Result<String, Complaint> {
     let mut all = String::new();
     for (at, member) in report.members.iter().enumerate() {

@@ -19,8 +19,9 @@ use std::{path::Path, sync::Arc};
 
 #[derive(Args, Debug)]
 pub(super) struct ShowArguments {
-    /// A genotype in any of its text forms, a file that holds one (of a log the last is taken, `genotypes.py:NAME` of several), the
-    /// name of a published one, the number of a benchmark's cell, or `-` for standard input
+    /// A genotype in any of its text forms, a file that holds one (of a log the last is taken,
+    /// `genotypes.py:NAME` of several), the name of a published one, the number of a benchmark's
+    /// cell, or `-` for standard input
     #[arg(value_name = "GENOTYPE")]
     genotype: String,
     /// Search space by name or path; by default the first that knows the operations
@@ -56,8 +57,8 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-/// A genotype as it was given: the text itself, the content of a file, or of standard input. What there is to say of where it was
-/// found is said.
+/// A genotype as it was given: the text itself, the content of a file, or of standard input. What
+/// there is to say of where it was found is said.
 pub(super) fn text(argument: &str) -> Result<String, Complaint> {
     let found = if argument == "-" {
         let bytes = machine::read_up_to(std::io::stdin().lock(), WrittenGenotype::LONGEST)

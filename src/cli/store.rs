@@ -18,7 +18,8 @@ pub(super) struct StoreCommand {
 enum What {
     /// Remove what no result needs: objects that no record names, checkpoints of finished work, leftovers of killed runs
     Gc(GcArguments),
-    /// Read and hash all of it; what is damaged is named and set aside, so that its stage runs again
+    /// Read and hash all of it; what is damaged is named and set aside, so that its stage runs
+    /// again
     Verify(StoreArguments),
 }
 

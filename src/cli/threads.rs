@@ -9,11 +9,12 @@ use std::{
     thread::{Builder, JoinHandle, available_parallelism},
 };
 
-/// What is left to others where the system starts fewer threads than are wanted: to those that prepare batches and draw progress.
+/// What is left to others where the system starts fewer threads than are wanted: to those that
+/// prepare batches and draw progress.
 const SPARE: usize = 4;
 
-/// Starts as many threads as are wanted, one a core unless said. Where the system starts fewer, the command goes on with those:
-/// no result depends on their number.
+/// Starts as many threads as are wanted, one a core unless said. Where the system starts fewer, the
+/// command goes on with those: no result depends on their number.
 pub(super) fn start(wanted: Option<usize>) -> Result<(), Complaint> {
     let wanted = wanted.unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
     let spawn = |work: Work| Builder::new().name("kernels".to_owned()).spawn(work);
@@ -34,8 +35,8 @@ pub(super) fn start(wanted: Option<usize>) -> Result<(), Complaint> {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread that waits to be told what it is to run. rayon's own way of starting threads gives up, for good and for the whole
-/// process, where the system refuses one of them.
+/// A thread that waits to be told what it is to run. rayon's own way of starting threads gives up,
+/// for good and for the whole process, where the system refuses one of them.
 struct Idle {
     tell: Sender<ThreadBuilder>,
     thread: JoinHandle<()>,

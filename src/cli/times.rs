@@ -1,9 +1,11 @@
-//! How long the stages of a report took. Their records know it; a report does not, and is the same however long its stages took.
+//! How long the stages of a report took. Their records know it; a report does not, and is the same
+//! however long its stages took.
 
 use crate::{config::Pipeline, observe, run::RunReport};
 use std::time::Duration;
 
-/// A line for each stage that the member `at` reads, with the time of all the processes that worked on it.
+/// A line for each stage that the member `at` reads, with the time of all the processes that worked
+/// on it.
 pub(super) fn text(pipeline: &Pipeline, at: usize, report: &RunReport) -> String {
     let mut read: Vec<usize> = pipeline.members[at].inputs.values().flatten().copied().collect();
     read.sort_unstable();

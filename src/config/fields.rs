@@ -130,7 +130,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Text that must be there and must not be blank; the empty string stands in after the complaint.
+    /// Text that must be there and must not be blank; the empty string stands in after the
+    /// complaint.
     pub fn required_text(&mut self, key: &'static str) -> String {
         let Some(node) = self.required_node(key) else { return String::new() };
         let text = self.text(key);
@@ -188,7 +189,8 @@ impl<'a> Fields<'a> {
         self.wrong_hinted(key, node, expected, None);
     }
 
-    /// As [`wrong`](Self::wrong), where a number or a word of YAML's is expected, which quotes make a text.
+    /// As [`wrong`](Self::wrong), where a number or a word of YAML's is expected, which quotes make
+    /// a text.
     fn wrong_scalar(&mut self, key: &str, node: &Node, expected: &str) {
         let quoted = matches!(&node.value, Value::Text(text)
             if matches!(yaml::plain(text), Value::Bool(_) | Value::Integer(_) | Value::Float(_)));
@@ -230,8 +232,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A value as it reads in a message: `` `0.5` `` as it was typed, ``the text `1` `` where it looks like something else, or its type
-/// where it is long.
+/// A value as it reads in a message: `` `0.5` `` as it was typed, ``the text `1` `` where it looks
+/// like something else, or its type where it is long.
 pub(super) fn quote(node: &Node) -> String {
     let typed = node.typed();
     match &node.value {

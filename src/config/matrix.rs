@@ -20,7 +20,8 @@ struct Axis {
 /// Members of all stages together: a week of them at a minute each.
 pub(super) const MOST_MEMBERS: usize = 10_000;
 
-/// What members hold together, in values of their keys and in members that they name: some hundred megabytes.
+/// What members hold together, in values of their keys and in members that they name: some hundred
+/// megabytes.
 const MOST_PARTS: usize = 1_000_000;
 
 /// Where a member stands: axis → index of its value, both by number.
@@ -69,8 +70,8 @@ impl Matrix {
         axes.iter().map(|&axis| self.values(axis).len()).fold(1, usize::saturating_mul)
     }
 
-    /// All points of some axes, the first axis slowest; one empty point where there are none. Made one by one: there may be more
-    /// than anyone can hold.
+    /// All points of some axes, the first axis slowest; one empty point where there are none. Made
+    /// one by one: there may be more than anyone can hold.
     pub fn points<'a>(&'a self, axes: &'a BTreeSet<usize>) -> impl Iterator<Item = Point> + 'a {
         (0..self.count(axes)).map(move |mut number| {
             let digit = |&axis: &usize| {
@@ -83,8 +84,8 @@ impl Matrix {
         })
     }
 
-    /// Whether there can be as many members as `axes` span, each with so many `parts`, beside those `before`. What is too much is a
-    /// problem at the first of the axes.
+    /// Whether there can be as many members as `axes` span, each with so many `parts`, beside those
+    /// `before`. What is too much is a problem at the first of the axes.
     pub fn allows(&self, axes: &BTreeSet<usize>, parts: usize, before: usize, problems: &mut Problems) -> bool {
         let count = self.count(axes);
         let (all, in_all) = (count.saturating_add(before), count.saturating_mul(parts));
@@ -122,7 +123,8 @@ pub(super) fn is_name(text: &str) -> bool {
 /// A longer name is a slip: a value or a text in a name's place.
 const LONGEST_NAME: usize = 200;
 
-/// What is wrong with the length of a name, if anything is: ``the name of the pipeline is 300 bytes long, 200 are the limit``.
+/// What is wrong with the length of a name, if anything is:
+/// ``the name of the pipeline is 300 bytes long, 200 are the limit``.
 pub(super) fn too_long(whose: &str, name: &str) -> Option<String> {
     let length = name.len();
     (length > LONGEST_NAME).then(|| format!("the name of {whose} is {length} bytes long, {LONGEST_NAME} are the limit"))

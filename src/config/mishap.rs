@@ -1,4 +1,5 @@
-//! What people write and YAML reads otherwise: where the slip is, not where the parser gave up over it.
+//! What people write and YAML reads otherwise: where the slip is, not where the parser gave up over
+//! it.
 
 use std::ops::Range;
 
@@ -13,8 +14,8 @@ pub(super) struct Mishap {
 /// Lines before the one at which the parser gave up that may hold the slip.
 const LINES_BEFORE: usize = 2;
 
-/// The slip behind a syntax error at byte `at` of `text`: the nearest before it, or on the line behind it, as the parser may name the
-/// beginning of what it could not end.
+/// The slip behind a syntax error at byte `at` of `text`: the nearest before it, or on the line
+/// behind it, as the parser may name the beginning of what it could not end.
 pub(super) fn explain(text: &str, at: usize) -> Option<Mishap> {
     let line_end = |from: usize| text[from..].find('\n').map_or(text.len(), |more| from + more);
     let end = line_end(at);

@@ -117,7 +117,8 @@ impl Node {
         }
     }
 
-    /// A scalar as it was typed, as far as its place shows it: `1.0`, `1e-3`, `9223372036854775808`.
+    /// A scalar as it was typed, as far as its place shows it: `1.0`, `1e-3`,
+    /// `9223372036854775808`.
     pub(super) fn typed(&self) -> Option<&str> {
         let written = match &self.origin {
             Origin::File { source, span } => source.text.get(span.clone())?,

@@ -122,7 +122,8 @@ impl Setting<'_> {
         }
     }
 
-    /// Complains where the path is a stage's key without the stage; `false` where something else is wrong.
+    /// Complains where the path is a stage's key without the stage; `false` where something else is
+    /// wrong.
     fn of_some_stage(
         &self,
         path: &[String],

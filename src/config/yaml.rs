@@ -45,7 +45,8 @@ pub(super) fn read(source: &Arc<SourceFile>, problems: &mut Problems) -> Option<
     }
 }
 
-/// YAML 1.1's key that takes in another map: it would be weaker than what a stage says, and a variant must be stronger.
+/// YAML 1.1's key that takes in another map: it would be weaker than what a stage says, and a
+/// variant must be stronger.
 const MERGE: &str = "<<";
 
 /// The value that a scalar stands for; `None` where its tag is another type's.

@@ -49,7 +49,8 @@ impl Augment {
         self.fits(dataset.shape, matches!(dataset.part(part).pixels, Pixels::Files(_)))
     }
 
-    /// Whether the changes are for images of `[channels, height, width]`, which are picture files or in memory.
+    /// Whether the changes are for images of `[channels, height, width]`, which are picture files
+    /// or in memory.
     ///
     /// # Errors
     /// As `check`, by the setting's name.

@@ -1,8 +1,10 @@
-//! CIFAR-10 and CIFAR-100 in the official layouts: binary, and for Python, which is what torchvision leaves.
+//! CIFAR-10 and CIFAR-100 in the official layouts: binary, and for Python, which is what
+//! torchvision leaves.
 //!
-//! A binary record is its label bytes and 3,072 pixel bytes: 1,024 red, 1,024 green, 1,024 blue, each row by row. CIFAR-10 has one label
-//! byte, CIFAR-100 two, coarse then fine. The official files have 10,000 records (`train.bin` 50,000); any whole number is read. The
-//! pickles for Python hold the same pixels in the same order, and a list of each kind of label.
+//! A binary record is its label bytes and 3,072 pixel bytes: 1,024 red, 1,024 green, 1,024 blue,
+//! each row by row. CIFAR-10 has one label byte, CIFAR-100 two, coarse then fine. The official
+//! files have 10,000 records (`train.bin` 50,000); any whole number is read. The pickles for Python
+//! hold the same pixels in the same order, and a list of each kind of label.
 
 use super::{
     DataError, Images, Raw,
@@ -201,7 +203,8 @@ impl Labels {
     }
 }
 
-/// The names of a label's classes: a line each, where the official files end in an empty line, or a list in a pickle.
+/// The names of a label's classes: a line each, where the official files end in an empty line, or a
+/// list in a pickle.
 fn names(path: &Path, of: &Labels) -> Result<Vec<String>, DataError> {
     let names: Vec<String> = if layout(path) == "binary" {
         let text = fs::read_to_string(path).map_err(DataError::read(path))?;

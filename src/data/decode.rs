@@ -1,9 +1,9 @@
-//! The bytes of a picture file into RGB, told apart by how they begin and never by their names (ImageNet has a PNG that is
-//! called `.JPEG`).
+//! The bytes of a picture file into RGB, told apart by how they begin and never by their names
+//! (ImageNet has a PNG that is called `.JPEG`).
 //!
-//! What is not RGB becomes it as `convert("RGB")` of Pillow does: grey is repeated, alpha is dropped, CMYK is multiplied
-//! by its black, and of what moves the first picture is taken. Unlike there, the orientation that a camera noted (EXIF) is
-//! applied.
+//! What is not RGB becomes it as `convert("RGB")` of Pillow does: grey is repeated, alpha is
+//! dropped, CMYK is multiplied by its black, and of what moves the first picture is taken. Unlike
+//! there, the orientation that a camera noted (EXIF) is applied.
 
 use super::Picture;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
@@ -29,8 +29,8 @@ pub(super) fn decode(bytes: &[u8], picture: &mut Picture) -> Result<(), String> 
     Ok(())
 }
 
-/// What a file is by its beginning, where it is of a kind that is read. Two letters alone would take any text or tensor that
-/// begins with them for a picture.
+/// What a file is by its beginning, where it is of a kind that is read. Two letters alone would
+/// take any text or tensor that begins with them for a picture.
 pub(super) fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
     let format = image::guess_format(bytes).ok()?;
     let is_so = match format {

@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 pub use walk::pictures_below;
 use walk::{PartFolder, pictures};
 
-/// Bumped where the same folder comes to be listed in another way: results of the older list are then made anew.
+/// Bumped where the same folder comes to be listed in another way: results of the older list are
+/// then made anew.
 pub const LIST_VERSION: u32 = 2;
 
 /// A folder of pictures by what is wanted of it.
@@ -118,8 +119,9 @@ impl LocatedFolder {
     /// Lists the pictures by class and name.
     ///
     /// # Errors
-    /// Where a folder cannot be read or seems to be another one than is meant: no class or only one, parts in the place of
-    /// classes, a class without pictures, a test class that training has not.
+    /// Where a folder cannot be read or seems to be another one than is meant: no class or only
+    /// one, parts in the place of classes, a class without pictures, a test class that training has
+    /// not.
     pub fn list(&self) -> Result<Listing, DataError> {
         let [first, others @ ..] = self.paths.as_slice() else { unreachable!("a located folder has a part") };
         let there = PartFolder::read(first)?;

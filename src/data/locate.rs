@@ -30,9 +30,10 @@ impl Wanted {
     }
 }
 
-/// Looks at `place` and in the layouts' own folders below it, and nowhere else: what was not asked for is no data set of the asker.
-/// The first that holds any of the files counts, and must hold them all: no search goes on past half a data set.
-/// Where one file is wanted, `place` may be the file itself. Paths come back in the order of [`Layout::files`].
+/// Looks at `place` and in the layouts' own folders below it, and nowhere else: what was not asked
+/// for is no data set of the asker. The first that holds any of the files counts, and must hold
+/// them all: no search goes on past half a data set. Where one file is wanted, `place` may be the
+/// file itself. Paths come back in the order of [`Layout::files`].
 pub(super) fn locate(place: &Path, wanted: &Wanted) -> Result<Vec<PathBuf>, DataError> {
     if wanted.official().files.len() == 1 && is_file(place)? {
         return Ok(vec![place.to_owned()]);
@@ -53,8 +54,8 @@ pub(super) fn locate(place: &Path, wanted: &Wanted) -> Result<Vec<PathBuf>, Data
 }
 
 impl Layout {
-    /// The layout's files in `folder`, where it is this one's. Outside of the layout's own folder, files that are called
-    /// `train` or `test` and no more are nobody's half.
+    /// The layout's files in `folder`, where it is this one's. Outside of the layout's own folder,
+    /// files that are called `train` or `test` and no more are nobody's half.
     fn files_in(&self, folder: &Path, wanted: &Wanted) -> Result<Option<Vec<PathBuf>>, DataError> {
         let found: Vec<Option<PathBuf>> =
             self.files.iter().map(|names| first_file(folder, names)).collect::<Result<_, _>>()?;
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_folder_that_may_not_be_looked_at_is_not_an_empty_one() {
-        // Root may look at everything; what is no folder on the way is as good as nothing, a name that is too long is not.
+        // Root may look at everything; what is no folder on the way is as good as nothing, a name
+        // that is too long is not.
         let error = locate(Path::new(&"n".repeat(300)), &TWO).unwrap_err();
         assert!(matches!(error, DataError::Read { .. }), "{error}");
         let scratch = tempfile::tempdir().unwrap();

@@ -1,9 +1,11 @@
-//! The pickles that CIFAR is published in for Python: a dictionary of texts, numbers, lists of them and an array of bytes.
+//! The pickles that CIFAR is published in for Python: a dictionary of texts, numbers, lists of them
+//! and an array of bytes.
 //!
-//! A pickle is a program for a stack machine that may call anything that Python has. Here nothing is called: a call leaves a
-//! value that says nothing, an array is known by the state that is put into it, and a word that these files do not use is
-//! refused. Texts stay the file's own bytes, no list holds a list, and words are counted: no file nests deeply or grows in
-//! memory. The words are those of protocol 2 (Python 2, the official files) to 4 (what Python 3 writes of the same), as
+//! A pickle is a program for a stack machine that may call anything that Python has. Here nothing
+//! is called: a call leaves a value that says nothing, an array is known by the state that is put
+//! into it, and a word that these files do not use is refused. Texts stay the file's own bytes, no
+//! list holds a list, and words are counted: no file nests deeply or grows in memory. The words are
+//! those of protocol 2 (Python 2, the official files) to 4 (what Python 3 writes of the same), as
 //! Python's `Lib/pickletools.py` lists them.
 
 use std::collections::BTreeMap;
@@ -138,7 +140,8 @@ impl<'a> Machine<'a> {
                 let count = self.since_mark()?;
                 tuple(&self.pop(count)?)
             }
-            // A class, by two lines or by two texts, and a call of one: nothing is looked up, nothing is called.
+            // A class, by two lines or by two texts, and a call of one: nothing is looked up,
+            // nothing is called.
             b'c' => {
                 self.line()?;
                 self.line()?;
@@ -233,7 +236,8 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// A pair of numbers, the state of an array (version, shape, type, whether column by column, bytes), or something else.
+/// A pair of numbers, the state of an array (version, shape, type, whether column by column,
+/// bytes), or something else.
 fn tuple<'a>(values: &[Value<'a>]) -> Value<'a> {
     match *values {
         [Value::Integer(rows), Value::Integer(columns)] => Value::Shape([rows, columns]),
@@ -248,7 +252,8 @@ fn tuple<'a>(values: &[Value<'a>]) -> Value<'a> {
 pub(super) mod tests {
     use super::*;
 
-    /// A dictionary in the words of Python 2's `cPickle`, protocol 2, which the official files are written in.
+    /// A dictionary in the words of Python 2's `cPickle`, protocol 2, which the official files are
+    /// written in.
     #[derive(Default)]
     pub struct Written(Vec<u8>);
 

@@ -7,7 +7,8 @@ use super::{
 use crate::machine;
 use std::path::Path;
 
-/// Bytes of the largest file: no more than 89 megapixels are decoded, and each has six bytes at most.
+/// Bytes of the largest file: no more than 89 megapixels are decoded, and each has six bytes at
+/// most.
 const LARGEST_PICTURE: u64 = 1 << 29;
 
 /// 8-bit RGB, upright.

@@ -70,7 +70,8 @@ impl Source {
         self.wanted()?.archive.as_ref().map(Archive::official)
     }
 
-    /// As [`locate`](Self::locate), but where nothing is found `archive` is fetched and unpacked in `place`.
+    /// As [`locate`](Self::locate), but where nothing is found `archive` is fetched and unpacked in
+    /// `place`.
     ///
     /// # Errors
     /// As `locate`, and what kept the archive from coming.

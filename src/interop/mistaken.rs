@@ -1,4 +1,5 @@
-//! What a file is that was taken for weights and is none: what is fetched and kept in the place of one.
+//! What a file is that was taken for weights and is none: what is fetched and kept in the place of
+//! one.
 
 /// What the file is, in words, and the way out. Nothing where it is nothing that is known.
 pub(super) fn identify(bytes: &[u8]) -> Option<(String, &'static str)> {

@@ -287,7 +287,8 @@ impl NasBenchTable {
     }
 }
 
-/// Whether a text has the form of a cell: every node between bars, each choice an operation and a state that is there.
+/// Whether a text has the form of a cell: every node between bars, each choice an operation and a
+/// state that is there.
 fn is_cell(text: &str) -> bool {
     let is_choice = |choice: &str, node: usize| {
         choice.split_once('~').is_some_and(|(operation, source)| {

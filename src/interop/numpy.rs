@@ -29,8 +29,8 @@ pub(super) fn single(bytes: &[u8]) -> Result<BTreeMap<String, StoredTensor>, Str
     Ok([(BARE.to_owned(), array(bytes)?)].into())
 }
 
-/// Magic, version, the length of a header, the header, numbers. The header is a dictionary of Python's:
-/// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
+/// Magic, version, the length of a header, the header, numbers. The header is a dictionary of
+/// Python's: `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
 fn array(bytes: &[u8]) -> Result<StoredTensor, String> {
     let ends = || "the file ends within its header".to_owned();
     let behind = bytes.strip_prefix(MAGIC).ok_or("it does not begin as an array of NumPy does")?;
@@ -60,7 +60,8 @@ fn array(bytes: &[u8]) -> Result<StoredTensor, String> {
     Ok(StoredTensor { numbers: Numbers::decode(element, &bytes), shape })
 }
 
-/// An array's numbers row by row and little-endian; where there are not as many as its shape has, how many bytes there are.
+/// An array's numbers row by row and little-endian; where there are not as many as its shape has,
+/// how many bytes there are.
 pub(super) fn rows_first(
     mut bytes: Vec<u8>,
     element: Element,

@@ -52,8 +52,9 @@ impl<'a> State<'a> {
         Self { file, prefix: prefix.to_owned(), others: Vec::new() }
     }
 
-    /// Where in `file` most of `names` are, whatever stands before them: the dictionaries that a program saves its state in, and
-    /// the modules that wrap its network. `None` where none of them is anywhere.
+    /// Where in `file` most of `names` are, whatever stands before them: the dictionaries that a
+    /// program saves its state in, and the modules that wrap its network. `None` where none of them
+    /// is anywhere.
     pub fn find<'n>(file: &'a TensorFile, names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
         let wanted: HashSet<&str> = names.into_iter().collect();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -73,7 +74,8 @@ impl<'a> State<'a> {
         Some(Self { file, prefix: (*prefix).to_owned(), others })
     }
 
-    /// In words, where the tensors were found that were not looked for there, and where others are that fit.
+    /// In words, where the tensors were found that were not looked for there, and where others are
+    /// that fit.
     pub fn whereabouts(&self) -> Option<String> {
         let without_dot = |prefix: &str| prefix.trim_end_matches('.').to_owned();
         let others = self.others.iter().map(|other| match other.as_str() {

@@ -93,8 +93,8 @@ impl TensorFileError {
 }
 
 impl TensorFile {
-    /// Reads a file of any kind; its first bytes, not its name, tell which. Tensors nested in dictionaries of a PyTorch
-    /// file are named by their path, `state_dict.stem.0.weight`.
+    /// Reads a file of any kind; its first bytes, not its name, tell which. Tensors nested in
+    /// dictionaries of a PyTorch file are named by their path, `state_dict.stem.0.weight`.
     ///
     /// # Errors
     /// Where the file cannot be read, or has tensors of no type that is known here.

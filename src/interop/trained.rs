@@ -142,7 +142,8 @@ impl TrainedNetwork {
         Ok(Self { candidate, weights: weights_group, running, alphas, mixing, network, description, whereabouts })
     }
 
-    /// The first tensor with numbers that are no numbers or infinite, as a training leaves them that went wrong.
+    /// The first tensor with numbers that are no numbers or infinite, as a training leaves them
+    /// that went wrong.
     pub fn not_finite(&self) -> Option<NotFinite> {
         let mut bad = [&self.weights, &self.running, &self.alphas].into_iter().flat_map(|group| {
             let numbers = group.to_host();

@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_there_is_of_the_disk_of_its_folder() {
-        // No test can fill a disk; that of the temporary files has inodes, or the test could not run.
+        // No test can fill a disk; that of the temporary files has inodes, or the test could not
+        // run.
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(full(&folder.path().join("no/such/file")), Full::Bytes);
         assert_eq!(Full::Files.to_string(), "has no inodes left: it holds as many files as it can");

@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// `path` with `~` or `~/` at its start replaced by the home folder, where there is one. `~name` stays: it is a file's name too.
+/// `path` with `~` or `~/` at its start replaced by the home folder, where there is one. `~name`
+/// stays: it is a file's name too.
 pub fn expanded(path: impl Into<PathBuf>) -> PathBuf {
     below(env::home_dir().as_deref(), path.into())
 }

@@ -1,7 +1,8 @@
 //! Files that a person named, opened for reading.
 //!
-//! A path can name anything: a device without end, a pipe that nobody writes to, a picture. Only files, and links to files,
-//! are opened, and what is read whole has a limit. A refusal is an [`io::Error`], told as any other failure to read.
+//! A path can name anything: a device without end, a pipe that nobody writes to, a picture. Only
+//! files, and links to files, are opened, and what is read whole has a limit. A refusal is an
+//! [`io::Error`], told as any other failure to read.
 
 use super::text;
 use std::{
@@ -11,7 +12,8 @@ use std::{
     path::Path,
 };
 
-/// Bytes of the longest text that is read whole: pipelines, spaces and genotypes have a few thousand.
+/// Bytes of the longest text that is read whole: pipelines, spaces and genotypes have a few
+/// thousand.
 const LONGEST_TEXT: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +42,8 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// As [`open`], and where the file is longer.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
-    // Said before any of it takes memory; a file that has no length of its own is counted as it comes.
+    // Said before any of it takes memory; a file that has no length of its own is counted as it
+    // comes.
     if file.metadata()?.len() > limit { Err(too_long(limit)) } else { read_up_to(file, limit) }
 }
 
@@ -66,7 +69,8 @@ fn too_long(limit: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Refused::TooLong { limit })
 }
 
-/// Whether there is a file at `path`; where that cannot be known, as in a folder without permission, why.
+/// Whether there is a file at `path`; where that cannot be known, as in a folder without
+/// permission, why.
 pub fn is_file(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.is_file()),

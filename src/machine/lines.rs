@@ -1,4 +1,5 @@
-//! Tables that are read line by line, from files and archives that may hold anything: a megabyte of gzip may be a line of gigabytes.
+//! Tables that are read line by line, from files and archives that may hold anything: a megabyte of
+//! gzip may be a line of gigabytes.
 
 use std::io::{self, Read};
 

@@ -1,8 +1,10 @@
-//! How much memory there is: of the machine, or of the control group that the process is in, as in a container.
+//! How much memory there is: of the machine, or of the control group that the process is in, as in
+//! a container.
 
 use std::{fs, path::Path};
 
-/// Bytes of memory that the process can have at all, whoever has some of it now; `None` where the system does not say.
+/// Bytes of memory that the process can have at all, whoever has some of it now; `None` where the
+/// system does not say.
 pub fn memory() -> Option<u64> {
     below(Path::new("/"))
 }
@@ -11,7 +13,8 @@ fn below(root: &Path) -> Option<u64> {
     let machine = fs::read_to_string(root.join("proc/meminfo")).ok().and_then(|text| total(&text));
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(folder).flat_map(|(mount, limit, group)| {
-        // A group has no more than those around it, and inside a container its own folder may be out of sight.
+        // A group has no more than those around it, and inside a container its own folder may be
+        // out of sight.
         let group = group.trim_start_matches('/');
         let folders = Path::new(group).ancestors();
         folders.filter_map(|folder| number(&root.join(mount).join(folder).join(limit))).collect::<Vec<u64>>()
@@ -25,7 +28,8 @@ fn total(meminfo: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// Where the limits of a line of `/proc/self/cgroup` are: below which folder, in which file, and the group.
+/// Where the limits of a line of `/proc/self/cgroup` are: below which folder, in which file, and
+/// the group.
 fn folder(line: &str) -> Option<(&'static str, &'static str, &str)> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,6 +1,8 @@
-//! What the operating system gives and what it may refuse: files that a person named, memory, room on a disk.
+//! What the operating system gives and what it may refuse: files that a person named, memory, room
+//! on a disk.
 //!
-//! Every path that a person wrote is opened here ([`open`], [`read`], [`read_text`]), whatever room wants it.
+//! Every path that a person wrote is opened here ([`open`], [`read`], [`read_text`]), whatever room
+//! wants it.
 
 mod disk;
 mod home;

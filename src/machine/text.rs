@@ -1,4 +1,5 @@
-//! Text out of bytes: UTF-8, or UTF-16 with a byte order mark, as some editors and shells of Windows write it.
+//! Text out of bytes: UTF-8, or UTF-16 with a byte order mark, as some editors and shells of
+//! Windows write it.
 
 use std::io;
 

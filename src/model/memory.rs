@@ -1,8 +1,8 @@
 //! How much memory a step of training takes, before any of it is taken.
 //!
-//! What counts are maps: a program keeps what its convolutions, pools and nodes wrote until the reverse pass has read it, and
-//! beside it the gradients that are on their way. Weights count with their gradient and what an optimiser and a strategy hold of
-//! as many numbers.
+//! What counts are maps: a program keeps what its convolutions, pools and nodes wrote until the
+//! reverse pass has read it, and beside it the gradients that are on their way. Weights count with
+//! their gradient and what an optimiser and a strategy hold of as many numbers.
 
 use super::{
     Layout,
@@ -17,15 +17,15 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Vectors as long as the weights that a step has at once: themselves, the pass's own, the gradient of the pass and of the
-/// learner, momentum, and what a clip and an update make on the way.
+/// Vectors as long as the weights that a step has at once: themselves, the pass's own, the gradient
+/// of the pass and of the learner, momentum, and what a clip and an update make on the way.
 const VECTORS: u64 = 8;
 
 /// Bytes of a number.
 const NUMBER: u64 = 4;
 
-/// The most memory that a step on `images` images takes, on the processor, in bytes. What the process has besides, some tens of
-/// megabytes, is not in it.
+/// The most memory that a step on `images` images takes, on the processor, in bytes. What the
+/// process has besides, some tens of megabytes, is not in it.
 pub fn step_bytes(network: &Network, kernels: Kernels, images: usize) -> u64 {
     let layout = |wanted: fn(TensorRole) -> bool| {
         let tensors = network.tensors().into_iter().filter(|tensor| wanted(tensor.role));
@@ -40,14 +40,15 @@ pub fn step_bytes(network: &Network, kernels: Kernels, images: usize) -> u64 {
     maps.saturating_add(VECTORS.saturating_mul(weights.len() as u64)).saturating_mul(NUMBER)
 }
 
-/// The most values of one image that a forward pass and its reverse have at once: all maps at first, then the gradients that
-/// readers of a map leave, until its writer has read them.
+/// The most values of one image that a forward pass and its reverse have at once: all maps at
+/// first, then the gradients that readers of a map leave, until its writer has read them.
 fn most_values(program: &Program) -> u64 {
     let size = |map: MapId| program.maps[map].elements() as u64;
     let mut held: u64 = (0..program.maps.len()).map(size).fold(0, u64::saturating_add);
     let mut most = held;
     let mut left: BTreeMap<MapId, u64> = BTreeMap::new();
-    // A node's gradient is one for all its terms, and stays until the first of their writers is done.
+    // A node's gradient is one for all its terms, and stays until the first of their writers is
+    // done.
     let mut nodes: Vec<(u64, BTreeSet<MapId>)> = Vec::new();
     for step in program.steps.iter().rev() {
         let output = step.output();
@@ -115,7 +116,8 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// Measured with `darts-run bench`, resident at the peak, which includes some 60 MiB of the process itself.
+    /// Measured with `darts-run bench`, resident at the peak, which includes some 60 MiB of the
+    /// process itself.
     #[test]
     fn estimates_of_the_works_that_ship_are_near_what_was_measured() {
         let darts = shipped::space("darts");

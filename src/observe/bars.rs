@@ -23,7 +23,8 @@ const REDRAW: Duration = Duration::from_millis(125);
 
 /// Draws a run on a terminal.
 ///
-/// A step's event only stores its figures; a thread draws them at its own pace, so that training never waits for a terminal.
+/// A step's event only stores its figures; a thread draws them at its own pace, so that training
+/// never waits for a terminal.
 pub struct Bars {
     look: Look,
     screen: MultiProgress,
@@ -44,7 +45,8 @@ struct Running {
     bar: ProgressBar,
     /// Read by the drawing thread: never held while indicatif is called.
     shown: Arc<Mutex<Option<Shown>>>,
-    /// Ends the drawing thread when it is dropped; absent where none could be started, and events draw.
+    /// Ends the drawing thread when it is dropped; absent where none could be started, and events
+    /// draw.
     drawing: Option<Sender<()>>,
 }
 
@@ -92,7 +94,8 @@ impl Bars {
     }
 }
 
-/// A thread that draws the bar until what is returned is dropped. (indicatif's own panics where none can be started.)
+/// A thread that draws the bar until what is returned is dropped. (indicatif's own panics where
+/// none can be started.)
 fn drawing(bar: ProgressBar) -> Option<Sender<()>> {
     let (alive, ended) = channel::<()>();
     let draw = move || {
@@ -142,7 +145,8 @@ impl Listener for Bars {
         if let Some(text) = state.transcript.tell(event, &look) {
             self.screen.suspend(|| (self.write_line)(&text));
         }
-        // A stage that read something damaged starts a second time without an end: its bar is there.
+        // A stage that read something damaged starts a second time without an end: its bar is
+        // there.
         if let EventKind::StageStarted { stage, .. } | EventKind::DownloadStarted { stage, .. } = &event.kind
             && state.running.iter().all(|running| running.stage != *stage)
         {

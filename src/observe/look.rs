@@ -46,8 +46,8 @@ impl Look {
         Self { width, unicode, colour: moves && set("NO_COLOR").is_none(), moves }
     }
 
-    /// The text with our marks replaced where the locale cannot show them, and without what is hidden:
-    /// a name or a message from a file must not move the cursor.
+    /// The text with our marks replaced where the locale cannot show them, and without what is
+    /// hidden: a name or a message from a file must not move the cursor.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if text.chars().all(|c| !is_hidden(c) && (self.unicode || c.is_ascii())) {
             return Cow::Borrowed(text);
@@ -89,8 +89,8 @@ impl Look {
     }
 }
 
-/// Whether a character is not seen itself but changes what is seen of others: one that controls the terminal, ends a line, or turns
-/// the direction in which text runs.
+/// Whether a character is not seen itself but changes what is seen of others: one that controls the
+/// terminal, ends a line, or turns the direction in which text runs.
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

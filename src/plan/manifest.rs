@@ -1,11 +1,12 @@
 //! Everything that decides a stage's result, and the key it makes.
 //!
 //! # Encoding
-//! The key of a manifest is the SHA-256 of its [canonical JSON](canonical_json): UTF-8, no white space, the keys of every object in
-//! byte order, digests as 64 hexadecimal digits, `missing` and `numerics` left out where there is none, text escaped only as JSON
-//! demands. A whole number is written without a point and any other number as the shortest decimal that reads back to
-//! the same `f64`. `1` and `1.0` are therefore different: a stage fills in its parameters from typed fields, so that
-//! `rate: 1` in a file arrives here as `1.0` like every other rate.
+//! The key of a manifest is the SHA-256 of its [canonical JSON](canonical_json): UTF-8, no white
+//! space, the keys of every object in byte order, digests as 64 hexadecimal digits, `missing` and
+//! `numerics` left out where there is none, text escaped only as JSON demands. A whole number is
+//! written without a point and any other number as the shortest decimal that reads back to the same
+//! `f64`. `1` and `1.0` are therefore different: a stage fills in its parameters from typed fields,
+//! so that `rate: 1` in a file arrives here as `1.0` like every other rate.
 //!
 //! # What is in it
 //! | value | in the key | because |

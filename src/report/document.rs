@@ -97,7 +97,8 @@ impl Document {
     }
 }
 
-/// Lower-case letters, digits, `-` and `_`; what else there is becomes one `_`. No longer than a folder takes.
+/// Lower-case letters, digits, `-` and `_`; what else there is becomes one `_`. No longer than a
+/// folder takes.
 fn file_stem(name: &str) -> String {
     const LONGEST: usize = 100;
     let mut stem = String::new();

@@ -81,8 +81,9 @@ fn inline(text: &str) -> String {
     prose(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Escapes outside of code; a line's own breaks are kept. What a name or a message holds becomes no link and no picture: a bracket
-/// that could end the words of one is escaped, others are not, so that `search[seed=1]` is read as it is written.
+/// Escapes outside of code; a line's own breaks are kept. What a name or a message holds becomes no
+/// link and no picture: a bracket that could end the words of one is escaped, others are not, so
+/// that `search[seed=1]` is read as it is written.
 fn prose(text: &str) -> String {
     let text = without_hidden(text, &['\n']);
     // Runs of several backticks pair by rules of their own: then none marks code.

@@ -216,7 +216,8 @@ pub(super) fn short(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// For text and attributes of XML and HTML. Characters that XML forbids and those that are hidden are dropped.
+/// For text and attributes of XML and HTML. Characters that XML forbids and those that are hidden
+/// are dropped.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -173,7 +173,8 @@ impl<'a> Context<'a> {
         self.say(EventKind::StageReads { stage: self.stage(), path: path.display().to_string() });
     }
 
-    /// Says that the work goes on from a checkpoint, for example `at` `epoch 3`, up to which it took `spent`.
+    /// Says that the work goes on from a checkpoint, for example `at` `epoch 3`, up to which it
+    /// took `spent`.
     pub fn resumed(&mut self, at: impl Into<String>, spent: Duration) {
         let at = at.into();
         self.before = spent;

@@ -49,8 +49,8 @@ impl Output {
         self.object.bytes
     }
 
-    /// Reads it, and hashes it on the way: what `read` made of it comes back only where all bytes are those that were
-    /// published.
+    /// Reads it, and hashes it on the way: what `read` made of it comes back only where all bytes
+    /// are those that were published.
     ///
     /// # Errors
     /// Where they are not. The runner then has the member that published it run again.

@@ -28,7 +28,8 @@ pub struct Planned {
 /// starts. Results that are in the store are not made again; with all of them there, nothing is written.
 ///
 /// # Panics
-/// If `stages` and the members differ in number. A panic of a stage becomes its failure, and the panic hook tells its place.
+/// If `stages` and the members differ in number. A panic of a stage becomes its failure, and the
+/// panic hook tells its place.
 pub fn run(
     pipeline: &Pipeline,
     stages: Vec<Planned>,
@@ -163,9 +164,9 @@ impl Run<'_> {
         self.work(at, &prepared, broken).map(Some)
     }
 
-    /// Where a member read what turned out damaged or lost, those that published it are looked up again, and so made again;
-    /// then the reader has its turn once more. Once each: a disk that damages all that it is given would keep a run busy for
-    /// ever.
+    /// Where a member read what turned out damaged or lost, those that published it are looked up
+    /// again, and so made again; then the reader has its turn once more. Once each: a disk that
+    /// damages all that it is given would keep a run busy for ever.
     fn heals(&mut self, at: usize, error: &StageError) -> bool {
         let StageError::Store(StoreError::Damaged { path, .. } | StoreError::Lost { path }) = error else {
             return false;

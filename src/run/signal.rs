@@ -17,7 +17,8 @@ use std::{
 pub enum Signal {
     /// SIGINT: a person pressed Ctrl-C.
     Interrupt = 1,
-    /// SIGTERM: a scheduler, or the system going down. SIGHUP: the terminal was closed, or its connection.
+    /// SIGTERM: a scheduler, or the system going down. SIGHUP: the terminal was closed, or its
+    /// connection.
     Terminate = 2,
 }
 
@@ -31,7 +32,8 @@ impl Stop {
         Self::default()
     }
 
-    /// One that SIGINT, SIGTERM and SIGHUP trip. A second SIGINT ends the process at once with code 130.
+    /// One that SIGINT, SIGTERM and SIGHUP trip. A second SIGINT ends the process at once with
+    /// code 130.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new();
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -76,8 +78,9 @@ impl Signal {
     }
 }
 
-/// The signals that the process ignores, as `/proc/self/status` lists them: `nohup` starts a program so, and it then stays with the
-/// work. Where the system does not say, nothing is known, and what it does at a hangup is left to it.
+/// The signals that the process ignores, as `/proc/self/status` lists them: `nohup` starts a
+/// program so, and it then stays with the work. Where the system does not say, nothing is known,
+/// and what it does at a hangup is left to it.
 fn ignored(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()

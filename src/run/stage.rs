@@ -25,8 +25,9 @@ pub trait Stage: Send + Sync {
         None
     }
 
-    /// Whether the stage reads more of its inputs than their outputs: names, parameters, figures, as a report
-    /// does. (Of times it learns nothing: they differ where results do not.) These then enter its key; for any other stage, inputs of equal content are equal.
+    /// Whether the stage reads more of its inputs than their outputs: names, parameters, figures,
+    /// as a report does. (Of times it learns nothing: they differ where results do not.) These then
+    /// enter its key; for any other stage, inputs of equal content are equal.
     fn reads_records(&self) -> bool {
         false
     }

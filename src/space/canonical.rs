@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 /// Keys of a file that say nothing of what is searched.
 const UNSEARCHED: [&str; 2] = ["about", "notation"];
 
-/// The digest of what a file says: comments, layout and the keys of [`UNSEARCHED`] do not count, the order of the others does.
+/// The digest of what a file says: comments, layout and the keys of [`UNSEARCHED`] do not count,
+/// the order of the others does.
 pub(super) fn digest(node: &Node) -> Digest {
     let mut canonical = String::new();
     write_canonical(node, true, &mut canonical);

@@ -80,7 +80,8 @@ mod tests {
     use crate::space::{CellGenotype, Choice, Genotype, GenotypeText, Space, shipped};
     use std::{fs, path::Path};
 
-    /// The space of NAS-Bench-201 with another name for one of its operations, and another customary text form.
+    /// The space of NAS-Bench-201 with another name for one of its operations, and another
+    /// customary text form.
     fn renamed(name: &str, form: &str) -> Result<Space, Vec<String>> {
         let text = fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
         let name = serde_json::to_string(name).unwrap();

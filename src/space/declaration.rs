@@ -155,8 +155,8 @@ impl Space {
         problems.into_result(space)
     }
 
-    /// The digest of what the file says: comments, layout, `about` and `notation` do not count, the order of keys does, as tables are
-    /// initialised in it.
+    /// The digest of what the file says: comments, layout, `about` and `notation` do not count, the
+    /// order of keys does, as tables are initialised in it.
     pub fn digest(&self) -> Digest {
         self.digest
     }

@@ -122,8 +122,9 @@ impl GenotypeError {
 }
 
 impl Genotype {
-    /// Reads any text form (see [`GenotypeText`], and what other programs print or keep in files) and checks the cell against
-    /// `space`. Lines that begin with `#` are comments. Of a text that holds several genotypes the last is taken, as of a log.
+    /// Reads any text form (see [`GenotypeText`], and what other programs print or keep in files)
+    /// and checks the cell against `space`. Lines that begin with `#` are comments. Of a text that
+    /// holds several genotypes the last is taken, as of a log.
     pub fn parse(text: &str, space: &Space) -> Result<Self, GenotypeError> {
         let mut genotype = genotype_text::read(text, space)?;
         genotype.check(space)?;

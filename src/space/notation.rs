@@ -49,7 +49,8 @@ impl Notation {
         notation
     }
 
-    /// The space's name of what another program calls `word`, where the space has no such name itself.
+    /// The space's name of what another program calls `word`, where the space has no such name
+    /// itself.
     pub fn known_as(&self, word: &str, operations: &IndexMap<String, Operation>) -> Option<&str> {
         self.names.get(word).filter(|_| !operations.contains_key(word)).map(String::as_str)
     }
@@ -93,8 +94,8 @@ fn check(name: &str, place: &Node, operations: &IndexMap<String, Operation>, pro
 }
 
 impl Space {
-    /// Every way to number the operations of a cell, whose it is before it: the space's own order of candidates, where all edges
-    /// have the same, and those of other programs.
+    /// Every way to number the operations of a cell, whose it is before it: the space's own order
+    /// of candidates, where all edges have the same, and those of other programs.
     pub(super) fn numberings(&self, kind: &str) -> Vec<(String, Numbering)> {
         let candidates = self.cell_kind(kind).map_or(&[][..], |kind| &kind.candidates);
         let alike = candidates.first().filter(|first| candidates.iter().all(|edge| edge == *first));

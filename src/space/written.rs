@@ -1,4 +1,5 @@
-//! A genotype as a person names it: as text, as a file that holds one, by the name of a published one.
+//! A genotype as a person names it: as text, as a file that holds one, by the name of a published
+//! one.
 
 use super::find::{self, NotFound};
 use super::genotype::GenotypeError;
@@ -60,8 +61,9 @@ impl WrittenGenotype {
     /// Bytes of the longest log that is read.
     pub const LONGEST: u64 = 64 << 20;
 
-    /// Finds what `argument` means: a file that exists, relative to the folder `beside` or else to the current one; `FILE:NAME`, one of
-    /// a file's several; the text itself; or the name of a published genotype.
+    /// Finds what `argument` means: a file that exists, relative to the folder `beside` or else to
+    /// the current one; `FILE:NAME`, one of a file's several; the text itself; or the name of a
+    /// published genotype.
     ///
     /// # Errors
     /// Where nothing is found, or no genotype can be read in what is.
@@ -107,9 +109,11 @@ impl WrittenGenotype {
     }
 }
 
-/// The file that `argument` means and the genotype in it that it names; nothing where it is the text itself.
+/// The file that `argument` means and the genotype in it that it names; nothing where it is the
+/// text itself.
 fn place<'a>(argument: &'a str, beside: &Path) -> Result<Option<(PathBuf, Option<&'a str>)>, NotFound> {
-    // A folder may be called as a genotype is; what else is there and no file is refused when it is opened.
+    // A folder may be called as a genotype is; what else is there and no file is refused when it is
+    // opened.
     let file = |name: &str| {
         let places = [beside, Path::new("")].map(|folder| folder.join(machine::expanded(name)));
         places.into_iter().find(|path| path.exists() && !path.is_dir())
@@ -128,7 +132,8 @@ fn place<'a>(argument: &'a str, beside: &Path) -> Result<Option<(PathBuf, Option
     Ok(Some((find::find_genotype(argument, beside)?, None)))
 }
 
-/// A text in UTF-8, in which a log may have broken letters, or in UTF-16, as PowerShell writes what a program prints.
+/// A text in UTF-8, in which a log may have broken letters, or in UTF-16, as PowerShell writes what
+/// a program prints.
 fn decoded(bytes: &[u8]) -> String {
     let words =
         |word: fn([u8; 2]) -> u16| bytes[2..].as_chunks().0.iter().map(|pair| word(*pair)).collect::<Vec<u16>>();

@@ -39,7 +39,8 @@ pub(super) fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
     augment
 }
 
-/// Complains where the changes do not fit the images: at the key, or as of a default where nobody wrote it.
+/// Complains where the changes do not fit the images: at the key, or as of a default where nobody
+/// wrote it.
 pub(super) fn check(fields: &mut Fields<'_>, augment: &Augment, images: ImageShape) {
     let Err(error) = augment.fits(images.shape, images.in_files) else { return };
     let (mut message, mut hint) = (sentence(&error), error.hint());

@@ -1,13 +1,16 @@
-//! When a training saves a checkpoint: soon after its beginning, then as often as costs next to nothing.
+//! When a training saves a checkpoint: soon after its beginning, then as often as costs next to
+//! nothing.
 
 use crate::config::Runtime;
 use std::time::{Duration, Instant};
 
-/// The first comes so long after the beginning, and none sooner after another: what a kill may cost without a word.
+/// The first comes so long after the beginning, and none sooner after another: what a kill may cost
+/// without a word.
 const SOON: Duration = Duration::from_secs(3);
 /// What a kill may cost however dear a checkpoint is.
 const AT_MOST: Duration = Duration::from_secs(60);
-/// All checkpoints together take no more than this share of the time, while they are less than [`AT_MOST`] apart.
+/// All checkpoints together take no more than this share of the time, while they are less than
+/// [`AT_MOST`] apart.
 const SHARE: f64 = 0.01;
 
 /// How long ago checkpoints were saved and what they cost.
@@ -50,7 +53,8 @@ impl Cadence {
         by_time || self.every_steps.is_some_and(|steps| self.steps >= steps)
     }
 
-    /// Whether one more, as dear as the last, is within the share. What the first costs is not known.
+    /// Whether one more, as dear as the last, is within the share. What the first costs is not
+    /// known.
     fn can_be_afforded(&self, now: Instant) -> bool {
         (self.all + self.last).as_secs_f64() <= SHARE * now.duration_since(self.begun).as_secs_f64()
     }
@@ -66,8 +70,8 @@ impl Cadence {
 mod tests {
     use super::*;
 
-    /// The seconds at which checkpoints are saved that take so many milliseconds each, of a training of ten minutes whose steps take a
-    /// tenth of a second.
+    /// The seconds at which checkpoints are saved that take so many milliseconds each, of a
+    /// training of ten minutes whose steps take a tenth of a second.
     fn moments(runtime: &Runtime, milliseconds: u64) -> Vec<f64> {
         let (begun, took) = (Instant::now(), Duration::from_millis(milliseconds));
         let mut cadence = Cadence::new(runtime, begun);

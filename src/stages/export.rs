@@ -3,8 +3,9 @@
 use crate::store::{Record, Store, StoreError, file_name, write_atomically};
 use std::path::{Path, PathBuf};
 
-/// Puts the files of a report stage into `STORE/reports/PIPELINE/MEMBER/`, with `times.txt` beside them, and returns that folder.
-/// Two names never share a folder. A file that is there already with the same bytes is left alone.
+/// Puts the files of a report stage into `STORE/reports/PIPELINE/MEMBER/`, with `times.txt` beside
+/// them, and returns that folder. Two names never share a folder. A file that is there already with
+/// the same bytes is left alone.
 pub fn export_report(
     store: &Store,
     pipeline: &str,

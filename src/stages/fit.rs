@@ -1,5 +1,5 @@
-//! Whether a stage's network can be built for its images and has room in memory: found while the pipeline is read, where the images
-//! and the genotype are known by then.
+//! Whether a stage's network can be built for its images and has room in memory: found while the
+//! pipeline is read, where the images and the genotype are known by then.
 
 use super::{
     Site,
@@ -21,10 +21,12 @@ pub(super) const SMALLER: &str =
 #[derive(Debug, Clone, Default)]
 pub struct Answers(Rc<RefCell<HashMap<String, Answer>>>);
 
-/// What is wrong, the way out, and the keys that may be to blame, the likeliest first; nothing where a network fits.
+/// What is wrong, the way out, and the keys that may be to blame, the likeliest first; nothing
+/// where a network fits.
 type Answer = Option<(String, Option<String>, &'static [&'static str])>;
 
-/// Complains where the supernet of `space`, or its network of `genotype`, cannot be built or needs more memory than there is.
+/// Complains where the supernet of `space`, or its network of `genotype`, cannot be built or needs
+/// more memory than there is.
 pub(super) fn check(
     fields: &mut Fields<'_>,
     site: &Site<'_>,

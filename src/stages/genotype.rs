@@ -27,8 +27,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     Some(Box::new(published))
 }
 
-/// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the pipeline (`genotypes.py:DARTS_V2` of
-/// several), or the text itself.
+/// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the
+/// pipeline (`genotypes.py:DARTS_V2` of several), or the text itself.
 pub(super) fn named(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
     let file = site.space(fields);
     let from = fields.required_text("from");
@@ -62,7 +62,8 @@ impl Stage for Published {
     }
 
     fn resources(&self) -> Vec<(String, Resource)> {
-        // The space is published as it is written when the stage runs; a comment or `about` changes nothing that was made of it.
+        // The space is published as it is written when the stage runs; a comment or `about` changes
+        // nothing that was made of it.
         vec![
             ("genotype".to_owned(), Resource::Content(Digest::of(self.yaml.as_bytes()))),
             ("space".to_owned(), Resource::Content(self.file.space.digest())),

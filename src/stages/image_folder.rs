@@ -25,12 +25,13 @@ struct PrepareFolder {
 }
 
 const COUNT: &str = "a whole number from 1";
-/// A stage says this many broken pictures or untested classes by name; the log and the record have them all.
+/// A stage says this many broken pictures or untested classes by name; the log and the record have
+/// them all.
 const NAMED: usize = 10;
 
-/// `image_folder: {path: imagenet, train: train, val: val, size: 224, resize: 256, normalise: imagenet}`, or
-/// `{path: flowers, held_out_fraction: 0.2, held_out_seed: 0}` where class folders lie directly below. Parts that are not
-/// named are looked for by the names that people give them.
+/// `image_folder: {path: imagenet, train: train, val: val, size: 224, resize: 256, normalise: imagenet}`,
+/// or `{path: flowers, held_out_fraction: 0.2, held_out_seed: 0}` where class folders lie directly
+/// below. Parts that are not named are looked for by the names that people give them.
 pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let place = fields.origin_of("image_folder").clone();
     let mut keys = Fields::open(node, "data set `image_folder`", fields.problems());
@@ -72,7 +73,8 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
     if path.is_empty() {
         return None;
     }
-    // How many classes there are is known when the folder is listed; of a network they decide the last layer alone.
+    // How many classes there are is known when the folder is listed; of a network they decide the
+    // last layer alone.
     let known = classes.as_ref().map_or(1000, Vec::len);
     site.tells.images.get_or_init(|| ImageShape { shape: [3, size, size], classes: known, in_files: true });
     let roots = site.data_roots();

@@ -57,7 +57,8 @@ pub struct Named {
     pub tells: Tells,
 }
 
-/// What is known of a stage's result while the pipeline is read: enough to find what cannot work before anything runs.
+/// What is known of a stage's result while the pipeline is read: enough to find what cannot work
+/// before anything runs.
 #[derive(Debug, Clone, Default)]
 pub struct Tells {
     /// The space that it names, or that its inputs work in.

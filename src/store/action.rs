@@ -13,7 +13,8 @@ use std::{collections::BTreeMap, fmt::Display, path::Path};
 /// The format that this version writes.
 const FORMAT: u32 = 2;
 
-/// The format before, of the same entries and without a seal: still read, so that an upgrade loses no result.
+/// The format before, of the same entries and without a seal: still read, so that an upgrade loses
+/// no result.
 const UNSEALED: u32 = 1;
 
 /// What one piece of work made. It is written after all its objects and is the only mark of success.
@@ -56,8 +57,9 @@ struct Head {
 impl Store {
     /// The record of `key`; `None` where the work was never finished.
     ///
-    /// Says nothing of whether its outputs are still there: see [`Store::look_at`]. A damaged record is moved to
-    /// `damaged-v1/`, so that it is missing from then on and a rerun writes it anew.
+    /// Says nothing of whether its outputs are still there: see [`Store::look_at`]. A damaged
+    /// record is moved to `damaged-v1/`, so that it is missing from then on and a rerun writes it
+    /// anew.
     pub fn record(&self, key: impl Display) -> Result<Option<Record>, StoreError> {
         match self.read_record(&self.record_path(key)) {
             Err(StoreError::Damaged { path, reason }) => Err(self.set_aside(&path, reason)),
@@ -71,7 +73,8 @@ impl Store {
         let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
         let no_record = |error: serde_json::Error| damaged(error.to_string());
         let Versioned { format, content: Head { seal } } = serde_json::from_slice(&file).map_err(no_record)?;
-        // Before the format is believed: later ones must be sealed as this one is, or lie in another folder.
+        // Before the format is believed: later ones must be sealed as this one is, or lie in
+        // another folder.
         let is_sealed = seal::is_sealed(&file);
         match format {
             FORMAT if is_sealed => {}
@@ -100,7 +103,8 @@ impl Store {
         Ok(keys)
     }
 
-    /// Writes the record of `key`, which is the digest of its manifest's canonical JSON, in place of an earlier one.
+    /// Writes the record of `key`, which is the digest of its manifest's canonical JSON, in place
+    /// of an earlier one.
     pub fn write_record(&self, key: impl Display, record: &Record) -> Result<(), StoreError> {
         let path = self.record_path(key);
         self.write_file(&path, |w| w.write_all(&sealed(&Versioned { format: FORMAT, content: record })?))

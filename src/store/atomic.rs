@@ -39,15 +39,17 @@ impl Store {
         persist(file, path)
     }
 
-    /// A temporary file that removes itself. It is locked for as long as it is open: so a sweep tells it from what a
-    /// killed process left, whatever the times of files and the numbers of processes say.
+    /// A temporary file that removes itself. It is locked for as long as it is open: so a sweep
+    /// tells it from what a killed process left, whatever the times of files and the numbers of
+    /// processes say.
     pub(super) fn temporary(&self, mode: u32) -> Result<NamedTempFile, StoreError> {
         let tmp = self.tmp();
         make_folder(&tmp)?;
         loop {
             let file = temporary(&tmp, mode).map_err(StoreError::io("write in", &tmp))?;
             let locked = file.as_file().lock().and_then(|()| file.as_file().metadata());
-            // A sweep may come between the making of the file and its lock: then it has no name any more.
+            // A sweep may come between the making of the file and its lock: then it has no name any
+            // more.
             if locked.map_err(StoreError::io("lock a file in", &tmp))?.nlink() > 0 {
                 return Ok(file);
             }

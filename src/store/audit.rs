@@ -17,7 +17,8 @@ pub struct Audit {
     pub bytes: u64,
     /// What is damaged (and now in `damaged-v1/`), lost, or cannot be read.
     pub faults: Vec<StoreError>,
-    /// The keys of results that have to be made again, and the stages whose newest result each is, as `PIPELINE/MEMBER`.
+    /// The keys of results that have to be made again, and the stages whose newest result each is,
+    /// as `PIPELINE/MEMBER`.
     pub broken: BTreeMap<String, Vec<String>>,
 }
 
@@ -92,7 +93,8 @@ impl Store {
                 stages.push(format!("{}/{}", last.pipeline, last.member));
             }
         }
-        // Of a stage's newest result the record stays, to say what it lacks. Others may never be asked for again.
+        // Of a stage's newest result the record stays, to say what it lacks. Others may never be
+        // asked for again.
         for key in audit.broken.iter().filter(|(_, stages)| stages.is_empty()).map(|(key, _)| key) {
             self.set_aside(&self.record_path(key), "outputs of it are gone".to_owned());
         }

@@ -3,8 +3,9 @@
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// UTF-8 without white space, the keys of every object in byte order, text escaped only as JSON demands; a whole number
-/// without a point, any other as the shortest decimal that reads back to the same `f64`.
+/// UTF-8 without white space, the keys of every object in byte order, text escaped only as JSON
+/// demands; a whole number without a point, any other as the shortest decimal that reads back to
+/// the same `f64`.
 pub fn canonical_json(value: &Json) -> String {
     let mut text = String::new();
     write(value, &mut text);

@@ -5,7 +5,8 @@ use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No space, no inode or no quota left. What was being written is gone; what was published before stays.
+    /// No space, no inode or no quota left. What was being written is gone; what was published
+    /// before stays.
     #[error("the disk that holds `{path}` {full}")]
     DiskFull { path: PathBuf, full: Full },
     #[error("cannot {action} `{path}`, since its file system is read-only")]
@@ -19,8 +20,9 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// The bytes on disk are not those that were written. An object or a record is in `damaged-v1/` now, so that a rerun makes
-    /// it anew; what is remembered of a stage stays, and is written over.
+    /// The bytes on disk are not those that were written. An object or a record is in `damaged-v1/`
+    /// now, so that a rerun makes it anew; what is remembered of a stage stays, and is written
+    /// over.
     #[error("`{path}` is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
     /// A record promises this object, and it is not there.

@@ -73,8 +73,8 @@ impl Store {
         self.folder(Self::FILES).join(format!("{}.json", Digest::of(absolute.as_os_str().as_bytes())))
     }
 
-    /// Keeps a memo. Only speed is lost where it cannot be kept; a store that cannot be written complains where a result is
-    /// lost.
+    /// Keeps a memo. Only speed is lost where it cannot be kept; a store that cannot be written
+    /// complains where a result is lost.
     pub(super) fn keep_memo(&self, path: &Path, memo: &impl Serialize) {
         let made = path.parent().map_or(Ok(()), make_folder);
         if let Err(error) = made.and_then(|()| self.write_file(path, |w| w.write_all(&sealed(memo)?))) {

@@ -15,7 +15,8 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 
 const TAG: &str = "CACHEDIR.TAG";
 
-/// A store on disk. Opening it looks at no more than `tmp-v2/`; several processes may use one at once.
+/// A store on disk. Opening it looks at no more than `tmp-v2/`; several processes may use one at
+/// once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     root: PathBuf,
@@ -45,11 +46,13 @@ impl Store {
         TAG,
     ];
 
-    /// Opens the store at `root` to work in it, making what is missing and sweeping what killed processes left. A
-    /// complete store is opened without a write, so that one on a read-only disk still answers.
+    /// Opens the store at `root` to work in it, making what is missing and sweeping what killed
+    /// processes left. A complete store is opened without a write, so that one on a read-only disk
+    /// still answers.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
-        // What else there is, is made when it is needed. The last of these says that there is a store.
+        // What else there is, is made when it is needed. The last of these says that there is a
+        // store.
         for folder in [Self::ACTIONS, Self::LAST, Self::LOCKS, Self::WORK, Self::OBJECTS] {
             make_folder(&store.root.join(folder))?;
         }
@@ -61,13 +64,15 @@ impl Store {
         Ok(store)
     }
 
-    /// The store at `root` as it is, for who only looks: nothing is made and nothing swept. `None` where there is none.
+    /// The store at `root` as it is, for who only looks: nothing is made and nothing swept. `None`
+    /// where there is none.
     pub fn existing(root: impl Into<PathBuf>) -> Option<Self> {
         let store = Self { root: root.into() };
         store.folder(Self::OBJECTS).is_dir().then_some(store)
     }
 
-    /// The store whose own files `path` is or would be among; what else lies in its root is none of its own.
+    /// The store whose own files `path` is or would be among; what else lies in its root is none of
+    /// its own.
     pub fn around(path: &Path) -> Option<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let path = folder.canonicalize().ok()?.join(path.file_name()?);
@@ -130,7 +135,8 @@ impl Store {
         }
     }
 
-    /// Moves what is not as it should be to `damaged-v1/`, under the path that it had and a number where there is such a path.
+    /// Moves what is not as it should be to `damaged-v1/`, under the path that it had and a number
+    /// where there is such a path.
     pub(super) fn move_aside(&self, path: &Path) -> Result<(), StoreError> {
         let aside = self.folder(Self::DAMAGED).join(path.strip_prefix(&self.root).unwrap_or(path));
         aside.parent().map_or(Ok(()), make_folder)?;
@@ -156,7 +162,8 @@ impl Store {
         };
         for entry in entries {
             let path = entry.map_err(StoreError::io("read", &tmp))?.path();
-            // Another process may have swept it, or the disk is read-only: rubbish that stays harms nobody.
+            // Another process may have swept it, or the disk is read-only: rubbish that stays harms
+            // nobody.
             if let Err(error) = remove_unlocked(&path) {
                 tracing::debug!("left `{}`: {error}", path.display());
             }
@@ -165,7 +172,8 @@ impl Store {
     }
 }
 
-/// What lies at a path of a store. A link that leads nowhere is itself what lies there, one to a file that is gone not.
+/// What lies at a path of a store. A link that leads nowhere is itself what lies there, one to a
+/// file that is gone not.
 pub(super) fn metadata(path: &Path) -> io::Result<Metadata> {
     match fs::metadata(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_symlink() => fs::symlink_metadata(path),

@@ -148,7 +148,8 @@ fn entries(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(entries.into_iter().map(DirEntry::into_path).collect())
 }
 
-/// Without what goes meanwhile: a store that is only looked at may lack a folder, and others may work in it.
+/// Without what goes meanwhile: a store that is only looked at may lack a folder, and others may
+/// work in it.
 fn walk(path: &Path, walk: WalkDir) -> Result<Vec<DirEntry>, StoreError> {
     let is_gone = |error: &walkdir::Error| error.io_error().is_some_and(|io| io.kind() == io::ErrorKind::NotFound);
     let there = walk.sort_by_file_name().into_iter().filter(|entry| !entry.as_ref().is_err_and(is_gone));

@@ -27,7 +27,8 @@ impl Store {
     /// The key of the newest success of `member` of `pipeline`; `None` where there is none.
     ///
     /// # Errors
-    /// Where the file cannot be read or is damaged. It stays: what is remembered next takes its place.
+    /// Where the file cannot be read or is damaged. It stays: what is remembered next takes its
+    /// place.
     pub fn last(&self, pipeline: &str, member: &str) -> Result<Option<Digest>, StoreError> {
         Ok(self.read_last(&self.last_path(pipeline, member))?.map(|last| last.key))
     }

@@ -59,7 +59,8 @@ impl Store {
         for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
             let entry = match entry {
                 Ok(entry) => entry,
-                // A link that leads nowhere or in a circle is no file. What it leads to may come without its folder changing.
+                // A link that leads nowhere or in a circle is no file. What it leads to may come
+                // without its folder changing.
                 Err(error) if error.path().is_some_and(Path::is_symlink) => {
                     settled &= error.loop_ancestor().is_some();
                     continue;

@@ -42,7 +42,8 @@ impl Store {
         Self::try_alone_by(file, path)
     }
 
-    /// As [`try_alone`](Self::try_alone), for who only looks: makes nothing, and needs no right to write.
+    /// As [`try_alone`](Self::try_alone), for who only looks: makes nothing, and needs no right to
+    /// write.
     pub fn try_alone_to_look(&self) -> Result<Option<Hold>, StoreError> {
         let path = self.lock_path("store");
         match machine::open(&path).map_err(StoreError::io("lock", &path)) {

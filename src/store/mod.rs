@@ -14,10 +14,10 @@
 //!   tmp-v2/                    files being written, each locked; those that nobody holds are swept when a run begins
 //! ```
 //!
-//! The numbers are format versions: a format that changes moves to a new folder and the old one is left alone, unless
-//! its files can be told apart, as records by their `format`.
-//! Records, memos and what is newest are sealed; objects are under their digest, locks are empty.
-//! The store knows nothing of stages: it keeps bytes under digests and JSON under keys.
+//! The numbers are format versions: a format that changes moves to a new folder and the old one is
+//! left alone, unless its files can be told apart, as records by their `format`. Records, memos and
+//! what is newest are sealed; objects are under their digest, locks are empty. The store knows
+//! nothing of stages: it keeps bytes under digests and JSON under keys.
 
 mod action;
 mod atomic;

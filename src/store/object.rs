@@ -1,9 +1,11 @@
-//! Objects: bytes under their digest, published whole or not at all, and hashed before they are believed.
+//! Objects: bytes under their digest, published whole or not at all, and hashed before they are
+//! believed.
 //!
-//! Who reads an object hashes it as it is read. Whether one is there at all is asked far more often, for every output in
-//! every run, and is answered by a look at its metadata: a published object gets a modification time that nothing else has
-//! ([`STAMP`]), and an object of the right size that still bears it has not been written to since. Any other is hashed.
-//! Unlike a list of remembered times this notices a write within the clock tick of the publishing.
+//! Who reads an object hashes it as it is read. Whether one is there at all is asked far more
+//! often, for every output in every run, and is answered by a look at its metadata: a published
+//! object gets a modification time that nothing else has ([`STAMP`]), and an object of the right
+//! size that still bears it has not been written to since. Any other is hashed. Unlike a list of
+//! remembered times this notices a write within the clock tick of the publishing.
 
 use super::{Digest, Store, StoreError, atomic::make_folder, folder};
 use sha2::{Digest as _, Sha256};
@@ -46,11 +48,12 @@ impl Store {
         })
     }
 
-    /// Reads an object; what `read` made of it comes back only where its bytes are those that were published.
+    /// Reads an object; what `read` made of it comes back only where its bytes are those that were
+    /// published.
     ///
     /// # Errors
-    /// Where the object is lost, cannot be read, or is damaged. A damaged one is then in `damaged-v1/`, so that it is
-    /// missing from then on and a rerun makes it anew.
+    /// Where the object is lost, cannot be read, or is damaged. A damaged one is then in
+    /// `damaged-v1/`, so that it is missing from then on and a rerun makes it anew.
     pub fn read<T>(&self, object: &ObjectRef, read: impl FnOnce(&mut dyn Read) -> T) -> Result<T, StoreError> {
         let path = self.object_path(&object.digest);
         if let Some(reason) = flaw_of_size(&metadata(&path)?, object) {
@@ -74,7 +77,8 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Makes sure that an object is there, by its size and its stamp; without the stamp, by its bytes.
+    /// Makes sure that an object is there, by its size and its stamp; without the stamp, by its
+    /// bytes.
     ///
     /// # Errors
     /// Those of [`read`](Self::read).
@@ -85,8 +89,8 @@ impl Store {
             return Ok(());
         }
         self.read(object, |_| ())?;
-        // Touched and yet whole, for example a store that was copied. Where the stamp cannot be set, on a read-only disk,
-        // the object is only hashed again the next time.
+        // Touched and yet whole, for example a store that was copied. Where the stamp cannot be
+        // set, on a read-only disk, the object is only hashed again the next time.
         if let Err(error) = File::open(&path).and_then(|file| stamp(&file)) {
             tracing::debug!("cannot set the time of `{}`: {error}", path.display());
         }
@@ -172,7 +176,8 @@ fn metadata(path: &Path) -> Result<Metadata, StoreError> {
     }
 }
 
-/// Why what lies there cannot be the object, without opening it: what is no file could keep its reader waiting for ever.
+/// Why what lies there cannot be the object, without opening it: what is no file could keep its
+/// reader waiting for ever.
 fn flaw_of_size(meta: &Metadata, object: &ObjectRef) -> Option<String> {
     if !meta.is_file() {
         return Some("it is no file".to_owned());

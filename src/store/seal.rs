@@ -1,7 +1,8 @@
 //! Seals: the digest at the end of a small file, by which no changed byte goes unseen.
 //!
-//! A sealed file is JSON, an object whose last entry is the SHA-256 of all text before that entry. What is sealed says in
-//! itself what it is of (its manifest, its path), so that a whole file in the place of another is noticed too.
+//! A sealed file is JSON, an object whose last entry is the SHA-256 of all text before that entry.
+//! What is sealed says in itself what it is of (its manifest, its path), so that a whole file in
+//! the place of another is noticed too.
 
 use super::{Digest, StoreError, folder};
 use serde::Serialize;

@@ -48,7 +48,8 @@ pub trait Observer {
     fn checkpoint_due(&self) -> bool;
     /// A checkpoint was saved after `step` steps in all, which took so long.
     fn checkpoint_saved(&mut self, step: u64, took: Duration);
-    /// Asked before a checkpoint is saved: how long the work took so far, in this process and in those that it goes on from.
+    /// Asked before a checkpoint is saved: how long the work took so far, in this process and in
+    /// those that it goes on from.
     fn spent(&self) -> Duration;
     /// Asked after each step and before each batch of watched images: whether to save a checkpoint and stop.
     fn stop_requested(&self) -> bool;

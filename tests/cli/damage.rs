@@ -1,4 +1,5 @@
-//! Files of a store damaged as disks and hands damage them: none is believed, each is named, a rerun heals.
+//! Files of a store damaged as disks and hands damage them: none is believed, each is named, a
+//! rerun heals.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::Scratch;

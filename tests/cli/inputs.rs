@@ -1,4 +1,5 @@
-//! Inputs that are not there, never end, or ask for more than a machine has: each answered at once, at its place, before anything runs.
+//! Inputs that are not there, never end, or ask for more than a machine has: each answered at once,
+//! at its place, before anything runs.
 
 use crate::scratch::{Ended, Scratch};
 use std::{

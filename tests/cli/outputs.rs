@@ -1,4 +1,5 @@
-//! What the program writes: to standard output whole or with an error, into files only what the user can spare.
+//! What the program writes: to standard output whole or with an error, into files only what the
+//! user can spare.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::{Ended, Scratch};

@@ -113,7 +113,8 @@ fn what_cannot_be_is_said_before_anything_is_started() {
     refused("name=flowers", &["has one class folder, `tulip`: expected two or more"]);
 }
 
-/// Whatever is in the folder and is not used is said once; the parts may be called as people call them.
+/// Whatever is in the folder and is not used is said once; the parts may be called as people call
+/// them.
 #[test]
 fn what_is_not_read_and_what_is_not_tested_are_said() {
     let scratch = flowers();

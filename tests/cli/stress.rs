@@ -12,7 +12,8 @@ use std::{
 
 const RUNS: usize = 8;
 
-/// Six data sets that neighbours share, the larger the longer they take to publish; a search that every third shares.
+/// Six data sets that neighbours share, the larger the longer they take to publish; a search that
+/// every third shares.
 fn pipeline(run: usize) -> String {
     let mut text = format!("name: run{run}\nstages:\n");
     for seed in run..run + 6 {
@@ -53,7 +54,8 @@ fn look(scratch: &Scratch, which: usize, store: &str) -> Ended {
     ended
 }
 
-/// For so many seconds: `STRESS_SECONDS=600 cargo test --release --test cli stress -- --ignored --nocapture`.
+/// For so many seconds:
+/// `STRESS_SECONDS=600 cargo test --release --test cli stress -- --ignored --nocapture`.
 #[test]
 #[ignore = "ten minutes, or as long as STRESS_SECONDS says"]
 fn processes_side_by_side_never_fail_and_come_to_what_one_alone_comes_to() {

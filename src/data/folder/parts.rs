@@ -14,13 +14,14 @@ pub enum Parts {
     HeldOut { fraction: f64, seed: u64 },
 }
 
-/// What people call the folder to train on, and the one to test on; the first that is there counts, in small letters or not.
+/// What people call the folder to train on, and the one to test on; the first that is there counts,
+/// in small letters or not.
 const TRAIN: [&str; 2] = ["train", "training"];
 const VAL: [&str; 5] = ["val", "valid", "validation", "test", "testing"];
 
 impl Parts {
-    /// The two folders below `path`: those that are named, else those that are called as people call them. Then, what is
-    /// called so as well and is not read, as `test` beside `val`.
+    /// The two folders below `path`: those that are named, else those that are called as people
+    /// call them. Then, what is called so as well and is not read, as `test` beside `val`.
     ///
     /// # Errors
     /// Where there is none, with what the folder seems to be instead.
@@ -53,7 +54,8 @@ fn is_part(name: &str) -> bool {
     TRAIN.iter().chain(&VAL).any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// The name of a part in the first of `roots` where `path` has it, and the other folders there that may be meant.
+/// The name of a part in the first of `roots` where `path` has it, and the other folders there that
+/// may be meant.
 fn find(roots: &[PathBuf], path: &str, names: &[&str]) -> Result<(String, Vec<String>), DataError> {
     let folder = find_folder(roots, Path::new(path))?;
     let places: Vec<PathBuf> = roots.iter().map(|root| root.join(path)).filter(|folder| folder.is_dir()).collect();

@@ -180,7 +180,8 @@ fn folders_that_are_no_classes_are_told_apart() {
     assert_eq!(list(&chosen, scratch.path()).unwrap().len(), 14);
 }
 
-/// A folder above or below the one that is meant would train without an error, and be right every time or about nothing.
+/// A folder above or below the one that is meant would train without an error, and be right every
+/// time or about nothing.
 #[test]
 fn the_wrong_level_is_told_with_the_right_one() {
     let scratch = tree();

@@ -109,8 +109,9 @@ fn utf8(path: &Path, name: &Path) -> Result<String, DataError> {
     name.to_str().map(str::to_owned).ok_or_else(|| DataError::Name { path: path.to_owned() })
 }
 
-/// Hands what lies below `folder` to `take`, by name. Counted and passed over are what people do not see as data, links
-/// that lead nowhere, as editors leave them, and links to a folder around them, which would give a picture two classes.
+/// Hands what lies below `folder` to `take`, by name. Counted and passed over are what people do
+/// not see as data, links that lead nowhere, as editors leave them, and links to a folder around
+/// them, which would give a picture two classes.
 fn walk(
     folder: &Path,
     depth: usize,

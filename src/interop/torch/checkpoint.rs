@@ -1,7 +1,8 @@
 //! The tensors of a pickled object, each by the path to it: `state_dict.stem.0.weight`.
 //!
-//! Dictionaries of any class and lists are gone into, and a module, saved as a whole, as its `state_dict()` would name what it has. Other
-//! objects are passed over with all that they hold: optimisers, schedulers, arguments of a program.
+//! Dictionaries of any class and lists are gone into, and a module, saved as a whole, as its
+//! `state_dict()` would name what it has. Other objects are passed over with all that they hold:
+//! optimisers, schedulers, arguments of a program.
 
 use super::super::tensor_file::Element;
 use super::pickle::{Id, Made, Object, Pickle};
@@ -41,7 +42,8 @@ pub(in super::super) const BARE: &str = "x";
 const MOST_STEPS: usize = 1_000_000;
 const DEEPEST: usize = 100;
 
-/// Storages are pickled as `('storage', class, key, device, length)`, and a view of one with `(key, offset, length)` behind.
+/// Storages are pickled as `('storage', class, key, device, length)`, and a view of one with
+/// `(key, offset, length)` behind.
 pub(super) fn storage(pickle: &Pickle, name: Id) -> Option<Storage> {
     let fields = pickle.sequence(name)?;
     let [tag, class, key, _, _, view @ ..] = fields else { return None };

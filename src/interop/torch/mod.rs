@@ -1,4 +1,5 @@
-//! Files of PyTorch: the containers that `torch.save` has written, and pickles of dictionaries that other programs write.
+//! Files of PyTorch: the containers that `torch.save` has written, and pickles of dictionaries that
+//! other programs write.
 //!
 //! | since | container |
 //! | --- | --- |
@@ -147,7 +148,8 @@ fn loaded<'a>(
     Ok(tensors)
 }
 
-/// A view of a storage, row by row; nothing where it reaches beyond. Offset and strides count elements.
+/// A view of a storage, row by row; nothing where it reaches beyond. Offset and strides count
+/// elements.
 fn gathered(held: &[u8], width: usize, offset: usize, shape: &[usize], strides: &[usize]) -> Option<Vec<u8>> {
     let count = shape.iter().product::<usize>();
     if count == 0 {
@@ -225,7 +227,8 @@ mod tests {
         assert_eq!((floats(&tensors["rows"]), floats(&tensors["columns"])), (rows, rows));
     }
 
-    /// A file cut short or with a byte turned is refused, or is another file: it never ends the program.
+    /// A file cut short or with a byte turned is refused, or is another file: it never ends the
+    /// program.
     #[test]
     fn damaged_files_are_survived() {
         for name in ["optimiser_beside.pt", "whole_model_of_1_5.pt", "numpy_arrays.pt", "checkpoint_of_1_5.pth.tar"] {

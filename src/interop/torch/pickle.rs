@@ -1,8 +1,9 @@
 //! Python's pickles, read as what they say and not as what they would do: no call is made.
 //!
-//! A pickle is a program for a machine with a stack, whose calls make objects. Here a call is kept as an [`Object::Made`] with its callable
-//! and its arguments, and [`super::checkpoint`] looks for those that it knows. So what lies beside tensors, an optimiser or whatever
-//! class a program has, is passed over and refuses nothing.
+//! A pickle is a program for a machine with a stack, whose calls make objects. Here a call is kept
+//! as an [`Object::Made`] with its callable and its arguments, and [`super::checkpoint`] looks for
+//! those that it knows. So what lies beside tensors, an optimiser or whatever class a program has,
+//! is passed over and refuses nothing.
 
 use std::collections::HashMap;
 
@@ -52,7 +53,8 @@ pub struct PickleError {
     what: String,
 }
 
-/// A network's own file has some thousands. Two bytes can make an object, of which each takes a hundred.
+/// A network's own file has some thousands. Two bytes can make an object, of which each takes a
+/// hundred.
 const MOST_OBJECTS: usize = 1_000_000;
 
 impl Pickle {
@@ -257,7 +259,8 @@ impl<'a> Machine<'a> {
         self.push(text.unwrap_or_else(|_| Object::Bytes(bytes.to_vec())))
     }
 
-    /// A whole number in as many bytes as it needs. One that is too large is none that is looked at here.
+    /// A whole number in as many bytes as it needs. One that is too large is none that is looked at
+    /// here.
     fn long(&mut self, length: usize) -> Step<()> {
         let bytes = self.take(length)?;
         let fill = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 };

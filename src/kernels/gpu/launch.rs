@@ -200,7 +200,8 @@ impl Launch {
             ($room:ident :: $kernel:ident, $($argument:expr),+ $(,)?) => {
                 $room::$kernel::launch(client, cubes, units, address, $($argument),+)
             };
-            // The same with a window: its sides, and behind what else is known when the kernel is compiled its frame.
+            // The same with a window: its sides, and behind what else is known when the kernel is
+            // compiled its frame.
             ($room:ident :: $kernel:ident, $($argument:expr),+; $window:ident $(, $known:expr)*) => {{
                 let [height, width, out_height, out_width] =
                     [$window.from[0], $window.from[1], $window.to[0], $window.to[1]].map(word);

@@ -1,7 +1,8 @@
 //! A window that steps over maps of given sides, and the strips in which units walk it.
 //!
-//! A unit works on a **strip**: some rows, one below the other, in one column. What it reads for one row serves the rows
-//! beside it, and which tap meets which row is known when a kernel is compiled.
+//! A unit works on a **strip**: some rows, one below the other, in one column. What it reads for
+//! one row serves the rows beside it, and which tap meets which row is known when a kernel is
+//! compiled.
 
 use crate::kernels::program::Frame;
 
@@ -28,13 +29,14 @@ impl Window {
     }
 }
 
-/// Rows of the source, counted from the one that the first tap of a strip's first output reads, up to the last that a strip
-/// needs.
+/// Rows of the source, counted from the one that the first tap of a strip's first output reads, up
+/// to the last that a strip needs.
 pub(super) fn reach(frame: Frame) -> usize {
     (STRIP - 1) * frame.stride[0] + (frame.kernel[0] - 1) * frame.dilation[0] + 1
 }
 
-/// The tap's row through which an output of a strip reads a row; the kernel's height where there is none.
+/// The tap's row through which an output of a strip reads a row; the kernel's height where there is
+/// none.
 pub(super) fn tap(frame: Frame, row: usize, output: usize) -> usize {
     match row.checked_sub(output * frame.stride[0]) {
         Some(away) if away.is_multiple_of(frame.dilation[0]) => (away / frame.dilation[0]).min(frame.kernel[0]),
@@ -47,12 +49,14 @@ pub(super) fn serves(frame: Frame, row: usize) -> bool {
     (0..STRIP).any(|output| tap(frame, row, output) < frame.kernel[0])
 }
 
-/// Rows of what is read in a strip of it: whole strides, so that every strip meets the outputs alike.
+/// Rows of what is read in a strip of it: whole strides, so that every strip meets the outputs
+/// alike.
 pub(super) fn read_strip(frame: Frame) -> usize {
     frame.stride[0] * STRIP.div_ceil(frame.stride[0])
 }
 
-/// The first row of outputs that reads a strip of the source whose first row is 0; below zero for most windows.
+/// The first row of outputs that reads a strip of the source whose first row is 0; below zero for
+/// most windows.
 pub(super) fn first_reader(frame: Frame) -> isize {
     let last_tap = (frame.kernel[0] - 1) * frame.dilation[0];
     (-frame.start[0] - last_tap as isize).div_euclid(frame.stride[0] as isize)
@@ -64,7 +68,8 @@ pub(super) fn readers(frame: Frame) -> usize {
     (last - first_reader(frame) + 1) as usize
 }
 
-/// The tap's row through which the reader with this number reads a row of the strip; the kernel's height where there is none.
+/// The tap's row through which the reader with this number reads a row of the strip; the kernel's
+/// height where there is none.
 pub(super) fn tap_back(frame: Frame, reader: usize, row: usize) -> usize {
     let output = first_reader(frame) + reader as isize;
     let away = row as isize - frame.start[0] - output * frame.stride[0] as isize;
@@ -81,7 +86,8 @@ pub(super) fn reads(frame: Frame, reader: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// Every tap of every output row is met once, forward and back, and by the row that the frame's own words name.
+    /// Every tap of every output row is met once, forward and back, and by the row that the frame's
+    /// own words name.
     #[test]
     fn strips_meet_each_tap_once() {
         for (kernel, stride, dilation, start) in [

@@ -84,7 +84,8 @@ impl Draft {
     }
 }
 
-/// Refuses fields that may have been meant as the space's, and such as say something that would be lost.
+/// Refuses fields that may have been meant as the space's, and such as say something that would be
+/// lost.
 fn check_further(
     further: &[Further],
     cells: &IndexMap<String, CellGenotype>,
@@ -169,7 +170,8 @@ fn split(kind: &str, choices: Vec<(Choice, Option<usize>)>, space: &Space) -> Re
     Ok(nodes)
 }
 
-/// The nodes of edges that say where they go. A node that none goes to is empty, which is complained of when the cell is checked.
+/// The nodes of edges that say where they go. A node that none goes to is empty, which is
+/// complained of when the cell is checked.
 fn between(edges: impl IntoIterator<Item = (usize, usize, String)>, space: &Space) -> Vec<Vec<Choice>> {
     let mut nodes: Vec<Vec<Choice>> = vec![Vec::new(); space.nodes()];
     for (source, target, operation) in edges {
@@ -183,7 +185,8 @@ fn between(edges: impl IntoIterator<Item = (usize, usize, String)>, space: &Spac
     nodes
 }
 
-/// Six numbers mean one cell to one program and another to the next: they are read where all that are known agree.
+/// Six numbers mean one cell to one program and another to the next: they are read where all that
+/// are known agree.
 fn numbered(kind: &str, numbers: &[usize], space: &Space) -> Result<Vec<Vec<Choice>>, GenotypeError> {
     let mut readings: Vec<(String, Vec<Vec<Choice>>)> = Vec::new();
     for (whose, numbering) in space.numberings(kind) {

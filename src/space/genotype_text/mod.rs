@@ -1,7 +1,7 @@
 //! The text forms of a genotype: which of them a text is, and what they share.
 //!
-//! Reading goes in two steps. A text becomes a [`Draft`], for which no space is needed: what cannot be read is one fault with its place.
-//! A space then says what the draft's words mean.
+//! Reading goes in two steps. A text becomes a [`Draft`], for which no space is needed: what cannot
+//! be read is one fault with its place. A space then says what the draft's words mean.
 
 pub(super) mod cell_string;
 mod draft;
@@ -20,7 +20,8 @@ pub(super) fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError>
     Draft::parse(text)?.settle(space)
 }
 
-/// The part of `text` that is the genotype called `name`, or the one that there is, and what there is to say of the choice.
+/// The part of `text` that is the genotype called `name`, or the one that there is, and what there
+/// is to say of the choice.
 pub(super) fn choose(text: &str, name: Option<&str>) -> Result<(String, Option<String>), GenotypeError> {
     let text = select::cleaned(text);
     if name.is_none()

@@ -1,8 +1,10 @@
 //! Genotypes in Python's words: what a program prints, keeps in a source file or writes as JSON.
 //!
-//! A call or a dictionary with the fields of the DARTS code, `Genotype(normal=[('op', 1), …], normal_concat=range(2, 6), …)`; a list of
-//! nodes, of operations or of their numbers; a dictionary of edges, `{'0_1': 'op', …}`. A field's edges are one list, or a list a
-//! node; an edge is `('op', 1)`, with a weight behind it or without, `'op~1'` or `{'operation': 'op', 'source': 1}`.
+//! A call or a dictionary with the fields of the DARTS code,
+//! `Genotype(normal=[('op', 1), …], normal_concat=range(2, 6), …)`; a list of nodes, of operations
+//! or of their numbers; a dictionary of edges, `{'0_1': 'op', …}`. A field's edges are one list, or
+//! a list a node; an edge is `('op', 1)`, with a weight behind it or without, `'op~1'` or
+//! `{'operation': 'op', 'source': 1}`.
 
 use super::super::Space;
 use super::super::genotype::{Choice, Genotype, GenotypeError};

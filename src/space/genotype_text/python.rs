@@ -1,8 +1,10 @@
-//! Python's literals, each with its place: numbers, texts, lists, dictionaries, and the calls that stand for such.
+//! Python's literals, each with its place: numbers, texts, lists, dictionaries, and the calls that
+//! stand for such.
 //!
-//! What a genotype is printed as, and what a file of genotypes is written in. No expression is computed. `range(2, 6)` is read as the
-//! numbers that it gives, `list(…)`, `np.int64(…)`, `OrderedDict(…)` and the like as what they hold; any other call is kept
-//! with its name and its arguments.
+//! What a genotype is printed as, and what a file of genotypes is written in. No expression is
+//! computed. `range(2, 6)` is read as the numbers that it gives, `list(…)`, `np.int64(…)`,
+//! `OrderedDict(…)` and the like as what they hold; any other call is kept with its name and its
+//! arguments.
 
 use super::super::genotype::GenotypeError;
 

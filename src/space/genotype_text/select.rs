@@ -7,7 +7,8 @@ use super::python::{Place, Value};
 use super::{OUTPUT_SUFFIX, cell_string};
 use indexmap::IndexSet;
 
-/// A text as a person sees it: without byte order mark, colours and comments. What is a line stays one, so that places stay true.
+/// A text as a person sees it: without byte order mark, colours and comments. What is a line stays
+/// one, so that places stay true.
 pub(super) fn cleaned(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
     let mut shown = String::with_capacity(text.len());
@@ -76,7 +77,8 @@ enum Argument {
     Computed,
 }
 
-/// The start of the call `….Genotype(` whose parenthesis is at `open`; nothing where it has no arguments or is another call.
+/// The start of the call `….Genotype(` whose parenthesis is at `open`; nothing where it has no
+/// arguments or is another call.
 fn call(text: &str, open: usize) -> Option<(usize, Argument)> {
     let before = text[..open].trim_end_matches([' ', '\t']);
     let of_name = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '.';
@@ -125,7 +127,8 @@ fn name_before(text: &str, at: usize) -> Option<&str> {
     is_name(name).then_some(name)
 }
 
-/// Letters before a genotype among which a name is looked for: lines of logs may be as long as the log.
+/// Letters before a genotype among which a name is looked for: lines of logs may be as long as the
+/// log.
 const LONGEST_NAME: usize = 200;
 
 fn is_name(word: &str) -> bool {
@@ -155,7 +158,8 @@ pub(super) fn select<'a>(
     Ok((*last, note))
 }
 
-/// The name of `names` that `wanted` means: itself, one that is written otherwise, or what `wanted = other` says.
+/// The name of `names` that `wanted` means: itself, one that is written otherwise, or what
+/// `wanted = other` says.
 fn named<'a>(text: &'a str, names: &IndexSet<&'a str>, wanted: &str) -> Option<&'a str> {
     let find = |wanted: &str| names.get(wanted).or_else(|| names.iter().find(|name| same_name(name, wanted))).copied();
     let assigned = || {

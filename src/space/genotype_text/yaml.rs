@@ -7,8 +7,8 @@
 //!       - [sep_conv_3x3~0, sep_conv_3x3~1]
 //!     output: [2]
 //! ```
-//! Read with places, so that errors can name them; written by `serde_yaml`, which knows what must be quoted. A choice can also be
-//! `[sep_conv_3x3, 0]` or `{operation: sep_conv_3x3, source: 0}`.
+//! Read with places, so that errors can name them; written by `serde_yaml`, which knows what must
+//! be quoted. A choice can also be `[sep_conv_3x3, 0]` or `{operation: sep_conv_3x3, source: 0}`.
 
 use super::super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 use super::draft::{Draft, DraftCell, DraftEdges, DraftKind};

@@ -1,7 +1,7 @@
 //! Depthwise convolution: one filter a channel, of many branches with one window at once.
 //!
-//! A unit makes a strip of numbers, see [`window`](super::super::window): what it reads, and what a norm does to it, serves
-//! all of them.
+//! A unit makes a strip of numbers, see [`window`](super::super::window): what it reads, and what a
+//! norm does to it, serves all of them.
 
 use super::super::window::{
     STRIP, first_reader, reach, read_strip, readers as rows_of_readers, reads, serves, tap, tap_back,
@@ -76,13 +76,15 @@ pub fn depthwise<E: Float>(
     }
 }
 
-/// The plane that is written, first reader and number of readers, whether it is added to what is there.
+/// The plane that is written, first reader and number of readers, whether it is added to what is
+/// there.
 pub(in super::super) const INPUT_TARGET: usize = PLANE + 3;
 
 /// The plane of the output's gradient, and the offset of the filter.
 pub(in super::super) const INPUT_READER: usize = PLANE + 1;
 
-/// The gradient of what depthwise convolutions of one window read, before the ReLU is undone, over all that read a channel:
+/// The gradient of what depthwise convolutions of one window read, before the ReLU is undone, over
+/// all that read a channel:
 /// `g[c, n, y, x] (+)= Σ_{reader, t} filter[t] · dout[reader, n, (y − ty · d − start) / s, …]`.
 ///
 /// Grid: strips of all images by [`UNITS`], targets ([`INPUT_TARGET`] words, one a channel).
@@ -155,7 +157,8 @@ pub fn depthwise_input_gradient<E: Float>(
     }
 }
 
-/// A source, the plane of the output's gradient, first partial sum, and how many partial sums lie between two chunks.
+/// A source, the plane of the output's gradient, first partial sum, and how many partial sums lie
+/// between two chunks.
 pub(in super::super) const WEIGHT: usize = SOURCE + PLANE + 2;
 
 /// Partial gradients of depthwise filters: the sum over one chunk of strips of one column of taps.

@@ -42,10 +42,12 @@ impl DenseRun {
 /// What reads a channel of a view in dense convolutions of one window.
 type DenseReaders = BTreeMap<(View, usize), Vec<DenseReader>>;
 
-/// The depthwise filters of a branch: the offset of the first, and what each channel reads and its gradient.
+/// The depthwise filters of a branch: the offset of the first, and what each channel reads and its
+/// gradient.
 type Filters = (usize, Vec<(Source, Plane)>);
 
-/// What reads a channel of a view in depthwise convolutions of one window: its gradient's plane, its filter's offset.
+/// What reads a channel of a view in depthwise convolutions of one window: its gradient's plane,
+/// its filter's offset.
 type DepthwiseReaders = BTreeMap<(View, usize), Vec<(Plane, usize)>>;
 
 impl Planner<'_> {

@@ -145,8 +145,8 @@ impl Planner<'_> {
         Window { frame, from: self.sides_of(source), to: sides(&self.program.maps[output]) }
     }
 
-    /// Each group of each dense product of a step, by window; the output's channels lie at `region`. What the products read is
-    /// written to the table.
+    /// Each group of each dense product of a step, by window; the output's channels lie at
+    /// `region`. What the products read is written to the table.
     pub(super) fn products(
         &mut self,
         branches: &[Branch],

@@ -65,8 +65,9 @@ pub(in crate::kernels::gpu) struct Split {
 }
 
 impl Split {
-    /// Chunks of at least `least` positions: as many as give each of a large GPU's processors some cubes where there are
-    /// `others` cubes a chunk, and no more than that, since what they leave is added up one by one. Depends on shapes alone.
+    /// Chunks of at least `least` positions: as many as give each of a large GPU's processors some
+    /// cubes where there are `others` cubes a chunk, and no more than that, since what they leave
+    /// is added up one by one. Depends on shapes alone.
     fn of(positions: usize, least: usize, others: usize) -> Self {
         let most = (CUBES / others.max(1)).clamp(1, MOST_CHUNKS);
         let chunks = positions.div_ceil(least).clamp(1, most);
