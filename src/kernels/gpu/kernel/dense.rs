@@ -1,13 +1,12 @@
 //! Dense convolution as a product of matrices that are never written out, and its input's gradient.
 //!
-//! A cube makes a [`Tile`] of the result: some channels by some pixels, each unit 4 by 4. Both factors go through shared
-//! memory [`DEPTH`] deep; while one stage is worked on, a unit holds its part of the next. Units load along pixels, so that
-//! neighbours read neighbours, and each unit loads for one pixel only: where it lies is worked out once and not in the loop.
+//! A cube makes a [`Tile`] of the result: some channels by some pixels, each unit 4 by 4. Both
+//! factors go through shared memory [`DEPTH`] deep; while one stage is worked on, a unit holds its
+//! part of the next. Units load along pixels, so that neighbours read neighbours, and each unit
+//! loads for one pixel only: where it lies is worked out once and not in the loop.
 
-use super::{
-    PLANE, REGION, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, column_reached, column_read, row_reached,
-    row_read, start_of,
-};
+use super::held::{HELD, applied, hold, pixel_of};
+use super::{PLANE, SOURCE, UNITS, column_reached, column_read, row_reached, row_read, start_of};
 use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
@@ -60,7 +59,8 @@ pub(in super::super) const PRODUCT: usize = 5 + PLANE;
 /// `out[o, n, y, x] = bias[o] + Σ_{i, t} weight[o, i, t] · source[i, n, y · s + ty · d + start, …]`, the source's norm and
 /// ReLU folded in.
 ///
-/// Grid: positions `n · oh · ow` by a tile's columns, outputs by its rows, records ([`PRODUCT`] words).
+/// Grid: positions `n · oh · ow` by a tile's columns, outputs by its rows, records ([`PRODUCT`]
+/// words).
 #[cube(launch, address_type = "dynamic")]
 pub fn dense<E: Float>(
     arena: &mut [E],
@@ -82,8 +82,8 @@ pub fn dense<E: Float>(
     let mut left = Shared::<[f32]>::new_slice(comptime!(DEPTH * rows));
     let mut right = Shared::<[f32]>::new_slice(comptime!(DEPTH * columns));
     // Of two stages: while one is read, the next is loaded.
-    let mut planes = Shared::<[u32]>::new_slice(comptime!(2 * DEPTH * WORDS));
-    let mut norms = Shared::<[f32]>::new_slice(comptime!(2 * DEPTH * WORDS));
+    let mut planes = Shared::<[u32]>::new_slice(comptime!(2 * DEPTH * HELD));
+    let mut norms = Shared::<[f32]>::new_slice(comptime!(2 * DEPTH * HELD));
     let mut next_left = Array::<f32>::new(comptime!(tile.left_loads()));
     let mut next_right = Array::<f32>::new(comptime!(tile.loads()));
     let mut there = Array::<u32>::new(comptime!(tile.loads()));
@@ -122,15 +122,14 @@ pub fn dense<E: Float>(
                     left[element % DEPTH * rows + element / DEPTH] = next_left[load];
                 }
             }
-            let stage = (turn / DEPTH + 1) % 2 * comptime!(DEPTH * WORDS);
+            let stage = (turn / DEPTH + 1) % 2 * comptime!(DEPTH * HELD);
             #[unroll]
             for load in 0..comptime!(tile.loads()) {
                 let row = line + load * comptime!(tile.lines());
                 if line < comptime!(tile.lines()) && row < DEPTH {
-                    let channel = stage + row * WORDS;
-                    let normed = (next_right[load] - norms[channel]) * norms[channel + 1] + norms[channel + 2];
-                    let cut = there[load] == 0 || planes[channel + PLANE] != 0 && normed < 0.0;
-                    right[row * columns + column] = select(cut, 0.0, normed);
+                    let channel = stage + row * HELD;
+                    right[row * columns + column] =
+                        applied(&planes, &norms, channel, next_right[load], there[load] != 0);
                 }
             }
             sync_cube();
@@ -146,12 +145,12 @@ pub fn dense<E: Float>(
                     next_left[load] = weights[weight + (first_row + row) * stride + turn + at];
                 }
             }
-            let stage = turn / DEPTH % 2 * comptime!(DEPTH * WORDS);
+            let stage = turn / DEPTH % 2 * comptime!(DEPTH * HELD);
             #[unroll]
             for load in 0..comptime!(tile.loads()) {
                 let row = line + load * comptime!(tile.lines());
                 let at = turn + row;
-                let channel = stage + row * WORDS;
+                let channel = stage + row * HELD;
                 let (mut y, mut x) = (oy, ox);
                 if comptime!(frame != Frame::PIXEL) {
                     let tap = (at % taps) as u32;
@@ -160,9 +159,8 @@ pub fn dense<E: Float>(
                 }
                 there[load] = 0;
                 if inside && row < DEPTH && at < depth && y < height && x < width {
-                    let map = planes[channel] as usize * REGION + planes[channel + 1] as usize;
-                    let pixel = image * planes[channel + 2] as usize + (y * width + x) as usize;
-                    next_right[load] = f32::cast_from(arena[map + pixel]);
+                    let at = pixel_of(&planes, channel, image, (y * width + x) as usize);
+                    next_right[load] = f32::cast_from(arena[at]);
                     there[load] = 1;
                 }
             }
@@ -202,10 +200,12 @@ pub(in super::super) const INPUT_TARGET: usize = PLANE + 4;
 /// far apart the weights of two outputs lie.
 pub(in super::super) const INPUT_READER: usize = PLANE + 3;
 
-/// The gradient of what dense convolutions of one window read, before the ReLU is undone, over all that read a run of
-/// channels: `g[i, n, y, x] (+)= Σ_{reader, o, t} weight[o, i, t] · dout[o, n, (y − ty · d − start) / s, …]`.
+/// The gradient of what dense convolutions of one window read, before the ReLU is undone, over all
+/// that read a run of channels:
+/// `g[i, n, y, x] (+)= Σ_{reader, o, t} weight[o, i, t] · dout[o, n, (y − ty · d − start) / s, …]`.
 ///
-/// Grid: positions `n · h · w` by a tile's columns, channels by its rows, targets ([`INPUT_TARGET`] words).
+/// Grid: positions `n · h · w` by a tile's columns, channels by its rows, targets ([`INPUT_TARGET`]
+/// words).
 #[cube(launch, address_type = "dynamic")]
 pub fn dense_input_gradient<E: Float>(
     arena: &mut [E],
@@ -276,7 +276,8 @@ pub fn dense_input_gradient<E: Float>(
             if turn < depth {
                 #[unroll]
                 for load in 0..comptime!(tile.left_loads()) {
-                    // Neighbours read neighbours in a 1x1 convolution, whose channels lie side by side.
+                    // Neighbours read neighbours in a 1x1 convolution, whose channels lie side by
+                    // side.
                     let element = unit + load * UNITS as usize;
                     let (row, at) = (element % rows, turn + element / rows);
                     next_left[load] = 0.0;
@@ -330,10 +331,8 @@ pub fn dense_input_gradient<E: Float>(
     }
 }
 
-/// Words of a channel in a stage: `region`, `first`, `image` and whether it is rectified, and the norm's three numbers.
-const WORDS: usize = 4;
-
-/// Loads what is known of the channels of a stage, a tap of a channel each unit: where they lie and what is done to them.
+/// Loads what is known of the channels of a stage, a tap of a channel each unit: where they lie and
+/// what is done to them.
 #[cube]
 fn load_channels(
     planes: &mut Shared<[u32]>,
@@ -348,15 +347,8 @@ fn load_channels(
     let unit = UNIT_POS as usize;
     let at = begin + unit;
     if unit < DEPTH && at < depth {
-        let source = sources + at / taps * SOURCE;
-        let prologue = table[source + SOURCE_PROLOGUE] as usize;
-        let to = (begin / DEPTH % 2 * DEPTH + unit) * WORDS;
-        #[unroll]
-        for word in 0..PLANE {
-            planes[to + word] = table[source + word];
-            norms[to + word] = numbers[prologue + word];
-        }
-        planes[to + PLANE] = table[source + SOURCE_FLAGS] & RELU;
+        let to = (begin / DEPTH % 2 * DEPTH + unit) * HELD;
+        hold(planes, norms, to, numbers, table, sources + at / taps * SOURCE);
     }
 }
 
@@ -395,5 +387,3 @@ fn multiply(left: &Shared<[f32]>, right: &Shared<[f32]>, sums: &mut Array<f32>, 
         }
     }
 }
-
-const _: () = assert!(PLANE == 3, "a prologue's first numbers are as many as a plane's words");

@@ -1,19 +1,19 @@
 //! The gradient of dense filters: a product of matrices whose inner dimension is every pixel of every image.
 //!
-//! A cube makes a [`Tile`] of the gradient. Its units are groups, each of which makes the whole tile of every so many
-//! positions: a filter is small, and there are positions enough for all. While one stage is worked on, a unit holds its part
-//! of the next.
+//! A cube makes a [`Tile`] of the gradient. Its units are groups, each of which makes the whole
+//! tile of every so many positions: a filter is small, and there are positions enough for all.
+//! While one stage is worked on, a unit holds its part of the next.
 
 use super::dense::PRODUCT;
-use super::{
-    PLANE, REGION, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, column_read, cube_sums, row_read, start_of,
-};
+use super::held::{HELD, applied, hold, pixel_of};
+use super::{SOURCE, UNITS, column_read, cube_sums, row_read, start_of};
 use crate::kernels::program::Frame;
 use cubecl::prelude::*;
 
 /// Side of a unit's part of a tile.
 const PART: usize = 4;
-/// Side of a tile at most: so much of it and of what is loaded for it fits what WebGPU promises a cube.
+/// Side of a tile at most: so much of it and of what is loaded for it fits what WebGPU promises a
+/// cube.
 const MOST: usize = 48;
 
 /// What a cube makes: rows are outputs, columns inputs and taps.
@@ -35,7 +35,8 @@ impl Tile {
         [outputs.div_ceil(self.rows), inner.div_ceil(self.columns)]
     }
 
-    /// Units that make a tile together, and how many such groups there are; what is left of the units only loads.
+    /// Units that make a tile together, and how many such groups there are; what is left of the
+    /// units only loads.
     fn group(self) -> usize {
         self.rows / PART * (self.columns / PART)
     }
@@ -58,14 +59,11 @@ impl Tile {
 /// A product whose plane is that of the output's gradient; first partial sum.
 pub(in super::super) const WEIGHT: usize = PRODUCT + 1;
 
-/// Words of a column: `region`, `first`, `image` and whether it is rectified, and the norm's three numbers.
-const WORDS: usize = 4;
-
 /// Partial gradients of dense filters, over one chunk of positions:
 /// `partial[chunk, o, i, t] = Σ_{(n, y, x) in chunk} dout[o, n, y, x] · source[i, n, y · s + ty · d + start, …]`.
 ///
-/// Grid: inputs and taps by a tile's columns, outputs by its rows, records ([`WEIGHT`] words) times chunks of `length`
-/// positions.
+/// Grid: inputs and taps by a tile's columns, outputs by its rows, records ([`WEIGHT`] words) times
+/// chunks of `length` positions.
 #[cube(launch, address_type = "dynamic")]
 pub fn dense_weight_gradient<E: Float>(
     arena: &[E],
@@ -84,12 +82,13 @@ pub fn dense_weight_gradient<E: Float>(
     #[define(E)] _format: ElemType,
 ) {
     let (rows, columns, depth, lines) = comptime!((tile.rows, tile.columns, tile.depth(), tile.lines()));
-    // A position's numbers take one more than there are, so that neighbours' lie in different banks.
+    // A position's numbers take one more than there are, so that neighbours' lie in different
+    // banks.
     let (row_step, column_step) = comptime!((rows + 1, columns + 1));
     let mut left = Shared::<[f32]>::new_slice(comptime!(depth * row_step));
     let mut right = Shared::<[f32]>::new_slice(comptime!(depth * column_step));
-    let mut planes = Shared::<[u32]>::new_slice(comptime!(columns * WORDS));
-    let mut norms = Shared::<[f32]>::new_slice(comptime!(columns * WORDS));
+    let mut planes = Shared::<[u32]>::new_slice(comptime!(columns * HELD));
+    let mut norms = Shared::<[f32]>::new_slice(comptime!(columns * HELD));
     let mut next_left = Array::<f32>::new(comptime!(rows.div_ceil(lines)));
     let mut next_right = Array::<f32>::new(comptime!(columns.div_ceil(lines)));
     let mut there = Array::<u32>::new(comptime!(columns.div_ceil(lines)));
@@ -111,13 +110,7 @@ pub fn dense_weight_gradient<E: Float>(
     let unit = UNIT_POS as usize;
     if unit < columns {
         let source = table[product] as usize + min(first_column + unit, inner - 1) / taps * SOURCE;
-        let prologue = table[source + SOURCE_PROLOGUE] as usize;
-        #[unroll]
-        for word in 0..PLANE {
-            planes[unit * WORDS + word] = table[source + word];
-            norms[unit * WORDS + word] = numbers[prologue + word];
-        }
-        planes[unit * WORDS + PLANE] = table[source + SOURCE_FLAGS] & RELU;
+        hold(&mut planes, &mut norms, unit * HELD, &*numbers, table, source);
     }
     sync_cube();
 
@@ -139,10 +132,8 @@ pub fn dense_weight_gradient<E: Float>(
             for load in 0..comptime!(columns.div_ceil(lines)) {
                 let at = line + load * lines;
                 if at < columns {
-                    let channel = at * WORDS;
-                    let normed = (next_right[load] - norms[channel]) * norms[channel + 1] + norms[channel + 2];
-                    let cut = there[load] == 0 || planes[channel + PLANE] != 0 && normed < 0.0;
-                    right[lane * column_step + at] = select(cut, 0.0, normed);
+                    right[lane * column_step + at] =
+                        applied(&planes, &norms, at * HELD, next_right[load], there[load] != 0);
                 }
             }
             sync_cube();
@@ -172,10 +163,8 @@ pub fn dense_weight_gradient<E: Float>(
                 }
                 there[load] = 0;
                 if inside && at < columns && first_column + at < inner && y < height && x < width {
-                    let channel = at * WORDS;
-                    let map = planes[channel] as usize * REGION + planes[channel + 1] as usize;
-                    let pixel = image * planes[channel + 2] as usize + (y * width + x) as usize;
-                    next_right[load] = f32::cast_from(arena[map + pixel]);
+                    let from = pixel_of(&planes, at * HELD, image, (y * width + x) as usize);
+                    next_right[load] = f32::cast_from(arena[from]);
                     there[load] = 1;
                 }
             }

@@ -20,6 +20,7 @@ pub(super) mod dense;
 pub(super) mod dense_weight;
 pub(super) mod depthwise;
 pub(super) mod gradient;
+mod held;
 pub(super) mod parameters;
 pub(super) mod pool;
 pub(super) mod statistics;
@@ -127,8 +128,8 @@ pub(super) fn row_reached(pixel: u32, tap: u32, #[comptime] frame: Frame) -> u32
     output_at(from, comptime!(frame.stride[0] as u32))
 }
 
-/// The output whose first tap reads a coordinate. A coordinate in front of the first output has wrapped around: no side is
-/// that long.
+/// The output whose first tap reads a coordinate. A coordinate in front of the first output has
+/// wrapped around: no side is that long.
 #[cube]
 fn output_at(from: u32, #[comptime] stride: u32) -> u32 {
     let mut output = from;
@@ -157,10 +158,12 @@ pub(super) fn cube_sum(shared: &mut Shared<[f32]>, value: f32) -> f32 {
     shared[0]
 }
 
-/// Sums that go through shared memory at one time: with what a kernel holds there, no more than WebGPU promises.
+/// Sums that go through shared memory at one time: with what a kernel holds there, no more than
+/// WebGPU promises.
 const TOGETHER: usize = 4;
 
-/// Adds up some numbers over the groups of a cube, each of so many units; the units of the first group get the sums.
+/// Adds up some numbers over the groups of a cube, each of so many units; the units of the first
+/// group get the sums.
 #[cube]
 pub(super) fn cube_sums(
     sums: &mut Array<f32>,
