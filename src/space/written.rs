@@ -290,7 +290,7 @@ mod tests {
             )
         );
         let error = WrittenGenotype::find("genotypes.py:V3", folder.path()).unwrap_err();
-        assert_eq!(error.hint().as_deref(), Some("there are `DARTS_V1`, `DARTS_V2`"));
+        assert_eq!(error.hint().as_deref(), Some("there are `DARTS_V1`, `DARTS_V2`, `DARTS`"));
         let log = WrittenGenotype::find("search.log", folder.path()).unwrap();
         let note = format!("`{}`: the last of 2 genotypes is taken, in line 2", path("search.log"));
         assert_eq!((log.text, log.note), (second.clone(), Some(note)));

@@ -144,8 +144,11 @@ pub(super) fn select<'a>(
     let names: IndexSet<&str> = heads.iter().filter_map(|head| head.name).collect();
     let Some(last) = heads.last() else { return Err(GenotypeError::Empty) };
     if let Some(wanted) = name {
-        let meant = named(text, &names, wanted)
-            .ok_or_else(|| GenotypeError::NoName { name: wanted.to_owned(), names: listed(names.iter().copied()) })?;
+        let meant = named(text, &names, wanted).ok_or_else(|| {
+            let others = aliases(text).filter(|(_, other)| names.contains(other)).map(|(name, _)| name);
+            let names = listed(names.iter().copied().chain(others));
+            GenotypeError::NoName { name: wanted.to_owned(), names }
+        })?;
         let last = heads.iter().rfind(|head| head.name == Some(meant)).unwrap_or(last);
         return Ok((*last, None));
     }
@@ -162,12 +165,13 @@ pub(super) fn select<'a>(
 /// `wanted = other` says.
 fn named<'a>(text: &'a str, names: &IndexSet<&'a str>, wanted: &str) -> Option<&'a str> {
     let find = |wanted: &str| names.get(wanted).or_else(|| names.iter().find(|name| same_name(name, wanted))).copied();
-    let assigned = || {
-        let mut pairs = text.lines().filter_map(|line| line.split_once('='));
-        let (_, other) = pairs.find(|(name, other)| same_name(name.trim(), wanted) && is_name(other.trim()))?;
-        find(other.trim())
-    };
-    find(wanted).or_else(assigned)
+    find(wanted).or_else(|| find(aliases(text).find(|(name, _)| same_name(name, wanted))?.1))
+}
+
+/// `name = other`, in a line of its own.
+fn aliases(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.map(|(name, other)| (name.trim(), other.trim())).filter(|(name, other)| is_name(name) && is_name(other))
 }
 
 /// The text of the genotype that begins at `head`.
