@@ -3,10 +3,7 @@
 pub mod bench;
 pub mod cli;
 pub mod config;
-pub mod data;
 pub mod interop;
-pub mod kernels;
-pub mod machine;
 pub mod model;
 pub mod observe;
 pub mod plan;
@@ -17,3 +14,8 @@ pub mod stages;
 pub mod store;
 pub mod tasks;
 pub mod train;
+
+// Rooms that are packages of their own, each in the folder of its name.
+pub use darts_data as data;
+pub use darts_kernels as kernels;
+pub use darts_machine as machine;

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("run", &["config", "plan", "store"]),
     // What is searched, and what computes it.
     ("space", &["machine", "config", "store"]),
-    ("kernels", &["space"]),
+    ("kernels", &[]),
     ("model", &["space", "kernels"]),
     // How it learns, what for, what it sees.
     ("data", &["machine"]),
@@ -169,6 +169,7 @@ fn arrows_of(room: &str) -> Option<Vec<&'static str>> {
 }
 
 /// An identifier or a punctuation mark, with its line.
+#[derive(Clone)]
 struct Token {
     text: String,
     line: usize,
@@ -229,13 +230,18 @@ fn starts_with(tokens: &[Token], words: &[&str]) -> bool {
 /// The first names below the crate where a path begins here: one for `crate::a::B`, several for `crate::{a::B, c}`.
 /// Rooms are folders of the crate, so `super::super::…` out of a room would be an arrow too: the rooms do not nest that
 /// deep, and `crate::` is how we write it.
-fn rooms_named(tokens: &[Token]) -> Vec<&Token> {
+fn rooms_named(tokens: &[Token]) -> Vec<Token> {
+    // A room that is a package of its own.
+    let package = tokens.first().and_then(|token| Some((token.text.strip_prefix("darts_")?, token.line)));
+    if let Some((room, line)) = package {
+        return vec![Token { text: room.to_owned(), line }];
+    }
     if !starts_with(tokens, &["crate", ":", ":"]) {
         return Vec::new();
     }
     let rest = &tokens[3..];
     if !starts_with(rest, &["{"]) {
-        return rest.first().into_iter().collect();
+        return rest.first().cloned().into_iter().collect();
     }
     let mut depth = 0;
     let mut names = Vec::new();
@@ -243,7 +249,7 @@ fn rooms_named(tokens: &[Token]) -> Vec<&Token> {
         match token.text.as_str() {
             "{" => depth += 1,
             "}" => depth -= 1,
-            _ if depth == 1 && matches!(rest[at - 1].text.as_str(), "{" | ",") => names.push(token),
+            _ if depth == 1 && matches!(rest[at - 1].text.as_str(), "{" | ",") => names.push(token.clone()),
             _ => {}
         }
         if depth == 0 {
@@ -257,6 +263,15 @@ fn rooms_named(tokens: &[Token]) -> Vec<&Token> {
 fn a_forbidden_arrow_is_named_with_its_line() {
     let source = "use std::fs;\n\nfn f() -> crate::train::Loop { todo }";
     assert_eq!(room_faults("src/model/cell.rs", source), ["src/model/cell.rs:3: `model` may not use `train`"]);
+}
+
+#[test]
+fn a_room_that_is_a_package_is_a_room() {
+    assert_eq!(
+        room_faults("src/space/cost.rs", "use darts_data::Split;"),
+        ["src/space/cost.rs:1: `space` may not use `data`"]
+    );
+    assert!(room_faults("src/data/digits.rs", "use darts_machine::Lines;").is_empty());
 }
 
 #[test]

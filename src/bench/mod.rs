@@ -2,13 +2,11 @@
 
 mod loader;
 mod memory;
-mod peak;
 pub mod shipped;
 mod spread;
 mod step;
 
 pub use loader::{LoaderBench, LoaderRow, View};
-pub use peak::Peak;
 pub use spread::Spread;
 pub use step::{Images, Loaded, Profile, StepBench, StepRow};
 

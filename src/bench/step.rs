@@ -1,9 +1,9 @@
 //! How long a step of a search or a training takes: the whole of it, from the images to weights and alphas that have moved.
 
-use super::{BenchError, Peak, Spread, memory};
+use super::{BenchError, Spread, memory};
 use crate::{
     data::{Dataset, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
-    kernels::{Kernels, OperatorTime, Precision},
+    kernels::{Kernels, OperatorTime, Peak, Precision},
     model::{DeviceName, DropPath, Model},
     stages::Work,
     tasks::{self, Batch, TaskError},

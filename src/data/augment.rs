@@ -155,7 +155,7 @@ fn clamp(value: isize, side: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Statistics, random::Purpose};
+    use crate::{Statistics, random::Purpose};
 
     const SHAPE: [usize; 3] = [1, 3, 3];
     const IMAGE: [u8; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];

@@ -223,7 +223,7 @@ fn names(path: &Path, of: &Labels) -> Result<Vec<String>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Source, SplitRule, Statistics, pickle::tests::Written};
+    use crate::{Source, SplitRule, Statistics, pickle::tests::Written};
 
     /// Records whose pixels count up from the record's number.
     fn write_records(path: &Path, labels: &[&[u8]]) {

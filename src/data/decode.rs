@@ -137,14 +137,14 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::DataError;
+    use crate::DataError;
     use std::{
         fs,
         path::{Path, PathBuf},
     };
 
     fn golden(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/pictures").join(name)
     }
 
     fn open(name: &str) -> Picture {

@@ -6,7 +6,7 @@ use super::{
     random::{Purpose, Stream},
     split::{share, stratified},
 };
-use crate::machine::{self, Lines};
+use darts_machine::Lines;
 use flate2::read::MultiGzDecoder;
 use std::{
     io::{BufRead, BufReader, Read},
@@ -28,7 +28,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 pub(super) fn read(files: &[PathBuf], test_fraction: f64, test_seed: u64) -> Result<Raw, DataError> {
     let [path] = files else { unreachable!("the digits are located as one file") };
-    let mut file = BufReader::new(machine::open(path).map_err(DataError::read(path))?);
+    let mut file = BufReader::new(darts_machine::open(path).map_err(DataError::read(path))?);
     let packed = file.fill_buf().map_err(DataError::read(path))?.starts_with(&GZIP);
     let images = if packed { parse(path, MultiGzDecoder::new(file))? } else { parse(path, file)? };
     if images.is_empty() {
@@ -89,7 +89,7 @@ fn parse(path: &Path, text: impl Read) -> Result<Images, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Source, Statistics};
+    use crate::{Source, Statistics};
     use std::fs;
     use std::io::Write;
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn shipped() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/data/digits.csv.gz")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/data/digits.csv.gz")
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What can be wrong with data, each with the place, what was expected and what was found.
 
 use super::LeftOut;
-use crate::machine::{Full, full};
+use darts_machine::{Full, full};
 use std::{
     io,
     path::{Path, PathBuf},

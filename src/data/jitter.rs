@@ -120,7 +120,7 @@ fn luma([r, g, b]: Rgb) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::random::Purpose;
+    use crate::random::Purpose;
 
     /// What Pillow 13 and torchvision 0.29 make of these pixels:
     /// `adjust_*(Image.fromarray(np.array(PIXELS, "uint8").reshape(2, 4, 3)), factor)`.

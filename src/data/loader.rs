@@ -136,10 +136,10 @@ impl Loader {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::data::{Cutout, Images, Split, Statistics};
+    use crate::{Cutout, Images, Split, Statistics};
 
     /// 1×2×2 images of which all pixels are the image's index.
-    pub(in crate::data) fn numbered(train: u8) -> Arc<Dataset> {
+    pub(crate) fn numbered(train: u8) -> Arc<Dataset> {
         let images = |n: u8| Images {
             pixels: (0..n).flat_map(|index| [index; 4]).collect(),
             labels: (0..n).map(|index| u16::from(index % 3)).collect(),
@@ -157,7 +157,7 @@ pub(super) mod tests {
         })
     }
 
-    pub(in crate::data) fn shuffled(train: u8, batch: usize, drop_last: bool) -> Loader {
+    pub(crate) fn shuffled(train: u8, batch: usize, drop_last: bool) -> Loader {
         let cutout = Some(Cutout { length: 1, probability: 0.5 });
         let augment = Augment { crop_padding: 1, flip: true, cutout, ..Augment::default() };
         let options = LoaderOptions { batch, order: Order::Shuffled, seed: 3, augment: Some(augment), drop_last };

@@ -1,7 +1,6 @@
 //! Where a data set's files lie.
 
 use super::{DataError, download::Official};
-use crate::machine;
 use std::path::{Path, PathBuf};
 
 /// The files of one data set.
@@ -85,7 +84,7 @@ fn first_file(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>, DataErro
 
 /// A place that cannot be looked at is not an empty one.
 fn is_file(path: &Path) -> Result<bool, DataError> {
-    machine::is_file(path).map_err(DataError::read(path))
+    darts_machine::is_file(path).map_err(DataError::read(path))
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Images;
+    use crate::Images;
 
     fn raw() -> Raw {
         Raw {

@@ -237,7 +237,7 @@ fn damaged(path: &Path, expected: impl Into<String>, found: impl ToString) -> Da
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Normalise, Source, SplitRule, Synthetic};
+    use crate::{Normalise, Source, SplitRule, Synthetic};
     use std::fs;
 
     fn dataset() -> Dataset {

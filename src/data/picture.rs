@@ -4,7 +4,6 @@ use super::{
     DataError, Statistics, decode,
     view::{Resampler, View},
 };
-use crate::machine;
 use std::path::Path;
 
 /// Bytes of the largest file: no more than 89 megapixels are decoded, and each has six bytes at
@@ -34,7 +33,7 @@ impl Picture {
     /// # Errors
     /// Where the file cannot be read, or is no whole picture of these kinds.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let bytes = machine::read(path, LARGEST_PICTURE).map_err(DataError::read(path))?;
+        let bytes = darts_machine::read(path, LARGEST_PICTURE).map_err(DataError::read(path))?;
         let mut picture = Self::default();
         decode::decode(&bytes, &mut picture).map_err(|why| DataError::Picture { path: path.to_owned(), why })?;
         Ok(picture)

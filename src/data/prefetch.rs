@@ -73,7 +73,7 @@ impl Drop for Prefetch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::loader::tests::shuffled;
+    use crate::loader::tests::shuffled;
 
     #[test]
     fn prefetched_batches_are_those_of_random_access_from_any_step_on() {

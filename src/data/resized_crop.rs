@@ -84,7 +84,7 @@ impl ResizedCrop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::random::Purpose;
+    use crate::random::Purpose;
 
     fn draws(crop: ResizedCrop, width: usize, height: usize) -> impl Iterator<Item = Region> {
         (0..4000).map(move |index| crop.draw(width, height, &mut Stream::new(Purpose::ResizedCrop, 0, 0, index)))

@@ -89,7 +89,7 @@ impl Synthetic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Source;
+    use crate::Source;
     use std::path::Path;
 
     fn draw(synthetic: Synthetic) -> Raw {

@@ -110,11 +110,11 @@ impl Resampler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Statistics, decode};
+    use crate::{Statistics, decode};
     use std::path::Path;
 
     fn golden(name: &str) -> Picture {
-        Picture::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures").join(name)).unwrap()
+        Picture::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/pictures").join(name)).unwrap()
     }
 
     /// Both round to bytes twice, from weights of different precision.
@@ -189,7 +189,7 @@ mod tests {
     fn memory_that_is_used_again_leaves_nothing_behind() {
         let (mut used, mut fresh) = (Picture::default(), Picture::default());
         let bytes = |name: &str| {
-            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures").join(name)).unwrap()
+            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/pictures").join(name)).unwrap()
         };
         for name in ["wide.png", "baseline.jpg", "turned_5.jpg", "grey.jpg"] {
             decode::decode(&bytes(name), &mut used).unwrap();

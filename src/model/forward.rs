@@ -1,10 +1,7 @@
 //! One pass through layers: which primitive is which operator.
 
-use super::{DropPath, TensorGroup, Views, noise::Draws};
-use crate::{
-    kernels::layers,
-    space::network::{Chain, Layer, LayerKind},
-};
+use super::{DropPath, TensorGroup, Views, layers, noise::Draws};
+use crate::space::network::{Chain, Layer, LayerKind};
 use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
 

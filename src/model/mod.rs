@@ -12,6 +12,7 @@ mod forward;
 mod fused;
 mod gumbel;
 mod initialise;
+mod layers;
 mod lower;
 mod memory;
 mod mixed_edge;

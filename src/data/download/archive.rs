@@ -1,6 +1,6 @@
 //! What is fetched: an archive by its address and digest.
 
-use crate::data::DataError;
+use crate::DataError;
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::File,
@@ -29,7 +29,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    pub(in crate::data) fn official(official: &Official) -> Self {
+    pub(crate) fn official(official: &Official) -> Self {
         Self {
             name: official.url.rsplit('/').next().unwrap_or(official.url),
             url: official.url.to_owned(),

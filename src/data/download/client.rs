@@ -16,7 +16,7 @@ const PIECES: usize = 16;
 const PIECE: usize = 1 << 16;
 
 /// How servers are asked, and how patiently.
-pub(in crate::data) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     /// Before each new try after one that brought nothing new; as many tries as there are, and the first.
     pub(super) pauses: Vec<Duration>,

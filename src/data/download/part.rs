@@ -4,7 +4,7 @@ use super::{
     DownloadNews, Watcher,
     archive::{hash_all, hex},
 };
-use crate::data::DataError;
+use crate::DataError;
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},

@@ -4,7 +4,7 @@ use super::{
     server::{Manner, Server, noise},
     *,
 };
-use crate::data::{DownloadFault, Source, locate::Layout};
+use crate::{DownloadFault, Source, locate::Layout};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -417,7 +417,7 @@ fn published_data_sets_say_where_they_are_published() {
     let cifar = Source::Cifar10.archive().unwrap();
     assert_eq!(cifar.file_name(), "cifar-10-binary.tar.gz");
     assert_eq!((cifar.sha256().len(), cifar.bytes()), (64, Some(170_052_171)));
-    let cifar = Source::Cifar100 { labels: crate::data::Cifar100Labels::Fine }.archive().unwrap();
+    let cifar = Source::Cifar100 { labels: crate::Cifar100Labels::Fine }.archive().unwrap();
     assert_eq!((cifar.file_name(), cifar.sha256().len()), ("cifar-100-binary.tar.gz", 64));
     assert_eq!(Source::Digits { test_fraction: 0.2, test_seed: 0 }.archive(), None);
 }

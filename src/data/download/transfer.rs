@@ -4,7 +4,7 @@ use super::{
     Archive, DownloadNews, Part, Watcher,
     client::{Client, Head, Said},
 };
-use crate::data::{DataError, DownloadFault};
+use crate::{DataError, DownloadFault};
 use std::{
     io,
     path::Path,

@@ -1,7 +1,7 @@
 //! A checked archive to a folder: regular files inside it and nothing else, all of them or none.
 
 use super::Watcher;
-use crate::data::{
+use crate::{
     DataError,
     locate::{Wanted, locate},
 };

@@ -1,7 +1,7 @@
 //! What a folder of pictures is divided into, and what the folders of its parts are called.
 
 use super::walk::PartFolder;
-use crate::data::{DataError, files::find_folder};
+use crate::{DataError, files::find_folder};
 use std::path::{Path, PathBuf};
 
 /// What is trained on and what is tested on.

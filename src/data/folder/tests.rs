@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::{Augment, Batch, Cutout, Jitter, Loader, LoaderOptions, Order, Part, Picture, ResizedCrop};
+use crate::{Augment, Batch, Cutout, Jitter, Loader, LoaderOptions, Order, Part, Picture, ResizedCrop};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::{fs, sync::Arc};
 
@@ -256,7 +256,7 @@ fn every_kind_of_picture_is_listed_and_seen() {
     let scratch = tree();
     let daisy = scratch.path().join("flowers/train/daisy");
     let endings = ["bmp", "gif", "jfif", "jpe", "pbm", "pgm", "pnm", "ppm", "tif", "tiff", "webp"];
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/pictures");
     let known = ["picture.bmp", "moving.gif", "baseline.jpg", "baseline.jpg", "bits.pbm", "grey.pgm", "grey.pgm"];
     let known = known.into_iter().chain(["picture.ppm", "lzw.tif", "lzw.tif", "lossy.webp"]);
     for (ending, known) in endings.iter().zip(known) {
@@ -388,7 +388,7 @@ fn a_file_that_goes_away_or_changes_later_ends_the_loading_by_name() {
 fn what_does_not_fit_the_kind_of_images_is_refused() {
     let scratch = tree();
     let pictures = Arc::new(dataset(&flowers(), scratch.path()));
-    let packed = crate::data::loader::tests::numbered(4);
+    let packed = crate::loader::tests::numbered(4);
     let refused = |dataset: &Arc<Dataset>, augment: Augment, expected: &str| {
         let options = LoaderOptions { augment: Some(augment), ..LoaderOptions::evaluation(2) };
         let error = Loader::new(Arc::clone(dataset), Part::Train, vec![0], options).unwrap_err();

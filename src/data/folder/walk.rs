@@ -1,7 +1,7 @@
 //! The class folders of a part and the pictures of a class, as they lie on the disk.
 
 use super::{Entry, LeftOut};
-use crate::data::DataError;
+use crate::DataError;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 

@@ -8,7 +8,7 @@ use super::{
     simd::elementwise::{self, BESIDE, Moments, WeightedSum, weighted_sums, weighted_sums_of},
     tape::{Prologue, Tape},
 };
-use crate::kernels::program::{MapId, Term};
+use crate::program::{MapId, Term};
 use rayon::prelude::*;
 use std::sync::Arc;
 

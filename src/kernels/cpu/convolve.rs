@@ -12,7 +12,7 @@ use super::{
     tape::Tape,
     winograd::{self, Filters, Tiles},
 };
-use crate::kernels::program::{Branch, Frame, MapId, Read};
+use crate::program::{Branch, Frame, MapId, Read};
 use rayon::prelude::*;
 use std::ops::Range;
 

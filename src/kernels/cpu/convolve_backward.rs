@@ -12,7 +12,7 @@ use super::{
     tasks::{Tasks, slots_by_task},
     winograd::{self, Filters, Tiles},
 };
-use crate::kernels::program::{Branch, Dense, Depthwise, MapId, Read};
+use crate::program::{Branch, Dense, Depthwise, MapId, Read};
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -11,7 +11,7 @@ use super::{
     statistics::Channel,
     tape::Tape,
 };
-use crate::kernels::program::{MapId, Read};
+use crate::program::{MapId, Read};
 use rayon::prelude::*;
 use std::sync::Arc;
 

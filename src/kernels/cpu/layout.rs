@@ -5,7 +5,7 @@
 //! channel of a block is one run of memory, whatever the map's sides. In networks that double their channels where they
 //! halve their sides, blocks of all maps have one size, which fits the second-level cache.
 
-use crate::kernels::program::Map;
+use crate::program::Map;
 
 /// Lanes that a row should have at least: two of the widest vectors.
 const ROW: usize = 32;

@@ -15,7 +15,7 @@ use super::{
     tape::{Prologue, Tape},
     tasks::{Tasks, slots_by_task},
 };
-use crate::kernels::program::{MapId, PoolKind, PoolStep, Read};
+use crate::program::{MapId, PoolKind, PoolStep, Read};
 use rayon::prelude::*;
 
 #[derive(Default)]

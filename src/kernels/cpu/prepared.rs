@@ -7,7 +7,7 @@ use super::{
     tape::Tape,
     winograd::{self, Filters},
 };
-use crate::kernels::program::{Branch, Dense, Frame};
+use crate::program::{Branch, Dense, Frame};
 use rayon::prelude::*;
 
 /// A branch with what is the same for every block.

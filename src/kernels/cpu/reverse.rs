@@ -7,7 +7,7 @@ use super::{
     pool,
     tape::Tape,
 };
-use crate::kernels::{
+use crate::{
     profile::Way,
     program::{MapId, Read, Step},
 };
@@ -28,7 +28,7 @@ pub(super) struct Reverse {
 }
 
 /// Gradients of a pass.
-pub(in crate::kernels) struct Gradients {
+pub(crate) struct Gradients {
     /// `[weights]`
     pub weights: Vec<f32>,
     /// `[mixing]`
@@ -38,7 +38,7 @@ pub(in crate::kernels) struct Gradients {
 }
 
 /// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
-pub(in crate::kernels) fn backward(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
+pub(crate) fn backward(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
     // Among the threads that share the work, as forwards.
     rayon::scope(|_| run(tape, outputs, of_input))
 }

@@ -6,7 +6,7 @@ use super::{
     staging::Canvas,
     tape::{Prologue, Tape},
 };
-use crate::kernels::program::Read;
+use crate::program::Read;
 use std::ops::Range;
 
 /// Takes the gradient of one channel of some images, rows as `canvas` has them, to its place in a slot, zero where the

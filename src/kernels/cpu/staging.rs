@@ -8,7 +8,7 @@ use super::{
     simd::{depthwise::Taps, elementwise},
     tape::Prologue,
 };
-use crate::kernels::program::Frame;
+use crate::program::Frame;
 use pulp::{Simd, WithSimd};
 
 /// Values of the widest vector. Rows that are written are padded to it.

@@ -1,7 +1,7 @@
 //! Mean and variance of channels, and what batch norms make of them.
 
 use super::simd::elementwise::Moments;
-use crate::kernels::program::{Norm, Program};
+use crate::program::{Norm, Program};
 
 /// Mean and biased variance of a channel.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use super::{
     staging::{Lane, Staging},
     statistics::{self, Channel, Statistics},
 };
-use crate::kernels::{
+use crate::{
     Pass,
     program::{Map, MapId, Program, Read},
 };
@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// The maps of a pass, and the statistics of their channels.
 #[derive(Debug)]
-pub(in crate::kernels) struct Tape {
+pub(crate) struct Tape {
     pub(super) pass: Pass,
     pub(super) images: usize,
     pub(super) weights: Vec<f32>,

@@ -32,7 +32,7 @@ use super::{
     staging::{Canvas, Staging, roomy},
     tape::Prologue,
 };
-use crate::kernels::program::{Branch, Dense, Frame};
+use crate::program::{Branch, Dense, Frame};
 
 /// Fewest channels on either side for which the sums before and after the products are worth their while.
 const LEAST: usize = 8;

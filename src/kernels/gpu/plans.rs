@@ -2,7 +2,7 @@
 
 use super::buffer::Buffer;
 use super::plan::{Plan, PlanError, Purpose};
-use crate::kernels::program::Program;
+use crate::program::Program;
 use burn_cubecl::CubeDevice;
 use cubecl::client::Client;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ type Made = HashMap<(usize, Purpose), Arc<Planned>>;
 
 /// A plan, what it was made for, and its table on the GPUs that have run it.
 #[derive(Debug)]
-pub(in crate::kernels) struct Planned {
+pub(crate) struct Planned {
     pub(super) plan: Plan,
     pub images: usize,
     pub purpose: Purpose,
@@ -28,12 +28,7 @@ pub(in crate::kernels) struct Planned {
 impl Plans {
     /// # Errors
     /// As [`Plan::new`].
-    pub(in crate::kernels) fn plan(
-        &self,
-        program: &Program,
-        images: usize,
-        purpose: Purpose,
-    ) -> Result<Arc<Planned>, PlanError> {
+    pub(crate) fn plan(&self, program: &Program, images: usize, purpose: Purpose) -> Result<Arc<Planned>, PlanError> {
         // What is in the map is whole, whatever happened to a thread that held the lock.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(planned) = made.get(&(images, purpose)) {

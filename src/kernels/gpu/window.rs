@@ -4,7 +4,7 @@
 //! one row serves the rows beside it, and which tap meets which row is known when a kernel is
 //! compiled.
 
-use crate::kernels::program::Frame;
+use crate::program::Frame;
 
 /// A frame, and the sides of what it reads and of what it writes, `y` then `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,6 @@
 //! Programs put together piece by piece.
 
-use crate::kernels::program::{
-    Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
-};
+use crate::program::{Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term};
 
 /// A program under construction, with weights laid out as they come.
 pub(super) struct Draft {

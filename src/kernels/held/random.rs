@@ -1,8 +1,6 @@
 //! Programs drawn at random: everything that a program can say, on small and odd shapes.
 
-use crate::kernels::program::{
-    Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
-};
+use crate::program::{Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term};
 use rand::{Rng, RngExt};
 
 struct Draw<'a, R> {

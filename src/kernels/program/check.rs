@@ -172,7 +172,7 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::program::{Dense, Map, Norm};
+    use crate::program::{Dense, Map, Norm};
 
     /// A 1x1 convolution of three channels to two, and a node of its norm.
     fn program() -> Program {

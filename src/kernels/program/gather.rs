@@ -16,7 +16,7 @@ struct Group {
 impl Program {
     /// Joins convolutions that have the same sides and do not wait for each other, and puts all steps in the order in
     /// which they can run.
-    pub(crate) fn gather(&mut self) {
+    pub fn gather(&mut self) {
         let levels = self.levels();
         let mut groups: HashMap<Group, usize> = HashMap::new();
         let mut gathered: Vec<(usize, Step)> = Vec::new();

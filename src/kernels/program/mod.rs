@@ -14,7 +14,7 @@
 //! prologue, never a pass of their own.
 //!
 //! Steps that would compute the same are one: the pooling of a state does not depend on the edge that asks for it.
-//! [`lower`](crate::model) makes programs from networks; an engine executes them and their reverse.
+//! `model::lower` makes programs from networks; an engine executes them and their reverse.
 
 mod check;
 mod gather;

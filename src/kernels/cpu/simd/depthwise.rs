@@ -19,7 +19,7 @@ use super::vector::{MOST_SUMS, dispatch, load, store, sum_lanes, unrolled};
 
 /// Where the taps of a window stand in a staged plane.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::kernels) struct Taps<'a> {
+pub(crate) struct Taps<'a> {
     /// One a tap, in reading order.
     offsets: &'a [usize],
     /// The last of them.
@@ -37,12 +37,7 @@ impl<'a> Taps<'a> {
     ///
     /// # Panics
     /// When the offsets do not fit the kernel `[kh, kw]`, or break the promise of `row_step`.
-    pub(in crate::kernels) fn new(
-        offsets: &'a [usize],
-        kernel: [usize; 2],
-        row_step: Option<usize>,
-        pitch: usize,
-    ) -> Self {
+    pub(crate) fn new(offsets: &'a [usize], kernel: [usize; 2], row_step: Option<usize>, pitch: usize) -> Self {
         let [height, width] = kernel;
         assert_eq!(offsets.len(), height * width, "an offset a tap");
         if let Some(step) = row_step {
@@ -72,14 +67,7 @@ impl<'a> Taps<'a> {
 ///
 /// # Panics
 /// When the rows are not those of the window, or do not fit the slices.
-pub(in crate::kernels) fn correlate(
-    input: &[f32],
-    weights: &[f32],
-    taps: Taps<'_>,
-    rows: Rows,
-    out: &mut [f32],
-    accumulate: bool,
-) {
+pub(crate) fn correlate(input: &[f32], weights: &[f32], taps: Taps<'_>, rows: Rows, out: &mut [f32], accumulate: bool) {
     if rows.is_empty() {
         return;
     }
@@ -105,7 +93,7 @@ pub(in crate::kernels) fn correlate(
 ///
 /// # Panics
 /// When the rows are not those of the window or do not fit the slices, or `sums` not the taps.
-pub(in crate::kernels) fn plane_dots(grad: &[f32], input: &[f32], taps: Taps<'_>, rows: Rows, sums: &mut [f32]) {
+pub(crate) fn plane_dots(grad: &[f32], input: &[f32], taps: Taps<'_>, rows: Rows, sums: &mut [f32]) {
     if rows.is_empty() {
         return;
     }
@@ -130,7 +118,7 @@ pub(in crate::kernels) fn plane_dots(grad: &[f32], input: &[f32], taps: Taps<'_>
 ///
 /// # Panics
 /// When the rows do not fit the slices, or there is not a weight a tap.
-pub(in crate::kernels) fn spread(grad: &[f32], weights: &[f32], offsets: &[usize], rows: Rows, out_staged: &mut [f32]) {
+pub(crate) fn spread(grad: &[f32], weights: &[f32], offsets: &[usize], rows: Rows, out_staged: &mut [f32]) {
     if rows.is_empty() {
         return;
     }

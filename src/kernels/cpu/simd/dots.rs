@@ -23,7 +23,7 @@ const BLOCK: usize = 512;
 ///
 /// # Panics
 /// When the rows do not fit the slices, or `sums` is not one value a pair.
-pub(in crate::kernels) fn dots(
+pub(crate) fn dots(
     left: &[f32],
     left_stride: usize,
     left_count: usize,

@@ -18,7 +18,7 @@ const SUMS: usize = 4;
 
 /// Count, mean, and sum of squares about the mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(in crate::kernels) struct Moments {
+pub(crate) struct Moments {
     pub count: f64,
     pub mean: f64,
     pub squares: f64,
@@ -27,7 +27,7 @@ pub(in crate::kernels) struct Moments {
 impl Moments {
     /// The moments of both sets of values (Chan, Golub & LeVeque 1983, equation 2.1).
     #[must_use]
-    pub(in crate::kernels) fn join(self, other: Self) -> Self {
+    pub(crate) fn join(self, other: Self) -> Self {
         let count = self.count + other.count;
         if count == 0.0 {
             return self;
@@ -43,7 +43,7 @@ impl Moments {
 
 /// The moments of `x`, exact to a few parts in 10⁷ of the squares however far the mean is from zero. Each block is
 /// summed, and summed again about its own mean while it is in the nearest cache.
-pub(in crate::kernels) fn moments(x: &[f32]) -> Moments {
+pub(crate) fn moments(x: &[f32]) -> Moments {
     x.chunks(BLOCK).fold(Moments::default(), |moments, block| {
         let count = block.len() as f64;
         let about = (f64::from(dispatch(Sum(block))) / count) as f32;
@@ -59,7 +59,7 @@ pub(in crate::kernels) fn moments(x: &[f32]) -> Moments {
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn weighted_sums(g: &[f32], z: &[f32], mean: f32) -> (f64, f64) {
+pub(crate) fn weighted_sums(g: &[f32], z: &[f32], mean: f32) -> (f64, f64) {
     let (first, [product]) = weighted_sums_of(g, [(z, mean)]);
     (first, product)
 }
@@ -68,7 +68,7 @@ pub(in crate::kernels) fn weighted_sums(g: &[f32], z: &[f32], mean: f32) -> (f64
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn weighted_sums_of<const N: usize>(g: &[f32], of: [(&[f32], f32); N]) -> (f64, [f64; N]) {
+pub(crate) fn weighted_sums_of<const N: usize>(g: &[f32], of: [(&[f32], f32); N]) -> (f64, [f64; N]) {
     assert!(of.iter().all(|(z, _)| z.len() == g.len()), "pairs");
     let (mut first, mut products) = (0.0, [0.0; N]);
     for start in (0..g.len()).step_by(BLOCK) {
@@ -83,7 +83,7 @@ pub(in crate::kernels) fn weighted_sums_of<const N: usize>(g: &[f32], of: [(&[f3
 }
 
 /// `Σ x`
-pub(in crate::kernels) fn sum(x: &[f32]) -> f64 {
+pub(crate) fn sum(x: &[f32]) -> f64 {
     x.chunks(BLOCK).map(|block| f64::from(dispatch(Sum(block)))).sum()
 }
 
@@ -91,7 +91,7 @@ pub(in crate::kernels) fn sum(x: &[f32]) -> f64 {
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn affine_relu(x: &[f32], scale: f32, shift: f32, relu: bool, out: &mut [f32]) {
+pub(crate) fn affine_relu(x: &[f32], scale: f32, shift: f32, relu: bool, out: &mut [f32]) {
     affine_floor(x, scale, shift, if relu { 0.0 } else { f32::NEG_INFINITY }, out);
 }
 
@@ -99,7 +99,7 @@ pub(in crate::kernels) fn affine_relu(x: &[f32], scale: f32, shift: f32, relu: b
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn affine_floor(x: &[f32], scale: f32, shift: f32, floor: f32, out: &mut [f32]) {
+pub(crate) fn affine_floor(x: &[f32], scale: f32, shift: f32, floor: f32, out: &mut [f32]) {
     dispatch(Map { map: AffineRelu { scale, shift, floor }, from: [x], out });
 }
 
@@ -107,7 +107,7 @@ pub(in crate::kernels) fn affine_floor(x: &[f32], scale: f32, shift: f32, floor:
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
+pub(crate) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
     dispatch(Map { map: Axpy { a }, from: [x], out });
 }
 
@@ -115,16 +115,16 @@ pub(in crate::kernels) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
 ///
 /// # Panics
 /// When the lengths differ.
-pub(in crate::kernels) fn multiply(x: &[f32], out: &mut [f32]) {
+pub(crate) fn multiply(x: &[f32], out: &mut [f32]) {
     dispatch(Map { map: Multiply, from: [x], out });
 }
 
 /// Slices that are read side by side: it takes a while until memory answers, for several as for one.
-pub(in crate::kernels) const BESIDE: usize = 4;
+pub(crate) const BESIDE: usize = 4;
 
 /// `out = shift + Σ a · x`, a few of the slices `x` at a time.
 #[derive(Debug)]
-pub(in crate::kernels) struct WeightedSum<'a> {
+pub(crate) struct WeightedSum<'a> {
     from: [(f32, &'a [f32]); BESIDE],
     waiting: usize,
     shift: f32,
@@ -132,13 +132,13 @@ pub(in crate::kernels) struct WeightedSum<'a> {
 }
 
 impl<'a> WeightedSum<'a> {
-    pub(in crate::kernels) fn new(shift: f32) -> Self {
+    pub(crate) fn new(shift: f32) -> Self {
         Self { from: [(0.0, &[]); BESIDE], waiting: 0, shift, fresh: true }
     }
 
     /// # Panics
     /// When the lengths differ.
-    pub(in crate::kernels) fn add(&mut self, a: f32, x: &'a [f32], out: &mut [f32]) {
+    pub(crate) fn add(&mut self, a: f32, x: &'a [f32], out: &mut [f32]) {
         if self.waiting == BESIDE {
             self.flush(out);
         }
@@ -147,7 +147,7 @@ impl<'a> WeightedSum<'a> {
     }
 
     /// Adds to the constant.
-    pub(in crate::kernels) fn add_shift(&mut self, shift: f32) {
+    pub(crate) fn add_shift(&mut self, shift: f32) {
         self.shift += shift;
     }
 
@@ -155,7 +155,7 @@ impl<'a> WeightedSum<'a> {
     ///
     /// # Panics
     /// When the lengths differ.
-    pub(in crate::kernels) fn flush(&mut self, out: &mut [f32]) {
+    pub(crate) fn flush(&mut self, out: &mut [f32]) {
         match self.waiting {
             0 if self.fresh => out.fill(self.shift),
             0 if self.shift != 0.0 => dispatch(Map { map: Sums { a: [], shift: self.shift }, from: [], out }),

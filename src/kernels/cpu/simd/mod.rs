@@ -13,15 +13,15 @@
 //!
 //! The order of every sum depends on shapes alone (and on the width of the machine's vectors), never on threads.
 
-pub(in crate::kernels) mod depthwise;
-pub(in crate::kernels) mod dots;
-pub(in crate::kernels) mod elementwise;
-pub(in crate::kernels) mod product;
-pub(in crate::kernels) mod row_tiles;
+pub(crate) mod depthwise;
+pub(crate) mod dots;
+pub(crate) mod elementwise;
+pub(crate) mod product;
+pub(crate) mod row_tiles;
 mod rows;
 mod vector;
 
-pub(in crate::kernels) use self::{rows::Rows, vector::vectorised};
+pub(crate) use self::{rows::Rows, vector::vectorised};
 
 #[cfg(test)]
 mod sample;

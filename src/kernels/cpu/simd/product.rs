@@ -19,14 +19,14 @@ const PANEL: usize = 8;
 
 /// A matrix of weights, laid out in panels of up to eight outputs: `[input][output of the panel]`, one after another.
 #[derive(Debug)]
-pub(in crate::kernels) struct Panels {
+pub(crate) struct Panels {
     weights: Vec<f32>,
     outputs: usize,
     inputs: usize,
 }
 
 impl Panels {
-    pub(in crate::kernels) fn pack(outputs: usize, inputs: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
+    pub(crate) fn pack(outputs: usize, inputs: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
         let mut weights = Vec::with_capacity(outputs * inputs);
         for first in (0..outputs).step_by(PANEL) {
             for input in 0..inputs {
@@ -37,7 +37,7 @@ impl Panels {
     }
 
     /// Several matrices of one shape whose weights are found together. Inputs are numbered by channel and `columns` a channel.
-    pub(in crate::kernels) fn pack_many<const N: usize>(
+    pub(crate) fn pack_many<const N: usize>(
         outputs: usize,
         channels: usize,
         columns: usize,
@@ -62,7 +62,7 @@ impl Panels {
         many
     }
 
-    pub(in crate::kernels) fn outputs(&self) -> usize {
+    pub(crate) fn outputs(&self) -> usize {
         self.outputs
     }
 }
@@ -77,7 +77,7 @@ impl Panels {
 /// # Panics
 /// When `offsets` or `bias` do not fit the panels, or the rows the slices.
 #[expect(clippy::too_many_arguments, reason = "two matrices, their layouts, and how they meet")]
-pub(in crate::kernels) fn product(
+pub(crate) fn product(
     panels: &Panels,
     bias: Option<&[f32]>,
     offsets: &[usize],

@@ -6,17 +6,17 @@ use pulp::{Simd, WithSimd};
 use super::vector::{dispatch, load, store};
 
 /// Outputs of a tile.
-pub(in crate::kernels) const ROWS: usize = 4;
+pub(crate) const ROWS: usize = 4;
 /// Products of a tile, and inputs.
-pub(in crate::kernels) const PRODUCTS: usize = 6;
+pub(crate) const PRODUCTS: usize = 6;
 
 /// The points at which the polynomials are taken: 0, ±p, ±q and infinity, with `p² = 1/2`, `q² = 2`.
-pub(in crate::kernels) const P: f32 = std::f32::consts::FRAC_1_SQRT_2;
-pub(in crate::kernels) const Q: f32 = std::f32::consts::SQRT_2;
+pub(crate) const P: f32 = std::f32::consts::FRAC_1_SQRT_2;
+pub(crate) const Q: f32 = std::f32::consts::SQRT_2;
 
 /// Rows of a plane, and where windows begin in it.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::kernels) struct Plane<'a> {
+pub(crate) struct Plane<'a> {
     pub values: &'a [f32],
     /// Values of a row.
     pub width: usize,
@@ -38,7 +38,7 @@ impl<'a> Plane<'a> {
 
 /// What becomes of a value first: `max(x · scale + shift, least)`.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::kernels) struct Before {
+pub(crate) struct Before {
     pub scale: f32,
     pub shift: f32,
     pub least: f32,
@@ -49,7 +49,7 @@ pub(in crate::kernels) struct Before {
 ///
 /// # Panics
 /// When the rows do not fit.
-pub(in crate::kernels) fn inputs(
+pub(crate) fn inputs(
     plane: Plane<'_>,
     before: Before,
     zeros: &[f32],
@@ -110,7 +110,7 @@ impl WithSimd for Inputs<'_> {
 
 /// How rows of outputs lie.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::kernels) struct Lines {
+pub(crate) struct Lines {
     pub rows: usize,
     pub width: usize,
     /// Distance of two rows.
@@ -122,7 +122,7 @@ pub(in crate::kernels) struct Lines {
 ///
 /// # Panics
 /// When the rows do not fit.
-pub(in crate::kernels) fn outputs(
+pub(crate) fn outputs(
     m: [&[f32]; PRODUCTS],
     pitch: usize,
     bias: f32,
@@ -190,7 +190,7 @@ impl WithSimd for Outputs<'_> {
 ///
 /// # Panics
 /// When the rows do not fit.
-pub(in crate::kernels) fn adjoints(y: &[f32], lines: Lines, zeros: &[f32], out: [&mut [f32]; PRODUCTS], pitch: usize) {
+pub(crate) fn adjoints(y: &[f32], lines: Lines, zeros: &[f32], out: [&mut [f32]; PRODUCTS], pitch: usize) {
     dispatch(Adjoints { y, lines, zeros: &zeros[..lines.width], out, pitch });
 }
 

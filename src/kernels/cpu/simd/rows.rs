@@ -5,7 +5,7 @@ pub(super) const LANES: usize = 16;
 
 /// Rows of lanes, some distance apart in what is read and in what is written.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::kernels) struct Rows {
+pub(crate) struct Rows {
     pub count: usize,
     /// Lanes of a row, a multiple of 16.
     pub width: usize,

@@ -30,7 +30,7 @@ pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
 
 /// Runs a loop over values compiled for the widest vectors of this machine. It must be `#[inline(always)]`.
 #[inline]
-pub(in crate::kernels) fn vectorised(op: impl FnMut()) {
+pub(crate) fn vectorised(op: impl FnMut()) {
     dispatch(Loop(op));
 }
 

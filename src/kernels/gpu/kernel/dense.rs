@@ -7,7 +7,7 @@
 
 use super::held::{HELD, applied, hold, pixel_of};
 use super::{PLANE, SOURCE, UNITS, column_reached, column_read, row_reached, row_read, start_of};
-use crate::kernels::program::Frame;
+use crate::program::Frame;
 use cubecl::prelude::*;
 
 const DEPTH: usize = 8;

@@ -7,7 +7,7 @@
 use super::dense::PRODUCT;
 use super::held::{HELD, applied, hold, pixel_of};
 use super::{SOURCE, UNITS, column_read, cube_sums, row_read, start_of};
-use crate::kernels::program::Frame;
+use crate::program::Frame;
 use cubecl::prelude::*;
 
 /// Side of a unit's part of a tile.

@@ -7,7 +7,7 @@ use super::super::window::{
     STRIP, first_reader, reach, read_strip, readers as rows_of_readers, reads, serves, tap, tap_back,
 };
 use super::{PLANE, Prologue, SOURCE, UNITS, column_reached, column_read, cube_sums, start_of};
-use crate::kernels::program::Frame;
+use crate::program::Frame;
 use cubecl::prelude::*;
 
 /// A source, the plane that is written, the offset of the filter.

@@ -25,7 +25,7 @@ pub(super) mod parameters;
 pub(super) mod pool;
 pub(super) mod statistics;
 
-use crate::kernels::program::Frame;
+use crate::program::Frame;
 use cubecl::prelude::*;
 
 /// Units of every cube, in one dimension.

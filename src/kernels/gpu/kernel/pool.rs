@@ -1,7 +1,7 @@
 //! Maximum and mean of windows.
 
 use super::{PLANE, Prologue, SOURCE, UNITS, column_reached, column_read, row_reached, row_read, start_of};
-use crate::kernels::program::Frame;
+use crate::program::Frame;
 use cubecl::prelude::*;
 
 /// A source and the plane that is written.

@@ -4,10 +4,10 @@ use super::forward::{Product, Scratch, channel_of, inputs};
 use super::gradients::{Gradients, View, untouched};
 use super::table::{Entry, Plane, Source};
 use super::{Planner, Split, Stretch, pixels};
-use crate::kernels::gpu::kernel::dense_weight;
-use crate::kernels::gpu::launch::Launch;
-use crate::kernels::gpu::window::Window;
-use crate::kernels::program::{Branch, PoolKind, PoolStep, Step, Term};
+use crate::gpu::kernel::dense_weight;
+use crate::gpu::launch::Launch;
+use crate::gpu::window::Window;
+use crate::program::{Branch, PoolKind, PoolStep, Step, Term};
 use std::collections::BTreeMap;
 
 /// What reads a channel in a dense convolution: branch, group, and which input of the group it is.

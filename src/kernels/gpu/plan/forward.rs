@@ -4,9 +4,9 @@ use super::super::kernel::statistics::MOMENTS;
 use super::super::launch::Launch;
 use super::table::{Plane, Source};
 use super::{PLAIN, Planner, Split, Stretch, last_reads, pixels, plain, sides};
-use crate::kernels::gpu::kernel::{PROLOGUE, REGION};
-use crate::kernels::gpu::window::Window;
-use crate::kernels::program::{Branch, Dense, Frame, PoolKind, PoolStep, Read, Step, Term};
+use crate::gpu::kernel::{PROLOGUE, REGION};
+use crate::gpu::window::Window;
+use crate::program::{Branch, Dense, Frame, PoolKind, PoolStep, Read, Step, Term};
 use std::collections::BTreeMap;
 
 /// Depthwise outputs that a dense product reads: they lie in the arena for as long as a step runs.

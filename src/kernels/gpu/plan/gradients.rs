@@ -4,7 +4,7 @@ use super::super::kernel::gradient::COEFFICIENTS;
 use super::super::launch::Launch;
 use super::table::{Entry, Plane, Source};
 use super::{Planner, Split, Stretch, pixels, plain};
-use crate::kernels::program::{Map, Program, Read};
+use crate::program::{Map, Program, Read};
 use std::collections::BTreeMap;
 
 /// A map as convolutions and pools read it: they add to one gradient for all that read it alike. The norm, if any, and

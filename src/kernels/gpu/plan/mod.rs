@@ -14,11 +14,11 @@ use self::space::{Space, Stretch};
 use self::table::{Plane, Source, Table};
 use super::kernel::PROLOGUE;
 use super::launch::Launch;
-use crate::kernels::program::{Map, Program, ProgramError, Read};
+use crate::program::{Map, Program, ProgramError, Read};
 
 /// What a pass is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::kernels) struct Purpose {
+pub(crate) struct Purpose {
     /// Norms look at the batch, and not at the running statistics.
     pub of_batch: bool,
     /// Whether the reverse pass will be run.
@@ -29,7 +29,7 @@ pub(in crate::kernels) struct Purpose {
 
 /// A program cannot be run on so many images.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::kernels) enum PlanError {
+pub(crate) enum PlanError {
     #[error(transparent)]
     Program(#[from] ProgramError),
     #[error("a pass over {images} images is too large for one GPU buffer: use a smaller batch")]
@@ -38,7 +38,7 @@ pub(in crate::kernels) enum PlanError {
 
 /// Launches and the sizes of the buffers that they work on.
 #[derive(Debug)]
-pub(in crate::kernels::gpu) struct Plan {
+pub(in crate::gpu) struct Plan {
     pub table: Vec<u32>,
     pub forward: Vec<Launch>,
     pub reverse: Vec<Launch>,
@@ -59,7 +59,7 @@ pub(in crate::kernels::gpu) struct Plan {
 
 /// How a sum over positions is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::kernels::gpu) struct Split {
+pub(in crate::gpu) struct Split {
     pub chunks: usize,
     pub length: usize,
 }

@@ -2,7 +2,7 @@
 
 use super::Planner;
 use super::gradients::Gradients;
-use crate::kernels::gpu::launch::Launch;
+use crate::gpu::launch::Launch;
 
 impl Planner<'_> {
     pub(super) fn parameters(&mut self, gradients: &Gradients) {

@@ -9,8 +9,6 @@
 //! | `gpu/` | on CUDA and, through WGSL, on other GPUs (features `cuda`, `wgpu`) |
 //! | `reference.rs` | by burn's operators, for tests |
 //!
-//! [`layers`] are burn's own operators, of which a network is made that does not run as a program (`kernels: reference`).
-//!
 //! Sums are taken in an order that depends on shapes alone: the same bits on any number of threads.
 
 mod cpu;
@@ -20,8 +18,8 @@ mod determinism;
 mod gpu;
 #[cfg(test)]
 mod held;
-pub mod layers;
 mod operator;
+mod peak;
 mod precision;
 mod profile;
 pub mod program;
@@ -36,6 +34,7 @@ use burn::tensor::Device;
 
 pub use self::{
     operator::{Pass, PassOutput, Plans, run},
+    peak::Peak,
     precision::Precision,
     profile::{Clock, OperatorTime},
 };
