@@ -3,7 +3,7 @@
 use darts_run::{
     config,
     space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap},
-    stages,
+    stages, tasks,
 };
 use std::{
     fs,
@@ -65,7 +65,8 @@ fn every_pipeline_can_be_planned() {
             config::ConfigError::Invalid { problems, .. } => unreadable(&file, &said(&problems)),
             other => unreadable(&file, &other.to_string()),
         });
-        let planned = stages::plan(&pipeline).unwrap_or_else(|problems| unreadable(&file, &said(&problems)));
+        let planned =
+            stages::plan(&pipeline, tasks::KINDS).unwrap_or_else(|problems| unreadable(&file, &said(&problems)));
         assert_eq!(planned.len(), pipeline.members.len(), "{}", file.display());
         assert!(pipeline.members.iter().any(|member| member.kind == "report"), "{} ends in a report", file.display());
     }
@@ -103,7 +104,7 @@ fn a_stage_is_planned_or_complained_of_whatever_a_key_holds() {
                 // Complaints of reading are as good as those of planning.
                 let read = config::load(&file, &settings, [variable.clone()].into_iter(), &stages::slots());
                 let Ok(pipeline) = read else { continue };
-                if let Ok(planned) = stages::plan(&pipeline) {
+                if let Ok(planned) = stages::plan(&pipeline, tasks::KINDS) {
                     assert_eq!(planned.len(), pipeline.members.len(), "{name}: `{key}` set to `{value}`");
                 }
             }

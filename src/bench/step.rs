@@ -2,14 +2,14 @@
 
 use super::{BenchError, Spread, memory};
 use crate::{
-    data::{Dataset, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
+    data::{self, Dataset, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::{Kernels, OperatorTime, Peak, Precision},
     model::{DeviceName, DropPath, Model},
     stages::Work,
-    tasks::{self, Batch, TaskError},
+    tasks::{self, Batch, Supervision, TaskError},
     train::{Learner, strategy::Rates},
 };
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -130,11 +130,14 @@ impl StepBench {
             }
             Images::FixedAndLoaded { cifar10 } => {
                 let loader = Arc::new(self.loader(cifar10.as_deref())?);
+                let supervision = self.supervision();
                 for (turn, first) in (0..self.steps).step_by(TURN).enumerate() {
                     let steps = TURN.min(self.steps - first);
                     on_fixed.extend(running.steps(&mut fixed, steps)?);
                     // A loader of its own for each turn: none is at work while steps are on fixed images.
-                    on_loaded.extend(running.steps(&mut tasks::stream(&loader, turn, 0, &device)?, steps)?);
+                    on_loaded.extend(
+                        running.steps(&mut tasks::stream(supervision.as_ref(), &loader, turn, 0, &device)?, steps)?,
+                    );
                 }
             }
         }
@@ -185,10 +188,14 @@ impl StepBench {
         let mut random = ChaCha8Rng::seed_from_u64(self.work.seed);
         let images: Vec<f32> = (0..shape.iter().product()).map(|_| StandardNormal.sample(&mut random)).collect();
         let labels: Vec<i64> = (0..self.batch).map(|_| random.random_range(0..self.work.classes as i64)).collect();
-        Batch {
-            images: Tensor::from_data(TensorData::new(images, shape), device),
-            labels: Tensor::from_data(TensorData::new(labels, [self.batch]), device),
-        }
+        let indices = (0..).take(self.batch).collect();
+        let loaded = data::Batch { images, labels, n: self.batch, shape: self.work.shape, indices };
+        self.supervision().batch(loaded, device)
+    }
+
+    /// Of classes without names.
+    fn supervision(&self) -> Arc<dyn Supervision> {
+        self.work.task.supervision(&vec![String::new(); self.work.classes])
     }
 
     /// Full batches, enough of them in an epoch for a turn.
@@ -235,7 +242,7 @@ impl<'a> Running<'a> {
         let work = &bench.work;
         let make = if bench.profile { Model::timed } else { Model::new };
         let model = make(work.network.clone(), bench.kernels).in_precision(bench.precision);
-        let mut learner = Learner::new(model, &work.learner, work.seed, device);
+        let mut learner = Learner::new(model, bench.supervision(), &work.learner, work.seed, device);
         let probability = work.training.drop_path;
         learner.drop_path = (probability > 0.0).then_some(DropPath { probability, seed: work.seed, pass: 0 });
         Self { work, learner, validation: bench.noise(device), device: device.clone() }

@@ -12,6 +12,7 @@ use crate::{
     run::{self, Listener, Planned, RunReport, Stop},
     stages,
     store::Store,
+    tasks,
 };
 use clap::Args;
 use std::{
@@ -109,12 +110,12 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
 fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
     let environment = environment(std::env::vars_os())?;
     match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
-        Ok(pipeline) => match stages::plan(&pipeline) {
+        Ok(pipeline) => match stages::plan(&pipeline, tasks::KINDS) {
             Ok(planned) => Ok((pipeline, planned)),
             Err(problems) => Err(invalid(&problems)),
         },
         Err(ConfigError::Invalid { mut problems, understood }) => {
-            let stages = understood.map(|pipeline| stages::plan(&pipeline));
+            let stages = understood.map(|pipeline| stages::plan(&pipeline, tasks::KINDS));
             if let Some(Err(more)) = stages {
                 problems.extend(more);
             }

@@ -9,9 +9,12 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Model, TensorGroup},
+    model::{AUXILIARY, Mixing, Model, OUTPUT, TensorGroup},
     space::network::{FeatureMap, Network},
-    tasks::Batch,
+    tasks::{
+        Batch,
+        classification::{self, Classes, Classification},
+    },
     train::{
         AdamConfig, Learner, LearnerConfig, Regulariser, SgdConfig,
         strategy::{Bilevel, First, Order, Rates, single_level},
@@ -22,7 +25,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::Value as Json;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Relative errors that float32 arithmetic in another order stays well below, where rounding is not amplified.
 const LOGIT_TOLERANCE: f64 = 1e-5;
@@ -123,7 +129,7 @@ impl Replay<'_> {
             for group in [&mut learner.weights, &mut learner.running, &mut learner.alphas] {
                 group.set(roundings.moved(group.values()));
             }
-            batches.iter_mut().for_each(|batch| batch.images = roundings.moved(batch.images.clone()));
+            batches.iter_mut().for_each(|batch| batch.inputs = roundings.moved(batch.inputs.clone()));
         }
         if is_bilevel { self.alpha_gradients(&learner, &batches) } else { self.steps(learner, &batches) }
     }
@@ -144,12 +150,13 @@ impl Replay<'_> {
 
     fn steps(&self, mut learner: Learner, batches: &[Batch]) -> Result<Vec<Part>, ParityError> {
         let mut parts = Vec::new();
-        let logits = learner.evaluate(batches[0].images.clone());
-        parts.push(one("eval.logits", LOGIT_TOLERANCE, "eval.logits", logits));
+        let evaluated = learner.evaluate(batches[0].inputs.clone());
+        parts.push(one("eval.logits", LOGIT_TOLERANCE, "eval.logits", evaluated.scores(OUTPUT)));
         let pass = learner.pass(&batches[0]);
-        parts.push(one("train.logits", LOGIT_TOLERANCE, "train.logits", pass.logits));
-        if let Some(auxiliary) = pass.auxiliary {
-            parts.push(one("train.logits_aux", LOGIT_TOLERANCE, "train.logits_aux", auxiliary));
+        parts.push(one("train.logits", LOGIT_TOLERANCE, "train.logits", pass.outputs.scores(OUTPUT)));
+        if pass.outputs.get(AUXILIARY).is_some() {
+            let scores = pass.outputs.scores(AUXILIARY);
+            parts.push(one("train.logits_aux", LOGIT_TOLERANCE, "train.logits_aux", scores));
         }
         parts.push(one("loss", LOGIT_TOLERANCE, "train.loss", pass.loss));
         let alphas = learner.alphas.with(learner.alpha_gradient(&pass.mixing_gradient));
@@ -266,12 +273,12 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
         },
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
-        auxiliary_weight: auxiliary_weight.unwrap_or(0.0),
-        label_smoothing: 0.0,
         average: None,
         alpha_deviation: 0.0,
     };
-    let mut learner = Learner::new(Model::new(network, kernels), &config, 0, device);
+    let loss = Classification { auxiliary_weight: auxiliary_weight.unwrap_or(0.0), ..Classification::default() };
+    let objective = Arc::new(Classes::new(loss, vec![String::new(); network.classes]));
+    let mut learner = Learner::new(Model::new(network, kernels), objective, &config, 0, device);
     let (state, alphas) = (State::below(&golden.tensors, "state."), State::below(&golden.tensors, ALPHAS));
     learner.weights = state.fill(learner.weights.layout(), device)?;
     learner.running = state.fill(learner.running.layout(), device)?;
@@ -290,10 +297,10 @@ fn batch(golden: &GoldenFile, name: &str, device: &Device) -> Result<Batch, Gold
     let labels = golden.integer(&format!("{name}.y"))?;
     let images = TensorData::new(images.to_vec(), shape.to_vec());
     let count = labels.len();
-    Ok(Batch {
-        images: Tensor::from_data(images, device),
-        labels: Tensor::from_data(TensorData::new(labels.to_vec(), [count]), device),
-    })
+    Ok(classification::labelled(
+        Tensor::from_data(images, device),
+        Tensor::from_data(TensorData::new(labels.to_vec(), [count]), device),
+    ))
 }
 
 #[cfg(all(test, any(feature = "cuda", feature = "wgpu")))]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Mode, Model, TensorGroup, edge_weights},
+    model::{Mixing, Mode, Model, OUTPUT, TensorGroup, edge_weights},
     space::{
         GenotypeText,
         network::{Chain, FeatureMap, LayerKind, Network, TensorSpec},
@@ -168,7 +168,9 @@ impl TrainedNetwork {
         let (tables, alphas) = (&self.network.alphas, self.alphas.views());
         let candidates = self.mixing.evaluated(1.0).weights(tables, &alphas);
         let mixing = edge_weights(tables, candidates, &alphas, AUXILIARY_SKIP);
-        move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).logits
+        move |images| {
+            model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).outputs.scores(OUTPUT)
+        }
     }
 }
 

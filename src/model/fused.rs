@@ -1,13 +1,13 @@
 //! A pass of a network that runs as a program.
 
 use super::{
-    DropPath, EPSILON, Mode, Output, TensorGroup, Views,
+    AUXILIARY, DropPath, EPSILON, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views,
     forward::statistics_after,
     lower::{Lowered, Purpose, lower},
     noise::Draws,
 };
 use crate::{
-    kernels::{self, Clock, OperatorTime, Pass, Plans, Precision},
+    kernels::{self, Clock, OperatorTime, Pass, Plans, Precision, program::Map},
     space::network::Network,
 };
 use burn::tensor::Tensor;
@@ -73,7 +73,7 @@ impl Programs {
         running: &TensorGroup,
         mixing: &[Tensor<2>],
         x: Tensor<4>,
-    ) -> Output {
+    ) -> Passed {
         let Kept { lowered, plans } = self.of(network, mode, weights, running);
         let images = x.dims()[0];
         let device = x.device();
@@ -92,16 +92,21 @@ impl Programs {
             clock: self.clock.clone(),
         };
         let result = kernels::run(pass, x, weights.vector(), mixing, running.values());
-        let scores = |at: usize| {
-            let length = images * network.classes;
-            let scores = result.outputs.clone().narrow(0, at * length, length);
-            scores.reshape([images, network.classes])
-        };
+        // The program's outputs lie end to end, each with all images.
+        let mut begin = 0;
+        let outputs = [OUTPUT, AUXILIARY].into_iter().zip(&lowered.program.outputs).map(|(name, &map)| {
+            let Map { channels, height, width, .. } = lowered.program.maps[map];
+            let length = images * channels * height * width;
+            let output = result.outputs.clone().narrow(0, begin, length);
+            begin += length;
+            (name, output.reshape([images, channels, height, width]))
+        });
+        let outputs = Outputs::new(outputs);
         let running = match training {
             true => statistics_after(running.values(), result.observed.clone().inner()),
             false => running.values(),
         };
-        Output { logits: scores(0), auxiliary: (lowered.program.outputs.len() > 1).then(|| scores(1)), running }
+        Passed { outputs, running }
     }
 }
 

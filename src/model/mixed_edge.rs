@@ -58,7 +58,9 @@ mod tests {
     use super::*;
     use crate::{
         kernels::Kernels,
-        model::{Mode, Model, Relaxation, edge_weights, host, initial_alphas, initial_running, initial_weights},
+        model::{
+            Mode, Model, OUTPUT, Relaxation, edge_weights, host, initial_alphas, initial_running, initial_weights,
+        },
         space::{
             Build, EdgeOptions, Space,
             network::{Chain, Network},
@@ -106,15 +108,15 @@ skeletons:
             edge_weights(tables, Relaxation::Softmax.weights(tables, alphas), alphas, 0.7)
         };
         let evaluated =
-            model.forward(Mode::Evaluate, &weights.views(), &running, &mixing(&alphas.views()), x.clone()).logits;
+            model.forward(Mode::Evaluate, &weights.views(), &running, &mixing(&alphas.views()), x.clone()).outputs;
         let (of_weights, of_alphas) = (model.leaves(&weights), alphas.leaves());
         let mode = Mode::Train { drop_path: None };
-        let output = model.forward(mode, &of_weights, &running, &mixing(&of_alphas), x.autodiff());
-        let gradients = (output.logits.clone() * towards.autodiff()).sum().backward();
+        let passed = model.forward(mode, &of_weights, &running, &mixing(&of_alphas), x.autodiff());
+        let gradients = (passed.outputs.scores(OUTPUT) * towards.autodiff()).sum().backward();
         vec![
-            ("evaluation", host(evaluated)),
-            ("logits", host(output.logits.inner())),
-            ("statistics", host(output.running)),
+            ("evaluation", host(evaluated.scores(OUTPUT))),
+            ("logits", host(passed.outputs.inner().scores(OUTPUT))),
+            ("statistics", host(passed.running)),
             ("gradient of the weights", host(weights.gradient(&of_weights, &gradients))),
             ("gradient of alphas and betas", host(alphas.gradient(&of_alphas, &gradients))),
         ]

@@ -1,6 +1,9 @@
 //! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
 
-use super::{DropPath, Forward, Mode, TensorGroup, Views, fused::Programs, mixed_edge::mixed, noise::Noise};
+use super::{
+    AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, TensorGroup, Views, fused::Programs, mixed_edge::mixed,
+    noise::Noise,
+};
 use crate::{
     kernels::{Kernels, OperatorTime, Precision},
     space::network::{Block, Cell, CellOutput, Edge, Network},
@@ -18,11 +21,8 @@ pub struct Model {
 }
 
 /// What a pass gives.
-pub struct Output {
-    /// `[batch, classes]`
-    pub logits: Tensor<2>,
-    /// The auxiliary head's scores, `[batch, classes]`, where the network has one and trains.
-    pub auxiliary: Option<Tensor<2>>,
+pub struct Passed {
+    pub outputs: Outputs,
     /// The running statistics after the pass, `[layout.len()]`: those that came in, in evaluation.
     pub running: Tensor<1>,
 }
@@ -106,7 +106,7 @@ impl Model {
         running: &TensorGroup,
         mixing: &[Tensor<2>],
         x: Tensor<4>,
-    ) -> Output {
+    ) -> Passed {
         if self.has_program(&x.device()) {
             let draws = self.noise.next_pass();
             return self.programs.forward(&self.network, (mode, draws), weights, running, mixing, x);
@@ -121,7 +121,7 @@ impl Model {
         running: &TensorGroup,
         mixing: &[Tensor<2>],
         x: Tensor<4>,
-    ) -> Output {
+    ) -> Passed {
         let views = running.views();
         let (training, drop_path) = match mode {
             Mode::Train { drop_path } => (true, drop_path),
@@ -153,11 +153,12 @@ impl Model {
                 if head.in_place {
                     newest = activation::relu(newest);
                 }
-                auxiliary = Some(scores(forward.chain(&head.head, newest.clone())));
+                auxiliary = Some((AUXILIARY, forward.chain(&head.head, newest.clone())));
             }
         }
-        let logits = scores(forward.chain(&network.head, newest));
-        Output { logits, auxiliary, running: forward.running_after(running) }
+        let output = (OUTPUT, forward.chain(&network.head, newest));
+        let outputs = Outputs::new(std::iter::once(output).chain(auxiliary));
+        Passed { outputs, running: forward.running_after(running) }
     }
 
     /// `dropping` has the number of the block beside what is dropped.
@@ -234,12 +235,6 @@ fn scalars(table: &Tensor<2>) -> Scalars {
     (0..edges).map(|edge| (0..candidates).map(|candidate| at(edge, candidate)).collect()).collect()
 }
 
-/// `[batch, classes, 1, 1]` → `[batch, classes]`
-fn scores(x: Tensor<4>) -> Tensor<2> {
-    let [batch, classes, _, _] = x.dims();
-    x.reshape([batch, classes])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,7 +264,7 @@ mod tests {
                 head.in_place = in_place;
                 let model = Model::new(network, Kernels::Native);
                 let output = model.forward(mode, &weights.views(), &running, &[], x.clone());
-                (host(output.logits), output.auxiliary.map(host))
+                (host(output.outputs.scores(OUTPUT)), output.outputs.get(AUXILIARY).cloned().map(host))
             };
             let train = Mode::Train { drop_path: None };
             let (with, without) = (pass(train, true), pass(train, false));

@@ -2,7 +2,7 @@
 
 use super::{
     look::{Look, Tone},
-    quantity::{byte_rate, bytes, estimate, percent, rate},
+    quantity::{byte_rate, bytes, estimate, measured, rate},
 };
 use crate::run::{Progress, Transfer};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) enum Shown {
 }
 
 /// `⠹ search[seed=1] ━━━━━──────── epoch 3/50 120/390 812 img/s loss 1.23 54.2 % ETA 3 min` in at most
-/// `look.width` columns. Where that is too long the step goes first, then the speed, the loss, the bar, the accuracy,
+/// `look.width` columns. Where that is too long the step goes first, then the speed, the loss, the bar, the measure,
 /// the epoch, the time left; last the name is cut. A download has bytes and their speed instead: `34.0 MB of 170 MB 5.12 MB/s`.
 /// `shown` is absent while the stage has told nothing.
 pub(super) fn bar_line(stage: &str, shown: Option<&Shown>, elapsed: Duration, look: &Look) -> String {
@@ -88,13 +88,13 @@ impl Part {
     fn of(progress: &Progress, elapsed: Duration) -> Vec<Self> {
         let mut parts = Vec::new();
         let mut push = |rank, text: Option<String>| parts.extend(text.map(|text| Self { rank, text }));
-        let Progress { epoch, epochs, step, steps, images_per_second, loss, accuracy_percent, remaining } = progress;
+        let Progress { epoch, epochs, step, steps, images_per_second, loss, measures, remaining } = progress;
         push(1, (*epochs > 1).then(|| format!("epoch {}/{epochs}", (epoch + 1).min(*epochs))));
         // Padded to the width of the total, so that the line does not jump at each step.
         push(5, (*steps > 0).then(|| format!("{step:>width$}/{steps}", width = steps.to_string().len())));
         push(4, images_per_second.map(|speed| format!("{} img/s", rate(speed))));
         push(3, loss.map(|loss| if loss.is_finite() { format!("loss {loss:.2}") } else { format!("loss {loss}") }));
-        push(2, accuracy_percent.map(percent));
+        push(2, measures.first().map(measured));
         push(0, remaining.map(|time| format!("ETA {}", estimate(time))));
         if parts.is_empty() {
             parts.push(Self { rank: 0, text: super::duration(elapsed) });
@@ -136,7 +136,7 @@ mod tests {
             steps: 390,
             images_per_second: Some(812.3),
             loss: Some(1.2345),
-            accuracy_percent: Some(54.21),
+            measures: vec![crate::observe::quantity::accuracy(54.21)],
             remaining: Some(Duration::from_secs(200)),
         }
     }
@@ -216,7 +216,7 @@ mod tests {
             seconds in proptest::option::of(0u64..10_000_000), colour: bool, unicode: bool,
         ) {
             let progress = Progress {
-                epoch, epochs, step, steps, images_per_second: speed, loss, accuracy_percent: Some(100.0),
+                epoch, epochs, step, steps, images_per_second: speed, loss, measures: vec![crate::observe::quantity::accuracy(100.0)],
                 remaining: seconds.map(Duration::from_secs),
             };
             let look = Look { width, unicode, colour, moves: true };

@@ -3,7 +3,7 @@
 use super::{
     look::Look,
     phrases::{self, Tally},
-    quantity::{byte_rate, bytes, estimate, percent, rate},
+    quantity::{byte_rate, bytes, estimate, measured, rate},
 };
 use crate::run::{Event, EventKind, Listener, Outcome, Progress, Transfer};
 use std::{
@@ -118,13 +118,13 @@ fn amount(transfer: &Transfer) -> String {
 
 /// `epoch 1/3, step 40/100, 812 images/s, loss 1.90, accuracy 34.1 %, 30 s to go`; unknown figures are left out.
 fn figures(progress: &Progress) -> String {
-    let Progress { epoch, epochs, step, steps, images_per_second, loss, accuracy_percent, remaining } = progress;
+    let Progress { epoch, epochs, step, steps, images_per_second, loss, measures, remaining } = progress;
     let parts = [
         (*epochs > 1).then(|| format!("epoch {}/{epochs}", (epoch + 1).min(*epochs))),
         (*steps > 0).then(|| format!("step {step}/{steps}")),
         images_per_second.map(|speed| format!("{} images/s", rate(speed))),
         loss.map(|loss| format!("loss {loss:.3}")),
-        accuracy_percent.map(|accuracy| format!("accuracy {}", percent(accuracy))),
+        measures.first().map(|first| format!("{} {}", first.words, measured(first))),
         remaining.map(|time| format!("{} to go", estimate(time))),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -1,5 +1,6 @@
 //! Numbers as a person reads them.
 
+use crate::run::Measured;
 use std::time::Duration;
 
 /// `31 ms`, `0.4 s`, `41 s`, `3 min 12 s`, `2 h 05 min`, `3 d 04 h`.
@@ -63,6 +64,19 @@ fn trimmed(digits: &str) -> &str {
 /// `54.2 %`: what a running mean deserves.
 pub fn percent(value: f64) -> String {
     if value.is_finite() { format!("{value:.1} %") } else { format!("{} %", number(value)) }
+}
+
+/// As [`percent`], in the unit of the measure: `12.3 °`.
+pub(super) fn measured(measured: &Measured) -> String {
+    let Measured { value, unit, .. } = *measured;
+    let text = if value.is_finite() { format!("{value:.1}") } else { number(value) };
+    format!("{text} {unit}").trim_end().to_owned()
+}
+
+/// As tests measure.
+#[cfg(test)]
+pub(super) fn accuracy(value: f64) -> Measured {
+    Measured { name: "accuracy_percent", words: "accuracy", unit: "%", value }
 }
 
 /// Things a second, three significant digits: `0.83`, `12.5`, `812`, `10400`.

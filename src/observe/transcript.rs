@@ -131,7 +131,7 @@ pub(super) mod tests {
             steps: 100,
             images_per_second: Some(812.0),
             loss: Some(1.9),
-            accuracy_percent: Some(34.125),
+            measures: vec![crate::observe::quantity::accuracy(34.125)],
             remaining: Some(Duration::from_secs(30)),
             epoch: 0,
         };

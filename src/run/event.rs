@@ -128,10 +128,24 @@ pub struct Progress {
     pub images_per_second: Option<f64>,
     /// Running mean over the epoch so far.
     pub loss: Option<f64>,
-    pub accuracy_percent: Option<f64>,
+    /// What else is measured, in JSON each under its name.
+    #[serde(flatten, serialize_with = "by_name")]
+    pub measures: Vec<Measured>,
     /// Estimated time to the end of the stage.
     #[serde(rename = "remaining_seconds", serialize_with = "seconds_if_known")]
     pub remaining: Option<Duration>,
+}
+
+/// A figure of what is under way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// `accuracy_percent`
+    pub name: &'static str,
+    /// `accuracy`
+    pub words: &'static str,
+    /// `%`
+    pub unit: &'static str,
+    pub value: f64,
 }
 
 /// How far a download is. Absent figures are unknown, never zero.
@@ -144,6 +158,10 @@ pub struct Transfer {
     /// Estimated time to the end of the download.
     #[serde(rename = "remaining_seconds", serialize_with = "seconds_if_known")]
     pub remaining: Option<Duration>,
+}
+
+fn by_name<S: serde::Serializer>(measures: &[Measured], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(measures.iter().map(|measured| (measured.name, measured.value)))
 }
 
 /// In JSON a time is a number of seconds.

@@ -18,7 +18,7 @@ mod tests;
 
 pub use announce::sentence;
 pub use context::Context;
-pub use event::{Event, EventKind, Listener, Outcome, Progress, Transfer};
+pub use event::{Event, EventKind, Listener, Measured, Outcome, Progress, Transfer};
 pub use fetch::Fetch;
 pub use input::{Input, Output};
 pub use missing::{Failure, Missing};

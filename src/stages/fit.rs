@@ -37,7 +37,7 @@ pub(super) fn check(
 ) {
     let build = match genotype {
         None => settings.supernet(images.classes, images.shape),
-        Some(_) => settings.size.build(images.classes, images.shape, settings.learner.auxiliary_weight > 0.0),
+        Some(_) => settings.discrete(images.classes, images.shape),
     };
     let batch = settings.feed.batch;
     let question = format!("{} {build:?} {genotype:?} {compute:?} {batch}", space.digest());

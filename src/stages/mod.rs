@@ -35,6 +35,7 @@ use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},
     machine,
     run::{Planned, Stage},
+    tasks::TaskKind,
 };
 
 /// A kind of stage: what it reads, and how its keys become work.
@@ -103,11 +104,12 @@ pub fn slots() -> Vec<KindSlots> {
     KINDS.iter().map(|kind| kind.slots).collect()
 }
 
-/// Reads the keys of every stage of a pipeline.
+/// Reads the keys of every stage of a pipeline, whose networks may be for any of `tasks`; the first is that of a stage that
+/// names none.
 ///
 /// # Errors
 /// All that is wrong with any of them, each with its place.
-pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
+pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
     let memory = machine::memory();
     let answers = fit::Answers::default();
@@ -125,6 +127,7 @@ pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
             inherited: member.inputs.values().flatten().find_map(|&input| known[input].tells.space.get().cloned()),
             tells: Tells::default(),
             answers: answers.clone(),
+            tasks,
             inputs: member
                 .inputs
                 .iter()

@@ -16,13 +16,11 @@ use crate::{
     data::Dataset,
     run::{Context, Stage, StageError},
     space::EdgeOptions,
+    tasks::{self, Task as _},
     train::{Learner, Training},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
-
-/// More classes than this, and a report has a top-5 accuracy as well.
-pub(super) const FEW_CLASSES: usize = 20;
 
 struct Retrain {
     compute: Compute,
@@ -42,6 +40,8 @@ fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Optio
     let compute = site.compute(fields);
     let settings = settings(fields, site, recipe)?;
     let compute = compute?;
+    let classes = site.images().map_or(0, |images| images.classes);
+    site.tells.measures.get_or_init(|| settings.task.measures(classes));
     if let Some(images) = site.images() {
         augmentation::check(fields, &settings.feed.augment, images);
         let genotype = site.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
@@ -63,22 +63,22 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe
         (Some(size), Some(file)) => file.space.has_auxiliary(&size.skeleton),
         _ => true,
     };
-    let hyperparameters::Retraining { batch, learner, training } =
-        hyperparameters::retraining(fields, recipe, seed, auxiliary);
+    let hyperparameters::Retraining { batch, learner, training } = hyperparameters::retraining(fields, recipe, seed);
+    let task = (site.task(fields).read)(fields, &recipe.loss(auxiliary));
     let feed = Feed {
         batch,
         images: fields.choice("images", Images::All, &Images::NAMED),
         augment: augmentation::augment(fields, recipe.augment),
         seed,
     };
-    Some(Settings { size: size?, edges: EdgeOptions::default(), feed, learner, training })
+    Some(Settings { size: size?, edges: EdgeOptions::default(), feed, task, learner, training })
 }
 
 impl Stage for Retrain {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
-        let Settings { size, feed, learner, training, .. } = &self.settings;
-        json!({
+        let Settings { size, feed, task, learner, training, .. } = &self.settings;
+        let mut keys = json!({
             "skeleton": size.skeleton,
             "channels": size.channels,
             "size": size.size,
@@ -90,11 +90,14 @@ impl Stage for Retrain {
             "augment": feed.augment,
             "weights": hyperparameters::weights_json(&training.rate, &learner.sgd, learner.clip_norm),
             "drop_path": training.drop_path,
-            "label_smoothing": learner.label_smoothing,
-            "auxiliary_weight": learner.auxiliary_weight,
             "average": learner.average,
             "watch_every": training.watch_every,
-        })
+        });
+        training::name_task(&mut keys, task.as_ref());
+        if let Some(keys) = keys.as_object_mut() {
+            keys.extend(task.params());
+        }
+        keys
     }
 
     fn numerics(&self) -> Option<Json> {
@@ -121,8 +124,9 @@ impl Stage for Retrain {
 
         let Settings { feed, learner, training, .. } = &self.settings;
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Test };
-        let task = feed.task(&dataset, watched, device.clone())?;
-        let learner = Learner::new(self.compute.model(network), learner, feed.seed, &device);
+        let task = self.settings.task(&dataset, watched, device.clone())?;
+        let model = self.compute.model(network);
+        let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
         let trained = training::train(
             context,
             Training::new(learner, &task, training),
@@ -135,17 +139,21 @@ impl Stage for Retrain {
         context.publish_bytes("space", space_text.as_bytes())?;
         context.publish_bytes("genotype", genotype_text.as_bytes())?;
         context.publish_bytes("network", &artifacts::json_bytes(&card))?;
-        publish(&trained, watched, dataset.classes.len(), context)
+        publish(&trained, watched, context)
     }
 }
 
 impl Retrain {
     fn card(&self, dataset: &Dataset) -> NetworkCard {
+        let task = &self.settings.task;
+        let outputs = task.outputs(dataset.classes.len());
         NetworkCard {
             size: self.settings.size.clone(),
+            task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::KINDS[0].name),
             classes: dataset.classes.len(),
+            outputs: Some(outputs).filter(|outputs| *outputs != dataset.classes.len()),
             input: dataset.shape,
-            auxiliary: self.settings.learner.auxiliary_weight > 0.0,
+            auxiliary: task.trains_auxiliary(),
             class_names: dataset.classes.clone(),
             normalise: dataset.statistics.clone(),
         }
@@ -154,12 +162,7 @@ impl Retrain {
 
 /// The weights under PyTorch's names, the figures of every epoch. The result is the last epoch's: none is chosen by what it
 /// scores.
-fn publish(
-    trained: &Training<'_>,
-    watched: Watched,
-    classes: usize,
-    context: &mut Context<'_>,
-) -> Result<(), StageError> {
+fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) -> Result<(), StageError> {
     let (records, learner) = (trained.records(), &trained.learner);
     let name = watched.name();
     context.publish_bytes("metrics", &artifacts::json_bytes(&training::figures(records, watched)))?;
@@ -172,25 +175,24 @@ fn publish(
     context.metric("steps", trained.steps_taken() as f64);
     context.metric("parameters", cost.parameters as f64);
     context.metric("multiply_adds", cost.multiply_adds as f64);
-    context.metric("train_loss", last.train_loss);
-    context.metric("train_accuracy_percent", last.train_accuracy_percent);
-    let figures = [("loss", last.watched_loss), ("accuracy_percent", last.watched_accuracy_percent)];
-    for (figure, value) in figures {
-        if let Some(value) = value {
-            context.metric(format!("{name}_{figure}"), value);
+    training::fitted(last).into_iter().for_each(|(name, value)| context.metric(name, value));
+    if let Some(watched) = &last.watched {
+        context.metric(format!("{name}_loss"), watched.loss);
+        for measure in learner.objective.measures().iter().filter(|measure| measure.told) {
+            if let Some(&value) = watched.measures.get(measure.name) {
+                context.metric(format!("{name}_{}", measure.name), value);
+            }
         }
-    }
-    if let Some(top5) = last.watched_top5_percent.filter(|_| classes > FEW_CLASSES) {
-        context.metric(format!("{name}_top5_percent"), top5);
     }
     let on = match watched {
         Watched::Test => "test images",
         Watched::HeldOut | Watched::Nothing => "held-out images",
     };
     let epochs = counted(records.len(), "epoch");
-    context.summary(match last.watched_accuracy_percent {
-        Some(accuracy) => format!("{accuracy:.2} % on the {on} after {epochs}"),
-        None => format!("{:.2} % on the images it fits after {epochs}", last.train_accuracy_percent),
+    let shown = |figures| training::shown(learner.objective.as_ref(), figures);
+    context.summary(match &last.watched {
+        Some(watched) => format!("{} on the {on} after {epochs}", shown(watched)),
+        None => format!("{} on the images it fits after {epochs}", shown(&last.train)),
     });
     Ok(())
 }

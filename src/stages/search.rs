@@ -12,6 +12,7 @@ use crate::{
     config::Fields,
     data::Dataset,
     run::{Context, Resource, Stage, StageError, sentence},
+    tasks::Task as _,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, LearnerConfig, Strategy, Training},
 };
 use serde_json::{Value as Json, json};
@@ -32,6 +33,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let compute = site.compute(fields);
     let (file, settings, diagnosis) = settings(fields, site)?;
     let compute = compute?;
+    let classes = site.images().map_or(0, |images| images.classes);
+    site.tells.measures.get_or_init(|| settings.task.measures(classes));
     if let Some(images) = site.images() {
         augmentation::check(fields, &settings.feed.augment, images);
         fit::check(fields, site, &compute, &settings, (&file.space, None), images);
@@ -56,15 +59,16 @@ pub(super) fn settings(
     let (learner, training) = hyperparameters::search(fields, feed.seed);
     let diagnosis =
         hyperparameters::diagnosis(fields, file.as_deref().map(|file| &file.space), feed.images == Images::Fit);
+    let task = (site.task(fields).plain)();
     let size = site.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
-    Some((file, Settings { size, edges, feed, learner, training }, diagnosis))
+    Some((file, Settings { size, edges, feed, task, learner, training }, diagnosis))
 }
 
 impl Stage for Search {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
-        let Settings { size, edges, feed, learner, training } = &self.settings;
+        let Settings { size, edges, feed, task, learner, training } = &self.settings;
         let LearnerConfig { mixing, perturb, regulariser, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
         let mut keys = json!({
             "skeleton": size.skeleton,
@@ -87,6 +91,7 @@ impl Stage for Search {
             "diagnose": self.diagnosis,
             "stop_early": self.diagnosis.stop_early,
         });
+        training::name_task(&mut keys, task.as_ref());
         for more in [hyperparameters::strategy_json(training.strategy), hyperparameters::mixing_json(*mixing)] {
             if let (Some(keys), Json::Object(more)) = (keys.as_object_mut(), more) {
                 keys.extend(more);
@@ -112,7 +117,7 @@ impl Stage for Search {
         let Settings { feed, learner, training, .. } = &self.settings;
         // What is fitted is not watched.
         let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Nothing };
-        let mut task = feed.task(&dataset, watched, device.clone())?;
+        let mut task = self.settings.task(&dataset, watched, device.clone())?;
         if let Strategy::Bilevel(_) = training.strategy {
             task = task.validating(feed.validation(&dataset)?);
         } else if feed.images == Images::Fit && !dataset.split.held_out.is_empty() {
@@ -121,8 +126,9 @@ impl Stage for Search {
             return Err(hyperparameters::no_eigenvalue());
         }
         let model = self.compute.model(self.network(&dataset)?);
-        let learner = Learner::new(model, learner, feed.seed, &device);
-        let trajectory = Trajectory::open(&self.file.space)?;
+        let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
+        let measures = task.objective().measures();
+        let trajectory = Trajectory::open(&self.file.space, measures.first().copied())?;
         let diagnosis = Diagnosis::new(&self.file.space, learner.model.network(), &self.diagnosis, feed.seed);
         let search = Training::new(learner, &task, training).diagnosing(diagnosis);
         let told = |record: &EpochRecord| trajectory.told(record);
@@ -173,20 +179,21 @@ impl Search {
         context.metric("epochs", records.len() as f64);
         context.metric("supernet_parameters", cost.parameters as f64);
         context.metric("supernet_multiply_adds", cost.multiply_adds as f64);
-        context.metric("train_loss", last.train_loss);
-        context.metric("train_accuracy_percent", last.train_accuracy_percent);
-        // A supernet's accuracy is named so: it is no trained network's.
-        let watched = last.watched_accuracy_percent;
-        if let (Some(accuracy), Some(loss)) = (watched, last.watched_loss) {
-            context.metric("supernet_held_out_accuracy_percent", accuracy);
-            context.metric("supernet_held_out_loss", loss);
+        training::fitted(last).into_iter().for_each(|(name, value)| context.metric(name, value));
+        // A supernet's figures are named so: they are no trained network's.
+        if let Some(watched) = &last.watched {
+            if let Some((name, &value)) = watched.measures.first() {
+                context.metric(format!("supernet_held_out_{name}"), value);
+            }
+            context.metric("supernet_held_out_loss", watched.loss);
         }
         for (name, value) in result.last().into_iter().flat_map(|last| trajectory.metrics(last)) {
             context.metric(name, value);
         }
-        let mut summary = match watched {
-            Some(accuracy) => format!("supernet {accuracy:.2} % on the held-out images"),
-            None => format!("supernet {:.2} % on the images it fits", last.train_accuracy_percent),
+        let shown = |figures| training::shown(learner.objective.as_ref(), figures);
+        let mut summary = match &last.watched {
+            Some(watched) => format!("supernet {} on the held-out images", shown(watched)),
+            None => format!("supernet {} on the images it fits", shown(&last.train)),
         };
         if let Some(stopped) = stopped {
             summary = format!("ended after epoch {}, the cell is of epoch {}; {summary}", stopped.at, stopped.kept);

@@ -11,6 +11,7 @@ use crate::{
         self, Build, EdgeOptions, Genotype, LARGEST_SIZE, MOST_CHANNELS, Space,
         network::{FeatureMap, Network},
     },
+    tasks::{Measure, TaskKind},
 };
 use burn::tensor::Device;
 use indexmap::IndexMap;
@@ -40,6 +41,8 @@ pub struct Site<'a> {
     /// What the stage makes known to those that read it.
     pub tells: Tells,
     pub answers: Answers,
+    /// What a network may be for.
+    pub tasks: &'static [TaskKind],
     /// What the stage's reference keys name.
     pub inputs: IndexMap<String, Vec<Named>>,
 }
@@ -67,6 +70,8 @@ pub struct Tells {
     pub images: OnceCell<ImageShape>,
     /// The genotype that is not yet to be found.
     pub genotype: OnceCell<Arc<Genotype>>,
+    /// What is measured of its network, besides the loss.
+    pub measures: OnceCell<Vec<Measure>>,
 }
 
 /// The images of a data set, as a network sees them.
@@ -135,13 +140,13 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Its network for so many classes and images of `[channels, height, width]`.
-    pub fn build(&self, classes: usize, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
+    /// Its network of so many outputs, for images of `[channels, height, width]`.
+    pub fn build(&self, outputs: usize, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
         Build {
             skeleton: self.skeleton.clone(),
             channels: Some(self.channels),
             size: Some(self.size),
-            classes,
+            classes: outputs,
             input: FeatureMap { channels, height, width },
             auxiliary,
             edges: EdgeOptions::default(),
@@ -231,6 +236,12 @@ impl Site<'_> {
             return None;
         };
         Some(Size { skeleton, channels: channels.unwrap_or(defaults.channels), size: size.unwrap_or(defaults.size) })
+    }
+
+    /// `task: classification`, what the stage's network is for.
+    pub(super) fn task(&self, fields: &mut Fields<'_>) -> TaskKind {
+        let names: Vec<(&str, TaskKind)> = self.tasks.iter().map(|kind| (kind.name, *kind)).collect();
+        fields.choice("task", self.tasks[0], &names)
     }
 
     /// The stage's device, which need not be present on this machine yet, and `kernels: native`; the reference is burn's own

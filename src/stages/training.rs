@@ -5,7 +5,7 @@ use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
     space::{Build, EdgeOptions},
-    tasks::Classification,
+    tasks::{self, Figures, Objective, Supervised, TaskSettings},
     train::{CheckpointError, Ended, EpochRecord, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
 use burn::tensor::Device;
@@ -19,6 +19,7 @@ pub(super) struct Settings {
     /// Of a supernet.
     pub edges: EdgeOptions,
     pub feed: Feed,
+    pub task: Arc<dyn TaskSettings>,
     pub learner: LearnerConfig,
     pub training: TrainingConfig,
 }
@@ -26,7 +27,21 @@ pub(super) struct Settings {
 impl Settings {
     /// The supernet of a search, for so many classes and images of `[channels, height, width]`.
     pub fn supernet(&self, classes: usize, shape: [usize; 3]) -> Build {
-        Build { edges: self.edges, ..self.size.build(classes, shape, false) }
+        Build { edges: self.edges, ..self.size.build(self.task.outputs(classes), shape, false) }
+    }
+
+    /// The network of a genotype, likewise.
+    pub fn discrete(&self, classes: usize, shape: [usize; 3]) -> Build {
+        self.size.build(self.task.outputs(classes), shape, self.task.trains_auxiliary())
+    }
+
+    /// The task on the images that are fitted, with those that are watched.
+    ///
+    /// # Errors
+    /// Where images cannot be had.
+    pub fn task(&self, dataset: &Arc<Dataset>, watched: Watched, device: Device) -> Result<Supervised, StageError> {
+        let (fit, watched) = self.feed.loaders(dataset, watched)?;
+        Ok(Supervised::new(self.task.supervision(&dataset.classes), fit, watched, device))
     }
 }
 
@@ -75,7 +90,8 @@ impl Watched {
 const VALIDATION: u64 = 0x7661_6c69_6461_7465;
 
 impl Feed {
-    pub fn task(&self, dataset: &Arc<Dataset>, watched: Watched, device: Device) -> Result<Classification, StageError> {
+    /// The images to fit, and those to watch where there are any.
+    fn loaders(&self, dataset: &Arc<Dataset>, watched: Watched) -> Result<(Loader, Option<Loader>), StageError> {
         let Self { images, batch, augment, seed } = *self;
         let fit = match images {
             Images::Fit => dataset.split.fit.clone(),
@@ -92,7 +108,7 @@ impl Feed {
             Some((part, indices)) => Some(loader(part, indices, LoaderOptions::evaluation(batch))?),
             None => None,
         };
-        Ok(Classification::new(loader(Part::Train, fit, options)?, watched, device))
+        Ok((loader(Part::Train, fit, options)?, watched))
     }
 
     /// The held-out images, shuffled and changed at random as those to fit: what a bilevel search judges its alphas on.
@@ -115,22 +131,49 @@ impl Feed {
     }
 }
 
-/// The figures of every epoch, the output `metrics` of a stage that trains.
+/// Says among a stage's parameters which task it has, where that is not the one that is meant where none is named.
+pub(super) fn name_task(keys: &mut Json, task: &dyn TaskSettings) {
+    if task.kind() != tasks::KINDS[0].name {
+        keys["task"] = json!(task.kind());
+    }
+}
+
+/// The figures of every epoch, the output `metrics` of a stage that trains. Of the examples that are fitted the first measure
+/// is told; all of them, of those that are watched.
 pub(super) fn figures(records: &[EpochRecord], watched: Watched) -> Json {
+    let name = watched.name();
     let of = |record: &EpochRecord| {
         let mut figures = json!({
             "epoch": record.epoch,
             "learning_rate": record.learning_rate,
-            "train_loss": record.train_loss,
-            "train_accuracy_percent": record.train_accuracy_percent,
+            "train_loss": record.train.loss,
         });
-        let name = watched.name();
-        figures[format!("{name}_loss")] = json!(record.watched_loss);
-        figures[format!("{name}_accuracy_percent")] = json!(record.watched_accuracy_percent);
-        figures[format!("{name}_top5_percent")] = json!(record.watched_top5_percent);
+        if let Some((first, value)) = record.train.measures.first() {
+            figures[format!("train_{first}")] = json!(value);
+        }
+        figures[format!("{name}_loss")] = json!(record.watched.as_ref().map(|watched| watched.loss));
+        for measure in record.train.measures.keys() {
+            let value = record.watched.as_ref().and_then(|watched| watched.measures.get(measure));
+            figures[format!("{name}_{measure}")] = json!(value);
+        }
         figures
     };
     records.iter().map(of).collect()
+}
+
+/// The figures of the last epoch on the examples that were fitted, as a stage's own.
+pub(super) fn fitted(last: &EpochRecord) -> Vec<(String, f64)> {
+    let Figures { loss, measures } = &last.train;
+    let first = measures.first().map(|(name, &value)| (format!("train_{name}"), value));
+    std::iter::once(("train_loss".to_owned(), *loss)).chain(first).collect()
+}
+
+/// `91.20 %`, `12.30 degrees`; of a task without measures its loss.
+pub(super) fn shown(objective: &dyn Objective, figures: &Figures) -> String {
+    match (objective.measures().first(), figures.first()) {
+        (Some(measure), Some(value)) => format!("{value:.2} {}", measure.unit).trim_end().to_owned(),
+        _ => format!("a loss of {:.3}", figures.loss),
+    }
 }
 
 /// Trains to the end: from the stage's checkpoint, if there is one that can be used. `told` are further figures of an epoch, to be shown
@@ -153,7 +196,7 @@ pub(super) fn train<'a>(
             context.warn(format!("{}; the {kind} starts again", sentence(&error)));
         }
     }
-    let mut watch = Watch::new(context, epochs, watched.name(), told);
+    let mut watch = Watch::new(context, epochs, training.learner.objective.clone(), watched.name(), told);
     let mut ended = training.run(&checkpoint, &mut watch);
     if let Ok(Ended::Completed) = ended {
         // What was learned is published next, and that may fail: then it is not learned again.

@@ -5,6 +5,7 @@ use crate::{
     interop::nas_bench::{NasBenchColumn, NasBenchRow, NasBenchTable},
     run::{StageError, sentence},
     space::{Genotype, GenotypeText, Space},
+    tasks::Measure,
     train::{DiagnosisRecord, EpochRecord, TableRecord},
 };
 use serde_json::{Map, Value as Json, json};
@@ -14,6 +15,8 @@ use std::path::Path;
 pub(super) struct Trajectory<'a> {
     space: &'a Space,
     table: Option<NasBenchTable>,
+    /// By which a supernet and its derived cells are compared.
+    measure: Option<Measure>,
 }
 
 /// The prefix of a figure of the derived cell.
@@ -30,9 +33,9 @@ impl<'a> Trajectory<'a> {
 
     /// # Errors
     /// Where the table cannot be read.
-    pub fn open(space: &'a Space) -> Result<Self, StageError> {
+    pub fn open(space: &'a Space, measure: Option<Measure>) -> Result<Self, StageError> {
         let table = Self::table(space).map(NasBenchTable::open).transpose();
-        Ok(Self { space, table: table.map_err(|error| StageError::input(sentence(&error)))? })
+        Ok(Self { space, table: table.map_err(|error| StageError::input(sentence(&error)))?, measure })
     }
 
     /// What an epoch's line says beside the losses and accuracies.
@@ -52,7 +55,7 @@ impl<'a> Trajectory<'a> {
             metrics.push((format!("learnable_{kind}"), counts.learnable as f64));
         }
         metrics.extend(record.tables.iter().map(|table| (format!("entropy_{}", table.label), mean(&table.entropy))));
-        metrics.extend(gap(record, diagnosis).map(|gap| ("discretisation_gap_percent".to_owned(), gap)));
+        metrics.extend(self.gap(record, diagnosis).and_then(|(name, gap)| Some((name, gap?))));
         metrics.extend(diagnosis.eigenvalue.map(|value| ("eigenvalue".to_owned(), value)));
         metrics
     }
@@ -78,14 +81,25 @@ impl<'a> Trajectory<'a> {
         for (name, value) in [
             ("derived_counts", json!(diagnosis.counts)),
             ("entropy", Json::Object(record.tables.iter().map(entropy).collect())),
-            ("discretised_accuracy_percent", json!(diagnosis.discretised_accuracy_percent)),
-            ("discretisation_gap_percent", json!(gap(record, diagnosis))),
             ("benefit", json!({"fit": diagnosis.benefit_fit, "held_out": diagnosis.benefit_held_out})),
             ("eigenvalue", json!(diagnosis.eigenvalue)),
         ] {
             figures.insert(name.to_owned(), value);
         }
+        if let Some(measure) = &self.measure {
+            figures.insert(format!("discretised_{}", measure.name), json!(diagnosis.discretised));
+        }
+        figures.extend(self.gap(record, diagnosis).map(|(name, gap)| (name, json!(gap))));
         figures
+    }
+
+    /// How much worse than the supernet its derived cells alone are on the watched examples, in the unit of the measure; not
+    /// known of an epoch that did not look.
+    fn gap(&self, record: &EpochRecord, diagnosis: &DiagnosisRecord) -> Option<(String, Option<f64>)> {
+        let measure = self.measure.as_ref()?;
+        let whole = record.watched.as_ref().and_then(|watched| watched.measures.get(measure.name));
+        let gap = whole.zip(diagnosis.discretised).map(|(&whole, derived)| measure.loss_of(whole, derived));
+        Some((format!("discretisation_gap_{}", measure.unit_word()), gap))
     }
 
     /// The derived cell's number and trained accuracies in the table; nothing where there is no table, or not this cell in it.
@@ -109,11 +123,6 @@ impl<'a> Trajectory<'a> {
     fn text(&self, genotype: &Genotype) -> Option<String> {
         Some(artifacts::customary_text(genotype, self.space).ok()?.replace('\n', " "))
     }
-}
-
-/// The supernet's accuracy on the watched images less that of its derived cells alone, in percentage points.
-fn gap(record: &EpochRecord, diagnosis: &DiagnosisRecord) -> Option<f64> {
-    Some(record.watched_accuracy_percent? - diagnosis.discretised_accuracy_percent?)
 }
 
 fn mean(values: &[f64]) -> f64 {

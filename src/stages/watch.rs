@@ -1,17 +1,21 @@
 //! Between a training and its run: progress to show, checkpoints when they are due, requests to stop.
 
-use super::cadence::Cadence;
+use super::{cadence::Cadence, training::fitted};
 use crate::{
-    run::{Context, Progress},
-    tasks::Score,
+    run::{Context, Measured, Progress},
+    tasks::{Measure, Objective, Score},
     train::{EpochRecord, Observer},
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Listens to a training for a stage.
 pub(super) struct Watch<'a, 'c> {
     context: &'a Context<'c>,
     epochs: usize,
+    objective: Arc<dyn Objective>,
     /// What the watched images are called: `held_out`, `test`.
     watched: &'static str,
     /// Further figures of an epoch.
@@ -24,11 +28,12 @@ impl<'a, 'c> Watch<'a, 'c> {
     pub fn new(
         context: &'a Context<'c>,
         epochs: usize,
+        objective: Arc<dyn Objective>,
         watched: &'static str,
         told: &'a dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
     ) -> Self {
         let cadence = Cadence::new(context.runtime(), Instant::now());
-        Self { context, epochs, watched, told, pace: Pace::default(), cadence }
+        Self { context, epochs, objective, watched, told, pace: Pace::default(), cadence }
     }
 }
 
@@ -44,18 +49,15 @@ impl Observer for Watch<'_, '_> {
             steps,
             images_per_second: self.pace.step_seconds().map(|seconds| batch / seconds),
             loss: score.loss(),
-            accuracy_percent: score.accuracy_percent(),
+            measures: measured(self.objective.as_ref(), score),
             remaining: self.pace.remaining(self.epochs - epoch - 1, steps, steps - step),
         });
     }
 
     fn epoch(&mut self, record: &EpochRecord) {
-        let mut metrics = vec![
-            ("train_loss".to_owned(), record.train_loss),
-            ("train_accuracy_percent".to_owned(), record.train_accuracy_percent),
-        ];
-        metrics
-            .extend(record.watched_accuracy_percent.map(|value| (format!("{}_accuracy_percent", self.watched), value)));
+        let mut metrics = fitted(record);
+        let watched = record.watched.as_ref().and_then(|watched| watched.measures.first());
+        metrics.extend(watched.map(|(name, &value)| (format!("{}_{name}", self.watched), value)));
         metrics.extend((self.told)(record));
         self.context.epoch_finished(record.epoch, self.epochs, metrics);
     }
@@ -76,6 +78,15 @@ impl Observer for Watch<'_, '_> {
     fn stop_requested(&self) -> bool {
         self.context.stop_requested()
     }
+}
+
+/// The first measure: a line has room for one.
+pub(super) fn measured(objective: &dyn Objective, score: &Score) -> Vec<Measured> {
+    let measured = |measure: &Measure| {
+        let (name, words, unit) = (measure.name, measure.words, measure.unit);
+        Some(Measured { name, words, unit, value: score.value(0, measure)? })
+    };
+    objective.measures().first().and_then(measured).into_iter().collect()
 }
 
 /// How long steps take, and what lies between two epochs (evaluation), each by itself.

@@ -23,6 +23,7 @@ use crate::{
     machine,
     run::sentence,
     space::{SpaceError, network::Network},
+    tasks::{self, TaskSettings},
     train::{LearnerConfig, TrainingConfig},
 };
 use indexmap::IndexMap;
@@ -36,6 +37,7 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct Work {
     pub network: Network,
+    pub task: Arc<dyn TaskSettings>,
     pub learner: LearnerConfig,
     pub training: TrainingConfig,
     /// Decides first weights, alphas, what is drawn.
@@ -146,8 +148,7 @@ impl Images {
         let settings = retrain::settings(&mut fields, &site(folder, Some(file.clone())), recipe);
         fields.close();
         let settings = settings?;
-        let auxiliary = settings.learner.auxiliary_weight > 0.0;
-        let network = file.space.discrete(&genotype, &settings.size.build(self.classes, self.shape, auxiliary));
+        let network = file.space.discrete(&genotype, &settings.discrete(self.classes, self.shape));
         self.work(network, settings, keys, problems)
     }
 
@@ -158,11 +159,12 @@ impl Images {
         keys: &Node,
         problems: &mut Problems,
     ) -> Option<Work> {
-        let Settings { feed, learner, training, .. } = settings;
+        let Settings { task, feed, learner, training, .. } = settings;
         let (seed, augment) = (feed.seed, feed.augment);
         match network {
             Ok(network) => {
-                Some(Work { network, learner, training, seed, augment, shape: self.shape, classes: self.classes })
+                let (shape, classes) = (self.shape, self.classes);
+                Some(Work { network, task, learner, training, seed, augment, shape, classes })
             }
             Err(error) => {
                 problems.add_hinted(&keys.origin, sentence(&error), error.hint());
@@ -174,7 +176,8 @@ impl Images {
 
 fn site(folder: &Path, inherited: Option<Arc<SpaceFile>>) -> Site<'_> {
     let (data_root, inputs, tells, answers) = (Path::new(""), IndexMap::new(), Tells::default(), Answers::default());
-    Site { pipeline: "", folder, data_root, device: "cpu", memory: None, inherited, tells, answers, inputs }
+    let tasks = tasks::KINDS;
+    Site { pipeline: "", folder, data_root, device: "cpu", memory: None, inherited, tells, answers, tasks, inputs }
 }
 
 #[cfg(test)]

@@ -1,9 +1,27 @@
-//! What a network is for. A task gives the batches, the loss and the metrics; strategies and spaces do not know it.
+//! What a network is for. A task gives the batches, the loss, the measures; strategies and spaces do not know it.
 //!
-//! Image classification is here; super-resolution, speech recognition and policy learning have the same shape.
+//! 1. A [`Task`] is what a training takes: streams of [`Batch`]es, and an [`Objective`], which says what a network's outputs
+//!    are worth: their loss, and [`Measure`]s that a person reads.
+//! 2. [`Supervised`] is the task of whoever learns from the examples of a data set. What differs there is a [`Supervision`]:
+//!    how a loaded example becomes a batch, and what a test on the whole of a part tells.
+//! 3. A [`TaskKind`] is one of these as a pipeline names it. [`KINDS`] are those that ship: a task is a file of this room and a
+//!    line there.
 
-mod classification;
+mod batch;
+pub mod classification;
+mod kind;
+mod measure;
+mod objective;
 mod score;
+mod supervised;
+mod tally;
+mod task;
 
-pub use classification::{Batch, Classification, TaskError, cross_entropy, host_labels, score, stream};
-pub use score::{Score, ranks};
+pub use batch::{Batch, Target, Targets};
+pub use kind::{KINDS, LossDefaults, TaskKind, TaskSettings};
+pub use measure::{Better, LOSS, Measure};
+pub use objective::Objective;
+pub use score::{Figures, Score};
+pub use supervised::{Supervised, Supervision, stream};
+pub use tally::{Evaluated, Evaluation, Tally};
+pub use task::{Batches, Task, TaskError};

@@ -1,90 +1,100 @@
-//! How well logits match labels.
+//! Sums over examples, and the figures that they come to.
 
-/// Summed over images.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+use super::Measure;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// How well outputs did, summed over examples.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// Over images, the sum of the mean loss of their batch.
+    /// Over examples, the sum of the mean loss of their batch.
     pub loss_sum: f64,
-    /// Images whose largest logit is their class's.
-    pub correct: usize,
-    /// Images whose class has one of the five largest logits.
-    pub within_five: usize,
+    /// One for each measure of the objective, in its order; none before the first example.
+    pub sums: Vec<f64>,
     pub seen: usize,
 }
 
+/// What a [`Score`] comes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Mean of an example.
+    pub loss: f64,
+    /// By the name of the measure, in the order of the objective.
+    pub measures: IndexMap<String, f64>,
+}
+
 impl Score {
-    /// Of images by the [`ranks`] of their classes, with their mean loss.
-    pub fn of(ranks: &[usize], loss: f64) -> Self {
-        let below = |bound| ranks.iter().filter(|&&rank| rank < bound).count();
-        Self { loss_sum: loss * ranks.len() as f64, correct: below(1), within_five: below(5), seen: ranks.len() }
+    /// Of `seen` examples by the sums of their measures, without a loss.
+    pub fn new(sums: Vec<f64>, seen: usize) -> Self {
+        Self { loss_sum: 0.0, sums, seen }
     }
 
-    /// Adds the score of further images.
+    /// The same with the mean loss of its examples.
+    #[must_use]
+    pub fn with_loss(self, loss: f64) -> Self {
+        Self { loss_sum: loss * self.seen as f64, ..self }
+    }
+
+    /// Adds the score of further examples.
     pub fn add(&mut self, other: Self) {
         self.loss_sum += other.loss_sum;
-        self.correct += other.correct;
-        self.within_five += other.within_five;
         self.seen += other.seen;
+        self.sums.resize(self.sums.len().max(other.sums.len()), 0.0);
+        for (sum, more) in self.sums.iter_mut().zip(other.sums) {
+            *sum += more;
+        }
     }
 
-    /// Mean loss an image; `None` before the first image.
+    /// Mean loss of an example; `None` before the first.
     pub fn loss(&self) -> Option<f64> {
         (self.seen > 0).then(|| self.loss_sum / self.seen as f64)
     }
 
-    /// Share of correct images; `None` before the first image.
-    pub fn accuracy_percent(&self) -> Option<f64> {
-        self.percent(self.correct)
+    /// The value of the measure numbered `at`; `None` before the first example.
+    pub fn value(&self, at: usize, measure: &Measure) -> Option<f64> {
+        let sum = self.sums.get(at)?;
+        (self.seen > 0).then(|| measure.scale * sum / self.seen as f64)
     }
 
-    /// Share of images whose class is among the best five; `None` before the first image.
-    pub fn top5_percent(&self) -> Option<f64> {
-        self.percent(self.within_five)
+    /// The values of `measures`, which are the objective's; empty before the first example.
+    pub fn values(&self, measures: &[Measure]) -> IndexMap<String, f64> {
+        let named = |(at, measure): (usize, &Measure)| Some((measure.name.to_owned(), self.value(at, measure)?));
+        measures.iter().enumerate().filter_map(named).collect()
     }
 
-    fn percent(&self, images: usize) -> Option<f64> {
-        (self.seen > 0).then(|| 100.0 * images as f64 / self.seen as f64)
+    /// `None` before the first example.
+    pub fn figures(&self, measures: &[Measure]) -> Option<Figures> {
+        Some(Figures { loss: self.loss()?, measures: self.values(measures) })
     }
 }
 
-/// For each image, how many classes come before its own: those of a larger logit, and of equal ones the earlier. So ties are
-/// broken one way, and logits that all are one number make one class right and not all.
-///
-/// # Shapes
-/// `logits`: `[images, classes]`, `labels`: `[images]`
-pub fn ranks(logits: &[f32], labels: &[i64]) -> Vec<usize> {
-    let classes = logits.len() / labels.len().max(1);
-    let rank = |(logits, &label): (&[f32], &i64)| {
-        let label = usize::try_from(label).unwrap_or(usize::MAX);
-        // A label that is no class, or a logit that is no number, is never right.
-        let Some(own) = logits.get(label).filter(|own| !own.is_nan()) else { return classes };
-        logits
-            .iter()
-            .enumerate()
-            .filter(|&(class, logit)| logit.is_nan() || logit > own || (logit == own && class < label))
-            .count()
-    };
-    logits.chunks_exact(classes.max(1)).zip(labels).map(rank).collect()
+impl Figures {
+    /// The first measure: the one that a line has room for. `None` of a task that measures nothing but its loss.
+    pub fn first(&self) -> Option<f64> {
+        self.measures.first().map(|(_, &value)| value)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::Better;
 
     #[test]
-    fn a_rank_counts_the_classes_before() {
-        let logits = [0.1, 0.5, 0.2, /**/ 3.0, 3.0, 3.0, /**/ f32::NAN, 1.0, 2.0];
-        assert_eq!(ranks(&logits, &[1, 0, 2]), [0, 0, 1]);
-        assert_eq!(ranks(&logits, &[0, 2, 0]), [2, 2, 3]);
-        assert_eq!(ranks(&logits, &[7, -1, 1]), [3, 3, 2]);
-        assert_eq!(ranks(&[], &[]), [0; 0]);
-    }
-
-    #[test]
-    fn shares_are_over_all_images() {
-        let mut score = Score::of(&[0, 4, 5], 2.0);
-        score.add(Score::of(&[0], 6.0));
-        assert_eq!((score.loss(), score.accuracy_percent(), score.top5_percent()), (Some(3.0), Some(50.0), Some(75.0)));
-        assert_eq!(Score::default().accuracy_percent(), None);
+    fn figures_are_over_all_examples() {
+        let share = Measure {
+            name: "right_percent",
+            words: "right",
+            unit: "%",
+            better: Better::Higher,
+            scale: 100.0,
+            told: true,
+        };
+        let mut score = Score::default();
+        assert_eq!(score.figures(&[share]), None);
+        score.add(Score::new(vec![1.0], 3).with_loss(2.0));
+        score.add(Score::new(vec![1.0], 1).with_loss(6.0));
+        let figures = score.figures(&[share]).unwrap();
+        assert_eq!((figures.loss, figures.first()), (3.0, Some(50.0)));
     }
 }

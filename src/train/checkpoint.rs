@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Bumped when the meaning of the file changes; an older file is refused.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// The entry that holds the digest of all other entries and all tensors: a flipped bit in a weight is still a number.
 const SEAL: &str = "digest";
@@ -80,7 +80,8 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Puts a saved state back into a learner of the same make and returns its `progress`; `None` without a file.
+    /// Puts a saved state back into a learner of the same make and returns its `progress`, which `accept` may refuse; `None`
+    /// without a file.
     ///
     /// # Errors
     /// Where the file cannot be read or is of something else. The learner is then as it was.
@@ -88,6 +89,7 @@ impl Checkpoint {
         path: &Path,
         learner: &mut Learner,
         device: &Device,
+        accept: impl FnOnce(&P) -> Result<(), String>,
     ) -> Result<Option<P>, CheckpointError> {
         let shown = path.display().to_string();
         let bytes = match machine::read(path, machine::memory().unwrap_or(u64::MAX)) {
@@ -132,6 +134,7 @@ impl Checkpoint {
         };
         let running = vector("running", statistics)?;
         let (weights, alphas) = (vector("weights", weights)?, vector("alphas", alphas)?);
+        accept(&progress).map_err(unfit)?;
         learner.weights.set(weights);
         learner.alphas.set(alphas);
         learner.running.set(running);

@@ -6,16 +6,19 @@ use super::{
 };
 use crate::{
     model::{
-        DropPath, Mixing, Mode, Model, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
+        DropPath, Mixing, Mode, Model, Outputs, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
         initial_weights,
     },
-    tasks::{Batch, cross_entropy},
+    tasks::{Batch, Objective},
 };
 use burn::tensor::{Device, Tensor};
+use std::sync::Arc;
 
 /// Weights, alphas, running statistics and the optimisers that move them.
 pub struct Learner {
     pub model: Model,
+    /// What its outputs are worth.
+    pub objective: Arc<dyn Objective>,
     pub mixing: Mixing,
     /// Decides with [`mixing`](Self::mixing) what alphas become; set by whoever steps.
     pub moment: Moment,
@@ -33,10 +36,6 @@ pub struct Learner {
     pub adam: Adam,
     /// Longest norm of the weights' gradient: a longer one is scaled down to it.
     pub clip_norm: f64,
-    /// What the auxiliary head's loss counts, where the network has one.
-    pub auxiliary_weight: f64,
-    /// See [`cross_entropy`].
-    pub label_smoothing: f64,
     /// What the next pass drops; moved on by whoever steps.
     pub drop_path: Option<DropPath>,
     /// Where there is one, it is evaluated and published in the weights' place.
@@ -54,10 +53,6 @@ pub struct LearnerConfig {
     pub adam: AdamConfig,
     /// Longest norm of the weights' gradient.
     pub clip_norm: f64,
-    /// Weight of the auxiliary head's loss; no matter where there is no such head.
-    pub auxiliary_weight: f64,
-    /// Share of the target that is spread over all classes, from 0 to below 1.
-    pub label_smoothing: f64,
     /// Decay of the moving average of the weights, where one is kept.
     pub average: Option<f64>,
     /// Standard deviation of the first alphas.
@@ -68,10 +63,7 @@ pub struct LearnerConfig {
 pub struct Pass {
     /// `[1]`
     pub loss: Tensor<1>,
-    /// `[batch, classes]`
-    pub logits: Tensor<2>,
-    /// The auxiliary head's scores, where the network has one: `[batch, classes]`.
-    pub auxiliary: Option<Tensor<2>>,
+    pub outputs: Outputs,
     /// ∇_w, before clipping, as long as the weights.
     pub weight_gradient: Tensor<1>,
     /// ∂L/∂p of each table's mixing weights *p*, in their shapes: for candidate *k* of an edge it is `⟨G, o_k⟩`, the edge's
@@ -83,7 +75,13 @@ pub struct Pass {
 
 impl Learner {
     /// A learner before its first step, its first values drawn from `seed`.
-    pub fn new(mut model: Model, config: &LearnerConfig, seed: u64, device: &Device) -> Self {
+    pub fn new(
+        mut model: Model,
+        objective: Arc<dyn Objective>,
+        config: &LearnerConfig,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
         model.seed_noise(seed);
         let weights = initial_weights(model.network(), seed, device);
         let running = initial_running(model.network(), device);
@@ -102,9 +100,8 @@ impl Learner {
             sgd: Sgd::new(config.sgd.clone()),
             adam: Adam::new(config.adam.clone()),
             clip_norm: config.clip_norm,
-            auxiliary_weight: config.auxiliary_weight,
-            label_smoothing: config.label_smoothing,
             model,
+            objective,
         }
     }
 
@@ -118,14 +115,10 @@ impl Learner {
         let leaves = self.model.leaves(weights);
         // The mixing weights are leaves themselves: how alphas become them is a small graph of its own, see `alpha_gradient`.
         let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
-        let images = batch.images.clone().autodiff();
+        let inputs = batch.inputs.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let output = self.model.forward(mode, &leaves, &self.running, &mixing, images);
-        let of = |logits: &Tensor<2>| cross_entropy(logits.clone(), batch.labels.clone(), self.label_smoothing);
-        let mut loss = of(&output.logits);
-        if let Some(auxiliary) = &output.auxiliary {
-            loss = loss + of(auxiliary).mul_scalar(self.auxiliary_weight);
-        }
+        let passed = self.model.forward(mode, &leaves, &self.running, &mixing, inputs);
+        let loss = self.objective.loss(&passed.outputs, &batch.targets);
         let gradients = loss.backward();
         let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
             Some(gradient) => gradient.inner(),
@@ -135,9 +128,8 @@ impl Learner {
             weight_gradient: weights.gradient(&leaves, &gradients),
             mixing_gradient: mixing.iter().map(of_table).collect(),
             loss: loss.inner(),
-            logits: output.logits.inner(),
-            auxiliary: output.auxiliary.map(Tensor::inner),
-            running: output.running,
+            outputs: passed.outputs.inner(),
+            running: passed.running,
         }
     }
 
@@ -184,8 +176,8 @@ impl Learner {
     /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed so: see
     /// [`evaluate_at`](Self::evaluate_at).
     pub fn evaluation_loss(&self, candidates: Vec<Tensor<2>>, batch: &Batch) -> f64 {
-        let logits = self.evaluate_at(candidates, batch.images.clone());
-        f64::from(cross_entropy(logits, batch.labels.clone(), self.label_smoothing).into_scalar::<f32>())
+        let outputs = self.evaluate_at(candidates, batch.inputs.clone());
+        f64::from(self.objective.loss(&outputs, &batch.targets).into_scalar::<f32>())
     }
 
     /// The weights and running statistics that are evaluated and published: their average where one is kept.
@@ -198,17 +190,17 @@ impl Learner {
         }
     }
 
-    /// Logits in evaluation mode: `[batch, classes]`.
-    pub fn evaluate(&self, images: Tensor<4>) -> Tensor<2> {
+    /// Outputs in evaluation mode.
+    pub fn evaluate(&self, inputs: Tensor<4>) -> Outputs {
         let relaxation = self.mixing.evaluated(self.moment.share_of_steps());
-        self.evaluate_at(relaxation.weights(&self.model.network().alphas, &self.alphas.views()), images)
+        self.evaluate_at(relaxation.weights(&self.model.network().alphas, &self.alphas.views()), inputs)
     }
 
-    /// Logits in evaluation mode where candidates are mixed so, `[edges, candidates]` a table: `[batch, classes]`.
-    pub fn evaluate_at(&self, candidates: Vec<Tensor<2>>, images: Tensor<4>) -> Tensor<2> {
+    /// Outputs in evaluation mode where candidates are mixed so, `[edges, candidates]` a table.
+    pub fn evaluate_at(&self, candidates: Vec<Tensor<2>>, inputs: Tensor<4>) -> Outputs {
         let (weights, running) = self.evaluated();
         let mixing = self.edge_weights(candidates, &self.alphas.views());
-        self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, images).logits
+        self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, inputs).outputs
     }
 
     /// What everything on an edge is multiplied with, for each table, where candidates are mixed so.
@@ -253,7 +245,7 @@ mod tests {
     #[test]
     fn a_candidate_that_is_not_drawn_learns_what_it_would_give() {
         let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::GUMBEL));
-        let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
+        let batch = tiny::batches().remove(0);
         let pass = learner.pass(&batch);
         let drawn = learner.mixing().remove(0);
         let found = host(pass.mixing_gradient[0].clone());

@@ -137,7 +137,7 @@ mod tests {
     use crate::train::{LearnerConfig, tiny};
 
     fn batch() -> Batch {
-        tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap()
+        tiny::batches().remove(0)
     }
 
     fn learner(mixing: Mixing, perturb: Perturb) -> Learner {

@@ -1,6 +1,7 @@
 //! What an epoch leaves to be told.
 
 use super::DiagnosisRecord;
+use crate::tasks::Figures;
 use serde::{Deserialize, Serialize};
 
 /// What an epoch came to.
@@ -10,14 +11,10 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Of the weights, at the epoch's first step.
     pub learning_rate: f64,
-    /// Mean over the epoch's images, each as the network was when it met them; with the auxiliary head's share and smoothed labels
-    /// where there are such.
-    pub train_loss: f64,
-    pub train_accuracy_percent: f64,
-    /// On the images that are watched and not fitted; absent where there are none, or this epoch did not look.
-    pub watched_loss: Option<f64>,
-    pub watched_accuracy_percent: Option<f64>,
-    pub watched_top5_percent: Option<f64>,
+    /// Over the epoch's examples, each as the network was when it met them. The loss is that of the training.
+    pub train: Figures,
+    /// On the examples that are watched and not fitted; absent where there are none, or this epoch did not look.
+    pub watched: Option<Figures>,
     /// Of a supernet.
     pub tables: Vec<TableRecord>,
     /// Of a search.

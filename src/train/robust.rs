@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Model, host},
+    model::{Mixing, Model, OUTPUT, host},
     space::{Build, Genotype, Space, shipped},
-    tasks::Batch,
+    tasks::{Batch, classification},
 };
 use burn::tensor::{Device, Distribution, Tensor};
 
@@ -24,13 +24,13 @@ fn batch(seed: u64) -> Batch {
     let device = Device::flex();
     device.seed(seed);
     let images = Tensor::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
-    Batch { images, labels: Tensor::from_data([0, 1, 2, 1], &device) }
+    classification::labelled(images, Tensor::from_data([0, 1, 2, 1], &device))
 }
 
 fn learner(space: &Space, kernels: Kernels) -> Learner {
     let build = Build { channels: Some(4), size: Some(3), ..shipped::build("search", 8, 3) };
     let model = Model::new(space.supernet(&build).unwrap(), kernels);
-    Learner::new(model, &tiny::config(Mixing::Softmax), 5, &Device::flex())
+    Learner::new(model, tiny::objective(), &tiny::config(Mixing::Softmax), 5, &Device::flex())
 }
 
 /// Two steps, then the loss of the second, weights, alphas and an evaluation.
@@ -40,7 +40,7 @@ fn stepped(learner: &mut Learner) -> Vec<f32> {
         learner.model.begin_moment(2 * step);
         host(single_level::step(learner, &batch(step), rates).loss)
     });
-    let evaluated = host(learner.evaluate(batch(7).images));
+    let evaluated = host(learner.evaluate(batch(7).inputs).scores(OUTPUT));
     [losses[1].clone(), learner.weights.to_host(), learner.alphas.to_host(), evaluated].concat()
 }
 
@@ -77,7 +77,7 @@ fn a_search_over_noise_is_the_same_again_and_by_either_way_of_computing() {
     let learner = learner(&space, Kernels::Native);
     let loss = || host(learner.pass(&batch(0)).loss);
     assert_ne!(loss(), loss());
-    let evaluated = || host(learner.evaluate(batch(0).images));
+    let evaluated = || host(learner.evaluate(batch(0).inputs).scores(OUTPUT));
     assert_ne!(evaluated(), evaluated());
 }
 
@@ -93,8 +93,8 @@ fn noise_in_a_derived_network_stays_noise() {
     assert!(network.has_noise());
     let two_passes = |kernels| {
         let model = Model::new(network.clone(), kernels);
-        let learner = Learner::new(model, &tiny::config(Mixing::Softmax), 5, &Device::flex());
-        [(); 2].map(|()| host(learner.evaluate(batch(0).images)))
+        let learner = Learner::new(model, tiny::objective(), &tiny::config(Mixing::Softmax), 5, &Device::flex());
+        [(); 2].map(|()| host(learner.evaluate(batch(0).inputs).scores(OUTPUT)))
     };
     let [first, second] = two_passes(Kernels::Native);
     assert_ne!(first, second);

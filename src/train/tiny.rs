@@ -6,7 +6,10 @@ use crate::{
     kernels::Kernels,
     model::{Mixing, Model, host},
     space::{Build, EdgeOptions, Space, network::FeatureMap},
-    tasks::{Classification, Score},
+    tasks::{
+        Batch, Objective, Score, Supervised, Task,
+        classification::{Classes, Classification},
+    },
 };
 use burn::tensor::Device;
 use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
@@ -44,8 +47,6 @@ pub(super) fn config(mixing: Mixing) -> LearnerConfig {
         sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
-        auxiliary_weight: 0.0,
-        label_smoothing: 0.0,
         average: None,
         alpha_deviation: 1e-3,
     }
@@ -57,12 +58,12 @@ pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
     let (skeleton, edges) = ("search".to_owned(), EdgeOptions::default());
     let build = Build { skeleton, channels: None, size: None, classes: 3, input, auxiliary: false, edges };
     let network = space(text).supernet(&build).unwrap();
-    Learner::new(Model::new(network, Kernels::Native), config, 5, &Device::flex())
+    Learner::new(Model::new(network, Kernels::Native), objective(), config, 5, &Device::flex())
 }
 
 /// Ten images to fit and ten held out, three steps an epoch, the last of two images. Alphas are judged on the held-out ones, four a batch
 /// in another order, the odd two left out.
-pub(super) fn task() -> Classification {
+pub(super) fn task() -> Supervised {
     let source = Source::Synthetic(Synthetic { train: 20, test: 2, classes: 3, size: 4, ..Synthetic::default() });
     let raw = source.locate(Path::new("")).unwrap().read().unwrap();
     let dataset = Arc::new(raw.finish(&source.default_normalise(), &SplitRule::Halves).unwrap());
@@ -71,7 +72,22 @@ pub(super) fn task() -> Classification {
     let loader = |indices: &Vec<u32>, options| Loader::new(dataset.clone(), Part::Train, indices.clone(), options);
     let held_out = loader(&dataset.split.held_out, LoaderOptions::evaluation(4)).unwrap();
     let validation = loader(&dataset.split.held_out, LoaderOptions { seed: 2, drop_last: true, ..fit }).unwrap();
-    Classification::new(loader(&dataset.split.fit, fit).unwrap(), Some(held_out), Device::flex()).validating(validation)
+    let fit = loader(&dataset.split.fit, fit).unwrap();
+    Supervised::new(Arc::new(classes()), fit, Some(held_out), Device::flex()).validating(validation)
+}
+
+/// Those of the first epoch.
+pub(super) fn batches() -> Vec<Batch> {
+    task().batches(0, 0).unwrap().map(Result::unwrap).collect()
+}
+
+/// Of three classes.
+fn classes() -> Classes {
+    Classes::new(Classification::default(), ["a", "b", "c"].map(str::to_owned).to_vec())
+}
+
+pub(super) fn objective() -> Arc<dyn Objective> {
+    Arc::new(classes())
 }
 
 /// All that a learner holds, to the bit.

@@ -8,10 +8,11 @@ use super::{
 use crate::{
     model::DropPath,
     space::DeriveError,
-    tasks::{self, Batch, Classification, Score, TaskError, cross_entropy},
+    tasks::{Batch, Score, Task, TaskError},
 };
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -88,14 +89,14 @@ pub enum TrainingError {
 pub struct Training<'a> {
     /// What learns; after [`run`](Self::run), what was learned.
     pub learner: Learner,
-    task: &'a Classification,
+    task: &'a dyn Task,
     config: &'a TrainingConfig,
     diagnosis: Option<Diagnosis<'a>>,
     progress: Progress,
 }
 
 /// What the loop rests on when it speaks of an epoch's mean.
-const SEEN: &str = "an epoch has a step and a step has an image";
+const SEEN: &str = "an epoch has a step and a step has an example";
 
 /// Where a training is: what a checkpoint holds besides tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -112,10 +113,12 @@ struct Progress {
     seconds: f64,
     score: Score,
     records: Vec<EpochRecord>,
+    /// Of the task.
+    task: Json,
 }
 
 impl<'a> Training<'a> {
-    pub fn new(learner: Learner, task: &'a Classification, config: &'a TrainingConfig) -> Self {
+    pub fn new(learner: Learner, task: &'a dyn Task, config: &'a TrainingConfig) -> Self {
         Self { learner, task, config, diagnosis: None, progress: Progress::default() }
     }
 
@@ -130,7 +133,8 @@ impl<'a> Training<'a> {
     /// # Errors
     /// Where the checkpoint cannot be used. The training then begins at its beginning.
     pub fn resume(&mut self, path: &Path, device: &Device) -> Result<Option<String>, CheckpointError> {
-        let Some(progress) = Checkpoint::load(path, &mut self.learner, device)? else { return Ok(None) };
+        let unfit = |progress: &Progress| self.task.restore(&progress.task);
+        let Some(progress) = Checkpoint::load(path, &mut self.learner, device, unfit)? else { return Ok(None) };
         self.progress = progress;
         let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
         // The last step may be taken and the look at the watched images not.
@@ -169,6 +173,10 @@ impl<'a> Training<'a> {
         // One stream from the first step to the last, whatever the length of an epoch.
         let mut validation = task.validation(self.progress.validated)?;
         while self.progress.epoch < self.config.epochs && self.stopped_early().is_none() {
+            if self.progress.step == 0 {
+                self.learner.moment = self.moment();
+                task.begin_epoch(self.progress.epoch, &|inputs| self.learner.evaluate(inputs))?;
+            }
             if self.fit(&mut validation, checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
@@ -211,13 +219,18 @@ impl<'a> Training<'a> {
             if !loss.is_finite() {
                 return Err(TrainingError::Diverged { loss, epoch: epoch + 1, step: step + 1 });
             }
-            self.progress.score.add(tasks::score(outcome.logits, outcome.labels, loss));
+            let mut score = Score::default();
+            for (outputs, targets) in &outcome.outputs {
+                score.add(self.learner.objective.score(outputs, targets));
+            }
+            self.progress.score.add(score.with_loss(loss));
             self.progress.step += 1;
             self.progress.taken += 1;
             observer.step(epoch, self.progress.step, steps, &self.progress.score);
 
             let stop = observer.stop_requested();
-            if stop || observer.checkpoint_due() {
+            let may = task.may_checkpoint(self.progress.step);
+            if may && (stop || observer.checkpoint_due()) {
                 self.save(checkpoint, observer)?;
             }
             if stop {
@@ -291,13 +304,16 @@ impl<'a> Training<'a> {
                 if let Some(examined) = &mut examined {
                     examined.watch(&self.learner, &batch);
                 }
-                let logits = self.learner.evaluate(batch.images);
-                let loss = cross_entropy(logits.clone(), batch.labels.clone(), 0.0).into_scalar::<f32>();
-                score.add(tasks::score(logits, batch.labels, f64::from(loss)));
+                let (outputs, objective) = (self.learner.evaluate(batch.inputs), &self.learner.objective);
+                let loss = objective.evaluation_loss(&outputs, &batch.targets).into_scalar::<f32>();
+                score.add(objective.score(&outputs, &batch.targets).with_loss(f64::from(loss)));
             }
             watched = Some(score);
         }
-        if let Some(loss) = watched.and_then(|score| score.loss()).filter(|loss| !loss.is_finite()) {
+        let measures = self.learner.objective.clone();
+        let figures = |score: &Score| score.figures(measures.measures());
+        let watched = watched.as_ref().and_then(figures);
+        if let Some(loss) = watched.as_ref().map(|watched| watched.loss).filter(|loss| !loss.is_finite()) {
             return Err(TrainingError::WatchedDiverged { loss, epoch });
         }
         let mut diagnosis = None;
@@ -307,15 +323,11 @@ impl<'a> Training<'a> {
             }
             diagnosis = Some(by.conclude(examined, &mut self.learner, self.task, epoch - 1)?);
         }
-        let score = &self.progress.score;
         Ok(Some(EpochRecord {
             epoch,
             learning_rate: self.rate(0),
-            train_loss: score.loss().expect(SEEN),
-            train_accuracy_percent: score.accuracy_percent().expect(SEEN),
-            watched_loss: watched.and_then(|score| score.loss()),
-            watched_accuracy_percent: watched.and_then(|score| score.accuracy_percent()),
-            watched_top5_percent: watched.and_then(|score| score.top5_percent()),
+            train: figures(&self.progress.score).expect(SEEN),
+            watched,
             tables,
             diagnosis,
         }))
@@ -332,6 +344,7 @@ impl<'a> Training<'a> {
     pub fn save(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
         let begun = Instant::now();
         self.progress.seconds = observer.spent().as_secs_f64();
+        self.progress.task = self.task.state();
         Checkpoint::save(path, &self.learner, &self.progress)?;
         observer.checkpoint_saved(self.progress.taken, begun.elapsed());
         Ok(())

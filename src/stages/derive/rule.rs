@@ -7,6 +7,7 @@ use crate::{
         point::agrees,
         site::{Named, Site, Size},
     },
+    tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -69,7 +70,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     let given: Vec<&str> = WORDS.into_iter().filter(|word| keys.has(word)).collect();
     let rule = match given[..] {
         ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
-        ["best"] => best(&mut keys),
+        ["best"] => best(&mut keys, site),
         ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Aim::Highest }),
         ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Aim::Lowest }),
         ["at_most"] => limits(&mut keys, site).map(Rule::AtMost),
@@ -86,14 +87,15 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     rule.filter(|_| fields.problems().len() == before)
 }
 
-/// `best: held_out_accuracy_percent`: of a loss or an error the least, of an accuracy the most.
-fn best(keys: &mut Fields<'_>) -> Option<Rule> {
+/// `best: held_out_accuracy_percent`: whether more or less is better is what the task says of its measures.
+fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     let figure = keys.required_text("best");
-    let has = |words: &[&str]| words.iter().any(|word| figure.contains(word));
-    let aim = match (has(&["loss", "error"]), has(&["accuracy", "top1", "top5"])) {
-        (true, false) => Aim::Lowest,
-        (false, true) => Aim::Highest,
-        _ => {
+    let inputs = site.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
+    let mut known = inputs.flatten().copied().chain([LOSS]);
+    let aim = match known.find(|measure| figure.ends_with(measure.name)).map(|measure| measure.better) {
+        Some(Better::Lower) => Aim::Lowest,
+        Some(Better::Higher) => Aim::Highest,
+        None => {
             let place = keys.origin_of("best").clone();
             let message = format!("it is not known whether more or less of `{figure}` is better");
             keys.problems().add_with_hint(&place, message, format!("write `highest: {figure}` or `lowest: {figure}`"));

@@ -1,7 +1,7 @@
 //! The keys of training a discrete network.
 
 use super::{
-    COUNT, MOMENT, NOT_NEGATIVE,
+    COUNT, MOMENT,
     rate::RateDefaults,
     weights::{WeightDefaults, Weights, weights},
 };
@@ -10,6 +10,7 @@ use crate::{
     data::{Augment, Cutout, Jitter, ResizedCrop},
     model::Mixing,
     stages::augmentation,
+    tasks::LossDefaults,
     train::{AdamConfig, LearnerConfig, Rate, Regulariser, Strategy, TrainingConfig},
 };
 
@@ -60,6 +61,12 @@ impl Recipe {
         },
         auxiliary_weight: 0.4,
     };
+
+    /// Of a skeleton with an auxiliary head, or without.
+    pub fn loss(&self, has_auxiliary: bool) -> LossDefaults {
+        let Self { label_smoothing, auxiliary_weight, .. } = *self;
+        LossDefaults { label_smoothing, auxiliary_weight, has_auxiliary }
+    }
 }
 
 /// How a discrete network learns, as a pipeline says it.
@@ -69,8 +76,8 @@ pub struct Retraining {
     pub training: TrainingConfig,
 }
 
-/// `epochs`, `batch`, `accumulate`, `weights: {…}`, `drop_path`, `label_smoothing`, `auxiliary_weight`, `average`, `watch_every`.
-pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64, auxiliary: bool) -> Retraining {
+/// `epochs`, `batch`, `accumulate`, `weights: {…}`, `drop_path`, `average`, `watch_every`.
+pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64) -> Retraining {
     let epochs = fields.integer("epochs", recipe.epochs, 1.., COUNT);
     let batch: usize = fields.integer("batch", recipe.batch, 1.., COUNT);
     let accumulate: usize = fields.integer("accumulate", 1, 1.., COUNT);
@@ -81,13 +88,6 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64, auxiliary
     }
     let Weights { rate, sgd, clip_norm } = weights(fields, &recipe.weights);
     let drop_path = fields.number("drop_path", recipe.drop_path, 0.0..1.0, MOMENT);
-    let label_smoothing = fields.number("label_smoothing", recipe.label_smoothing, 0.0..1.0, MOMENT);
-    let usual = if auxiliary { recipe.auxiliary_weight } else { 0.0 };
-    let auxiliary_weight = fields.number("auxiliary_weight", usual, 0.0.., NOT_NEGATIVE);
-    if auxiliary_weight > 0.0 && !auxiliary {
-        let place = fields.origin_of("auxiliary_weight").clone();
-        fields.problems().add(&place, "the skeleton has no auxiliary head to weigh");
-    }
     let average = fields.node("average").map(|_| fields.number("average", 0.999, 0.0..1.0, MOMENT));
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
     let learner = LearnerConfig {
@@ -99,8 +99,6 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64, auxiliary
         alpha_deviation: 0.0,
         sgd,
         clip_norm,
-        auxiliary_weight,
-        label_smoothing,
         average,
     };
     let strategy = Strategy::WeightsOnly;

@@ -87,18 +87,7 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
     let Weights { rate, sgd, clip_norm } = weights;
-    let learner = LearnerConfig {
-        mixing,
-        perturb,
-        regulariser,
-        sgd,
-        adam,
-        clip_norm,
-        auxiliary_weight: 0.0,
-        label_smoothing: 0.0,
-        average: None,
-        alpha_deviation,
-    };
+    let learner = LearnerConfig { mixing, perturb, regulariser, sgd, adam, clip_norm, average: None, alpha_deviation };
     let training = TrainingConfig {
         epochs,
         strategy,
@@ -172,8 +161,6 @@ mod tests {
             sgd,
             adam,
             clip_norm: 5.0,
-            auxiliary_weight: 0.0,
-            label_smoothing: 0.0,
             average: None,
             alpha_deviation: 1e-3,
         };

@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn it_is_how_fast_the_loss_falls_with_a_candidates_weight() {
         let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Sigmoid));
-        let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
+        let batch = tiny::batches().remove(0);
         let mixing = learner.mixing().remove(0);
         let falls = |row: usize, column: usize| {
             let loss = |step: f32| {

@@ -165,8 +165,7 @@ mod tests {
             let config = crate::train::LearnerConfig { alpha_deviation: 1.0, ..tiny::config(mixing) };
             // Without a ReLU, whose kinks have no curvature that two differences of another reach could agree on.
             let mut learner = tiny::learner(&tiny::SPACE.replace("relu, ", ""), &config);
-            for batch in tiny::task().batches(0, 0).unwrap() {
-                let batch = batch.unwrap();
+            for batch in tiny::batches() {
                 let before = learner.alphas.to_host();
                 let hessian = hessian(&mut learner, &batch);
                 let spectrum = eigenvalues(hessian.clone());

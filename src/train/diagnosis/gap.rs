@@ -7,7 +7,7 @@
 use crate::{
     model::{Mode, Model},
     space::network::{AlphaTable, Block, Cell, Edge, Network},
-    tasks::{self, Batch, Score},
+    tasks::{Batch, Score},
     train::Learner,
 };
 use burn::tensor::{Device, Tensor, TensorData};
@@ -39,16 +39,16 @@ impl Discretised {
 
     /// On a batch in evaluation mode: with the running statistics of the supernet, as nothing is trained anew.
     pub fn score(&self, learner: &Learner, batch: &Batch) -> Score {
-        let images = batch.images.clone();
-        let logits = match self {
-            Self::Weights(weights) => learner.evaluate_at(weights.clone(), images),
+        let inputs = batch.inputs.clone();
+        let outputs = match self {
+            Self::Weights(weights) => learner.evaluate_at(weights.clone(), inputs),
             Self::Network(model) => {
                 let (weights, running) = learner.evaluated();
-                model.forward(Mode::Evaluate, &weights.views(), &running, &[], images).logits
+                model.forward(Mode::Evaluate, &weights.views(), &running, &[], inputs).outputs
             }
         };
         // The loss is no part of the gap.
-        tasks::score(logits, batch.labels.clone(), 0.0)
+        learner.objective.score(&outputs, &batch.targets)
     }
 }
 
@@ -87,7 +87,7 @@ fn discretised(network: &Network, selection: &[Vec<Option<usize>>]) -> Network {
 mod tests {
     use super::*;
     use crate::{
-        model::{Mixing, host},
+        model::{Mixing, OUTPUT, host},
         train::tiny,
     };
     /// The network of what is kept computes what the supernet does with weights of 0 and 1; where all edges into a node are gone or
@@ -96,7 +96,7 @@ mod tests {
     fn it_is_the_supernet_with_one_hot_mixing_weights() {
         let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         let network = learner.model.network();
-        let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
+        let batch = tiny::batches().remove(0);
         let mut seen = Vec::new();
         for selection in [
             [Some(2), Some(0), Some(0)],
@@ -108,7 +108,9 @@ mod tests {
             let one_hot = one_hot(&network.alphas[0], &selection, &Device::flex());
             let forward = |model: &Model, mixing: &[Tensor<2>]| {
                 let views = learner.weights.views();
-                host(model.forward(Mode::Evaluate, &views, &learner.running, mixing, batch.images.clone()).logits)
+                let outputs =
+                    model.forward(Mode::Evaluate, &views, &learner.running, mixing, batch.inputs.clone()).outputs;
+                host(outputs.scores(OUTPUT))
             };
             let expected = forward(&learner.model, &[one_hot]);
             let small = learner.model.like(discretised(network, &[selection.to_vec()]));

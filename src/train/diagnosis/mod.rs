@@ -16,7 +16,7 @@ mod tests;
 use super::{EpochRecord, Learner, TableRecord};
 use crate::{
     space::{DeriveError, Genotype, Space, network::Network},
-    tasks::{Batch, Classification, Score, TaskError},
+    tasks::{Batch, Score, Task, TaskError},
 };
 pub use benefit::Benefit;
 pub use derived::{CellCounts, mixing_weights};
@@ -65,8 +65,9 @@ pub struct DiagnosisRecord {
     pub derived: Genotype,
     /// By cell kind.
     pub counts: IndexMap<String, CellCounts>,
-    /// Of the supernet with the derived cells alone, on the images that are watched; absent where they were not looked at.
-    pub discretised_accuracy_percent: Option<f64>,
+    /// The first measure of the supernet with the derived cells alone, on the examples that are watched; absent where they were
+    /// not looked at.
+    pub discretised: Option<f64>,
     /// On the images that the weights are fitted on, and on others; absent where it is not measured.
     pub benefit_fit: Option<Benefit>,
     pub benefit_held_out: Option<Benefit>,
@@ -113,7 +114,7 @@ impl<'a> Diagnosis<'a> {
         &self,
         examination: Examination,
         learner: &mut Learner,
-        task: &Classification,
+        task: &dyn Task,
         epoch: usize,
     ) -> Result<DiagnosisRecord, TaskError> {
         let Examination { derived, counts, score, .. } = examination;
@@ -134,7 +135,7 @@ impl<'a> Diagnosis<'a> {
         Ok(DiagnosisRecord {
             derived,
             counts,
-            discretised_accuracy_percent: score.accuracy_percent(),
+            discretised: learner.objective.measures().first().and_then(|first| score.value(0, first)),
             benefit_fit,
             benefit_held_out,
             eigenvalue,

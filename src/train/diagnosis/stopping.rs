@@ -97,6 +97,7 @@ mod tests {
     use super::*;
     use crate::{
         space::Genotype,
+        tasks::Figures,
         train::diagnosis::{CellCounts, DiagnosisRecord},
     };
 
@@ -106,7 +107,7 @@ mod tests {
         let diagnosis = DiagnosisRecord {
             derived: Genotype { cells: indexmap::IndexMap::new() },
             counts: [("normal".to_owned(), cell)].into(),
-            discretised_accuracy_percent: None,
+            discretised: None,
             benefit_fit: None,
             benefit_held_out: None,
             eigenvalue,
@@ -114,11 +115,8 @@ mod tests {
         EpochRecord {
             epoch,
             learning_rate: 0.1,
-            train_loss: 1.0,
-            train_accuracy_percent: 10.0,
-            watched_loss: None,
-            watched_accuracy_percent: None,
-            watched_top5_percent: None,
+            train: Figures { loss: 1.0, measures: indexmap::IndexMap::new() },
+            watched: None,
             tables: Vec::new(),
             diagnosis: Some(diagnosis),
         }

@@ -83,7 +83,7 @@ fn with_all_diagnostics_and_with_none_the_same_bits_are_trained() {
         assert_eq!(plain_records, records.iter().map(without).collect::<Vec<_>>());
         for record in &records {
             let found = record.diagnosis.as_ref().unwrap();
-            assert!(found.discretised_accuracy_percent.is_some());
+            assert!(found.discretised.is_some());
             assert_eq!(found.eigenvalue.is_some(), record.epoch == 2);
             let benefit = [found.benefit_fit.unwrap(), found.benefit_held_out.unwrap()];
             assert!(benefit.iter().all(|benefit| benefit.learnable.is_some() && benefit.parameter_free.is_some()));
@@ -102,8 +102,8 @@ fn between_two_looks_at_the_watched_images_cells_are_derived_all_the_same() {
     let config = TrainingConfig { watch_every: 2, ..config(Strategy::SingleLevel, 3) };
     let (_, records, _) = search(&config, Some(&all()), None);
     let looked_at = |record: &EpochRecord| {
-        let gap = record.diagnosis.as_ref().unwrap().discretised_accuracy_percent;
-        assert_eq!(gap.is_some(), record.watched_accuracy_percent.is_some());
+        let gap = record.diagnosis.as_ref().unwrap().discretised;
+        assert_eq!(gap.is_some(), record.watched.is_some());
         gap.is_some()
     };
     assert_eq!(records.iter().map(looked_at).collect::<Vec<_>>(), [false, true, true]);

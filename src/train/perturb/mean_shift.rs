@@ -130,7 +130,7 @@ mod tests {
         let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         let before = (learner.running.to_host(), learner.mixing());
         let moved = |batch| host(perturb.moved(&learner, &before.1, &batch).unwrap().remove(0));
-        let batches: Vec<_> = tiny::task().batches(0, 0).unwrap().map(Result::unwrap).collect();
+        let batches = tiny::batches();
         let [first, second] = [0, 1].map(|at: usize| moved(batches[at].clone()));
         assert_ne!(first, second);
         assert_eq!(first, moved(batches[0].clone()));

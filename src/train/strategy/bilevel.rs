@@ -64,7 +64,7 @@ impl Bilevel {
             learner.moment.pass += 1;
             move_alphas(learner);
         }
-        StepOutcome { loss: pass.loss, logits: pass.logits, labels: fit.labels.clone(), gradient_norm }
+        StepOutcome { loss: pass.loss, outputs: vec![(pass.outputs, fit.targets.clone())], gradient_norm }
     }
 
     /// ∇_α of the validation loss, and the running statistics after the pass at the present weights that it takes. Batch norm is in
@@ -119,6 +119,7 @@ mod tests {
         kernels::Kernels,
         model::{Mixing, Model, host},
         space::{Build, EdgeOptions, network::FeatureMap},
+        tasks::classification,
         train::{LearnerConfig, SgdConfig, tiny},
     };
     use burn::tensor::{Device, TensorData};
@@ -163,7 +164,8 @@ skeletons:
         let network = tiny::space(SPACE).supernet(&build).unwrap();
         let sgd = SgdConfig { momentum: MOMENTUM, nesterov: false, weight_decay: DECAY };
         let config = LearnerConfig { sgd, alpha_deviation: 0.5, ..tiny::config(Mixing::Softmax) };
-        let mut learner = Learner::new(Model::new(network, Kernels::Native), &config, 3, &Device::flex());
+        let mut learner =
+            Learner::new(Model::new(network, Kernels::Native), tiny::objective(), &config, 3, &Device::flex());
         let velocity = host(learner.weights.values()).iter().map(|w| 0.5 * w + 0.1).collect::<Vec<f32>>();
         learner.sgd.restore(Some(Tensor::from_floats(velocity.as_slice(), &Device::flex())));
         learner
@@ -180,10 +182,10 @@ skeletons:
     fn batch((x, y): &Images) -> Batch {
         let numbers: Vec<f32> = x.iter().flatten().map(|&x| x as f32).collect();
         let labels: Vec<i64> = y.iter().map(|&y| y as i64).collect();
-        Batch {
-            images: Tensor::from_data(TensorData::new(numbers, [x.len(), 2, 1, 1]), &Device::flex()),
-            labels: Tensor::from_data(TensorData::new(labels, [y.len()]), &Device::flex()),
-        }
+        classification::labelled(
+            Tensor::from_data(TensorData::new(numbers, [x.len(), 2, 1, 1]), &Device::flex()),
+            Tensor::from_data(TensorData::new(labels, [y.len()]), &Device::flex()),
+        )
     }
 
     /// The network's loss in double precision; `names` says where its tensors begin.

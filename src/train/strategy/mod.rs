@@ -6,9 +6,12 @@ pub mod single_level;
 pub mod weights_only;
 
 use super::Learner;
-use crate::tasks::Batch;
+use crate::{
+    model::Outputs,
+    tasks::{Batch, Targets},
+};
 pub use bilevel::{Bilevel, First, Order};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 /// What moves in a step, and on what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +36,8 @@ pub struct Rates {
 pub struct StepOutcome {
     /// `[1]`
     pub loss: Tensor<1>,
-    /// `[batch, classes]`
-    pub logits: Tensor<2>,
-    /// `[batch]`
-    pub labels: Tensor<1, Int>,
+    /// Of each batch, with what they ought to be.
+    pub outputs: Vec<(Outputs, Targets)>,
     /// Norm of the weights' gradient before clipping, `[1]`.
     pub gradient_norm: Tensor<1>,
 }

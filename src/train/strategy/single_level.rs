@@ -31,7 +31,7 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     }
     learner.running.set(pass.running);
 
-    StepOutcome { loss: pass.loss, logits: pass.logits, labels: batch.labels.clone(), gradient_norm }
+    StepOutcome { loss: pass.loss, outputs: vec![(pass.outputs, batch.targets.clone())], gradient_norm }
 }
 
 #[cfg(test)]
@@ -70,8 +70,7 @@ mod tests {
             let mut learner = tiny::learner(tiny::SPACE, &config);
             let (mut w, mut a) = (wide(learner.weights.to_host()), wide(learner.alphas.to_host()));
             let (mut v, mut m, mut s) = (vec![0.0; w.len()], vec![0.0; a.len()], vec![0.0; a.len()]);
-            for (t, batch) in tiny::task().batches(0, 0).unwrap().enumerate() {
-                let batch = batch.unwrap();
+            for (t, batch) in tiny::batches().into_iter().enumerate() {
                 let pass = learner.pass(&batch);
                 let ga = wide(host(learner.alpha_gradient(&pass.mixing_gradient)));
                 let gw = wide(host(pass.weight_gradient));
@@ -106,7 +105,7 @@ mod tests {
         let perturb = Perturb { kind: PerturbKind::Random, radius: 3.0, from_epoch: 0 };
         let plain = tiny::config(Mixing::Softmax);
         let config = crate::train::LearnerConfig { perturb: Some(perturb), ..plain.clone() };
-        let batch = tiny::task().batches(0, 0).unwrap().next().unwrap().unwrap();
+        let batch = tiny::batches().remove(0);
         let mut perturbed = tiny::learner(tiny::SPACE, &config);
         let moved = perturbed.perturbed(&batch).unwrap();
         step(&mut perturbed, &batch, RATES);

@@ -5,18 +5,18 @@
 
 use super::StepOutcome;
 use crate::{
-    tasks::Batch,
+    model::Outputs,
+    tasks::{Batch, Targets},
     train::{Learner, clip_norm},
 };
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 /// What the batches of a step add up to.
 struct Sum {
     images: usize,
     loss: Tensor<1>,
     gradient: Tensor<1>,
-    logits: Vec<Tensor<2>>,
-    labels: Vec<Tensor<1, Int>>,
+    outputs: Vec<(Outputs, Targets)>,
 }
 
 /// One step on all images of `batches`; `None` where there is no batch.
@@ -43,15 +43,13 @@ pub fn step<E>(
                 images,
                 loss: pass.loss,
                 gradient: pass.weight_gradient,
-                logits: vec![pass.logits],
-                labels: vec![batch.labels],
+                outputs: vec![(pass.outputs, batch.targets)],
             },
             Some(mut sum) => {
                 let (before, after) = (sum.images as f64, (sum.images + images) as f64);
                 let mean =
                     |a: Tensor<1>, b: Tensor<1>| a.mul_scalar(before / after) + b.mul_scalar(images as f64 / after);
-                sum.logits.push(pass.logits);
-                sum.labels.push(batch.labels);
+                sum.outputs.push((pass.outputs, batch.targets));
                 Sum {
                     images: sum.images + images,
                     loss: mean(sum.loss, pass.loss),
@@ -64,25 +62,23 @@ pub fn step<E>(
     let Some(sum) = sum else { return Ok(None) };
     let (gradient, gradient_norm) = clip_norm(sum.gradient, learner.clip_norm);
     learner.weights.update(|weights| learner.sgd.step(weights, gradient, rate));
-    Ok(Some(StepOutcome {
-        loss: sum.loss,
-        logits: Tensor::cat(sum.logits, 0),
-        labels: Tensor::cat(sum.labels, 0),
-        gradient_norm,
-    }))
+    Ok(Some(StepOutcome { loss: sum.loss, outputs: sum.outputs, gradient_norm }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Mixing, train::tiny};
+    use crate::{
+        model::{Mixing, OUTPUT},
+        train::tiny,
+    };
 
     /// Without batch norm in training mode the mean of two halves' gradients is the whole's; with it, the halves are
     /// normalised by themselves. So the check is on the arithmetic: a step on [a, b] moves by the weighted mean of the
     /// gradients of a and b, b seeing the running statistics but not the weights that a left.
     #[test]
     fn a_step_of_two_batches_moves_along_the_mean_over_their_images() {
-        let batches: Vec<Batch> = tiny::task().batches(0, 1).unwrap().map(Result::unwrap).collect();
+        let batches: Vec<Batch> = tiny::batches().split_off(1);
         assert_eq!(batches.iter().map(Batch::size).collect::<Vec<_>>(), [4, 2]);
         let fresh = || tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         let mut learner = fresh();
@@ -90,8 +86,8 @@ mod tests {
         let gradients: Vec<Vec<f32>> =
             batches.iter().map(|batch| crate::model::host(fresh().pass(batch).weight_gradient)).collect();
         let outcome = step(&mut learner, batches.into_iter().map(Ok::<_, ()>), 0.1).unwrap().unwrap();
-        assert_eq!(outcome.logits.dims()[0], 6);
-        assert_eq!(outcome.labels.dims(), [6]);
+        let sizes = outcome.outputs.iter().map(|(outputs, _)| outputs.scores(OUTPUT).dims()[0]);
+        assert_eq!(sizes.collect::<Vec<_>>(), [4, 2]);
         for (at, (after, before)) in learner.weights.to_host().into_iter().zip(before).enumerate() {
             let mean = (4.0 * gradients[0][at] + 2.0 * gradients[1][at]) / 6.0 + 3e-4 * before;
             assert!((after - (before - 0.1 * mean)).abs() < 1e-6, "{at}: {before} to {after} along {mean}");

@@ -1,0 +1,63 @@
+//! What a pipeline says of a classification.
+
+use super::{Classes, measures};
+use crate::{
+    config::Fields,
+    tasks::{LossDefaults, Measure, Supervision, TaskKind, TaskSettings},
+};
+use serde_json::{Map, Value as Json, json};
+use std::sync::Arc;
+
+pub const KIND: TaskKind = TaskKind { name: "classification", read, plain: || Arc::new(Classification::default()) };
+
+/// What the training of a classifier has besides cross-entropy.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Classification {
+    /// See [`cross_entropy`](super::cross_entropy).
+    pub label_smoothing: f64,
+    /// What the auxiliary head's loss counts, where the network has one.
+    pub auxiliary_weight: f64,
+}
+
+/// `label_smoothing` and `auxiliary_weight`.
+fn read(fields: &mut Fields<'_>, usual: &LossDefaults) -> Arc<dyn TaskSettings> {
+    const SHARE: &str = "a number from 0 to below 1";
+    let label_smoothing = fields.number("label_smoothing", usual.label_smoothing, 0.0..1.0, SHARE);
+    let weight = if usual.has_auxiliary { usual.auxiliary_weight } else { 0.0 };
+    let auxiliary_weight = fields.number("auxiliary_weight", weight, 0.0.., "a number from 0");
+    if auxiliary_weight > 0.0 && !usual.has_auxiliary {
+        let place = fields.origin_of("auxiliary_weight").clone();
+        fields.problems().add(&place, "the skeleton has no auxiliary head to weigh");
+    }
+    Arc::new(Classification { label_smoothing, auxiliary_weight })
+}
+
+impl TaskSettings for Classification {
+    fn kind(&self) -> &'static str {
+        KIND.name
+    }
+
+    /// A score a class.
+    fn outputs(&self, classes: usize) -> usize {
+        classes
+    }
+
+    fn measures(&self, classes: usize) -> Vec<Measure> {
+        measures(classes).to_vec()
+    }
+
+    fn trains_auxiliary(&self) -> bool {
+        self.auxiliary_weight > 0.0
+    }
+
+    fn params(&self) -> Map<String, Json> {
+        Map::from_iter([
+            ("label_smoothing".to_owned(), json!(self.label_smoothing)),
+            ("auxiliary_weight".to_owned(), json!(self.auxiliary_weight)),
+        ])
+    }
+
+    fn supervision(&self, classes: &[String]) -> Arc<dyn Supervision> {
+        Arc::new(Classes::new(*self, classes.to_vec()))
+    }
+}

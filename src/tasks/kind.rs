@@ -1,0 +1,50 @@
+//! Tasks as pipelines name them.
+
+use super::{Measure, Supervision, classification};
+use crate::config::Fields;
+use std::{fmt, sync::Arc};
+
+/// A kind of task.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskKind {
+    /// In a pipeline: `task: classification`.
+    pub name: &'static str,
+    /// Reads the task's keys of a stage that trains a network, where they have the defaults of its recipe.
+    pub read: fn(&mut Fields<'_>, &LossDefaults) -> Arc<dyn TaskSettings>,
+    /// The task without what only helps the training of a network: a search's, and an evaluation's.
+    pub plain: fn() -> Arc<dyn TaskSettings>,
+}
+
+/// What the loss of a training has where the pipeline says nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossDefaults {
+    pub label_smoothing: f64,
+    /// Of a skeleton that has an auxiliary head.
+    pub auxiliary_weight: f64,
+    /// Whether the skeleton has one.
+    pub has_auxiliary: bool,
+}
+
+/// The tasks that ship; the first is that of stages that name none.
+pub static KINDS: &[TaskKind] = &[classification::KIND];
+
+/// A task before its data set is known.
+pub trait TaskSettings: fmt::Debug + Send + Sync {
+    /// Of its [`TaskKind`].
+    fn kind(&self) -> &'static str;
+
+    /// Numbers that a network's last layer puts out for an example of a data set of so many classes.
+    fn outputs(&self, classes: usize) -> usize;
+
+    /// What is measured where there are so many classes.
+    fn measures(&self, classes: usize) -> Vec<Measure>;
+
+    /// Whether the auxiliary head is trained, where the network has one.
+    fn trains_auxiliary(&self) -> bool;
+
+    /// What its keys are worth, under the names that a pipeline file uses.
+    fn params(&self) -> serde_json::Map<String, serde_json::Value>;
+
+    /// Of a data set with these classes.
+    fn supervision(&self, classes: &[String]) -> Arc<dyn Supervision>;
+}
