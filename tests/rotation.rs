@@ -10,8 +10,8 @@ use darts_run::{
     stages,
     store::{Record, Store},
     tasks::{
-        Batch, Better, Evaluation, LossDefaults, Measure, Objective, Score, Supervision, Tally, Target, Targets, TaskKind,
-        TaskSettings, classification,
+        Batch, Better, Evaluation, LossDefaults, Measure, Objective, Score, Supervision, Tally, Target, Targets,
+        TaskKind, TaskSettings, classification,
     },
 };
 use serde_json::{Map, Value as Json};
@@ -172,8 +172,8 @@ fn how_far_a_digit_is_turned_is_learned_by_a_task_that_nothing_else_knows() {
         .replace("nas_bench_201,", "nas_bench_201.yaml,");
     fs::write(&file, text).unwrap();
     let pipeline = config::load(&file, &[], std::iter::empty(), &stages::slots()).unwrap();
-    let planned = stages::plan(&pipeline, TASKS)
-        .unwrap_or_else(|problems| panic!("{}", config::render(&problems, false, 100)));
+    let planned =
+        stages::plan(&pipeline, TASKS).unwrap_or_else(|problems| panic!("{}", config::render(&problems, false, 100)));
     let store = Store::open(scratch.path().join("store")).unwrap();
     let report = run::run(&pipeline, planned, &store, &Stop::new(), &Silent);
     let errors: Vec<_> = report.members.iter().filter_map(|member| member.error.as_ref()).collect();

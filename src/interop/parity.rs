@@ -16,7 +16,7 @@ use crate::{
         classification::{self, Classes, Classification},
     },
     train::{
-        AdamConfig, Learner, LearnerConfig, Regulariser, SgdConfig,
+        AdamConfig, Clipped, Learner, LearnerConfig, OptimiserConfig, OptimiserState, Regulariser, SgdConfig,
         strategy::{Bilevel, First, Order, Rates, single_level},
     },
 };
@@ -266,13 +266,14 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
         mixing: Mixing::Softmax,
         perturb: None,
         regulariser: Regulariser::default(),
-        sgd: SgdConfig {
+        optimiser: OptimiserConfig::Sgd(SgdConfig {
             momentum: golden.number("momentum").unwrap_or(0.9),
             nesterov: false,
             weight_decay: golden.number("weight_decay").unwrap_or(3e-4),
-        },
+        }),
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
+        clipped: Clipped::Weights,
         average: None,
         alpha_deviation: 0.0,
     };
@@ -285,7 +286,8 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
     learner.alphas = alphas.fill(learner.alphas.layout(), device)?;
     if golden.text("kind")? == BILEVEL {
         let momentum = State::below(&golden.tensors, "momentum.");
-        learner.sgd.restore(Some(momentum.fill(learner.weights.layout(), device)?.values()));
+        let velocity = momentum.fill(learner.weights.layout(), device)?.values();
+        learner.optimiser.restore(OptimiserState { tensors: vec![("velocity", velocity)], steps: 0 });
     }
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong network.
     state.check_strangers(&[learner.model.network()], Strangers::Any)?;

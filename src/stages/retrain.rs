@@ -88,7 +88,7 @@ impl Stage for Retrain {
             "images": feed.images,
             "seed": feed.seed,
             "augment": feed.augment,
-            "weights": hyperparameters::weights_json(&training.rate, &learner.sgd, learner.clip_norm),
+            "weights": hyperparameters::weights_json(&training.rate, &learner.optimiser, learner.clip_norm),
             "drop_path": training.drop_path,
             "average": learner.average,
             "watch_every": training.watch_every,

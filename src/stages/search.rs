@@ -69,7 +69,7 @@ impl Stage for Search {
     /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
     fn params(&self) -> Json {
         let Settings { size, edges, feed, task, learner, training } = &self.settings;
-        let LearnerConfig { mixing, perturb, regulariser, sgd, adam, clip_norm, alpha_deviation, .. } = learner;
+        let LearnerConfig { mixing, perturb, regulariser, optimiser, adam, clip_norm, alpha_deviation, .. } = learner;
         let mut keys = json!({
             "skeleton": size.skeleton,
             "channels": size.channels,
@@ -85,7 +85,7 @@ impl Stage for Search {
             "perturb": hyperparameters::perturb_json(*perturb),
             "regularise": hyperparameters::regularise_json(*regulariser),
             "augment": feed.augment,
-            "weights": hyperparameters::weights_json(&training.rate, sgd, *clip_norm),
+            "weights": hyperparameters::weights_json(&training.rate, optimiser, *clip_norm),
             "alphas": hyperparameters::alphas_json(&training.alpha_rate, adam, *alpha_deviation),
             "watch_every": training.watch_every,
             "diagnose": self.diagnosis,

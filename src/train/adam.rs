@@ -19,7 +19,7 @@ pub struct Adam {
     state: Option<AdamState>,
 }
 
-/// What the next step depends on. Both moments are as long as the alphas.
+/// What the next step depends on. Both moments are as long as what is moved.
 #[derive(Debug, Clone)]
 pub struct AdamState {
     /// Moving mean of the gradients, not yet corrected for its bias towards 0.
@@ -33,6 +33,10 @@ pub struct AdamState {
 impl Adam {
     pub fn new(config: AdamConfig) -> Self {
         Self { config, state: None }
+    }
+
+    pub fn config(&self) -> &AdamConfig {
+        &self.config
     }
 
     /// `None` before the first step.

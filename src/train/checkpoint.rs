@@ -3,7 +3,7 @@
 //! Which training it is of is said by where it lies, in a folder of the key. The file itself says how its tensors are
 //! laid out, so that another version of the program, with the same numbers in another order, refuses it.
 
-use super::{AdamState, Average, Learner};
+use super::{AdamState, Average, Learner, OptimiserState};
 use crate::{
     machine,
     model::Layout,
@@ -54,7 +54,10 @@ impl Checkpoint {
             ("alphas", learner.alphas.values()),
             ("running", learner.running.values()),
         ];
-        tensors.extend(learner.sgd.velocity().map(|velocity| ("sgd.velocity", velocity.clone())));
+        let optimiser = learner.optimiser.state();
+        let moments: Vec<(String, Tensor<1>)> =
+            optimiser.tensors.into_iter().map(|(name, tensor)| (format!("optimiser.{name}"), tensor)).collect();
+        tensors.extend(moments.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())));
         tensors.extend(adam.map(|state| ("adam.first", state.first.clone())));
         tensors.extend(adam.map(|state| ("adam.second", state.second.clone())));
         let average = learner.average.as_ref();
@@ -70,6 +73,7 @@ impl Checkpoint {
             .collect();
         let entries = BTreeMap::from([
             ("format".to_owned(), FORMAT.to_string()),
+            ("optimiser.steps".to_owned(), optimiser.steps.to_string()),
             ("adam.steps".to_owned(), adam.map_or(0, |state| state.steps).to_string()),
             ("average.steps".to_owned(), average.map_or(0, Average::steps).to_string()),
             ("layout".to_owned(), layout(learner)),
@@ -103,7 +107,8 @@ impl Checkpoint {
         if entry("layout")? != layout(learner) {
             return Err(unfit("its tensors are laid out for another network".into()));
         }
-        let steps: u32 = entry("adam.steps")?.parse().map_err(|_| unfit("`adam.steps` is no number".into()))?;
+        let counted = |key: &str| entry(key)?.parse::<u32>().map_err(|_| unfit(format!("`{key}` is no number")));
+        let (steps, optimiser_steps) = (counted("adam.steps")?, counted("optimiser.steps")?);
         let averaged: u64 =
             entry("average.steps")?.parse().map_err(|_| unfit("`average.steps` is no number".into()))?;
         let progress = serde_json::from_str(&entry("progress")?).map_err(|error| unfit(error.to_string()))?;
@@ -121,7 +126,14 @@ impl Checkpoint {
             Ok(Tensor::from_data(TensorData::new(numbers, [length]), device))
         };
         let (weights, alphas) = (learner.weights.layout().len(), learner.alphas.layout().len());
-        let velocity = file.tensor("sgd.velocity").is_ok().then(|| vector("sgd.velocity", weights)).transpose()?;
+        let mut optimiser = OptimiserState { tensors: Vec::new(), steps: optimiser_steps };
+        // None of them before the first step, all of them after it.
+        for name in learner.optimiser.names() {
+            let full = format!("optimiser.{name}");
+            if file.tensor(&full).is_ok() {
+                optimiser.tensors.push((name, vector(&full, weights)?));
+            }
+        }
         let adam = if steps == 0 {
             None
         } else {
@@ -138,7 +150,7 @@ impl Checkpoint {
         learner.weights.set(weights);
         learner.alphas.set(alphas);
         learner.running.set(running);
-        learner.sgd.restore(velocity);
+        learner.optimiser.restore(optimiser);
         learner.adam.restore(adam);
         if let (Some(kept), Some((weights, running))) = (&mut learner.average, average) {
             kept.restore(averaged, weights, running);

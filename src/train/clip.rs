@@ -22,21 +22,44 @@ pub fn norm(vector: &Tensor<1>) -> Tensor<1> {
     rest.sqrt()
 }
 
+/// Which gradients are clipped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clipped {
+    /// That of the weights: DARTS' clip covers the network's weights, and the alphas are no part of them.
+    #[default]
+    Weights,
+    /// All that moves in a step, together: where one optimiser has both (RL-DARTS).
+    All,
+}
+
+/// Scales both gradients down, by one factor, to where they have norm `limit` together; returns them with the norm they had.
+pub fn clip_together(gradients: [Tensor<1>; 2], limit: f64) -> ([Tensor<1>; 2], Tensor<1>) {
+    let [weights, alphas] = [&gradients[0], &gradients[1]].map(norm);
+    let norm = (weights.square() + alphas.square()).sqrt();
+    (gradients.map(|gradient| scaled(gradient, &norm, limit)), norm)
+}
+
 /// Scales `gradient` down to norm `limit` where it is longer; returns it with the norm it had.
 pub fn clip_norm(gradient: Tensor<1>, limit: f64) -> (Tensor<1>, Tensor<1>) {
     let norm = norm(&gradient);
+    (scaled(gradient, &norm, limit), norm)
+}
+
+/// A part of what has this norm, times what brings the whole down to norm `limit`.
+fn scaled(gradient: Tensor<1>, norm: &Tensor<1>, limit: f64) -> Tensor<1> {
     // The small constant is PyTorch's; it is part of the reference's numbers.
     let factor = norm.clone().add_scalar(1e-6).recip().mul_scalar(limit).clamp_max(1.0);
     if !vector::is_on_cpu(&gradient) {
-        return (gradient * factor, norm);
+        return gradient * factor;
     }
     let factor = factor.into_scalar::<f32>();
     // On the CPU nobody waits to know the factor, and most gradients are short.
     if factor == 1.0 {
-        return (gradient, norm);
+        return gradient;
     }
     let [clipped] = vector::update([gradient], [], |[g], []| [g * factor]);
-    (clipped, norm)
+    clipped
 }
 
 #[cfg(test)]
@@ -55,5 +78,16 @@ mod tests {
         let (same, before) = clip_norm(short, 5.5);
         assert_eq!(before.into_scalar::<f32>(), 5.0);
         assert_eq!(crate::model::host(same), [3.0, 4.0]);
+    }
+
+    #[test]
+    fn two_gradients_that_are_clipped_together_keep_their_shares() {
+        let at = |x: f32| Tensor::<1>::from_floats([x], &Device::flex());
+        let ([weights, alphas], before) = clip_together([at(3.0), at(-4.0)], 1.0);
+        assert_eq!(before.into_scalar::<f32>(), 5.0);
+        let found = [weights, alphas].map(|gradient| gradient.into_scalar::<f32>());
+        assert!((found[0] - 0.6).abs() < 1e-5 && (found[1] + 0.8).abs() < 1e-5, "{found:?}");
+        let ([weights, _], _) = clip_together([at(3.0), at(-4.0)], 5.5);
+        assert_eq!(weights.into_scalar::<f32>(), 3.0);
     }
 }

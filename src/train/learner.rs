@@ -1,8 +1,8 @@
 //! All that changes while a network learns.
 
 use super::{
-    Adam, AdamConfig, Average, BetaRecord, Moment, Perturb, Regulariser, Sgd, SgdConfig, TableRecord,
-    diagnosis::entropy,
+    Adam, AdamConfig, Average, BetaRecord, Clipped, Moment, Optimiser, OptimiserConfig, Perturb, Regulariser,
+    TableRecord, clip_norm, clip_together, diagnosis::entropy,
 };
 use crate::{
     model::{
@@ -32,10 +32,13 @@ pub struct Learner {
     pub alphas: TensorGroup,
     /// Batch norm's running statistics.
     pub running: TensorGroup,
-    pub sgd: Sgd,
+    /// Moves the weights.
+    pub optimiser: Optimiser,
+    /// Moves the alphas.
     pub adam: Adam,
-    /// Longest norm of the weights' gradient: a longer one is scaled down to it.
+    /// Longest norm of the gradient: a longer one is scaled down to it.
     pub clip_norm: f64,
+    pub clipped: Clipped,
     /// What the next pass drops; moved on by whoever steps.
     pub drop_path: Option<DropPath>,
     /// Where there is one, it is evaluated and published in the weights' place.
@@ -49,10 +52,14 @@ pub struct LearnerConfig {
     /// What the weights' step sees instead of the mixing weights; the same where absent.
     pub perturb: Option<Perturb>,
     pub regulariser: Regulariser,
-    pub sgd: SgdConfig,
+    /// Of the weights.
+    pub optimiser: OptimiserConfig,
+    /// Of the alphas.
     pub adam: AdamConfig,
-    /// Longest norm of the weights' gradient.
+    /// Longest norm of the gradient.
     pub clip_norm: f64,
+    /// What of it is clipped.
+    pub clipped: Clipped,
     /// Decay of the moving average of the weights, where one is kept.
     pub average: Option<f64>,
     /// Standard deviation of the first alphas.
@@ -97,9 +104,10 @@ impl Learner {
             mixing: config.mixing,
             perturb: config.perturb,
             regulariser: config.regulariser,
-            sgd: Sgd::new(config.sgd.clone()),
+            optimiser: Optimiser::new(config.optimiser.clone()),
             adam: Adam::new(config.adam.clone()),
             clip_norm: config.clip_norm,
+            clipped: config.clipped,
             model,
             objective,
         }
@@ -160,6 +168,20 @@ impl Learner {
         let alphas = self.alphas.views();
         let moved = self.perturb?.moved(self, &self.relaxed(&alphas), batch)?;
         Some(self.edge_weights(moved, &alphas))
+    }
+
+    /// The gradients of a step on one batch, those that are clipped cut down to the longest norm, with the norm that they had.
+    pub fn clip(&self, weights: Tensor<1>, alphas: Option<Tensor<1>>) -> (Tensor<1>, Option<Tensor<1>>, Tensor<1>) {
+        match (self.clipped, alphas) {
+            (Clipped::All, Some(alphas)) => {
+                let ([weights, alphas], norm) = clip_together([weights, alphas], self.clip_norm);
+                (weights, Some(alphas), norm)
+            }
+            (_, alphas) => {
+                let (weights, norm) = clip_norm(weights, self.clip_norm);
+                (weights, alphas, norm)
+            }
+        }
     }
 
     /// One step of the alphas, along the gradient of the loss and that of what regularises them.

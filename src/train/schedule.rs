@@ -16,6 +16,8 @@ pub enum Schedule {
     /// `max · (E − T − e) / (E − T)`, then `max · (E − e) / (T (E − T))`. P-DARTS and PC-DARTS on ImageNet, with T = 5.
     /// A tail of 0 is one line to 0.
     Linear { tail: usize },
+    /// Times `factor` at each of these epochs or steps.
+    Milestones { at: Vec<usize>, factor: f64, by: By },
 }
 
 /// When a schedule moves.
@@ -31,25 +33,30 @@ pub enum By {
 pub struct Rate {
     pub first: f64,
     pub schedule: Schedule,
-    /// In epoch `e` below this number the rate is `first · (e + 1) / warmup_epochs`, whatever the schedule says (P-DARTS,
-    /// PC-DARTS).
-    pub warmup_epochs: usize,
+    /// In epoch or step `e` below this number the rate is `first · (e + 1) / warmup`, whatever the schedule says (by epoch
+    /// P-DARTS and PC-DARTS, by step Transformers).
+    pub warmup: usize,
+    pub warmup_by: By,
 }
 
 impl Rate {
     /// The same at every step.
     pub const fn constant(first: f64) -> Self {
-        Self { first, schedule: Schedule::Constant, warmup_epochs: 0 }
+        Self { first, schedule: Schedule::Constant, warmup: 0, warmup_by: By::Epoch }
     }
 
     /// The rate for `step` of `steps` in `epoch` of `epochs` (all from 0).
     pub fn at(&self, epoch: usize, epochs: usize, step: usize, steps: usize) -> f64 {
         let first = self.first;
-        if epoch < self.warmup_epochs {
-            return first * (epoch + 1) as f64 / self.warmup_epochs as f64;
+        let now = |by: By| match by {
+            By::Epoch => epoch,
+            By::Step => epoch * steps + step,
+        };
+        if now(self.warmup_by) < self.warmup {
+            return first * (now(self.warmup_by) + 1) as f64 / self.warmup as f64;
         }
         let (done, all) = (epoch as f64, epochs.max(1) as f64);
-        match self.schedule {
+        match &self.schedule {
             Schedule::Constant => first,
             Schedule::Cosine { minimum, by } => {
                 let within = match by {
@@ -59,13 +66,17 @@ impl Rate {
                 minimum + 0.5 * (first - minimum) * (1.0 + (PI * (done + within) / all).cos())
             }
             Schedule::Exponential { factor } => first * factor.powf(done),
-            Schedule::Linear { tail } if epochs > tail => {
-                let line = all - tail as f64;
-                if epochs - epoch > tail {
+            Schedule::Linear { tail } if epochs > *tail => {
+                let line = all - *tail as f64;
+                if epochs - epoch > *tail {
                     first * (line - done) / line
                 } else {
-                    first * (all - done) / (tail as f64 * line)
+                    first * (all - done) / (*tail as f64 * line)
                 }
+            }
+            Schedule::Milestones { at, factor, by } => {
+                let passed = at.iter().filter(|milestone| now(*by) >= **milestone).count();
+                first * factor.powi(i32::try_from(passed).unwrap_or(i32::MAX))
             }
             // Too short for a tail: one line.
             Schedule::Linear { .. } => first * (all - done) / all,
@@ -78,7 +89,7 @@ mod tests {
     use super::*;
 
     fn rate(first: f64, schedule: Schedule) -> Rate {
-        Rate { first, schedule, warmup_epochs: 0 }
+        Rate { first, schedule, warmup: 0, warmup_by: By::Epoch }
     }
 
     #[test]
@@ -102,8 +113,8 @@ mod tests {
     /// at 245 epochs the last line, 0.5 · 5 / (5 · 245), begins where the first left off.
     #[test]
     fn the_line_has_a_warm_up_and_a_tail() {
-        let rate = Rate { first: 0.5, schedule: Schedule::Linear { tail: 5 }, warmup_epochs: 5 };
-        let at = |epoch| rate.at(epoch, 250, 0, 1);
+        let warm = Rate { warmup: 5, ..rate(0.5, Schedule::Linear { tail: 5 }) };
+        let at = |epoch| warm.at(epoch, 250, 0, 1);
         for (epoch, expected) in [
             (0, 0.1),
             (4, 0.5),
@@ -114,9 +125,20 @@ mod tests {
         ] {
             assert!((at(epoch) - expected).abs() < 1e-12, "epoch {epoch}: {} is not {expected}", at(epoch));
         }
-        let short = Rate { first: 1.0, schedule: Schedule::Linear { tail: 5 }, warmup_epochs: 0 };
+        let short = rate(1.0, Schedule::Linear { tail: 5 });
         assert_eq!((0..4).map(|epoch| short.at(epoch, 4, 0, 1)).collect::<Vec<_>>(), [1.0, 0.75, 0.5, 0.25]);
-        let plain = Rate { first: 1.0, schedule: Schedule::Linear { tail: 0 }, warmup_epochs: 0 };
+        let plain = rate(1.0, Schedule::Linear { tail: 0 });
         assert_eq!((0..4).map(|epoch| plain.at(epoch, 4, 0, 1)).collect::<Vec<_>>(), [1.0, 0.75, 0.5, 0.25]);
+    }
+
+    #[test]
+    fn milestones_are_passed_and_a_warm_up_may_count_steps() {
+        let schedule = Schedule::Milestones { at: vec![2, 3], factor: 0.5, by: By::Epoch };
+        let warm = Rate { warmup: 4, warmup_by: By::Step, ..rate(1.0, schedule) };
+        let at = |epoch, step| warm.at(epoch, 5, step, 3);
+        let found = [at(0, 0), at(0, 2), at(1, 0), at(1, 1), at(2, 0), at(3, 0), at(4, 2)];
+        assert_eq!(found, [0.25, 0.75, 1.0, 1.0, 0.5, 0.25, 0.25]);
+        let by_step = rate(1.0, Schedule::Milestones { at: vec![4], factor: 0.1, by: By::Step });
+        assert_eq!([by_step.at(1, 5, 0, 3), by_step.at(1, 5, 1, 3)], [1.0, 0.1]);
     }
 }

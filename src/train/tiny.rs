@@ -1,6 +1,8 @@
 //! A supernet and images that are searched in a blink, for tests.
 
-use super::{AdamConfig, EpochRecord, Learner, LearnerConfig, Observer, Regulariser, SgdConfig};
+use super::{
+    AdamConfig, Clipped, EpochRecord, Learner, LearnerConfig, Observer, OptimiserConfig, Regulariser, SgdConfig,
+};
 use crate::{
     data::{Augment, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::Kernels,
@@ -44,9 +46,10 @@ pub(super) fn config(mixing: Mixing) -> LearnerConfig {
         mixing,
         perturb: None,
         regulariser: Regulariser::default(),
-        sgd: SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 },
+        optimiser: OptimiserConfig::Sgd(SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 }),
         adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
+        clipped: Clipped::Weights,
         average: None,
         alpha_deviation: 1e-3,
     }
@@ -93,7 +96,7 @@ pub(super) fn objective() -> Arc<dyn Objective> {
 /// All that a learner holds, to the bit.
 pub(super) fn bits(learner: &Learner) -> Vec<Vec<u32>> {
     let mut tensors = vec![learner.weights.values(), learner.alphas.values(), learner.running.values()];
-    tensors.extend(learner.sgd.velocity().cloned());
+    tensors.extend(learner.optimiser.state().tensors.into_iter().map(|(_, tensor)| tensor));
     tensors.extend(learner.adam.state().map(|state| state.first.clone()));
     tensors.extend(learner.adam.state().map(|state| state.second.clone()));
     tensors.into_iter().map(|tensor| host(tensor).into_iter().map(f32::to_bits).collect()).collect()

@@ -18,8 +18,8 @@ pub(super) struct RateDefaults {
 /// `learning_rate`, `warmup_epochs`, `schedule` and the schedule's keys.
 pub(super) fn rate(keys: &mut Fields<'_>, defaults: &RateDefaults) -> Rate {
     let first = keys.number("learning_rate", defaults.rate, f64::MIN_POSITIVE.., POSITIVE);
-    let warmup_epochs = keys.integer("warmup_epochs", 0, 0.., "a whole number from 0");
-    Rate { first, schedule: schedule(keys, first, defaults), warmup_epochs }
+    let warmup = keys.integer("warmup_epochs", 0, 0.., "a whole number from 0");
+    Rate { first, schedule: schedule(keys, first, defaults), warmup, warmup_by: By::Epoch }
 }
 
 /// `schedule: cosine`, with `minimum_learning_rate` and `schedule_by`; `exponential` with `factor`; `linear` with `tail_epochs`;
@@ -56,10 +56,13 @@ pub(super) fn rate_json(rate: &Rate) -> Map<String, Json> {
         }
         Schedule::Exponential { factor } => json!({"schedule": "exponential", "factor": factor}),
         Schedule::Linear { tail } => json!({"schedule": "linear", "tail_epochs": tail}),
+        Schedule::Milestones { at, factor, by } => {
+            json!({"schedule": "milestones", "milestones": at, "factor": factor, "schedule_by": by})
+        }
     };
     let mut keys = Map::new();
     keys.insert("learning_rate".to_owned(), json!(rate.first));
-    keys.insert("warmup_epochs".to_owned(), json!(rate.warmup_epochs));
+    keys.insert("warmup_epochs".to_owned(), json!(rate.warmup));
     if let Json::Object(of_schedule) = of_schedule {
         keys.extend(of_schedule);
     }

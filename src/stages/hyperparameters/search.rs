@@ -13,7 +13,7 @@ use crate::{
     config::{Fields, Node, Value},
     space::EdgeOptions,
     train::{
-        AdamConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
+        AdamConfig, Clipped, LearnerConfig, Rate, Strategy, TrainingConfig,
         strategy::{Bilevel, First, Order},
     },
 };
@@ -86,8 +86,18 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
 
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
-    let Weights { rate, sgd, clip_norm } = weights;
-    let learner = LearnerConfig { mixing, perturb, regulariser, sgd, adam, clip_norm, average: None, alpha_deviation };
+    let Weights { rate, optimiser, clip_norm } = weights;
+    let learner = LearnerConfig {
+        mixing,
+        perturb,
+        regulariser,
+        optimiser,
+        adam,
+        clip_norm,
+        clipped: Clipped::Weights,
+        average: None,
+        alpha_deviation,
+    };
     let training = TrainingConfig {
         epochs,
         strategy,
@@ -136,7 +146,7 @@ mod tests {
     use crate::{
         config::Problems,
         model::Mixing,
-        train::{By, MeanShift, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
+        train::{By, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
     };
 
     fn read(text: &str) -> Result<(LearnerConfig, TrainingConfig), Vec<String>> {
@@ -158,15 +168,16 @@ mod tests {
             mixing: Mixing::Softmax,
             perturb: None,
             regulariser: Regulariser::default(),
-            sgd,
+            optimiser: OptimiserConfig::Sgd(sgd),
             adam,
             clip_norm: 5.0,
+            clipped: Clipped::Weights,
             average: None,
             alpha_deviation: 1e-3,
         };
         assert_eq!(learner, expected);
         let schedule = Schedule::Cosine { minimum: 0.001, by: By::Epoch };
-        assert_eq!(search.rate, Rate { first: 0.025, schedule, warmup_epochs: 0 });
+        assert_eq!(search.rate, Rate { first: 0.025, schedule, warmup: 0, warmup_by: By::Epoch });
         assert_eq!((search.epochs, search.strategy, search.warmup_epochs), (50, Strategy::SingleLevel, 0));
         assert_eq!(search.alpha_rate, Rate::constant(3e-4));
     }

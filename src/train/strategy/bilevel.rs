@@ -6,7 +6,7 @@
 use super::{Rates, StepOutcome};
 use crate::{
     tasks::Batch,
-    train::{Learner, clip_norm, norm},
+    train::{Clipped, Learner, clip_norm, norm},
 };
 use burn::tensor::Tensor;
 
@@ -46,7 +46,10 @@ impl Bilevel {
         // Each gradient is of the point that the other's step led to, and of mixing weights drawn anew where they are drawn.
         let move_alphas = |learner: &mut Learner| {
             if let (Some(rate), Some(validation)) = (rates.alphas, validation) {
-                let (gradient, running) = self.alpha_gradient(learner, fit, validation, rates.weights);
+                let (mut gradient, running) = self.alpha_gradient(learner, fit, validation, rates.weights);
+                if learner.clipped == Clipped::All {
+                    (gradient, _) = clip_norm(gradient, learner.clip_norm);
+                }
                 learner.step_alphas(gradient, rate);
                 learner.running.set(running);
             }
@@ -58,7 +61,7 @@ impl Bilevel {
         let mixing = learner.perturbed(fit).unwrap_or_else(|| learner.mixing());
         let pass = learner.pass_at(&learner.weights, &mixing, fit);
         let (gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
-        learner.weights.update(|weights| learner.sgd.step(weights, gradient, rates.weights));
+        learner.weights.update(|weights| learner.optimiser.step(weights, gradient, rates.weights));
         learner.running.set(pass.running);
         if self.first == First::Weights {
             learner.moment.pass += 1;
@@ -92,7 +95,7 @@ fn second_order(learner: &Learner, fit: &Batch, validation: &Batch, rate: f64) -
     let mixing = learner.mixing();
     let w = learner.weights.values();
     let ahead = learner.pass(fit);
-    let virtual_weights = learner.sgd.ahead(w.clone(), ahead.weight_gradient, rate);
+    let virtual_weights = learner.optimiser.ahead(w.clone(), ahead.weight_gradient, rate);
     let judged = learner.pass_at(&learner.weights.with(virtual_weights), &mixing, validation);
     let direct = learner.alpha_gradient(&judged.mixing_gradient);
 
@@ -120,7 +123,7 @@ mod tests {
         model::{Mixing, Model, host},
         space::{Build, EdgeOptions, network::FeatureMap},
         tasks::classification,
-        train::{LearnerConfig, SgdConfig, tiny},
+        train::{LearnerConfig, OptimiserConfig, OptimiserState, SgdConfig, tiny},
     };
     use burn::tensor::{Device, TensorData};
 
@@ -163,11 +166,16 @@ skeletons:
         };
         let network = tiny::space(SPACE).supernet(&build).unwrap();
         let sgd = SgdConfig { momentum: MOMENTUM, nesterov: false, weight_decay: DECAY };
-        let config = LearnerConfig { sgd, alpha_deviation: 0.5, ..tiny::config(Mixing::Softmax) };
+        let config = LearnerConfig {
+            optimiser: OptimiserConfig::Sgd(sgd),
+            alpha_deviation: 0.5,
+            ..tiny::config(Mixing::Softmax)
+        };
         let mut learner =
             Learner::new(Model::new(network, Kernels::Native), tiny::objective(), &config, 3, &Device::flex());
         let velocity = host(learner.weights.values()).iter().map(|w| 0.5 * w + 0.1).collect::<Vec<f32>>();
-        learner.sgd.restore(Some(Tensor::from_floats(velocity.as_slice(), &Device::flex())));
+        let velocity = Tensor::from_floats(velocity.as_slice(), &Device::flex());
+        learner.optimiser.restore(OptimiserState { tensors: vec![("velocity", velocity)], steps: 0 });
         learner
     }
 
@@ -228,7 +236,7 @@ skeletons:
             |name: &str| layout.iter().find(|(found, ..)| *found == name).map(|(.., range)| range.start).unwrap();
         let wide = |numbers: Vec<f32>| numbers.into_iter().map(f64::from).collect::<Vec<f64>>();
         let (w, alpha) = (wide(learner.weights.to_host()), wide(learner.alphas.to_host()));
-        let velocity = wide(host(learner.sgd.velocity().unwrap().clone()));
+        let velocity = wide(host(learner.optimiser.state().tensors.remove(0).1));
         let (fit, validation) = (images(1), images(2));
 
         let first = |alpha: &[f64]| loss(&w, alpha, &validation, &start);
@@ -272,7 +280,7 @@ skeletons:
             }
             let pass = by_hand.pass(&fit);
             let (gradient, _) = clip_norm(pass.weight_gradient, by_hand.clip_norm);
-            by_hand.weights.update(|weights| by_hand.sgd.step(weights, gradient, RATE));
+            by_hand.weights.update(|weights| by_hand.optimiser.step(weights, gradient, RATE));
             if first == First::Weights {
                 move_alphas(&mut by_hand);
             }

@@ -5,10 +5,7 @@
 //! look like noise and operations without weights get ahead; here both see the same batch.
 
 use super::{Rates, StepOutcome};
-use crate::{
-    tasks::Batch,
-    train::{Learner, clip_norm},
-};
+use crate::{tasks::Batch, train::Learner};
 
 /// One step.
 pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
@@ -22,10 +19,9 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
         Some(_) => learner.alpha_gradient(&learner.pass_at(&learner.weights, &mixing, batch).mixing_gradient),
     });
 
-    // Only the weights' gradient is clipped: DARTS' clip covers the network's weights, and α is no part of them.
-    let (weight_gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
+    let (weight_gradient, alpha_gradient, gradient_norm) = learner.clip(pass.weight_gradient, alpha_gradient);
 
-    learner.weights.update(|weights| learner.sgd.step(weights, weight_gradient, rates.weights));
+    learner.weights.update(|weights| learner.optimiser.step(weights, weight_gradient, rates.weights));
     if let (Some(rate), Some(gradient)) = (rates.alphas, alpha_gradient) {
         learner.step_alphas(gradient, rate);
     }
@@ -39,7 +35,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::{Perturb, PerturbKind, tiny},
+        train::{Perturb, PerturbKind, clip_norm, tiny},
     };
 
     const RATES: Rates = Rates { weights: 0.1, alphas: Some(0.01) };
@@ -113,7 +109,7 @@ mod tests {
         let mut alone = tiny::learner(tiny::SPACE, &plain);
         let pass = alone.pass_at(&alone.weights, &moved, &batch);
         let (gradient, _) = clip_norm(pass.weight_gradient, alone.clip_norm);
-        alone.weights.update(|weights| alone.sgd.step(weights, gradient, RATES.weights));
+        alone.weights.update(|weights| alone.optimiser.step(weights, gradient, RATES.weights));
         assert_eq!(perturbed.weights.to_host(), alone.weights.to_host());
         let mut unmoved = tiny::learner(tiny::SPACE, &plain);
         step(&mut unmoved, &batch, RATES);

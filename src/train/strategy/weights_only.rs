@@ -61,7 +61,7 @@ pub fn step<E>(
     }
     let Some(sum) = sum else { return Ok(None) };
     let (gradient, gradient_norm) = clip_norm(sum.gradient, learner.clip_norm);
-    learner.weights.update(|weights| learner.sgd.step(weights, gradient, rate));
+    learner.weights.update(|weights| learner.optimiser.step(weights, gradient, rate));
     Ok(Some(StepOutcome { loss: sum.loss, outputs: sum.outputs, gradient_norm }))
 }
 

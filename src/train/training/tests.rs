@@ -14,7 +14,7 @@ fn config(by: By) -> TrainingConfig {
     TrainingConfig {
         epochs: 2,
         strategy: Strategy::SingleLevel,
-        rate: Rate { first: 0.2, schedule, warmup_epochs: 0 },
+        rate: Rate { first: 0.2, schedule, warmup: 0, warmup_by: By::Epoch },
         alpha_rate: Rate::constant(0.05),
         warmup_epochs: 0,
         accumulate: 1,

@@ -1,0 +1,95 @@
+//! What moves the weights.
+
+use super::{Adam, AdamConfig, AdamState, Sgd, SgdConfig};
+use burn::tensor::Tensor;
+
+/// Which rule, and its settings; the learning rate comes with each step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OptimiserConfig {
+    Sgd(SgdConfig),
+    Adam(AdamConfig),
+}
+
+/// A rule with its state.
+#[derive(Debug, Clone)]
+pub enum Optimiser {
+    Sgd(Sgd),
+    Adam(Adam),
+}
+
+/// What the next step depends on.
+#[derive(Debug, Clone, Default)]
+pub struct OptimiserState {
+    /// Each as long as what is moved, by name; none before the first step.
+    pub tensors: Vec<(&'static str, Tensor<1>)>,
+    /// Steps taken, where a rule counts them.
+    pub steps: u32,
+}
+
+impl Optimiser {
+    pub fn new(config: OptimiserConfig) -> Self {
+        match config {
+            OptimiserConfig::Sgd(config) => Self::Sgd(Sgd::new(config)),
+            OptimiserConfig::Adam(config) => Self::Adam(Adam::new(config)),
+        }
+    }
+
+    /// # Shapes
+    /// both `[len]` → `[len]`
+    pub fn step(&mut self, weights: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
+        match self {
+            Self::Sgd(sgd) => sgd.step(weights, gradient, learning_rate),
+            Self::Adam(adam) => adam.step(weights, gradient, learning_rate),
+        }
+    }
+
+    /// Where a step would lead that is not taken: see [`Sgd::ahead`]. Adam's is one along the gradient alone, whose derivative
+    /// is known: `w − η (g + λw)`.
+    ///
+    /// # Shapes
+    /// both `[len]` → `[len]`
+    pub fn ahead(&self, weights: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
+        match self {
+            Self::Sgd(sgd) => sgd.ahead(weights, gradient, learning_rate),
+            Self::Adam(adam) => {
+                let direction = gradient + weights.clone().mul_scalar(adam.config().weight_decay);
+                weights - direction.mul_scalar(learning_rate)
+            }
+        }
+    }
+
+    /// What a checkpoint keeps.
+    pub fn state(&self) -> OptimiserState {
+        match self {
+            Self::Sgd(sgd) => OptimiserState {
+                tensors: sgd.velocity().map(|velocity| ("velocity", velocity.clone())).into_iter().collect(),
+                steps: 0,
+            },
+            Self::Adam(adam) => adam.state().map_or_else(OptimiserState::default, |state| OptimiserState {
+                tensors: vec![("first", state.first.clone()), ("second", state.second.clone())],
+                steps: state.steps,
+            }),
+        }
+    }
+
+    /// The names of what [`state`](Self::state) has after a step.
+    pub fn names(&self) -> &'static [&'static str] {
+        match self {
+            Self::Sgd(_) => &["velocity"],
+            Self::Adam(_) => &["first", "second"],
+        }
+    }
+
+    /// Goes on from a state of [`state`](Self::state).
+    pub fn restore(&mut self, state: OptimiserState) {
+        let steps = state.steps;
+        let mut tensors = state.tensors.into_iter().map(|(_, tensor)| tensor);
+        match self {
+            Self::Sgd(sgd) => sgd.restore(tensors.next()),
+            Self::Adam(adam) => {
+                let state = tensors.next().zip(tensors.next());
+                adam.restore(state.map(|(first, second)| AdamState { first, second, steps }));
+            }
+        }
+    }
+}
