@@ -3,6 +3,8 @@
 pub mod bench;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod edited;
 pub mod interop;
 pub mod model;
 pub mod observe;

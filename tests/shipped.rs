@@ -5,6 +5,7 @@ use darts_run::{
     space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap},
     stages, tasks,
 };
+use rayon::prelude::*;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -82,6 +83,9 @@ fn keys(prefix: &str, value: &serde_yaml::Value, found: &mut Vec<String>) {
     }
 }
 
+/// What a key holds that was not meant.
+const VALUES: [&str; 11] = ["''", "' '", "null", "[]", "['']", "{}", "{'': ''}", "x", "0", "-1", "true"];
+
 #[test]
 fn a_stage_is_planned_or_complained_of_whatever_a_key_holds() {
     let data = images();
@@ -97,18 +101,16 @@ fn a_stage_is_planned_or_complained_of_whatever_a_key_holds() {
                 keys(stage.as_str().expect("a name is text"), parameters, &mut all);
             }
         }
-        for key in all {
-            for value in ["''", "' '", "null", "[]", "['']", "{}", "{'': ''}", "x", "0", "-1", "true"] {
-                let settings = ["runtime.allow_memory=true".to_owned(), format!("{key}={value}")];
-                tried += 1;
-                // Complaints of reading are as good as those of planning.
-                let read = config::load(&file, &settings, [variable.clone()].into_iter(), &stages::slots());
-                let Ok(pipeline) = read else { continue };
-                if let Ok(planned) = stages::plan(&pipeline, tasks::KINDS) {
-                    assert_eq!(planned.len(), pipeline.members.len(), "{name}: `{key}` set to `{value}`");
-                }
+        tried += all.len() * VALUES.len();
+        all.par_iter().flat_map(|key| VALUES.map(|value| format!("{key}={value}"))).for_each(|setting| {
+            let settings = ["runtime.allow_memory=true".to_owned(), setting];
+            // Complaints of reading are as good as those of planning.
+            let read = config::load(&file, &settings, [variable.clone()].into_iter(), &stages::slots());
+            let Ok(pipeline) = read else { return };
+            if let Ok(planned) = stages::plan(&pipeline, tasks::KINDS) {
+                assert_eq!(planned.len(), pipeline.members.len(), "{name}: {settings:?}");
             }
-        }
+        });
     }
     assert!(tried > 500, "only {tried} values were tried");
 }

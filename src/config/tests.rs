@@ -1,6 +1,7 @@
 //! The way from files to pipelines and rendered problems, as a whole.
 
 use super::*;
+use crate::edited::edited;
 use std::{fs, path::Path};
 
 const KINDS: &[KindSlots] = &[
@@ -201,7 +202,7 @@ fn a_setting_changes_the_axes() {
 
 #[test]
 fn a_selector_may_take_its_value_from_the_matrix() {
-    let text = GOOD.replace("\"search[rate=0.1]\"", "\"search[rate=0.1, seed=${matrix.seed}]\"");
+    let text = edited(GOOD, &[("\"search[rate=0.1]\"", "\"search[rate=0.1, seed=${matrix.seed}]\"")]);
     let pipeline = load_with(&text, &[], &[], &[]).unwrap();
     assert_eq!(reads(&pipeline, "best[seed=1]", "search"), ["search[seed=1,rate=0.1]"]);
 }

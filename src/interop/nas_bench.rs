@@ -315,7 +315,8 @@ fn read_error(path: &Path, line: u64, source: csv::Error) -> NasBenchError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::Genotype;
+    use crate::{edited::edited, space::Genotype};
+    use rayon::prelude::*;
     use std::io::Write as _;
 
     fn shipped() -> NasBenchTable {
@@ -379,7 +380,7 @@ mod tests {
     fn a_bad_table_is_refused_with_its_place() {
         let good = text(&[(0, "a", "1"), (1, "b", "2")]);
         assert!(matches!(
-            open_text(&good.replace("params_cifar10,", "parameters,")).unwrap_err(),
+            open_text(&edited(&good, &[("params_cifar10,", "parameters,")])).unwrap_err(),
             NasBenchError::MissingColumn { column: "params_cifar10", .. }
         ));
         assert!(matches!(open_text("").unwrap_err(), NasBenchError::MissingColumn { column: "index", .. }));
@@ -394,7 +395,7 @@ mod tests {
             let bad = open_text(&text(&[(0, "a", accuracy)])).unwrap_err().to_string();
             assert!(bad.contains("line 2: column `cifar10_valid_acc` is `"), "{bad}");
         }
-        let no_cell = open_text(&good.replace("|b~0|", "|b~0|+|b~2|c~0|")).unwrap_err().to_string();
+        let no_cell = open_text(&edited(&good, &[("|b~0|", "|b~0|+|b~2|c~0|")])).unwrap_err().to_string();
         assert!(no_cell.contains("line 3: column `arch` is `|b~0|+|b~2|c~0|`, not a cell"), "{no_cell}");
         assert!(open_text(&text(&[(0, "a", "NaN")])).is_err());
         let short = format!("{good}2,x,c,1,2\n");
@@ -421,7 +422,7 @@ mod tests {
     #[test]
     fn every_cell_costs_what_the_table_says() {
         let space = crate::space::shipped::space("nas_bench_201");
-        for (position, row) in shipped().rows().iter().enumerate() {
+        shipped().rows().par_iter().enumerate().for_each(|(position, row)| {
             let genotype = Genotype::parse(&row.cell, &space).unwrap();
             let cost = |side, classes| {
                 space.discrete(&genotype, &crate::space::shipped::build("final", side, classes)).unwrap().cost()
@@ -438,6 +439,6 @@ mod tests {
                 check(Cifar100, 32, 100);
                 check(ImageNet16_120, 16, 120);
             }
-        }
+        });
     }
 }

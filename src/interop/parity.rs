@@ -312,13 +312,11 @@ mod tests {
 
     /// The reference's networks, searched and discrete, with drop path's absence and an auxiliary head among them.
     #[test]
+    #[ignore = "needs a GPU, or a software Vulkan in its place"]
     fn golden_networks_are_the_references_on_a_gpu() {
         let index = 0;
         let name = if cfg!(feature = "cuda") { DeviceName::Cuda { index } } else { DeviceName::Wgpu { index } };
-        let device = match name.open() {
-            Ok(device) => device,
-            Err(error) => return println!("{error}: no network was run on a GPU"),
-        };
+        let device = name.open().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for name in ["darts_supernet", "nb201_supernet", "pcdarts_supernet", "nb201_network", "cifar_amoebanet_a"] {
             let file = root.join("tests/golden").join(format!("{name}.safetensors"));

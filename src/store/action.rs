@@ -143,6 +143,7 @@ mod figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use serde_json::json;
     use std::fs;
 
@@ -256,7 +257,7 @@ mod tests {
 
         store.write_record(key, &record()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replacen("\"format\": 2", "\"format\": 1", 1)).unwrap();
+        fs::write(&path, edited(&text, &[("\"format\": 2", "\"format\": 1")])).unwrap();
         assert!(matches!(store.record(key), Err(StoreError::Damaged { .. })), "it had one");
     }
 

@@ -83,9 +83,8 @@ fn a_data_file_cut_short_is_named() {
     }
     let names = "airplane automobile bird cat deer dog frog horse ship truck".replace(' ', "\n");
     scratch.write("cifar/batches.meta.txt", &names);
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
     let images = "prepare: {synthetic: {train: 96, test: 16, classes: 4, size: 8, channels: 1, seed: 3}}";
-    scratch.write("tiny.yaml", &text.replace(images, "prepare: {cifar10: {path: cifar}}"));
+    scratch.edit("tiny.yaml", &[(images, "prepare: {cifar10: {path: cifar}}")]);
     fs::write(scratch.path("cifar/data_batch_3.bin"), vec![1; 3073 * 3 + 5]).unwrap();
     let ended = scratch.run(&["tiny.yaml"]).exits(3);
     assert!(ended.stderr.contains("data_batch_3.bin"), "{}", ended.stderr);
@@ -101,7 +100,7 @@ fn a_store_that_cannot_be_is_a_code_of_its_own() {
     scratch.write("file", "not a folder");
     let ended = scratch.run(&["tiny.yaml", "--store", "file/store"]).exits(4);
     assert!(ended.stderr.contains("file/store"), "{}", ended.stderr);
-    assert_eq!(fs::read_to_string(scratch.path("file")).unwrap(), "not a folder");
+    assert_eq!(scratch.read("file"), "not a folder");
 }
 
 #[test]

@@ -2,15 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::Scratch;
-use std::fs;
 
 /// Searches of two seeds, with `stages` behind them.
 fn seeds(scratch: &Scratch, stages: &str, of: &str) {
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    scratch.edit(
+        "tiny.yaml",
+        &[("name: tiny\n", "name: tiny\nmatrix: {seed: [1, 2]}\n"), ("seed: 1\n", "seed: \"${matrix.seed}\"\n")],
+    );
+    let text = scratch.read("tiny.yaml");
     let head = &text[..text.find("  cell:").unwrap()];
-    let head = head
-        .replace("name: tiny\n", "name: tiny\nmatrix: {seed: [1, 2]}\n")
-        .replace("seed: 1\n", "seed: \"${matrix.seed}\"\n");
     scratch.write("tiny.yaml", &format!("{head}{stages}  report:\n    report: {{of: [{of}]}}\n"));
 }
 

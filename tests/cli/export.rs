@@ -83,10 +83,10 @@ fn a_file_that_is_there_is_not_replaced_unasked() {
     let words = ["trained/cell", "--to", "genotype", "--output", "cell.txt"];
     let refused = export(&scratch, &words).exits(3);
     assert!(refused.stderr.contains("`cell.txt` is there already") && refused.stderr.contains("--force"));
-    assert_eq!(fs::read_to_string(scratch.path("cell.txt")).unwrap(), "mine");
+    assert_eq!(scratch.read("cell.txt"), "mine");
     export(&scratch, &[&words[..], &["--force"]].concat()).exits(0);
     let cell = "|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|skip_connect~0|none~1|none~2|\n";
-    assert_eq!(fs::read_to_string(scratch.path("cell.txt")).unwrap(), cell);
+    assert_eq!(scratch.read("cell.txt"), cell);
     // A trained network has its cell too, and every form reads back.
     for form in ["yaml", "namedtuple", "cell_string"] {
         let words = ["trained/network", "--to", "genotype", "--form", form, "--output", "-"];

@@ -1,20 +1,18 @@
 //! A matrix of which a member fails.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::Scratch;
-use std::fs;
 
 /// Searches with the rates given, one of which may be too high, and a report of all that comes of them.
 fn matrix(scratch: &Scratch, of: &str) {
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let matrix = text
-        .replace("name: tiny\n", "name: tiny\nmatrix: {rate: [0.02, 0.03, 1e9]}\n")
-        .replace(
-            "      seed: 1\n",
-            "      seed: 1\n      weights: {learning_rate: \"${matrix.rate}\", clip_norm: 1e30}\n",
-        )
-        .replace("[images, search, cell, table]", of);
-    scratch.write("tiny.yaml", &matrix);
+    let weights = "      seed: 1\n      weights: {learning_rate: \"${matrix.rate}\", clip_norm: 1e30}\n";
+    scratch.edit(
+        "tiny.yaml",
+        &[
+            ("name: tiny\n", "name: tiny\nmatrix: {rate: [0.02, 0.03, 1e9]}\n"),
+            ("      seed: 1\n", weights),
+            ("[images, search, cell, table]", of),
+        ],
+    );
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Inputs that are not there, never end, or ask for more than a machine has: each answered at once,
 //! at its place, before anything runs.
 
-use crate::scratch::{Ended, Scratch};
+use crate::{
+    edited::edited,
+    scratch::{Ended, Scratch},
+};
 use std::{
     fs,
     path::Path,
@@ -108,26 +111,21 @@ fn a_network_that_needs_more_memory_than_there_is_starts_nothing() {
     let insisted = [&large[..], &["--set", "runtime.allow_memory=true", "--resolve"]].concat();
     scratch.run(&insisted).exits(0);
     // Limits are told where they are passed.
-    scratch.write(
-        "wide.yaml",
-        &fs::read_to_string(scratch.path("tiny.yaml")).unwrap().replace("size: 1\n", "size: 300\n"),
-    );
-    says(&scratch.run(&["wide.yaml"]).exits(3), &["wide.yaml:10:13", "from 1 to 256, found `300`"]);
+    scratch.edit("tiny.yaml", &[("size: 1\n", "size: 300\n")]);
+    says(&scratch.run(&["tiny.yaml"]).exits(3), &["tiny.yaml:10:13", "from 1 to 256, found `300`"]);
 }
 
 #[test]
 fn a_default_that_does_not_fit_the_images_is_named_before_the_start() {
     let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let with = |from: &str, to: &str| {
-        assert!(text.contains(from));
-        scratch.write("changed.yaml", &text.replace(from, to));
+    let text = scratch.read("tiny.yaml");
+    let with = |edits: &[(&str, &str)]| {
+        scratch.write("changed.yaml", &edited(&text, edits));
         scratch.run(&["changed.yaml", "--resolve"])
     };
-    let padding = "      augment: {crop_padding: 1, flip: true}\n";
-    with(padding, "").exits(0);
-    scratch.write("four.yaml", &text.replace(padding, "").replace("size: 8, channels: 1", "size: 4, channels: 1"));
-    let ended = scratch.run(&["four.yaml"]).exits(3);
+    let unpadded = ("      augment: {crop_padding: 1, flip: true}\n", "");
+    with(&[unpadded]).exits(0);
+    let ended = with(&[unpadded, ("size: 8, channels: 1", "size: 4, channels: 1")]).exits(3);
     says(
         &ended,
         &[
@@ -135,7 +133,7 @@ fn a_default_that_does_not_fit_the_images_is_named_before_the_start() {
             "augment: {crop_padding: 0}",
         ],
     );
-    let ended = with("crop_padding: 1, flip: true", "crop_padding: 8").exits(3);
+    let ended = with(&[("crop_padding: 1, flip: true", "crop_padding: 8")]).exits(3);
     says(&ended, &["changed.yaml:14:31", "`crop_padding` must be below 8"]);
     assert!(!ended.stderr.contains("the default"), "{}", ended.stderr);
 }
@@ -143,9 +141,9 @@ fn a_default_that_does_not_fit_the_images_is_named_before_the_start() {
 #[test]
 fn a_comment_in_a_space_retrains_nothing_of_a_published_cell() {
     let scratch = Scratch::new();
-    let space = fs::read_to_string(scratch.path("search_spaces/nas_bench_201.yaml")).unwrap();
-    let table = "benchmark: tables/nas_bench_201.csv.gz";
-    let space = space.replace(table, "benchmark: search_spaces/tables/nas_bench_201.csv.gz");
+    let table = "benchmark: search_spaces/tables/nas_bench_201.csv.gz";
+    let space = scratch.read("search_spaces/nas_bench_201.yaml");
+    let space = edited(&space, &[("benchmark: tables/nas_bench_201.csv.gz", table)]);
     scratch.write("mine.yaml", &space);
     let cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
     let text = format!(
@@ -156,22 +154,22 @@ fn a_comment_in_a_space_retrains_nothing_of_a_published_cell() {
     );
     scratch.write("p.yaml", &text);
     scratch.run(&["p.yaml"]).exits(0).line(&["network", "ran"]);
-    let about = space.replace("about: NAS", "about: that is, NAS");
-    for changed in [format!("# hello\n{space}"), space.replace('\n', "\r\n"), about] {
-        assert_ne!(changed, space);
+    let about = edited(&space, &[("about: NAS", "about: that is, NAS")]);
+    for changed in [format!("# hello\n{space}"), edited(&space, &[("\n", "\r\n")]), about] {
         scratch.write("mine.yaml", &changed);
         let again = scratch.run(&["p.yaml"]).exits(0);
         again.line(&["cell", "cached"]);
         again.line(&["network", "cached"]);
     }
-    scratch.write("mine.yaml", &space.replace("kernel: 3, stride: edge, bias", "kernel: 5, stride: edge, bias"));
+    let wider = ("kernel: 3, stride: edge, bias", "kernel: 5, stride: edge, bias");
+    scratch.write("mine.yaml", &edited(&space, &[wider]));
     scratch.run(&["p.yaml"]).exits(0).line(&["network", "ran"]);
 }
 
 #[test]
 fn slips_are_told_at_their_place_and_in_plain_words() {
     let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
+    let text = scratch.read("tiny.yaml");
     for (from, to, words) in [
         ("learning_rate: 0.01", "learning_rate: ${matrix.lr}", &["slip.yaml:15:31", "must be quoted"][..]),
         ("epochs: 3", "epochs: '1'", &["slip.yaml:11:15", "found the text `1`"]),
@@ -187,8 +185,7 @@ fn slips_are_told_at_their_place_and_in_plain_words() {
         ),
         ("table: nas_bench_201}", "table: |none~0|}", &["slip.yaml:20"]),
     ] {
-        assert!(text.contains(from), "{from}");
-        scratch.write("slip.yaml", &text.replacen(from, to, 1));
+        scratch.write("slip.yaml", &edited(&text, &[(from, to)]));
         says(&scratch.run(&["slip.yaml"]).exits(3), words);
     }
     says(

@@ -6,6 +6,8 @@ mod complaints;
 mod damage;
 mod derive;
 mod download;
+#[path = "../../src/edited.rs"]
+mod edited;
 mod export;
 mod gather;
 mod inputs;

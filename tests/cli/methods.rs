@@ -1,8 +1,6 @@
 //! Several methods of searching in one pipeline: variants of a stage, and what is expected of each.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use crate::scratch::Scratch;
-use std::fs;
 
 /// Every method that a few keys make, on the images of `tiny.yaml`.
 const METHODS: &str = "
@@ -18,13 +16,15 @@ variants:
 ";
 
 fn methods(scratch: &Scratch, expect: &str) {
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let text = text
-        .replace("stages:\n", &format!("{}stages:\n", METHODS.trim_start()))
-        .replace("      seed: 1\n", "      seed: 1\n      with: \"${matrix.method}\"\n")
-        .replace("epochs: 3", "epochs: 2")
-        .replace("[images, search, cell, table]", &format!("[images, 'search[*]', 'table[*]'], expect: [{expect}]"));
-    scratch.write("tiny.yaml", &text);
+    scratch.edit(
+        "tiny.yaml",
+        &[
+            ("stages:\n", &format!("{}stages:\n", METHODS.trim_start())),
+            ("      seed: 1\n", "      seed: 1\n      with: \"${matrix.method}\"\n"),
+            ("epochs: 3", "epochs: 2"),
+            ("[images, search, cell, table]", &format!("[images, 'search[*]', 'table[*]'], expect: [{expect}]")),
+        ],
+    );
 }
 
 #[test]
@@ -56,9 +56,7 @@ fn methods_stand_beside_each_other_and_each_is_expected_of_by_itself() {
 #[test]
 fn a_bilevel_search_without_images_of_its_own_to_judge_by_is_refused() {
     let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let bilevel = text.replace("      seed: 1\n", "      seed: 1\n      strategy: bilevel\n      images: all\n");
-    scratch.write("tiny.yaml", &bilevel);
+    scratch.edit("tiny.yaml", &[("      seed: 1\n", "      seed: 1\n      strategy: bilevel\n      images: all\n")]);
     let ended = scratch.run(&["tiny.yaml"]).exits(3);
     let said = ended.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("a bilevel search judges alphas on images that its weights are not fitted on"), "{said}");

@@ -1,15 +1,10 @@
 //! Searches that are stopped in every way and still come to the same bits.
 
-use crate::scratch::{Ended, Scratch};
+use crate::scratch::Scratch;
 use rand::{RngExt, SeedableRng};
-use std::{
-    process::{Child, Command},
-    thread::sleep,
-    time::Duration,
-};
 
-/// Longer than it takes to kill the program a few times.
-const LONGER: [&str; 2] = ["--set", "search.epochs=8"];
+/// More steps than are taken while the program is stopped a few times.
+const LONGER: [&str; 2] = ["--set", "search.epochs=12"];
 
 fn arguments<'a>(store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     ["tiny.yaml", "--store", store].into_iter().chain(LONGER).chain(more.iter().copied()).collect()
@@ -20,17 +15,16 @@ fn killed_at_random_moments_a_search_comes_to_the_bits_of_an_uninterrupted_one()
     let scratch = Scratch::new();
     scratch.run(&arguments("whole", &[])).exits(0);
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-    let mut resumed = 0;
-    for _ in 0..6 {
-        let mut child = scratch.start(&arguments("killed", &[]));
-        sleep(Duration::from_millis(random.random_range(60..700)));
-        child.kill().unwrap();
-        let output = child.wait_with_output().unwrap();
-        resumed += usize::from(String::from_utf8_lossy(&output.stderr).contains("resumed at"));
+    // Before there is a checkpoint, right after the first, and wherever some more events lead.
+    for events in [1, 3].into_iter().chain((0..3).map(|_| random.random_range(5..12))) {
+        let run = scratch.start(&arguments("killed", &[]));
+        run.wait_for_any(events);
+        run.kill();
     }
-    let last = scratch.run(&arguments("killed", &[])).exits(0);
-    resumed += usize::from(last.stderr.contains("resumed at"));
-    assert!(resumed > 0, "at least one of seven runs went on from a checkpoint");
+    let run = scratch.start(&arguments("killed", &[]));
+    run.wait_for("checkpoint_saved");
+    run.kill();
+    scratch.run(&arguments("killed", &[])).exits(0).line(&["search", "resumed at"]);
     assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("killed", "search"));
     assert_eq!(scratch.outputs("whole", "derive"), scratch.outputs("killed", "derive"));
     assert_eq!(scratch.outputs("whole", "report"), scratch.outputs("killed", "report"), "times are no part of it");
@@ -42,29 +36,22 @@ fn a_signal_saves_a_checkpoint_and_says_with_its_code_that_the_search_can_go_on(
     let scratch = Scratch::new();
     scratch.run(&arguments("whole", &[])).exits(0);
     for (signal, code) in [("TERM", 75), ("HUP", 75), ("INT", 130)] {
-        let child = scratch.start(&arguments("stopped", &[]));
-        sleep(Duration::from_millis(400));
-        send(signal, &child);
-        let ended = Ended::from(child.wait_with_output().unwrap());
-        // A machine that is quick enough is done before the signal comes.
-        assert!(ended.code == Some(code) || ended.code == Some(0), "{ended:?}");
+        let run = scratch.start(&arguments("stopped", &[]));
+        run.wait_for("checkpoint_saved");
+        run.signal(signal);
+        run.ended().exits(code);
     }
-    scratch.run(&arguments("stopped", &[])).exits(0);
+    scratch.run(&arguments("stopped", &[])).exits(0).line(&["search", "resumed at"]);
     assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("stopped", "search"));
-}
-
-fn send(signal: &str, to: &Child) {
-    let kill = Command::new("kill").args(["-s", signal, &to.id().to_string()]).status().expect("`kill` can be started");
-    assert!(kill.success());
 }
 
 #[test]
 fn a_hangup_that_is_ignored_stops_nothing() {
     let scratch = Scratch::new();
-    let child = scratch.start_without_hangup(&arguments("stays", &[]));
-    sleep(Duration::from_millis(400));
-    send("HUP", &child);
-    let ended = Ended::from(child.wait_with_output().unwrap()).exits(0);
+    let run = scratch.start_without_hangup(&arguments("stays", &[]));
+    run.wait_for("checkpoint_saved");
+    run.signal("HUP");
+    let ended = run.ended().exits(0);
     assert!(!ended.stderr.contains("interrupted"), "{}", ended.stderr);
 }
 
@@ -72,8 +59,7 @@ fn a_hangup_that_is_ignored_stops_nothing() {
 fn what_cannot_be_published_is_learned_already() {
     let scratch = Scratch::new();
     // No checkpoint on the way, so that the one at the end is seen.
-    let text = std::fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    scratch.write("tiny.yaml", &text.replace("    runtime: {checkpoint: {every_steps: 1}}\n", ""));
+    scratch.edit("tiny.yaml", &[("    runtime: {checkpoint: {every_steps: 1}}\n", "")]);
     scratch.run(&["tiny.yaml", "--store", "whole"]).exits(0);
     let whole = scratch.outputs("whole", "search");
     // In the way of the folder of the last output.

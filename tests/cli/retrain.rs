@@ -1,9 +1,9 @@
 //! From a genotype to a trained network and its accuracy.
 
-use crate::scratch::Scratch;
+use crate::{edited::edited, scratch::Scratch};
 use rand::{RngExt, SeedableRng};
 use serde_json::Value as Json;
-use std::{fs, path::PathBuf, thread::sleep, time::Duration};
+use std::{fs, path::PathBuf};
 
 /// Everything that a training may have at once: an auxiliary head, dropped paths, smoothed labels, steps of two batches, an
 /// average of the weights, a warm-up.
@@ -36,6 +36,9 @@ stages:
     report: {of: [images, published, network, test]}
 ";
 
+/// The same on a batch of images: a step an epoch.
+const FEW: [&str; 3] = ["tiny.yaml", "--set", "images.synthetic.train=16"];
+
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write("tiny.yaml", PIPELINE);
@@ -58,21 +61,16 @@ fn killed_at_random_moments_a_training_comes_to_the_bits_of_an_uninterrupted_one
     let scratch = scratch();
     scratch.run(&["tiny.yaml", "--store", "whole"]).exits(0);
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(11);
-    let mut resumed = 0;
-    for _ in 0..6 {
-        let mut child = scratch.start(&["tiny.yaml", "--store", "killed", "--set", "runtime.threads=1"]);
-        // However slow the machine is, a checkpoint is there; or all is done already.
-        while scratch.files("killed/work-v1").is_empty() && child.try_wait().unwrap().is_none() {
-            sleep(Duration::from_millis(5));
+    // Twice wherever some events lead, then right after a checkpoint.
+    for events in [Some(random.random_range(1..9)), Some(random.random_range(4..8)), None] {
+        let run = scratch.start(&["tiny.yaml", "--store", "killed", "--set", "runtime.threads=1"]);
+        match events {
+            Some(events) => run.wait_for_any(events),
+            None => run.wait_for("checkpoint_saved"),
         }
-        sleep(Duration::from_millis(random.random_range(0..400)));
-        child.kill().unwrap();
-        let ended = child.wait_with_output().unwrap();
-        resumed += usize::from(String::from_utf8_lossy(&ended.stderr).contains("resumed at"));
+        run.kill();
     }
-    let last = scratch.run(&["tiny.yaml", "--store", "killed"]).exits(0);
-    resumed += usize::from(last.stderr.contains("resumed at"));
-    assert!(resumed > 0, "at least one of seven runs went on from a checkpoint");
+    scratch.run(&["tiny.yaml", "--store", "killed"]).exits(0).line(&["network", "resumed at"]);
     for kind in ["retrain", "evaluate"] {
         assert_eq!(scratch.outputs("whole", kind), scratch.outputs("killed", kind), "{kind}");
     }
@@ -82,8 +80,11 @@ fn killed_at_random_moments_a_training_comes_to_the_bits_of_an_uninterrupted_one
 fn each_setting_of_a_training_changes_what_comes_out_and_a_rerun_is_cached() {
     let scratch = scratch();
     let weights = |store: &str, set: &[&str]| {
-        let arguments: Vec<&str> =
-            ["tiny.yaml", "--store", store].into_iter().chain(set.iter().flat_map(|set| ["--set", set])).collect();
+        let arguments: Vec<&str> = [&FEW[..], &["--store", store]]
+            .concat()
+            .into_iter()
+            .chain(set.iter().flat_map(|set| ["--set", set]))
+            .collect();
         scratch.run(&arguments).exits(0);
         scratch.outputs(store, "retrain")["weights"].clone()
     };
@@ -103,7 +104,7 @@ fn each_setting_of_a_training_changes_what_comes_out_and_a_rerun_is_cached() {
         assert!(!seen.contains(&found), "{setting} has no effect");
         seen.push(found);
     }
-    let again = scratch.run(&["tiny.yaml", "--store", "as_is"]).exits(0);
+    let again = scratch.run(&[&FEW[..], &["--store", "as_is"]].concat()).exits(0);
     again.line(&["5 stages: 5 cached"]);
 }
 
@@ -136,10 +137,11 @@ fn an_evaluation_is_what_its_predictions_say() {
 #[test]
 fn a_genotype_written_otherwise_is_the_same_genotype() {
     let scratch = scratch();
-    scratch.run(&["tiny.yaml"]).exits(0);
-    let text = fs::read_to_string(scratch.path("search_spaces/genotypes/darts_v1.txt")).unwrap();
-    scratch.write("mine.txt", &format!("\n{}\n\n", text.replace(", ", ",")));
-    scratch.run(&["tiny.yaml", "--set", "published.from=./mine.txt"]).exits(0).line(&["5 stages: 5 cached"]);
+    scratch.run(&FEW).exits(0);
+    let text = scratch.read("search_spaces/genotypes/darts_v1.txt");
+    scratch.write("mine.txt", &format!("\n{}\n\n", edited(&text, &[(", ", ",")])));
+    let again = scratch.run(&[&FEW[..], &["--set", "published.from=./mine.txt"]].concat()).exits(0);
+    again.line(&["5 stages: 5 cached"]);
 }
 
 #[test]

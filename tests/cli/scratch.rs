@@ -1,14 +1,22 @@
 //! A folder of its own for a test, with a small pipeline in it, and the real program run there.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+use crate::edited::edited;
 use serde_json::Value as Json;
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// What takes longer than this will never be: on a machine that does nothing else all of it takes seconds.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 pub struct Scratch {
     folder: TempDir,
@@ -57,6 +65,16 @@ impl Scratch {
         fs::write(self.path(name), text).unwrap();
     }
 
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Writes a file anew with every `from` in it replaced by its `to`; fails where there is none.
+    #[track_caller]
+    pub fn edit(&self, name: &str, edits: &[(&str, &str)]) {
+        self.write(name, &edited(&self.read(name), edits));
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_darts-run"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -80,22 +98,42 @@ impl Scratch {
         Ended::from(child.wait_with_output().unwrap())
     }
 
-    /// Starts the program where a hangup is ignored, as `nohup` does, and leaves it running.
-    pub fn start_without_hangup(&self, arguments: &[&str]) -> Child {
-        let program = self.command(arguments);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
-        shell.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
     /// Runs the program to its end, with these variables in its environment.
     pub fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
         Ended::from(self.command(arguments).envs(environment.iter().copied()).output().unwrap())
     }
 
-    /// Starts the program and leaves it running.
-    pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    /// Starts a run and hears what happens in it.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        self.hear(self.command(arguments))
+    }
+
+    /// The same where a hangup is ignored, as `nohup` does.
+    pub fn start_without_hangup(&self, arguments: &[&str]) -> Running {
+        let program = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+        shell.current_dir(self.folder.path());
+        self.hear(shell)
+    }
+
+    /// Starts the command with its events going into a pipe.
+    fn hear(&self, mut command: Command) -> Running {
+        let pipe = self.path("events.pipe");
+        // A new one each time: whoever reads the one before may not have seen its end yet.
+        let _ = fs::remove_file(&pipe);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        command.arg("--events").arg(&pipe).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let (say, events) = channel();
+        // Reading may wait for ever, so it has a thread of its own, which ends with the program.
+        thread::spawn(move || {
+            let lines = BufReader::new(File::open(pipe).unwrap()).lines().map_while(Result::ok);
+            // The last line of a program that was killed may be half of one.
+            let mut events = lines.map_while(|line| serde_json::from_str(&line).ok());
+            events.try_for_each(|event| say.send(event))
+        });
+        Running { child, events }
     }
 
     /// The outputs of the stages of `kind` in the store `store`: name → digest, of the newest record.
@@ -122,6 +160,74 @@ impl Scratch {
         }
         files.sort();
         files
+    }
+}
+
+/// Waits for something outside the program that tells nobody when it is done.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < DEADLINE, "not seen in {DEADLINE:?}: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A run that goes on while the test does. It ends with its test, however that ends.
+pub struct Running {
+    child: Child,
+    events: Receiver<Json>,
+}
+
+impl Running {
+    /// The next event; none once the run is over.
+    #[track_caller]
+    fn next(&self) -> Option<Json> {
+        match self.events.recv_timeout(DEADLINE) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no event in {DEADLINE:?}"),
+        }
+    }
+
+    /// Waits for an event of this name, which must come.
+    #[track_caller]
+    pub fn wait_for(&self, name: &str) {
+        while self.next().unwrap_or_else(|| panic!("the run is over without an event `{name}`"))["event"] != name {}
+    }
+
+    /// Waits for so many events, or for the end of the run.
+    #[track_caller]
+    pub fn wait_for_any(&self, count: usize) {
+        for _ in 0..count {
+            self.next();
+        }
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Sends a signal, by the name that `kill` knows.
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(kill.expect("`kill` can be started").success());
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self) -> Ended {
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        Ended { code: self.child.wait().unwrap().code(), stdout: String::new(), stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

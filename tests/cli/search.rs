@@ -26,6 +26,24 @@ skeletons:
     head: [global_avg_pool, {linear: {label: head}}]
 ";
 
+/// Leaves the images and their search in the pipeline.
+fn search_only(scratch: &Scratch) {
+    let text = scratch.read("tiny.yaml");
+    scratch.write("tiny.yaml", &text[..text.find("  cell:").unwrap()]);
+}
+
+/// Searches a space that no table knows.
+fn search_without_table(scratch: &Scratch, space: &str) {
+    scratch.edit(
+        "tiny.yaml",
+        &[
+            ("space: nas_bench_201", &format!("space: {space}")),
+            ("  table:\n    benchmark: {genotype: cell, table: nas_bench_201}\n", ""),
+            ("cell, table]", "cell]"),
+        ],
+    );
+}
+
 /// An output of the stage of a kind that is JSON.
 fn output(scratch: &Scratch, store: &str, kind: &str, name: &str) -> Json {
     let digest = scratch.outputs(store, kind)[name].clone();
@@ -64,12 +82,7 @@ fn all_images_can_be_fitted_and_then_none_is_held_out() {
 fn a_space_with_candidates_of_each_edge_is_searched_with_every_mixing_to_a_cell() {
     let scratch = Scratch::new();
     scratch.write("ragged.yaml", RAGGED);
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let ragged = text
-        .replace("space: nas_bench_201", "space: ragged.yaml")
-        .replace("  table:\n    benchmark: {genotype: cell, table: nas_bench_201}\n", "")
-        .replace("cell, table]", "cell]");
-    scratch.write("tiny.yaml", &ragged);
+    search_without_table(&scratch, "ragged.yaml");
     for mixing in ["softmax", "sigmoid", "gumbel", "sparsestmax"] {
         let ended = scratch.run(&["tiny.yaml", "--set", &format!("search.mixing={mixing}")]).exits(0);
         // Excluded and single candidates leave one cell but for the last edge.
@@ -84,10 +97,11 @@ fn a_space_with_candidates_of_each_edge_is_searched_with_every_mixing_to_a_cell(
 fn a_width_that_is_the_skeletons_own_is_the_same_search_as_none() {
     let scratch = Scratch::new();
     scratch.write("ragged.yaml", RAGGED);
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let search = &text[..text.find("  cell:").unwrap()];
-    let search = search.replace("space: nas_bench_201", "space: ragged.yaml");
-    scratch.write("tiny.yaml", &search.replace("      channels: 4\n      size: 1\n", ""));
+    search_only(&scratch);
+    scratch.edit(
+        "tiny.yaml",
+        &[("space: nas_bench_201", "space: ragged.yaml"), ("      channels: 4\n      size: 1\n", "")],
+    );
     scratch.run(&["tiny.yaml"]).exits(0);
     scratch
         .run(&["tiny.yaml", "--set", "search.channels=4", "--set", "search.size=1"])
@@ -99,8 +113,7 @@ fn a_width_that_is_the_skeletons_own_is_the_same_search_as_none() {
 /// The keys of a mixing are hashed, its supernet is evaluated as the search left it, and it may be perturbed and regularised.
 fn mixes(mixing: &str, key: [&str; 2], other: &str, reason: &str) {
     let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    scratch.write("tiny.yaml", &text[..text.find("  cell:").unwrap()]);
+    search_only(&scratch);
     let setting = format!("search.mixing={mixing}");
     let run = |more: &[&str]| scratch.run(&[&["tiny.yaml", "--set", &setting], more].concat()).exits(0);
     run(&["--set", &format!("search.{}={}", key[0], key[1])]);
@@ -138,14 +151,13 @@ fn weights_become_sparse_until_one_is_left() {
 #[test]
 fn what_cannot_be_mixed_moved_or_regularised_is_said_with_its_place() {
     let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
     let wrong = "      epochs: 3
       mixing: gumbl
       temperature: 3
       perturb: {kind: randm, radius: 0}
       regularise: {zero_one: 1, beta: 2}
 ";
-    scratch.write("tiny.yaml", &text.replace("      epochs: 3\n", wrong));
+    scratch.edit("tiny.yaml", &[("      epochs: 3\n", wrong)]);
     let ended = scratch.run(&["tiny.yaml"]).exits(3);
     for words in [
         "tiny.yaml:12:15",
@@ -200,12 +212,7 @@ fn a_space_that_extends_another_is_published_whole() {
     let scratch = Scratch::new();
     let space = "name: half\nextends: nas_bench_201\ncells: {cell: {candidates: [skip_connect, nor_conv_3x3]}}\n";
     scratch.write("half.yaml", space);
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let half = text
-        .replace("space: nas_bench_201", "space: half.yaml")
-        .replace("  table:\n    benchmark: {genotype: cell, table: nas_bench_201}\n", "")
-        .replace("cell, table]", "cell]");
-    scratch.write("tiny.yaml", &half);
+    search_without_table(&scratch, "half.yaml");
     scratch.run(&["tiny.yaml", "--store", "kept"]).exits(0).line(&["cell", "~0"]);
     let published = String::from_utf8(published(&scratch, "kept", "space")).unwrap();
     assert!(published.starts_with("name: half\n") && published.contains("avg_pool_3x3"), "{published}");
@@ -245,11 +252,8 @@ fn a_search_tells_the_way_to_its_cell() {
 #[test]
 fn a_search_that_ends_early_is_complete_and_says_so() {
     let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
-    let fast = text
-        .replace("alphas: {learning_rate: 0.01}", "alphas: {learning_rate: 0.01, deviation: 0.1}")
-        .replace("epochs: 3", "epochs: 8");
-    scratch.write("tiny.yaml", &fast);
+    let far = ("alphas: {learning_rate: 0.01}", "alphas: {learning_rate: 0.01, deviation: 0.1}");
+    scratch.edit("tiny.yaml", &[far, ("epochs: 3", "epochs: 8")]);
     scratch.run(&["tiny.yaml", "--store", "whole"]).exits(0);
     let whole = output(&scratch, "whole", "search", "metrics");
     let counts = |epoch: &Json| epoch["derived_counts"]["cell"]["operations"].as_object().unwrap().clone();
@@ -268,7 +272,7 @@ fn a_search_that_ends_early_is_complete_and_says_so() {
         .expect("a count rises");
     assert!(at < 8, "before the last epoch");
     let rule = format!("epochs: 8\n      stop_early: {{count: {{operation: {operation}, more_than: {before}}}}}");
-    scratch.write("tiny.yaml", &fast.replace("epochs: 8", &rule));
+    scratch.edit("tiny.yaml", &[("epochs: 8", &rule)]);
     let ended = scratch.run(&["tiny.yaml"]).exits(0);
     ended.line(&["search", &format!("ended after epoch {at}, the cell is of epoch {}", at - 1)]);
     assert!(ended.stdout.contains(&format!("ended after epoch {at}:")), "{}", ended.stdout);

@@ -1,7 +1,7 @@
 //! The upkeep of a store.
 
 use crate::scratch::Scratch;
-use std::{fs, thread::sleep, time::Duration};
+use std::fs;
 
 #[test]
 fn garbage_is_listed_then_removed_and_results_still_answer() {
@@ -40,8 +40,6 @@ fn superseded_results_go_when_their_days_are_over() {
     let scratch = Scratch::new();
     scratch.run(&["tiny.yaml"]).exits(0);
     scratch.run(&["tiny.yaml", "--set", "search.epochs=1"]).exits(0);
-    // Older than no days at all: a second.
-    sleep(Duration::from_millis(1100));
     let removed = scratch.run(&["store", "gc", "--keep-days", "0"]).exits(0);
     assert!(removed.stdout.contains("records of old results"), "{}", removed.stdout);
     scratch.run(&["tiny.yaml", "--set", "search.epochs=1"]).exits(0).line(&["search", "cached"]);
@@ -63,14 +61,11 @@ fn a_store_in_use_is_left_alone_and_one_that_is_none_is_said_to_be_none() {
     assert!(!scratch.path("artifacts").exists());
     assert_eq!(fs::read_dir(scratch.path("elsewhere")).unwrap().count(), 0, "looking makes nothing");
 
-    let mut child = scratch.start(&["tiny.yaml", "--set", "search.epochs=500"]);
-    while scratch.files("artifacts/work-v1").is_empty() {
-        sleep(Duration::from_millis(10));
-    }
+    let run = scratch.start(&["tiny.yaml", "--set", "search.epochs=500"]);
+    run.wait_for("checkpoint_saved");
     let busy = scratch.run(&["store", "gc"]).exits(4);
     assert!(busy.stderr.contains("a run works in the store `artifacts`"), "{}", busy.stderr);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    run.kill();
     scratch.run(&["store", "gc"]).exits(0);
     assert!(!scratch.files("artifacts/work-v1").is_empty(), "unfinished work stays");
 }

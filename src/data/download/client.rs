@@ -53,10 +53,10 @@ pub(super) struct Head {
 }
 
 impl Client {
-    /// One that neither waits nor looks for a proxy, for servers on this machine.
+    /// One that hardly waits before it asks again and looks for no proxy, for servers on this machine.
     #[cfg(test)]
-    pub fn hasty() -> Self {
-        let silence = Some(Duration::from_millis(500));
+    pub fn local(silence: Duration) -> Self {
+        let silence = Some(silence);
         let config = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_per_read(silence).build();
         Self { agent: config.new_agent(), pauses: [5; 3].map(Duration::from_millis).into() }
     }

@@ -8,7 +8,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 /// What it does with one request.
@@ -18,7 +17,7 @@ pub enum Manner {
     Good,
     /// Closes the connection after so many bytes of the body.
     CutAfter(usize),
-    /// Says nothing more after so many bytes of the body, and keeps the connection.
+    /// Says nothing more after so many bytes of the body, and keeps the connection for as long as the server is there.
     SilentAfter(usize),
     /// Sends all of it, whatever range was asked for.
     NoRanges,
@@ -34,6 +33,8 @@ pub struct Server {
     /// The `Range` header of each request so far, empty where there was none.
     ranges: Arc<Mutex<Vec<String>>>,
     ends: Arc<AtomicBool>,
+    /// Connections on which nothing more is said, kept as long as the server.
+    silent: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Server {
@@ -41,8 +42,9 @@ impl Server {
     pub fn new(archive: Vec<u8>, manners: &[Manner]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/archive.tar.gz", listener.local_addr().unwrap());
-        let server = Self { url, ranges: Arc::default(), ends: Arc::default() };
-        let (ranges, ends, manners) = (server.ranges.clone(), server.ends.clone(), manners.to_owned());
+        let server = Self { url, ranges: Arc::default(), ends: Arc::default(), silent: Arc::default() };
+        let (ranges, ends, silent) = (server.ranges.clone(), server.ends.clone(), server.silent.clone());
+        let manners = manners.to_owned();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 if ends.load(Ordering::SeqCst) {
@@ -52,8 +54,11 @@ impl Server {
                 let stream = stream.unwrap();
                 let range = asked(&stream);
                 ranges.lock().unwrap().push(range.clone());
-                // Whoever asked may be gone.
-                let _ = answer(stream, &archive, &range, manner);
+                match answer(&stream, &archive, &range, manner) {
+                    Ok(()) if matches!(manner, Manner::SilentAfter(_)) => silent.lock().unwrap().push(stream),
+                    // Whoever asked may be gone.
+                    _ => _ = stream.shutdown(Shutdown::Both),
+                }
             }
         });
         server
@@ -89,7 +94,7 @@ fn asked(stream: &TcpStream) -> String {
     ranges.last().unwrap_or_default()
 }
 
-fn answer(mut stream: TcpStream, archive: &[u8], range: &str, manner: Manner) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream, archive: &[u8], range: &str, manner: Manner) -> std::io::Result<()> {
     let asked: usize = range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap_or(0);
     let in_all = archive.len();
     let from = match manner {
@@ -115,19 +120,10 @@ fn answer(mut stream: TcpStream, archive: &[u8], range: &str, manner: Manner) ->
     };
     write!(stream, "HTTP/1.1 {status}\r\n{range}{length}Connection: close\r\n\r\n")?;
     match manner {
-        Manner::CutAfter(bytes) | Manner::NoLength(bytes) => stream.write_all(&body[..bytes.min(body.len())])?,
-        Manner::SilentAfter(bytes) => {
+        Manner::CutAfter(bytes) | Manner::NoLength(bytes) | Manner::SilentAfter(bytes) => {
             stream.write_all(&body[..bytes.min(body.len())])?;
-            stream.flush()?;
-            // Longer than the patience of a test's client; a thread of its own, so that the next request is heard.
-            thread::spawn(move || {
-                thread::sleep(Duration::from_secs(5));
-                let _ = stream.shutdown(Shutdown::Both);
-            });
-            return Ok(());
         }
         _ => stream.write_all(body)?,
     }
-    stream.flush()?;
-    stream.shutdown(Shutdown::Both)
+    stream.flush()
 }

@@ -16,6 +16,9 @@ use std::{
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
+/// What a client bears of silence, and a test of another thread's: far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 const PAIRS: Wanted = Wanted {
     what: "Pairs",
     layouts: &[Layout { folder: "pairs", files: &[&["a.bin"], &["b.bin"]] }],
@@ -71,13 +74,21 @@ impl Place {
     }
 
     fn fetch(&self, server: &Server, archive: &[u8]) -> Result<(), DataError> {
-        self.fetch_until(server, archive, &|| false)
+        self.fetch_by(&Client::local(PATIENCE), server, archive, &Watcher { hear: &|_| {}, stop: &|| false })
     }
 
-    fn fetch_until(&self, server: &Server, archive: &[u8], stop: &dyn Fn() -> bool) -> Result<(), DataError> {
+    /// The same by a client and before a watcher of the test's own.
+    fn fetch_by(
+        &self,
+        client: &Client,
+        server: &Server,
+        archive: &[u8],
+        watcher: &Watcher<'_>,
+    ) -> Result<(), DataError> {
         let official = Archive::official(&PAIRS.archive.unwrap());
         let wanted = official.at(server.url.clone()).with_sha256(&sha256(archive));
         let hear = |news: DownloadNews<'_>| {
+            (watcher.hear)(news.clone());
             let text = match news {
                 DownloadNews::Progress { bytes, in_all, .. } => format!("{bytes} of {in_all:?}"),
                 DownloadNews::Started { kept, .. } => format!("started at {kept}"),
@@ -87,7 +98,7 @@ impl Place {
             };
             self.told.lock().unwrap().push(text);
         };
-        fetch(self.root.path(), &PAIRS, &wanted, &Client::hasty(), &Watcher { hear: &hear, stop })
+        fetch(self.root.path(), &PAIRS, &wanted, client, &Watcher { hear: &hear, ..*watcher })
     }
 
     fn part(&self) -> PathBuf {
@@ -175,7 +186,8 @@ fn who_gets_further_each_time_arrives_and_who_does_not_is_told_what_to_do() {
 fn silence_is_a_cut_connection() {
     let (place, archive) = (Place::new(), pairs());
     let server = Server::new(archive.clone(), &[Manner::SilentAfter(40_000), Manner::Good]);
-    place.fetch(&server, &archive).unwrap();
+    let (client, watcher) = (Client::local(Duration::from_secs(1)), Watcher { hear: &|_| {}, stop: &|| false });
+    place.fetch_by(&client, &server, &archive, &watcher).unwrap();
     place.holds_the_data_set_and_nothing_else();
     assert_eq!(server.ranges(), ["", "bytes=40000-"]);
     assert!(place.told().contains("the server fell silent after 40000 bytes"), "{}", place.told());
@@ -254,12 +266,12 @@ fn a_file_of_another_size_is_another_file() {
     let official = Official { url: "https://example.org/pairs.tar.gz", sha256: "00", bytes: 170_000_000 };
     let watcher = Watcher { hear: &|_| {}, stop: &|| false };
     let archive = Archive::official(&official).at(server.url.clone());
-    let found = fault(fetch(place.root.path(), &PAIRS, &archive, &Client::hasty(), &watcher));
+    let found = fault(fetch(place.root.path(), &PAIRS, &archive, &Client::local(PATIENCE), &watcher));
     assert_eq!(found, DownloadFault::Size { expected: 170_000_000, found: 500 });
     let server = Server::new(vec![1; 500], &[Manner::NoLength(500)]);
     let official = Official { bytes: 400, ..official };
     let archive = Archive::official(&official).at(server.url.clone());
-    let found = fault(fetch(place.root.path(), &PAIRS, &archive, &Client::hasty(), &watcher));
+    let found = fault(fetch(place.root.path(), &PAIRS, &archive, &Client::local(PATIENCE), &watcher));
     assert_eq!(found, DownloadFault::TooLong { limit: 400 });
     assert!(place.names().is_empty());
 }
@@ -316,10 +328,11 @@ fn a_stop_keeps_what_came_and_does_not_wait_for_the_server() {
     let (place, archive) = (Place::new(), pairs());
     let server = Server::new(archive.clone(), &[Manner::SilentAfter(40_000), Manner::Good]);
     let came = || fs::metadata(place.part()).is_ok_and(|part| part.len() == 40_000);
+    let (client, watcher) = (Client::local(PATIENCE), Watcher { hear: &|_| {}, stop: &came });
     let begun = Instant::now();
-    let error = place.fetch_until(&server, &archive, &came).unwrap_err();
+    let error = place.fetch_by(&client, &server, &archive, &watcher).unwrap_err();
     assert!(matches!(error, DataError::Stopped), "{error}");
-    assert!(begun.elapsed() < Duration::from_millis(450), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
     assert_eq!(place.names(), ["pairs.tar.gz.part"]);
     place.fetch(&server, &archive).unwrap();
     place.holds_the_data_set_and_nothing_else();
@@ -329,21 +342,31 @@ fn a_stop_keeps_what_came_and_does_not_wait_for_the_server() {
 #[test]
 fn two_at_once_ask_the_server_once() {
     let (place, archive) = (Place::new(), pairs());
-    let server = Server::new(archive.clone(), &[Manner::SilentAfter(40_000), Manner::Good]);
+    let server = Server::new(archive.clone(), &[Manner::Good]);
+    let by_me = |hear: &dyn Fn(DownloadNews<'_>)| {
+        place.fetch_by(&Client::local(PATIENCE), &server, &archive, &Watcher { hear, stop: &|| false })
+    };
+    let ((begins, has_begun), (waits, is_waiting)) = (mpsc::channel(), mpsc::channel());
     thread::scope(|scope| {
-        let (say, hear) = mpsc::channel();
-        let first = scope.spawn(|| place.fetch(&server, &archive));
-        scope.spawn(move || {
-            thread::sleep(Duration::from_millis(150));
-            say.send(()).unwrap();
+        let first = scope.spawn(move || {
+            by_me(&|news| {
+                if matches!(news, DownloadNews::Started { .. }) {
+                    begins.send(()).unwrap();
+                    is_waiting.recv_timeout(PATIENCE).expect("the second waits for the first");
+                }
+            })
         });
-        hear.recv().unwrap();
-        place.fetch(&server, &archive).unwrap();
+        has_begun.recv_timeout(PATIENCE).expect("the first begins");
+        let second = by_me(&|news| {
+            if matches!(news, DownloadNews::Waiting) {
+                waits.send(()).unwrap();
+            }
+        });
+        second.unwrap();
         first.join().unwrap().unwrap();
     });
     place.holds_the_data_set_and_nothing_else();
-    assert_eq!(server.ranges(), ["", "bytes=40000-"]);
-    assert!(place.told().contains("waiting"), "{}", place.told());
+    assert_eq!(server.ranges(), [""]);
 }
 
 #[test]

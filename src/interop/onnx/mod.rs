@@ -214,6 +214,7 @@ fn window(pool: &Pool) -> Vec<message::AttributeProto> {
 mod tests {
     use super::*;
     use crate::{
+        edited::edited,
         model::{initial_running, initial_weights},
         space::{Build, Genotype, Space, shipped},
     };
@@ -314,8 +315,8 @@ mod tests {
     #[test]
     fn where_nothing_arrives_there_are_zeros_and_a_batch_norm_without_affine_has_ones() {
         let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
-        let space =
-            Space::parse(std::path::Path::new("s.yaml"), text.replace("affine: final", "affine: false")).unwrap();
+        let text = edited(&text, &[("affine: final", "affine: false")]);
+        let space = Space::parse(std::path::Path::new("s.yaml"), text).unwrap();
         let cell = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|";
         let genotype = Genotype::parse(cell, &space).unwrap();
         let build = Build { channels: Some(2), size: Some(1), ..shipped::build("final", 8, 3) };
@@ -330,7 +331,7 @@ mod tests {
     #[test]
     fn a_label_may_be_called_as_the_input_is() {
         let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
-        let text = text.replace("label: classifier", "label: logits").replace("label: lastact", "label: x");
+        let text = edited(&text, &[("label: classifier", "label: logits"), ("label: lastact", "label: x")]);
         let space = Space::parse(std::path::Path::new("s.yaml"), text).unwrap();
         let cell = "|none~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|";
         let build = Build { channels: Some(2), size: Some(1), ..shipped::build("final", 8, 3) };
