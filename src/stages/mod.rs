@@ -12,7 +12,6 @@ mod findings;
 mod fit;
 mod genotype;
 mod hyperparameters;
-mod image_folder;
 mod point;
 mod prepare;
 mod published;
@@ -110,7 +109,7 @@ pub fn slots() -> Vec<KindSlots> {
 pub fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
     let memory = machine::memory();
-    let answers = fit::Answers::default();
+    let answers = site::Answers::default();
     let mut planned = Vec::with_capacity(pipeline.members.len());
     // By member: what is read comes before what reads it.
     let mut known: Vec<Named> = Vec::with_capacity(pipeline.members.len());

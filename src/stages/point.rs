@@ -24,3 +24,16 @@ pub(super) fn shown(value: &Json) -> String {
         other => other.to_string(),
     }
 }
+
+/// `softmax, rate 0.1`, behind the stage where that must be said; `None` without axes. A word speaks for itself, a number does not.
+pub(super) fn called<'a>(
+    stage: Option<&str>,
+    axes: impl IntoIterator<Item = (&'a String, &'a Json)>,
+) -> Option<String> {
+    let place = |(axis, value): (&String, &Json)| match value {
+        Json::String(text) => text.clone(),
+        other => format!("{axis} {}", shown(other)),
+    };
+    let places = axes.into_iter().map(place).collect::<Vec<_>>().join(", ");
+    (!places.is_empty()).then(|| stage.map_or_else(|| places.clone(), |stage| format!("{stage} {places}")))
+}

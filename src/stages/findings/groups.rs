@@ -1,9 +1,8 @@
 //! Members of a matrix as rows of a comparison: those that differ in their seed alone are one.
 
-use super::apart::called;
 use crate::{
     run::{Input, Missing},
-    stages::point::Point,
+    stages::point::{Point, called},
 };
 use indexmap::IndexMap;
 
