@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cli;
 pub mod config;
+mod findings;
 pub mod interop;
 pub mod model;
 pub mod observe;

@@ -6,6 +6,7 @@ use super::{
     output,
 };
 use crate::{
+    findings,
     interop::{
         description::Description,
         nas_bench::{NasBenchColumn, NasBenchTable},
@@ -13,7 +14,6 @@ use crate::{
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
     space::{Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
-    stages,
 };
 use clap::Args;
 use std::{path::Path, sync::Arc};
@@ -70,7 +70,7 @@ fn understand(text: &str, name: Option<&str>) -> Result<(Arc<Space>, Genotype), 
 fn cells(genotype: &Genotype, space: &Space) -> Result<Vec<Block>, Complaint> {
     let failed = |error: &dyn std::error::Error| Complaint::caused(ExitClass::Failed, error);
     let mut blocks = Vec::new();
-    for cell in stages::drawn_cells(genotype, space) {
+    for cell in findings::drawn_cells(genotype, space) {
         blocks.push(Block::Code(cell_drawing::write(&cell).map_err(|error| failed(&error))?));
     }
     for form in [GenotypeText::CellString, GenotypeText::NamedTuple, GenotypeText::Yaml] {

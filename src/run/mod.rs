@@ -9,6 +9,7 @@ mod input;
 mod lookup;
 mod missing;
 mod outcome;
+pub(crate) mod point;
 mod runner;
 mod signal;
 mod stage;

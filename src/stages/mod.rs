@@ -8,13 +8,10 @@ mod cadence;
 mod derive;
 mod evaluate;
 mod export;
-mod findings;
 mod fit;
 mod genotype;
 mod hyperparameters;
-mod point;
 mod prepare;
-mod published;
 mod report;
 mod retrain;
 mod search;
@@ -26,7 +23,6 @@ mod work;
 
 pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
-pub(crate) use findings::drawn_cells;
 pub use site::{ImageShape, Named, Site, SpaceFile, Tells};
 pub use work::{Work, WorkError};
 

@@ -35,6 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What a person sees.
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
+    // What the stages of a run found, as a report's sections.
+    ("findings", &["config", "store", "run", "space", "report"]),
     // Where it meets.
     ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
     ("stages", &["*", "observe", "bench", "cli"]),
@@ -154,8 +156,8 @@ fn test_files(path: &str, source: &str) -> Vec<String> {
     };
     let trees: Vec<TokenTree> = TokenStream::from_str(source).into_iter().flatten().collect();
     (0..trees.len())
-        .filter(|&at| is_test_module(&trees[at..]))
-        .flat_map(|at| [format!("{folder}/{}.rs", trees[at + 3]), format!("{folder}/{}/mod.rs", trees[at + 3])])
+        .filter_map(|at| test_module(&trees[at..]))
+        .flat_map(|(name, _)| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")])
         .collect()
 }
 
@@ -212,8 +214,8 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     let trees: Vec<TokenTree> = stream.into_iter().collect();
     let mut at = 0;
     while at < trees.len() {
-        if is_test_module(&trees[at..]) {
-            at += 5;
+        if let Some((_, length)) = test_module(&trees[at..]) {
+            at += length;
             continue;
         }
         let line = trees[at].span().start().line;
@@ -237,22 +239,25 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     }
 }
 
-/// Whether `#[cfg(test)] mod name { … }` or `#[cfg(test)] mod name;` stands here, five trees. Tests that want a feature too, as in
-/// `#[cfg(all(test, …))]`, are tests.
-fn is_test_module(trees: &[TokenTree]) -> bool {
-    let [TokenTree::Punct(hash), TokenTree::Group(attribute), TokenTree::Ident(keyword), TokenTree::Ident(_), body, ..] =
-        trees
-    else {
-        return false;
-    };
+/// The name of the module and the number of trees, where `#[cfg(test)] mod name { … }` or `#[cfg(test)] mod name;` stands
+/// here, whoever may see it. Tests that want a feature too, as in `#[cfg(all(test, …))]`, are tests.
+fn test_module(trees: &[TokenTree]) -> Option<(String, usize)> {
+    let [TokenTree::Punct(hash), TokenTree::Group(attribute), rest @ ..] = trees else { return None };
     let attribute = attribute.stream().to_string().replace([' ', '\n'], "");
-    hash.as_char() == '#'
+    let seen_by = match rest {
+        [TokenTree::Ident(word), TokenTree::Group(_), ..] if *word == "pub" => 2,
+        [TokenTree::Ident(word), ..] if *word == "pub" => 1,
+        _ => 0,
+    };
+    let [TokenTree::Ident(keyword), TokenTree::Ident(name), body, ..] = rest.get(seen_by..)? else { return None };
+    let is_test = hash.as_char() == '#'
         && (attribute == "cfg(test)" || attribute.starts_with("cfg(all(test,"))
         && *keyword == "mod"
         && match body {
             TokenTree::Group(body) => body.delimiter() == Delimiter::Brace,
             end => end.to_string() == ";",
-        }
+        };
+    is_test.then(|| (name.to_string(), 5 + seen_by))
 }
 
 fn starts_with(tokens: &[Token], words: &[&str]) -> bool {
@@ -335,6 +340,8 @@ fn comments_strings_and_test_modules_do_not_count() {
             use burn::Tensor;
             use crate::train::Loop;
         }
+        #[cfg(test)]
+        pub(super) mod samples { use crate::cli; }
     "##;
     assert!(room_faults("src/space/cost.rs", source).is_empty());
 }

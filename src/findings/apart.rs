@@ -1,7 +1,7 @@
 //! What members of one section are called: by what tells them apart.
 
-use super::groups::groups;
-use crate::{report::Series, run::Input, stages::point::called};
+use super::groups::{called, groups};
+use crate::{report::Series, run::Input};
 use serde_json::Value as Json;
 
 /// What a member is called, and what it has in common with those that differ in their seed alone.
