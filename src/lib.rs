@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 #[cfg(test)]
 mod edited;
+mod findings;
 pub mod interop;
 pub mod model;
 pub mod observe;

@@ -1,12 +1,13 @@
 //! Which network a command is about: what its weights' file leaves open or should not decide.
 
-use super::{Complaint, ExitClass, complaint::note, path, run, show};
+use super::{Complaint, ExitClass, complaint::note, path, run};
 use crate::{
     interop::{
         description::{Description, DescriptionError},
         tensor_file::{TensorFile, TensorFileError},
         trained::{TrainedError, TrainedNetwork},
     },
+    machine,
     model::Mixing,
     space::{self, SpaceFileError, WrittenGenotype},
 };
@@ -73,7 +74,7 @@ impl NetworkArguments {
         Ok(Description {
             supernet: self.supernet,
             space: self.space.clone(),
-            genotype: self.genotype.as_deref().map(show::text).transpose()?,
+            genotype: self.genotype.as_deref().map(genotype_text).transpose()?,
             skeleton: self.skeleton.clone(),
             channels: self.channels,
             size: self.layers,
@@ -140,4 +141,22 @@ pub(super) fn undescribed(error: &DescriptionError) -> Complaint {
         DescriptionError::Space(SpaceFileError::Invalid { problems, .. }) => run::invalid(problems),
         other => Complaint::caused(ExitClass::Input, other).hinted(other.hint()),
     }
+}
+
+/// A genotype as it was given: the text itself, the content of a file, or of standard input. What
+/// there is to say of where it was found is said.
+pub(super) fn genotype_text(argument: &str) -> Result<String, Complaint> {
+    let found = if argument == "-" {
+        let bytes = machine::read_up_to(std::io::stdin().lock(), WrittenGenotype::LONGEST)
+            .map_err(|error| Complaint::input(format!("failed to read standard input: {error}")))?;
+        WrittenGenotype::of_bytes(&bytes, "standard input")
+    } else {
+        WrittenGenotype::find(argument, Path::new(""))
+    };
+    let WrittenGenotype { text, note: found_note } =
+        found.map_err(|error| Complaint::caused(ExitClass::Input, &error).hinted(error.hint()))?;
+    if let Some(found) = found_note {
+        note(&found);
+    }
+    Ok(text)
 }

@@ -1,18 +1,19 @@
 //! `darts-run show GENOTYPE`: a cell drawn, its cost, and its place in its benchmark.
 
-use super::{Complaint, ExitClass, complaint::note, network::undescribed, output};
+use super::{
+    Complaint, ExitClass,
+    network::{genotype_text, undescribed},
+    output,
+};
 use crate::{
+    findings,
     interop::{
         description::Description,
         nas_bench::{NasBenchColumn, NasBenchTable},
     },
-    machine,
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
-    space::{
-        Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, WrittenGenotype, network::FeatureMap,
-    },
-    stages,
+    space::{Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
 };
 use clap::Args;
 use std::{path::Path, sync::Arc};
@@ -45,7 +46,7 @@ pub(super) struct ShowArguments {
 }
 
 pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
-    let text = text(&arguments.genotype)?;
+    let text = genotype_text(&arguments.genotype)?;
     let (space, genotype) = understand(&text, arguments.space.as_deref())?;
     let mut document = Document::new(format!("A genotype of the space `{}`", space.name));
     document.sections.push(Section::new("Cells", cells(&genotype, &space)?));
@@ -55,24 +56,6 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8, Complaint> {
     }
     output::say(terminal::render(&document, &Look::of_stdout()))?;
     Ok(0)
-}
-
-/// A genotype as it was given: the text itself, the content of a file, or of standard input. What
-/// there is to say of where it was found is said.
-pub(super) fn text(argument: &str) -> Result<String, Complaint> {
-    let found = if argument == "-" {
-        let bytes = machine::read_up_to(std::io::stdin().lock(), WrittenGenotype::LONGEST)
-            .map_err(|error| Complaint::input(format!("failed to read standard input: {error}")))?;
-        WrittenGenotype::of_bytes(&bytes, "standard input")
-    } else {
-        WrittenGenotype::find(argument, Path::new(""))
-    };
-    let WrittenGenotype { text, note: found_note } =
-        found.map_err(|error| Complaint::caused(ExitClass::Input, &error).hinted(error.hint()))?;
-    if let Some(found) = found_note {
-        note(&found);
-    }
-    Ok(text)
 }
 
 /// The space that was named, or the first that can read the text.
@@ -87,7 +70,7 @@ fn understand(text: &str, name: Option<&str>) -> Result<(Arc<Space>, Genotype), 
 fn cells(genotype: &Genotype, space: &Space) -> Result<Vec<Block>, Complaint> {
     let failed = |error: &dyn std::error::Error| Complaint::caused(ExitClass::Failed, error);
     let mut blocks = Vec::new();
-    for cell in stages::drawn_cells(genotype, space) {
+    for cell in findings::drawn_cells(genotype, space) {
         blocks.push(Block::Code(cell_drawing::write(&cell).map_err(|error| failed(&error))?));
     }
     for form in [GenotypeText::CellString, GenotypeText::NamedTuple, GenotypeText::Yaml] {

@@ -6,6 +6,7 @@
 
 mod chain;
 mod declaration;
+mod error;
 mod fields;
 mod layer;
 mod load;
@@ -29,8 +30,9 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use error::ConfigError;
 pub use fields::Fields;
-pub use load::{ConfigError, load};
+pub use load::load;
 pub use node::{Entry, Node, Value};
 pub use origin::{Origin, SourceFile};
 pub use pipeline::{Member, Pipeline};

@@ -1,8 +1,7 @@
 //! A YAML value that remembers where each part of it was written.
 
-use super::{Origin, Problems, SourceFile, yaml};
+use super::Origin;
 use indexmap::IndexMap;
-use std::{path::PathBuf, sync::Arc};
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,17 +51,6 @@ impl Node {
     /// An empty map from nowhere: what an omitted section reads as.
     pub fn empty_map() -> Self {
         Self::new(Value::Map(IndexMap::new()), Origin::Default)
-    }
-
-    /// Reads YAML text of one document. Syntax errors, duplicate keys and keys that are no text become problems.
-    pub fn parse(path: impl Into<PathBuf>, text: impl Into<String>) -> Result<Self, Problems> {
-        let source = Arc::new(SourceFile { path: path.into(), text: text.into() });
-        let mut problems = Problems::new();
-        let node = yaml::read(&source, &mut problems);
-        match node {
-            Some(node) if problems.is_empty() => Ok(node),
-            _ => Err(problems),
-        }
     }
 
     pub fn as_map(&self) -> Option<&IndexMap<String, Entry>> {
@@ -115,18 +103,6 @@ impl Node {
             }
             (_, value) => Self::new(value, over.origin),
         }
-    }
-
-    /// A scalar as it was typed, as far as its place shows it: `1.0`, `1e-3`,
-    /// `9223372036854775808`.
-    pub(super) fn typed(&self) -> Option<&str> {
-        let written = match &self.origin {
-            Origin::File { source, span } => source.text.get(span.clone())?,
-            Origin::Argument { text } => text.split_once('=')?.1.trim(),
-            _ => return None,
-        };
-        // An alias or a value of the matrix stands for something else.
-        (yaml::plain(written) == self.value).then_some(written)
     }
 
     /// How many values it is made of, itself among them.

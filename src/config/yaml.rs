@@ -10,13 +10,38 @@ use super::{
 use indexmap::{IndexMap, map};
 use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
-use std::{borrow::Cow, collections::HashMap, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, ops::Range, path::PathBuf, sync::Arc};
 
 /// Deeper nesting than any file of ours by an order of magnitude; keeps the recursion within the stack.
 const DEPTH_LIMIT: usize = 64;
 
 /// How many nodes all aliases of a file may stand for: keeps nested aliases from growing without bound.
 const ALIAS_LIMIT: usize = 100_000;
+
+impl Node {
+    /// Reads YAML text of one document. Syntax errors, duplicate keys and keys that are no text become problems.
+    pub fn parse(path: impl Into<PathBuf>, text: impl Into<String>) -> Result<Self, Problems> {
+        let source = Arc::new(SourceFile { path: path.into(), text: text.into() });
+        let mut problems = Problems::new();
+        let node = read(&source, &mut problems);
+        match node {
+            Some(node) if problems.is_empty() => Ok(node),
+            _ => Err(problems),
+        }
+    }
+
+    /// A scalar as it was typed, as far as its place shows it: `1.0`, `1e-3`,
+    /// `9223372036854775808`.
+    pub(super) fn typed(&self) -> Option<&str> {
+        let written = match &self.origin {
+            Origin::File { source, span } => source.text.get(span.clone())?,
+            Origin::Argument { text } => text.split_once('=')?.1.trim(),
+            _ => return None,
+        };
+        // An alias or a value of the matrix stands for something else.
+        (plain(written) == self.value).then_some(written)
+    }
+}
 
 /// Reads the one document of `source`; an empty file is [`Value::Null`], a syntax error `None`. After other problems,
 /// as a duplicate key, what could be read is returned, so that the rest of the file is still checked.

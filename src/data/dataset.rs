@@ -82,6 +82,36 @@ impl Raw {
     }
 }
 
+impl Normalise {
+    /// # Errors
+    /// Where the numbers do not fit the data set's channels, or a deviation is not above 0.
+    pub(super) fn resolve(&self, raw: &Raw) -> Result<Statistics, DataError> {
+        self.constants().unwrap_or_else(|| Statistics::measured(raw)).checked(raw.shape[0])
+    }
+}
+
+impl Statistics {
+    /// Mean and population standard deviation of the training images. Sums are whole numbers, so no order of adding matters.
+    pub fn measured(raw: &Raw) -> Self {
+        let [channels, height, width] = raw.shape;
+        let (mut mean, mut std) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+        for channel in 0..channels {
+            let planes = raw.train.pixels.chunks_exact(height * width).skip(channel).step_by(channels);
+            let (mut sum, mut squares) = (0_u64, 0_u64);
+            for &pixel in planes.flatten() {
+                sum += u64::from(pixel);
+                squares += u64::from(pixel) * u64::from(pixel);
+            }
+            let count = (raw.train.len() * height * width) as f64;
+            let white = f64::from(raw.white);
+            let average = sum as f64 / count;
+            mean.push((average / white) as f32);
+            std.push(((squares as f64 / count - average * average).max(0.0).sqrt() / white) as f32);
+        }
+        Self { mean, std }
+    }
+}
+
 impl Dataset {
     pub fn part(&self, part: Part) -> &Examples {
         match part {

@@ -5,14 +5,18 @@
 //! dropped, CMYK is multiplied by its black, and of what moves the first picture is taken. Unlike
 //! there, the orientation that a camera noted (EXIF) is applied.
 
-use super::Picture;
+use super::{DataError, Picture};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
-use std::io::Cursor;
+use std::{io::Cursor, path::Path};
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::JpegDecoder;
 
 /// Where Pillow begins to warn of a decompression bomb (`Image.MAX_IMAGE_PIXELS`): 256 MiB of RGB. Far above ImageNet's largest.
 const MOST_PIXELS: usize = 89_478_485;
+
+/// Bytes of the largest file: no more than 89 megapixels are decoded, and each has six bytes at
+/// most.
+const LARGEST_PICTURE: u64 = 1 << 29;
 
 /// Decodes into `picture`, whose memory is used again; says in words why it cannot.
 pub(super) fn decode(bytes: &[u8], picture: &mut Picture) -> Result<(), String> {
@@ -110,6 +114,22 @@ fn turn(picture: &mut Picture, orientation: Orientation) {
 }
 
 impl Picture {
+    /// Whether a file that begins with `start`, 16 bytes or more, is of one of these kinds.
+    pub fn begins_with(start: &[u8]) -> bool {
+        format_of(start).is_some()
+    }
+
+    /// Reads a picture, whatever its name ends in: grey, CMYK, with alpha or turned by its camera.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or is no whole picture of these kinds.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let bytes = darts_machine::read(path, LARGEST_PICTURE).map_err(DataError::read(path))?;
+        let mut picture = Self::default();
+        decode(&bytes, &mut picture).map_err(|why| DataError::Picture { path: path.to_owned(), why })?;
+        Ok(picture)
+    }
+
     /// Room for a picture of this size, with whatever lay there before.
     fn reshape(&mut self, width: usize, height: usize) -> Result<&mut [u8], String> {
         check_size(width, height)?;
@@ -137,7 +157,6 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DataError;
     use std::{
         fs,
         path::{Path, PathBuf},

@@ -1,7 +1,7 @@
 //! Batches by epoch and step, in any order: what a resumed run asks for is what an uninterrupted one would have got.
 
 use super::{
-    Augment, Batch, DataError, Dataset, Part, Pixels, Prefetch,
+    Augment, Batch, DataError, Dataset, Part, Pixels,
     batch::Augmentation,
     random::{Purpose, Stream},
 };
@@ -103,14 +103,6 @@ impl Loader {
         let end = (start + self.options.batch).min(self.images_per_epoch());
         let augmentation = self.options.augment.map(|augment| Augmentation { augment, seed: self.options.seed, epoch });
         Batch::assemble(&self.dataset, self.part, order[start..end].to_vec(), augmentation, &self.tables)
-    }
-
-    /// All batches from a step on, epoch after epoch without end, prepared ahead on a thread of their own.
-    ///
-    /// # Errors
-    /// Where the system starts no thread.
-    pub fn from(self: &Arc<Self>, epoch: usize, step: usize) -> Result<Prefetch, DataError> {
-        Prefetch::new(Arc::clone(self), epoch, step)
     }
 
     fn order(&self, epoch: usize) -> Arc<[u32]> {

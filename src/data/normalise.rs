@@ -1,6 +1,6 @@
 //! Channel means and standard deviations: given, published, or measured.
 
-use super::{DataError, Raw};
+use super::DataError;
 
 /// How the channel statistics of a data set are chosen. Reads as `measured`, `cifar10_darts`, … or `{mean: […], std: […]}`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -41,12 +41,6 @@ impl Normalise {
         ("imagenet", Self::Imagenet),
     ];
 
-    /// # Errors
-    /// Where the numbers do not fit the data set's channels, or a deviation is not above 0.
-    pub(super) fn resolve(&self, raw: &Raw) -> Result<Statistics, DataError> {
-        self.constants().unwrap_or_else(|| Statistics::measured(raw)).checked(raw.shape[0])
-    }
-
     /// The numbers where they need no images; `None` where they are measured.
     pub fn constants(&self) -> Option<Statistics> {
         let of_255 = |values: [f32; 3]| values.map(|value| value / 255.0).to_vec();
@@ -70,26 +64,6 @@ impl Normalise {
 }
 
 impl Statistics {
-    /// Mean and population standard deviation of the training images. Sums are whole numbers, so no order of adding matters.
-    pub fn measured(raw: &Raw) -> Self {
-        let [channels, height, width] = raw.shape;
-        let (mut mean, mut std) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
-        for channel in 0..channels {
-            let planes = raw.train.pixels.chunks_exact(height * width).skip(channel).step_by(channels);
-            let (mut sum, mut squares) = (0_u64, 0_u64);
-            for &pixel in planes.flatten() {
-                sum += u64::from(pixel);
-                squares += u64::from(pixel) * u64::from(pixel);
-            }
-            let count = (raw.train.len() * height * width) as f64;
-            let white = f64::from(raw.white);
-            let average = sum as f64 / count;
-            mean.push((average / white) as f32);
-            std.push(((squares as f64 / count - average * average).max(0.0).sqrt() / white) as f32);
-        }
-        Self { mean, std }
-    }
-
     /// For each channel, what each pixel value becomes: (value / white − mean) / std, in the order and precision
     /// of torchvision's `ToTensor` and `Normalize`.
     pub fn tables(&self, white: u8) -> Vec<[f32; 256]> {
@@ -126,6 +100,7 @@ impl Statistics {
 mod tests {
     use super::*;
     use crate::Images;
+    use crate::Raw;
 
     fn raw() -> Raw {
         Raw {

@@ -23,8 +23,18 @@ pub struct Prefetch {
 /// Batches that wait to be taken; one more is in the making.
 const AHEAD: usize = 2;
 
+impl Loader {
+    /// All batches from a step on, epoch after epoch without end, prepared ahead on a thread of their own.
+    ///
+    /// # Errors
+    /// Where the system starts no thread.
+    pub fn from(self: &Arc<Self>, epoch: usize, step: usize) -> Result<Prefetch, DataError> {
+        Prefetch::new(Arc::clone(self), epoch, step)
+    }
+}
+
 impl Prefetch {
-    pub(super) fn new(loader: Arc<Loader>, epoch: usize, step: usize) -> Result<Self, DataError> {
+    fn new(loader: Arc<Loader>, epoch: usize, step: usize) -> Result<Self, DataError> {
         let (sender, batches) = sync_channel(AHEAD);
         let work = move || {
             for batch in (step..).map(|step| loader.batch(epoch, step)) {

@@ -4,7 +4,7 @@
 //! Pillow's `BILINEAR` is, and so torchvision's default with antialias on Pillow's pictures. Both round to bytes after
 //! the horizontal and after the vertical pass.
 
-use super::{DataError, Picture, resized_crop::Region};
+use super::{DataError, Picture, Statistics, resized_crop::Region};
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{CroppedImage, Image, ImageRef},
@@ -66,6 +66,24 @@ impl View {
         let part = CroppedImage::new(&source, left as u32, top as u32, width as u32, height as u32)
             .expect("a region lies within its picture");
         resampler.resample(&part, self.size, &triangle());
+    }
+}
+
+impl Picture {
+    /// The picture as an evaluation sees it: its shorter side brought to `resize`, the middle `size`x`size` cut out,
+    /// normalised. `[3, size, size]`
+    ///
+    /// # Errors
+    /// Where `resize` is below `size`, or the statistics are not of three channels.
+    pub fn evaluation(&self, size: usize, resize: usize, statistics: &Statistics) -> Result<Vec<f32>, DataError> {
+        let view = View { size, resize };
+        view.check()?;
+        let tables = statistics.clone().checked(3)?.tables(255);
+        let mut resampler = Resampler::default();
+        let mut out = vec![0.0; 3 * size * size];
+        view.middle(self, &mut resampler);
+        resampler.paint(false, &tables, &mut out);
+        Ok(out)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::{
     description::{Candidate, Description},
-    state::{State, Strangers},
-    trained::{seen_classes, seen_colours},
+    state::{State, Strangers, seen_classes, seen_colours},
 };
 use crate::space::network::{FeatureMap, Network, TensorSpec};
 use std::collections::BTreeSet;

@@ -11,6 +11,7 @@ mod numpy;
 pub mod onnx;
 pub mod parity;
 pub mod state;
+mod stored_tensor;
 pub mod tensor_file;
 mod torch;
 pub mod trained;

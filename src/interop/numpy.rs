@@ -2,8 +2,7 @@
 
 use super::{
     archive::Archive,
-    tensor_file::{Element, Numbers, StoredTensor},
-    torch::BARE,
+    stored_tensor::{BARE, Element, Numbers, StoredTensor},
 };
 use std::collections::BTreeMap;
 

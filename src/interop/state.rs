@@ -1,9 +1,12 @@
 //! A network's tensors in a file: under which names they lie there, and whether they fit.
 
-use super::tensor_file::{Numbers, StoredTensor, TensorFile};
+use super::{
+    stored_tensor::{Numbers, StoredTensor},
+    tensor_file::TensorFile,
+};
 use crate::{
     model::{Layout, TensorGroup},
-    space::network::Network,
+    space::network::{Chain, LayerKind, Network},
 };
 use burn::tensor::Device;
 use std::{
@@ -181,4 +184,24 @@ pub enum Strangers {
 /// The layout of a network's alpha tables and betas.
 pub fn alpha_layout(network: &Network) -> Arc<Layout> {
     Arc::new(Layout::new(network.alpha_tensors()))
+}
+
+/// Rows of the file's classifier, the linear layer that a head ends in.
+pub(super) fn seen_classes(network: &Network, state: &State<'_>) -> Option<usize> {
+    let last = last_layer(&network.head)?;
+    let weight = state.get(&format!("{last}.weight"))?;
+    weight.shape.first().copied()
+}
+
+fn last_layer(chain: &Chain) -> Option<&str> {
+    let last = chain.layers.iter().rev().find(|layer| matches!(layer.kind, LayerKind::Linear))?;
+    Some(&last.label)
+}
+
+/// Channels that the file's first convolution reads.
+pub(super) fn seen_colours(network: &Network, state: &State<'_>) -> Option<usize> {
+    let first = network.stems.first()?.layers.first()?;
+    let LayerKind::Conv(conv) = &first.kind else { return None };
+    let weight = state.get(&format!("{}.weight", first.label))?;
+    weight.shape.get(1).map(|read| read * conv.groups)
 }

@@ -3,7 +3,7 @@
 use super::{
     description::{Candidate, Description, DescriptionError},
     fit,
-    state::{self, State, StateError, Strangers},
+    state::{self, State, StateError, Strangers, seen_classes, seen_colours},
     tensor_file::TensorFile,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     model::{Mixing, Mode, Model, OUTPUT, TensorGroup, edge_weights},
     space::{
         GenotypeText,
-        network::{Chain, FeatureMap, LayerKind, Network, TensorSpec},
+        network::{FeatureMap, Network, TensorSpec},
     },
 };
 use burn::tensor::{Device, Tensor};
@@ -253,26 +253,6 @@ fn decided(description: &Description, candidate: &Candidate, sketch: &Network, s
 fn input(description: &Description) -> FeatureMap {
     let [channels, height, width] = description.input.unwrap_or([COLOURS, 1, 1]);
     FeatureMap { channels, height, width }
-}
-
-/// Rows of the file's classifier, the linear layer that a head ends in.
-pub(super) fn seen_classes(network: &Network, state: &State<'_>) -> Option<usize> {
-    let last = last_layer(&network.head)?;
-    let weight = state.get(&format!("{last}.weight"))?;
-    weight.shape.first().copied()
-}
-
-fn last_layer(chain: &Chain) -> Option<&str> {
-    let last = chain.layers.iter().rev().find(|layer| matches!(layer.kind, LayerKind::Linear))?;
-    Some(&last.label)
-}
-
-/// Channels that the file's first convolution reads.
-pub(super) fn seen_colours(network: &Network, state: &State<'_>) -> Option<usize> {
-    let first = network.stems.first()?.layers.first()?;
-    let LayerKind::Conv(conv) = &first.kind else { return None };
-    let weight = state.get(&format!("{}.weight", first.label))?;
-    weight.shape.get(1).map(|read| read * conv.groups)
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn ticks(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
             let (lead, power) = text.split_once('e').unwrap_or((&text, "0"));
             return format!("{}e{power}", lead.trim_end_matches('0').trim_end_matches('.'));
         }
-        super::document::decimal(value, decimals as usize)
+        super::decimal::decimal(value, decimals as usize)
     };
     let count = if (last - first).is_finite() { (last - first).clamp(0.0, 50.0) as usize } else { 0 };
     (0..=count).map(|at| (first + at as f64) * step).map(|value| (value, text(value))).collect()

@@ -1,6 +1,6 @@
 //! What a report says, before it has a form.
 
-use crate::observe::number;
+use super::decimal::decimal;
 use std::collections::BTreeSet;
 
 /// What stands where a value is missing. Missing is never zero.
@@ -198,28 +198,6 @@ impl From<String> for Cell {
     }
 }
 
-/// `1,930,618`, `93.12`, `0.00` (never `-0.00`), `NaN`.
-pub(super) fn decimal(value: f64, digits: usize) -> String {
-    if !value.is_finite() {
-        return number(value);
-    }
-    let text = format!("{value:.digits$}");
-    let unsigned = text.trim_start_matches('-');
-    let sign = if text.starts_with('-') && unsigned.bytes().any(|c| (b'1'..=b'9').contains(&c)) { "-" } else { "" };
-    let (whole, rest) = unsigned.split_at(unsigned.find('.').unwrap_or(unsigned.len()));
-    if whole.len() < 5 {
-        return format!("{sign}{whole}{rest}");
-    }
-    let mut grouped = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{rest}")
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -251,14 +229,19 @@ pub(super) mod tests {
         };
         let accuracies = [93.25, 93.61, 92.98];
         let mut table = Table::new("Test accuracy by seed, CIFAR-10 | retrained", {
-            let mut columns = vec![Column::text("search"), Column::number("parameters")];
-            columns.extend(Summary::columns("test accuracy", Some("%")));
+            let mut columns = vec![Column::text("search"), Column::number("parameters"), Column::number("n")];
+            columns.extend(["test accuracy, mean", "std", "min", "max"].map(|name| Column::number(name).unit("%")));
             columns
         });
-        let summary = Summary::of(&accuracies).unwrap();
-        table.push([Cell::from("single-level | softmax"), Cell::count(1_930_618)].into_iter().chain(summary.cells(2)));
-        let single = Summary::of(&[91.5]).unwrap();
-        table.push([Cell::from("bilevel <first order>"), Cell::Missing].into_iter().chain(single.cells(2)));
+        let summarised = |values: &[f64]| {
+            let Summary { n, mean, deviation, min, max } = Summary::of(values).unwrap();
+            let ends = [min, max].map(|end| Cell::number(end, 2));
+            [Cell::count(n), Cell::number(mean, 2), Cell::known(deviation, 2)].into_iter().chain(ends)
+        };
+        table.push(
+            [Cell::from("single-level | softmax"), Cell::count(1_930_618)].into_iter().chain(summarised(&accuracies)),
+        );
+        table.push([Cell::from("bilevel <first order>"), Cell::Missing].into_iter().chain(summarised(&[91.5])));
         table.push([Cell::from("diverged"), Cell::count(0), Cell::count(2), Cell::number(f64::NAN, 2)]);
         let metrics = BTreeMap::from([
             ("table.cifar10_test_percent".to_owned(), accuracies.to_vec()),

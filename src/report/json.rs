@@ -120,7 +120,7 @@ impl<'a> Value<'a> {
         match cell {
             Cell::Text(text) => Self::Text(text),
             Cell::Missing => Self::Missing(()),
-            Cell::Number { value, .. } if !value.is_finite() => Self::NotFinite(super::document::decimal(*value, 0)),
+            Cell::Number { value, .. } if !value.is_finite() => Self::NotFinite(super::decimal::decimal(*value, 0)),
             Cell::Number { value, digits: 0 } if value.fract() == 0.0 && value.abs() <= EXACT => {
                 Self::Count(*value as i64)
             }

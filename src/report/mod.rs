@@ -6,6 +6,7 @@
 pub mod cell_drawing;
 mod cell_layout;
 pub mod curves;
+mod decimal;
 mod document;
 mod expectation;
 pub mod html;

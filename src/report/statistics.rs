@@ -1,6 +1,6 @@
 //! What several runs say together. The number of runs is always said with it.
 
-use super::{Cell, Column, document::decimal};
+use super::decimal::decimal;
 
 /// A sample's size, mean, spread and ends.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -34,32 +34,6 @@ impl Summary {
     pub fn shown(&self, digits: usize) -> String {
         let spread = self.deviation.map(|deviation| format!(" ± {}", decimal(deviation, digits))).unwrap_or_default();
         format!("{}{spread} (n = {})", decimal(self.mean, digits), self.n)
-    }
-
-    /// Columns for [`Summary::cells`].
-    pub fn columns(name: &str, unit: Option<&str>) -> [Column; 5] {
-        let column = |what: String| {
-            let column = Column::number(what);
-            if let Some(unit) = unit { column.unit(unit) } else { column }
-        };
-        [
-            Column::number("n"),
-            column(format!("{name}, mean")),
-            column("std".into()),
-            column("min".into()),
-            column("max".into()),
-        ]
-    }
-
-    /// n, mean, standard deviation, minimum, maximum.
-    pub fn cells(&self, digits: usize) -> [Cell; 5] {
-        [
-            Cell::count(self.n),
-            Cell::number(self.mean, digits),
-            Cell::known(self.deviation, digits),
-            Cell::number(self.min, digits),
-            Cell::number(self.max, digits),
-        ]
     }
 }
 

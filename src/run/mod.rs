@@ -2,12 +2,14 @@
 
 mod announce;
 mod context;
+mod error;
 mod event;
 mod fetch;
 mod input;
 mod lookup;
 mod missing;
 mod outcome;
+pub(crate) mod point;
 mod runner;
 mod signal;
 mod stage;
@@ -18,6 +20,7 @@ mod tests;
 
 pub use announce::sentence;
 pub use context::Context;
+pub use error::StageError;
 pub use event::{Event, EventKind, Listener, Measured, Outcome, Progress, Transfer};
 pub use fetch::Fetch;
 pub use input::{Input, Output};
@@ -25,5 +28,5 @@ pub use missing::{Failure, Missing};
 pub use outcome::{Ending, MemberReport, RunReport};
 pub use runner::{Planned, run};
 pub use signal::{Signal, Stop};
-pub use stage::{Resource, Stage, StageError};
+pub use stage::{Resource, Stage};
 pub use work::panic_message;

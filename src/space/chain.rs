@@ -2,11 +2,13 @@
 
 use super::SpaceError;
 use super::labels::join;
-use super::lower::MOST_CHANNELS;
 use super::network::{Chain, Conv, FeatureMap, Layer, LayerKind, Pool};
 use super::step::{ConvStep, Filters, Phase, PoolStep, Primitive, Step, Steps};
 use super::width::Width;
 use std::cell::Cell;
+
+/// Bounds of what can be asked for; they keep products from overflowing.
+pub const MOST_CHANNELS: usize = 1 << 14;
 
 /// Lowers chains for one network.
 #[derive(Debug)]

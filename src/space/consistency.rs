@@ -1,9 +1,9 @@
 //! Whether what a space's file says in one place fits what it says in another.
 
 use super::cell::CellKind;
-use super::derive::Derivation;
 use super::hint::did_you_mean;
 use super::operation::Operation;
+use super::rule::Derivation;
 use super::{GenotypeText, genotype_text};
 use crate::config::{Node, Origin, Problems};
 use indexmap::IndexMap;

@@ -3,11 +3,12 @@
 use super::canonical;
 use super::cell::{CellKind, CellShape};
 use super::consistency;
-use super::derive::Derivation;
 use super::extends;
+use super::genotype_text::GenotypeText;
 use super::labels::Labels;
 use super::notation::Notation;
 use super::operation::Operation;
+use super::rule::Derivation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
 use super::step::{Site, Steps};
 use crate::config::{Fields, Node, Problems, Value};
@@ -42,17 +43,6 @@ pub struct Space {
     pub(super) notation: Notation,
     pub(super) blocks: IndexMap<String, Steps>,
     pub(super) skeletons: IndexMap<String, Skeleton>,
-}
-
-/// A text form of a genotype.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GenotypeText {
-    /// `|op~0|+|op~0|op~1|`, as NAS-Bench-201 writes it.
-    CellString,
-    /// `Genotype(normal=[('op', 1), …], normal_concat=range(2, 6))`, as the DARTS code prints it.
-    NamedTuple,
-    /// This project's own.
-    Yaml,
 }
 
 /// A space's file cannot be used.

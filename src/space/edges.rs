@@ -3,21 +3,8 @@
 use super::SpaceError;
 use super::genotype::{CellGenotype, Choice};
 use super::labels::{fill, join};
-use super::lower::Lowering;
+use super::lower::{CellSite, Lowering};
 use super::network::{Candidate, Chain, Edge, FeatureMap, Layer, LayerKind, Partial, Pool};
-
-/// A cell's place and sizes.
-#[derive(Clone, Copy)]
-pub(super) struct CellSite<'a> {
-    pub label: &'a str,
-    /// Of the edges that leave inputs.
-    pub stride: usize,
-    /// The map of an adapted input.
-    pub inner: FeatureMap,
-    /// The map of a node.
-    pub size: FeatureMap,
-    pub inputs: usize,
-}
 
 /// What an auxiliary skip connection is called, behind its edge; our choice.
 const SKIP: &str = "auxiliary_skip";

@@ -1,16 +1,15 @@
 //! Lowering: from a declared space to a [`Network`] with every label, width, stride and size decided.
 
-use super::Space;
 use super::cell::Combine;
-use super::chain::Chains;
+use super::chain::{Chains, MOST_CHANNELS};
 use super::edge_options::EdgeOptions;
-use super::edges::CellSite;
-use super::genotype::{Genotype, GenotypeError};
+use super::genotype::Genotype;
 use super::hint::did_you_mean;
 use super::labels::{fill, join};
 use super::network::{AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Network};
 use super::skeleton::{BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_CLASSES, Skeleton, Transition};
 use super::step::Phase;
+use super::{Space, SpaceError};
 
 /// What a network is built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,63 +28,6 @@ pub struct Build {
     /// Of a supernet.
     pub edges: EdgeOptions,
 }
-
-/// A network cannot be built. `place` is where, as a prefix of tensor names.
-#[derive(Debug, thiserror::Error)]
-pub enum SpaceError {
-    #[error("no skeleton `{skeleton}` in search space `{space}`")]
-    UnknownSkeleton { space: String, skeleton: String, hint: String },
-    #[error("skeleton `{skeleton}` has no auxiliary head")]
-    NoAuxiliary { skeleton: String },
-    #[error("a network needs at least one {what}")]
-    Nothing { what: &'static str },
-    #[error("a network can have {most} {what} at most, found {found}")]
-    TooMany { what: &'static str, most: usize, found: usize },
-    #[error("`{place}`: width `{width}` is no usable number of channels where C is {channels}")]
-    Width { place: String, width: String, channels: usize },
-    #[error("`{place}`: {groups} groups do not divide {input} and {output} channels")]
-    Groups { place: String, groups: usize, input: usize, output: usize },
-    #[error("`{place}`: a window of {window:?} does not fit on a {height}x{width} map: the input is too small")]
-    TooSmall { place: String, window: [usize; 2], height: usize, width: usize },
-    #[error("`{place}`: `factorized_reduce` needs even sides, found {height}x{width}")]
-    OddSides { place: String, height: usize, width: usize },
-    #[error("`{place}`: branches give {first} and {other}")]
-    Branches { place: String, first: FeatureMap, other: FeatureMap },
-    #[error("`{place}`: gives {found}, needed is {needed}")]
-    Shape { place: String, found: FeatureMap, needed: FeatureMap },
-    #[error("`{place}`: the state has other sides than the newest and its input has no `larger`")]
-    NoAdapter { place: String },
-    #[error("operation `{operation}` has no chain for an edge of stride {stride}")]
-    NoStride { operation: String, stride: usize },
-    #[error("`{place}`: `partial_channels` {groups} does not divide a width of {channels}")]
-    Partial { place: String, groups: usize, channels: usize },
-    #[error("search space `{space}` does not say which of its operations is the skip connection")]
-    NoSkip { space: String },
-    #[error("two tensors are called `{name}`: labels must tell them apart")]
-    DuplicateTensor { name: String },
-    #[error("the genotype does not fit search space `{space}`")]
-    Genotype {
-        space: String,
-        #[source]
-        source: GenotypeError,
-    },
-}
-
-impl SpaceError {
-    /// The way out, where there is one to tell.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::UnknownSkeleton { hint, .. } => Some(hint.clone()),
-            Self::Genotype { source, .. } => source.hint(),
-            Self::Partial { .. } => Some("choose `channels` and `partial_channels` so that it does".to_owned()),
-            Self::NoSkip { .. } => Some("`auxiliary_skip` needs `skip: OPERATION` in the space's file".to_owned()),
-            _ => None,
-        }
-    }
-}
-
-/// Bounds of what can be asked for; they keep products from overflowing.
-pub const MOST_CHANNELS: usize = 1 << 14;
 
 impl Space {
     /// The network of all candidates.
@@ -109,6 +51,19 @@ pub(super) struct Lowering<'a> {
     channels: usize,
     size: usize,
     pub chains: Chains,
+}
+
+/// A cell's place and sizes.
+#[derive(Clone, Copy)]
+pub(super) struct CellSite<'a> {
+    pub label: &'a str,
+    /// Of the edges that leave inputs.
+    pub stride: usize,
+    /// The map of an adapted input.
+    pub inner: FeatureMap,
+    /// The map of a node.
+    pub size: FeatureMap,
+    pub inputs: usize,
 }
 
 /// A block of the body, before it is lowered.

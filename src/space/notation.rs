@@ -7,7 +7,6 @@
 //!     NASLib: {operations: [skip_connect, none], edges: [[0, 1], [0, 2], [1, 2]]}
 //! ```
 
-use super::Space;
 use super::hint::did_you_mean;
 use super::operation::Operation;
 use crate::config::{Fields, Node, Problems, Value};
@@ -18,7 +17,7 @@ pub(super) struct Notation {
     /// Their name of an operation → the space's.
     names: IndexMap<String, String>,
     /// Whose → how.
-    numbers: IndexMap<String, Numbering>,
+    pub numbers: IndexMap<String, Numbering>,
 }
 
 /// What a list of numbers means, one an edge.
@@ -93,25 +92,9 @@ fn check(name: &str, place: &Node, operations: &IndexMap<String, Operation>, pro
     }
 }
 
-impl Space {
-    /// Every way to number the operations of a cell, whose it is before it: the space's own order
-    /// of candidates, where all edges have the same, and those of other programs.
-    pub(super) fn numberings(&self, kind: &str) -> Vec<(String, Numbering)> {
-        let candidates = self.cell_kind(kind).map_or(&[][..], |kind| &kind.candidates);
-        let alike = candidates.first().filter(|first| candidates.iter().all(|edge| edge == *first));
-        let own = alike.map(|operations| {
-            let order = format!("as `{}` lists its candidates", self.name);
-            (order, Numbering { operations: operations.clone(), edges: self.edges().to_vec() })
-        });
-        let theirs = self.notation.numbers.iter().map(|(whose, numbering)| (whose.clone(), numbering.clone()));
-        own.into_iter().chain(theirs).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::shipped;
-    use super::*;
+    use super::super::{Space, shipped};
 
     #[test]
     fn a_notation_names_operations_that_there_are_and_changes_no_digest() {

@@ -1,6 +1,7 @@
 //! What stages publish for each other to read.
 
 use super::site::Size;
+pub(super) use crate::findings::{genotype, json, space};
 use crate::{
     data::{DataError, Dataset, Statistics},
     run::{Context, Input, StageError, sentence},
@@ -14,20 +15,6 @@ pub(super) fn dataset(prepared: &Input, roots: &[PathBuf]) -> Result<Dataset, St
     let packed = prepared.output("dataset")?;
     let dataset = packed.read(|reader| Dataset::read_from(reader, packed.size(), &packed.path()))?;
     Ok(dataset?.rooted(roots)?)
-}
-
-/// The space that a stage searched or derived from.
-pub(super) fn space(of: &Input) -> Result<Space, StageError> {
-    let published = of.output("space")?;
-    let path = published.path();
-    Space::parse(&path, published.text()?)
-        .map_err(|_| StageError::input(format!("`{}` is no search space of this version", path.display())))
-}
-
-/// The genotype of a `derive` stage, of the space beside it.
-pub(super) fn genotype(derived: &Input, space: &Space) -> Result<Genotype, StageError> {
-    let text = derived.output("genotype")?.text()?;
-    Genotype::parse(&text, space).map_err(|error| StageError::input(sentence(&error)))
 }
 
 /// What a stage reads of its reference key `genotype`: the cell and its space, and not how a search came to it. So two searches
@@ -109,14 +96,6 @@ impl NetworkCard {
 /// A genotype as text.
 pub(super) fn genotype_text(genotype: &Genotype, form: GenotypeText, space: &Space) -> Result<String, StageError> {
     genotype.to_text(form, space).map_err(|error| StageError::failed(error.to_string()))
-}
-
-/// The JSON output `name` of a stage.
-pub(super) fn json<T: serde::de::DeserializeOwned>(of: &Input, name: &str) -> Result<T, StageError> {
-    let published = of.output(name)?;
-    serde_json::from_slice(&published.bytes()?).map_err(|error| {
-        StageError::failed(format!("`{}` is not what its stage writes: {error}", published.path().display()))
-    })
 }
 
 /// JSON as it is published: indented, a line break at the end.

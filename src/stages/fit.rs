@@ -11,19 +11,10 @@ use crate::{
     run::sentence,
     space::{Genotype, Space},
 };
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 /// The way out of too little memory.
 pub(super) const SMALLER: &str =
     "make `batch`, `channels` or `size` smaller; `runtime: {allow_memory: true}` tries it all the same";
-
-/// What was found of networks so far: members of a matrix ask for the same ones.
-#[derive(Debug, Clone, Default)]
-pub struct Answers(Rc<RefCell<HashMap<String, Answer>>>);
-
-/// What is wrong, the way out, and the keys that may be to blame, the likeliest first; nothing
-/// where a network fits.
-type Answer = Option<(String, Option<String>, &'static [&'static str])>;
 
 /// Complains where the supernet of `space`, or its network of `genotype`, cannot be built or needs
 /// more memory than there is.

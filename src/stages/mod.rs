@@ -8,14 +8,10 @@ mod cadence;
 mod derive;
 mod evaluate;
 mod export;
-mod findings;
 mod fit;
 mod genotype;
 mod hyperparameters;
-mod image_folder;
-mod point;
 mod prepare;
-mod published;
 mod report;
 mod retrain;
 mod search;
@@ -27,7 +23,6 @@ mod work;
 
 pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
-pub(crate) use findings::drawn_cells;
 pub use site::{ImageShape, Named, Site, SpaceFile, Tells};
 pub use work::{Work, WorkError};
 
@@ -112,7 +107,7 @@ pub fn slots() -> Vec<KindSlots> {
 pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
     let memory = machine::memory();
-    let answers = fit::Answers::default();
+    let answers = site::Answers::default();
     let mut planned = Vec::with_capacity(pipeline.members.len());
     // By member: what is read comes before what reads it.
     let mut known: Vec<Named> = Vec::with_capacity(pipeline.members.len());

@@ -1,13 +1,13 @@
 //! `report`: tables, curves and drawings of what stages found, in four forms; checks what was expected.
 
-use super::{
-    Site, findings, point,
-    published::{self, Published},
-};
+use super::{Site, site::found_file};
 use crate::{
-    config::{Fields, Node, Value},
+    config::{Fields, Node, Problems, Value},
+    findings::{self, Published},
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
-    run::{Context, Input, Resource, Stage, StageError},
+    run::{Context, Input, Resource, Stage, StageError, point},
+    space,
+    store::Digest,
 };
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ struct Report {
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let title = fields.text("title").unwrap_or_else(|| site.pipeline.to_owned());
-    let published = published::beside(fields, site);
+    let published = beside(fields, site);
     let named = site.inputs_of("of");
     if published.is_some() && !named.is_empty() && named.iter().all(|named| named.kind != "benchmark") {
         let place = fields.origin_of("beside").clone();
@@ -29,6 +29,26 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         fields.problems().add(&place, message);
     }
     Some(Box::new(Report { title, expectations: expectations(fields), published }))
+}
+
+/// `beside: nas_bench_201_published`: `search_spaces/tables/NAME.yaml`, or a path as it ends in `.yaml`. Nothing where the key is
+/// absent, or after a complaint.
+fn beside(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
+    let name = fields.text("beside")?;
+    let (path, text) = found_file(fields, "beside", space::find_published(&name, site.folder))?;
+    let digest = Digest::of(text.as_bytes());
+    let read = Node::parse(&path, text).and_then(|node| {
+        let mut problems = Problems::new();
+        let published = findings::published(&node, digest, &mut problems);
+        problems.into_result(published)
+    });
+    match read {
+        Ok(published) => Some(published),
+        Err(problems) => {
+            fields.problems().extend(problems);
+            None
+        }
+    }
 }
 
 /// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`; `value: "search[method=darts].train_loss"` is of the

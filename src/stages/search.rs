@@ -11,15 +11,13 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
+    findings::STOPPED_EARLY,
     run::{Context, Resource, Stage, StageError, sentence},
     tasks::Task as _,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, LearnerConfig, Strategy, Training},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
-
-/// The note that says why a search ended before its last epoch.
-pub(super) const STOPPED_EARLY: &str = "stopped_early";
 
 struct Search {
     file: Arc<SpaceFile>,

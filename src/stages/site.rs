@@ -1,6 +1,5 @@
 //! Where a stage stands: what its keys may be relative to.
 
-use super::fit::Answers;
 use crate::{
     config::Fields,
     kernels::{Kernels, Precision},
@@ -17,8 +16,10 @@ use burn::tensor::Device;
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 use std::{
-    cell::OnceCell,
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -46,6 +47,14 @@ pub struct Site<'a> {
     /// What the stage's reference keys name.
     pub inputs: IndexMap<String, Vec<Named>>,
 }
+
+/// What was found of networks so far: members of a matrix ask for the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(pub(super) Rc<RefCell<HashMap<String, Answer>>>);
+
+/// What is wrong, the way out, and the keys that may be to blame, the likeliest first; nothing
+/// where a network fits.
+pub(super) type Answer = Option<(String, Option<String>, &'static [&'static str])>;
 
 /// A member that a stage names, as far as it is known when the pipeline is read.
 #[derive(Debug, Clone)]

@@ -11,10 +11,10 @@
 
 use super::{
     Site, SpaceFile, Tells,
-    fit::Answers,
     genotype::{self, Published},
     hyperparameters::Recipe,
     retrain, search,
+    site::Answers,
     training::Settings,
 };
 use crate::{

@@ -2,8 +2,8 @@
 
 use super::{
     Digest, ObjectRef, Store, StoreError, canonical_json,
-    garbage::files,
     seal::{self, sealed},
+    walk::files,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};

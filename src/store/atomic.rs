@@ -1,10 +1,10 @@
 //! Writing a file so that a crash at any moment leaves the old one or the new one, never a part.
 
-use super::{Store, StoreError};
+use super::StoreError;
 use std::{
     fs::{self, File, Permissions},
     io::{self, BufWriter, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 use tempfile::{Builder, NamedTempFile};
@@ -21,44 +21,8 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::R
     persist(filled(file, path, write)?, path)
 }
 
-impl Store {
-    /// As [`write_atomically`], with the temporary file in the store's own folder for such files.
-    pub(super) fn write_file(
-        &self,
-        path: &Path,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), StoreError> {
-        self.publish(filled(self.temporary(0o666)?, path, write)?, path)
-    }
-
-    /// Publishes a file of the store. A folder in its place, which no file replaces, is moved away.
-    pub(super) fn publish(&self, file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
-        if path.is_dir() {
-            self.move_aside(path)?;
-        }
-        persist(file, path)
-    }
-
-    /// A temporary file that removes itself. It is locked for as long as it is open: so a sweep
-    /// tells it from what a killed process left, whatever the times of files and the numbers of
-    /// processes say.
-    pub(super) fn temporary(&self, mode: u32) -> Result<NamedTempFile, StoreError> {
-        let tmp = self.tmp();
-        make_folder(&tmp)?;
-        loop {
-            let file = temporary(&tmp, mode).map_err(StoreError::io("write in", &tmp))?;
-            let locked = file.as_file().lock().and_then(|()| file.as_file().metadata());
-            // A sweep may come between the making of the file and its lock: then it has no name any
-            // more.
-            if locked.map_err(StoreError::io("lock a file in", &tmp))?.nlink() > 0 {
-                return Ok(file);
-            }
-        }
-    }
-}
-
 /// What `write` writes, to be published as `path`.
-fn filled(
+pub(super) fn filled(
     file: NamedTempFile,
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -69,12 +33,12 @@ fn filled(
 }
 
 /// A temporary file in `folder` that removes itself; `mode` is what the umask is taken from.
-fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+pub(super) fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
     Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(folder)
 }
 
 /// The last half of publishing: fsync, rename, fsync the folder, without which a crash could forget the name.
-fn persist(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
+pub(super) fn persist(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
     file.as_file().sync_all().map_err(StoreError::io("write", path))?;
     file.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;
     sync_parent(path)

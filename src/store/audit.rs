@@ -2,9 +2,9 @@
 
 use super::{
     Digest, Hold, Store, StoreError,
-    garbage::files,
     object::{flaw_of_bytes, hash_file},
     seal,
+    walk::files,
 };
 use rayon::prelude::*;
 use std::{collections::BTreeMap, fs, path::Path};

@@ -1,13 +1,16 @@
 //! What a store holds that nobody needs, and its removal.
 
-use super::{Digest, Hold, Record, Store, StoreError};
+use super::{
+    Digest, Hold, Record, Store, StoreError,
+    walk::{entries, files},
+};
 use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
-use walkdir::{DirEntry, WalkDir};
+use walkdir::WalkDir;
 
 /// Why something is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,26 +137,6 @@ fn size(path: &Path) -> Result<u64, StoreError> {
         bytes += fs::symlink_metadata(&path).map_err(StoreError::io("read", &path))?.len();
     }
     Ok(bytes)
-}
-
-/// All files at or below `path`, in order.
-pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = walk(path, WalkDir::new(path))?.into_iter();
-    Ok(entries.filter(|entry| !entry.file_type().is_dir()).map(DirEntry::into_path).collect())
-}
-
-/// What lies in a folder itself, in order.
-fn entries(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = walk(path, WalkDir::new(path).min_depth(1).max_depth(1))?;
-    Ok(entries.into_iter().map(DirEntry::into_path).collect())
-}
-
-/// Without what goes meanwhile: a store that is only looked at may lack a folder, and others may
-/// work in it.
-fn walk(path: &Path, walk: WalkDir) -> Result<Vec<DirEntry>, StoreError> {
-    let is_gone = |error: &walkdir::Error| error.io_error().is_some_and(|io| io.kind() == io::ErrorKind::NotFound);
-    let there = walk.sort_by_file_name().into_iter().filter(|entry| !entry.as_ref().is_err_and(is_gone));
-    there.collect::<Result<_, _>>().map_err(|error| StoreError::io("read", path)(error.into()))
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ mod last;
 mod listing;
 mod lock;
 mod object;
+mod publish;
 mod seal;
+mod walk;
 
 pub use action::Record;
 pub use atomic::write_atomically;

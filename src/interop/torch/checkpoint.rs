@@ -4,7 +4,7 @@
 //! `state_dict()` would name what it has. Other objects are passed over with all that they hold:
 //! optimisers, schedulers, arguments of a program.
 
-use super::super::tensor_file::Element;
+use super::super::stored_tensor::{BARE, Element};
 use super::pickle::{Id, Made, Object, Pickle};
 use std::collections::BTreeMap;
 
@@ -34,9 +34,6 @@ pub(super) struct Storage {
     /// Where a view of it begins.
     offset: usize,
 }
-
-/// What a file that is one tensor and nothing else calls it.
-pub(in super::super) const BARE: &str = "x";
 
 /// An object can be held by many: a path is gone into so often, and so deep.
 const MOST_STEPS: usize = 1_000_000;

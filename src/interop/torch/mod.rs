@@ -12,13 +12,11 @@ mod pickle;
 
 use super::{
     archive::{Archive, ArchiveError, MOST_TIMES},
-    tensor_file::{Element, Numbers, StoredTensor},
+    stored_tensor::{Element, Numbers, StoredTensor},
 };
 use checkpoint::{Found, Place};
 use pickle::{Object, Pickle, PickleError};
 use std::collections::{BTreeMap, HashMap};
-
-pub(super) use checkpoint::BARE;
 
 /// A file is not one of PyTorch's, or holds what is not read here.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ use super::super::Space;
 use super::super::genotype::{Choice, Genotype, GenotypeError};
 use super::draft::{Draft, DraftCell, DraftEdges, DraftKind};
 use super::python::Place;
+use super::write_node;
 
 /// Whether the text is one cell, or a line for each kind of cell.
 pub(super) fn is(text: &str) -> bool {
@@ -65,7 +66,7 @@ pub(super) fn end(text: &str, at: usize) -> Option<usize> {
     (end > at).then_some(end)
 }
 
-pub(in super::super) fn write(genotype: &Genotype, space: &Space) -> String {
+pub(super) fn write(genotype: &Genotype, space: &Space) -> String {
     let single = space.cell_kinds().len() == 1;
     let mut lines = Vec::with_capacity(genotype.cells.len());
     for (kind, cell) in &genotype.cells {
@@ -78,11 +79,6 @@ pub(in super::super) fn write(genotype: &Genotype, space: &Space) -> String {
         lines.push(line);
     }
     lines.join("\n")
-}
-
-pub(super) fn write_node(choices: &[Choice]) -> String {
-    let words = choices.iter().map(|Choice { operation, source }| format!("{operation}~{source}|"));
-    format!("|{}", words.collect::<String>())
 }
 
 fn read_node(text: &str, node: &str) -> Result<Vec<Choice>, GenotypeError> {

@@ -3,7 +3,9 @@
 use super::super::Space;
 use super::super::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 use super::super::hint::did_you_mean;
-use super::{OUTPUT_SUFFIX, each, edges_of};
+use super::super::notation::Numbering;
+use super::form::OUTPUT_SUFFIX;
+use super::{each, edges_of, write_node};
 use indexmap::IndexMap;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -213,8 +215,22 @@ fn numbered(kind: &str, numbers: &[usize], space: &Space) -> Result<Vec<Vec<Choi
     if others.iter().all(|(_, nodes)| *nodes == first.1) {
         return Ok(first.1.clone());
     }
-    let written =
-        |nodes: &[Vec<Choice>]| nodes.iter().map(|node| super::cell_string::write_node(node)).collect::<Vec<_>>();
+    let written = |nodes: &[Vec<Choice>]| nodes.iter().map(|node| write_node(node)).collect::<Vec<_>>();
     let meanings = readings.iter().map(|(whose, nodes)| format!("`{}` ({whose})", written(nodes).join("+")));
     Err(GenotypeError::Ambiguous { meanings: meanings.collect::<Vec<_>>().join(" or ") })
+}
+
+impl Space {
+    /// Every way to number the operations of a cell, whose it is before it: the space's own order
+    /// of candidates, where all edges have the same, and those of other programs.
+    fn numberings(&self, kind: &str) -> Vec<(String, Numbering)> {
+        let candidates = self.cell_kind(kind).map_or(&[][..], |kind| &kind.candidates);
+        let alike = candidates.first().filter(|first| candidates.iter().all(|edge| edge == *first));
+        let own = alike.map(|operations| {
+            let order = format!("as `{}` lists its candidates", self.name);
+            (order, Numbering { operations: operations.clone(), edges: self.edges().to_vec() })
+        });
+        let theirs = self.notation.numbers.iter().map(|(whose, numbering)| (whose.clone(), numbering.clone()));
+        own.into_iter().chain(theirs).collect()
+    }
 }

@@ -3,20 +3,53 @@
 //! Reading goes in two steps. A text becomes a [`Draft`], for which no space is needed: what cannot
 //! be read is one fault with its place. A space then says what the draft's words mean.
 
-pub(super) mod cell_string;
+mod cell_string;
 mod draft;
-pub(super) mod named_tuple;
+mod form;
+mod named_tuple;
 mod python;
 mod select;
-pub(super) mod yaml;
+mod yaml;
 
-use super::genotype::{Genotype, GenotypeError};
-use super::{GenotypeText, KeptEdges, Space};
+use super::genotype::{Choice, Genotype, GenotypeError};
+use super::{KeptEdges, Space};
+use crate::machine;
+pub use form::GenotypeText;
+pub(super) use form::{kind_fault, operation_fault};
+use std::path::Path;
+
 use draft::Draft;
 use python::{Place, Value};
 
+impl Genotype {
+    /// Reads any text form (see [`GenotypeText`], and what other programs print or keep in files)
+    /// and checks the cell against `space`. Lines that begin with `#` are comments. Of a text that
+    /// holds several genotypes the last is taken, as of a log.
+    pub fn parse(text: &str, space: &Space) -> Result<Self, GenotypeError> {
+        let mut genotype = read(text, space)?;
+        genotype.check(space)?;
+        genotype.arrange(space);
+        Ok(genotype)
+    }
+
+    /// Reads the file at `path`, which holds one genotype.
+    pub fn read(path: &Path, space: &Space) -> Result<Self, GenotypeError> {
+        let text = machine::read_text(path).map_err(|source| GenotypeError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, space)
+    }
+
+    /// Writes the genotype in `form`.
+    pub fn to_text(&self, form: GenotypeText, space: &Space) -> Result<String, GenotypeError> {
+        match form {
+            GenotypeText::CellString => Ok(cell_string::write(self, space)),
+            GenotypeText::NamedTuple => named_tuple::write(self, space),
+            GenotypeText::Yaml => Ok(yaml::write(self)),
+        }
+    }
+}
+
 /// Reads a text in whatever form it has. The caller checks the genotype against the space.
-pub(super) fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError> {
+fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError> {
     Draft::parse(text)?.settle(space)
 }
 
@@ -49,35 +82,6 @@ impl Draft {
         }
         let heads = select::heads(&text);
         if heads.is_empty() { yaml_or_nothing(&text) } else { of_head(&text, &select::select(&text, &heads, None)?.0) }
-    }
-}
-
-/// Why a cell with an operation called `name` could not be read back from the text form `form`.
-pub(super) fn operation_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
-    let of_cell_string = form != GenotypeText::Yaml && (name.contains(['|', '+']) || name.contains("->"));
-    match form {
-        _ if name.is_empty() => Some("it is empty"),
-        _ if name.trim() != name => Some("white space at its ends is lost"),
-        _ if name.contains(char::is_control) || name.contains('~') => Some("it has a `~` or a line break"),
-        // A tuple that does not hold a genotype is written as a cell string.
-        _ if of_cell_string => Some("it has a `|`, a `+` or a `->`"),
-        GenotypeText::NamedTuple if name.contains(['\'', '"', '\\']) => Some("it has a quote or a backslash"),
-        _ => None,
-    }
-}
-
-/// As [`operation_fault`], of a cell kind.
-pub(super) fn kind_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
-    match form {
-        GenotypeText::NamedTuple if name.ends_with(OUTPUT_SUFFIX) => Some("it ends as the field of an output does"),
-        GenotypeText::NamedTuple if !name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
-            Some("it is no name of a field")
-        }
-        _ if name.is_empty() => Some("it is empty"),
-        _ if name.trim() != name => Some("white space at its ends is lost"),
-        _ if name.contains(char::is_control) || name.contains('|') => Some("it has a `|` or a line break"),
-        _ if name.starts_with(['#', '{', '[', '"', '\'']) => Some("it begins as a comment or another form does"),
-        _ => None,
     }
 }
 
@@ -130,15 +134,18 @@ fn yaml_or_nothing(text: &str) -> Result<Draft, GenotypeError> {
     if is_map { yaml::read(text) } else { Err(begin.error("no genotype begins here or behind")) }
 }
 
-/// What the name of a flat genotype's output has behind the kind's.
-const OUTPUT_SUFFIX: &str = "_concat";
-
 /// How many edges the node at `position` keeps.
 fn edges_of(position: usize, space: &Space) -> usize {
     match space.derivation().edges {
         KeptEdges::Best(count) => count,
         KeptEdges::All => space.sources(space.inputs() + position).count(),
     }
+}
+
+/// `|op~0|op~1|`
+fn write_node(choices: &[Choice]) -> String {
+    let words = choices.iter().map(|Choice { operation, source }| format!("{operation}~{source}|"));
+    format!("|{}", words.collect::<String>())
 }
 
 /// In words: how many edges a node keeps.

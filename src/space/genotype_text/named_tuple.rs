@@ -10,8 +10,9 @@ use super::super::Space;
 use super::super::genotype::{Choice, Genotype, GenotypeError};
 use super::cell_string::read_choice;
 use super::draft::{Draft, DraftCell, DraftEdges, DraftKind, Further};
+use super::form::OUTPUT_SUFFIX;
 use super::python::{Kind, Name, Place, Value};
-use super::{OUTPUT_SUFFIX, each, edges_of};
+use super::{each, edges_of};
 
 /// What the value says, if it is a genotype.
 pub(super) fn read(value: &Value) -> Result<Draft, GenotypeError> {
@@ -168,7 +169,7 @@ pub(super) fn states(value: &Value) -> Result<Vec<usize>, GenotypeError> {
 }
 
 /// As the DARTS code prints it.
-pub(in super::super) fn write(genotype: &Genotype, space: &Space) -> Result<String, GenotypeError> {
+pub(super) fn write(genotype: &Genotype, space: &Space) -> Result<String, GenotypeError> {
     let mut fields = Vec::with_capacity(2 * genotype.cells.len());
     for (kind, cell) in &genotype.cells {
         if cell.nodes.iter().enumerate().any(|(position, choices)| choices.len() != edges_of(position, space)) {

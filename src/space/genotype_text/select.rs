@@ -3,8 +3,9 @@
 use super::super::find::same_name;
 use super::super::genotype::GenotypeError;
 use super::super::hint::listed;
+use super::cell_string;
+use super::form::OUTPUT_SUFFIX;
 use super::python::{Place, Value};
-use super::{OUTPUT_SUFFIX, cell_string};
 use indexmap::IndexSet;
 
 /// A text as a person sees it: without byte order mark, colours and comments. What is a line stays

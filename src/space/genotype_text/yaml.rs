@@ -67,7 +67,7 @@ struct WrittenCell<'a> {
     output: &'a [usize],
 }
 
-pub(in super::super) fn write(genotype: &Genotype) -> String {
+pub(super) fn write(genotype: &Genotype) -> String {
     let word = |Choice { operation, source }: &Choice| format!("{operation}~{source}");
     let nodes = |cell: &CellGenotype| cell.nodes.iter().map(|node| node.iter().map(word).collect()).collect();
     let cell = |cell| WrittenCell { nodes: nodes(cell), output: &cell.output };

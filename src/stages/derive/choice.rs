@@ -6,12 +6,13 @@ use super::{
 };
 use crate::{
     config::nearest,
-    run::{Input, StageError, sentence},
-    space::{Cost, Genotype, Space},
-    stages::{
-        artifacts, counted,
+    run::{
+        Input, StageError,
         point::{Point, agrees},
+        sentence,
     },
+    space::{Cost, Genotype, Space},
+    stages::{artifacts, counted},
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};

@@ -15,11 +15,10 @@ mod choice;
 mod rule;
 mod searched;
 
-pub(super) use searched::{Derived, DerivedEpoch, DerivedSearch};
-
 use super::{Site, artifacts};
 use crate::{
     config::Fields,
+    findings::{Derived, DerivedEpoch, DerivedSearch},
     run::{Context, Stage, StageError},
     space::Genotype,
 };

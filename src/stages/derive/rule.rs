@@ -2,11 +2,9 @@
 
 use crate::{
     config::{Fields, Node, Origin, Problems, Value, nearest},
+    run::point::agrees,
     space::{KeptEdges, Limit, Space},
-    stages::{
-        point::agrees,
-        site::{Named, Site, Size},
-    },
+    stages::site::{Named, Site, Size},
     tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};

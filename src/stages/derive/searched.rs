@@ -1,11 +1,10 @@
-//! Searches as a derivation sees them, and what it publishes of them.
+//! Searches as a derivation sees them.
 
 use crate::{
-    run::{Input, StageError},
+    run::{Input, StageError, point::Point},
     space::{Genotype, Space},
-    stages::{AlphaHistory, alphas::EpochAlphas, artifacts, point::Point},
+    stages::{AlphaHistory, alphas::EpochAlphas, artifacts},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// A search that is there, with the genotype of every epoch by the rule of its space.
@@ -45,33 +44,4 @@ impl Searched {
     pub fn last(&self) -> usize {
         self.epochs.len() - 1
     }
-}
-
-/// The output `genotypes`: which cell goes on and why, beside what every epoch of every search derives to by the rule of
-/// the space. Cells are in the text form that is customary for it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(in crate::stages) struct Derived {
-    pub rule: Json,
-    /// `the last of 50 epochs`
-    pub why: String,
-    /// The search that the cell is from; absent where it is from several, or there is only one.
-    pub search: Option<String>,
-    /// The epoch, from 1; absent where the cell is from several searches.
-    pub epoch: Option<usize>,
-    pub genotype: String,
-    pub searches: Vec<DerivedSearch>,
-    /// What was to be gathered and did not come.
-    pub missing: Vec<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(in crate::stages) struct DerivedSearch {
-    pub search: Option<String>,
-    pub epochs: Vec<DerivedEpoch>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(in crate::stages) struct DerivedEpoch {
-    pub epoch: usize,
-    pub genotype: String,
 }

@@ -1,7 +1,7 @@
 //! What members of one section are called: by what tells them apart.
 
-use super::groups::groups;
-use crate::{report::Series, run::Input, stages::point::shown};
+use super::groups::{called, groups};
+use crate::{report::Series, run::Input};
 use serde_json::Value as Json;
 
 /// What a member is called, and what it has in common with those that differ in their seed alone.
@@ -45,19 +45,6 @@ fn names(members: &[&Input]) -> Vec<String> {
         called(several.then_some(&member.stage), axes).unwrap_or_else(|| member.member.clone())
     };
     members.iter().map(name).collect()
-}
-
-/// `softmax, rate 0.1`, behind the stage where that must be said; `None` without axes. A word speaks for itself, a number does not.
-pub(super) fn called<'a>(
-    stage: Option<&str>,
-    axes: impl IntoIterator<Item = (&'a String, &'a Json)>,
-) -> Option<String> {
-    let place = |(axis, value): (&String, &Json)| match value {
-        Json::String(text) => text.clone(),
-        other => format!("{axis} {}", shown(other)),
-    };
-    let places = axes.into_iter().map(place).collect::<Vec<_>>().join(", ");
-    (!places.is_empty()).then(|| stage.map_or_else(|| places.clone(), |stage| format!("{stage} {places}")))
 }
 
 #[cfg(test)]

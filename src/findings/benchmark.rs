@@ -2,15 +2,13 @@
 
 use super::{
     groups::{Group, groups, unequal},
+    outputs,
+    published::{Published, PublishedRow},
     recipe,
 };
 use crate::{
     report::{Block, Cell, Column, Section, Summary, Table},
     run::{Input, Missing, StageError},
-    stages::{
-        artifacts,
-        published::{Published, PublishedRow},
-    },
 };
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +48,7 @@ pub(super) fn section(
     missing: &[Missing],
     published: Option<&Published>,
 ) -> Result<Section, StageError> {
-    let read = |member: &&Input| Ok((member.member.clone(), artifacts::json(member, "benchmark")?));
+    let read = |member: &&Input| Ok((member.member.clone(), outputs::json(member, "benchmark")?));
     let found: BTreeMap<String, Found> = members.iter().map(read).collect::<Result<_, StageError>>()?;
     let groups = groups(members, missing);
     let mut blocks = Vec::new();

@@ -1,15 +1,13 @@
 //! Genotypes: which cell goes on, by which rule, and how the search came to it.
 
-use super::drawn_cells;
+use super::{
+    derived::{Derived, DerivedEpoch},
+    drawn_cells, outputs,
+};
 use crate::{
     report::{Block, Cell, Column, Figure, Section, Table, cell_drawing},
-    run::{Input, StageError, sentence},
+    run::{Input, StageError, point::shown, sentence},
     space::{Genotype, GenotypeText, Space},
-    stages::{
-        artifacts,
-        derive::{Derived, DerivedEpoch},
-        point::shown,
-    },
 };
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -23,15 +21,13 @@ pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
     let mut blocks = Vec::new();
     let derived: Vec<Option<Derived>> = members
         .iter()
-        .map(|member| {
-            member.outputs.contains_key("genotypes").then(|| artifacts::json(member, "genotypes")).transpose()
-        })
+        .map(|member| member.outputs.contains_key("genotypes").then(|| outputs::json(member, "genotypes")).transpose())
         .collect::<Result<_, _>>()?;
     let searches: usize = derived.iter().flatten().map(|derived| derived.searches.len()).sum();
     let most = (ROWS / searches.max(1)).max(FEWEST_ROWS);
     for (member, derived) in members.iter().zip(&derived) {
-        let space = artifacts::space(member)?;
-        let genotype = artifacts::genotype(member, &space)?;
+        let space = outputs::space(member)?;
+        let genotype = outputs::genotype(member, &space)?;
         if let Some(derived) = derived {
             blocks.push(Block::Text(chosen(&member.member, derived)));
             blocks.push(Block::Table(changes(derived, &space, most)?));
@@ -213,9 +209,9 @@ fn counts(text: &str, space: &Space) -> Result<Vec<Cell>, StageError> {
 mod tests {
     use super::*;
     use crate::{
+        findings::derived::DerivedSearch,
         report::{Document, terminal},
         space::shipped,
-        stages::derive::DerivedSearch,
     };
     use serde_json::json;
 

@@ -1,8 +1,8 @@
 use super::super::groups::tests::{member, missing};
 use super::*;
 use crate::{
+    findings::published::tests::read,
     report::{Document, html, json, markdown, terminal},
-    stages::published::tests::read,
 };
 use serde_json::{Value as Json, json};
 

@@ -1,16 +1,23 @@
-//! What a report says of each kind of stage.
+//! What a report says of each kind of stage: tables, curves and drawings of what its members published.
 
 mod absent;
 mod apart;
 mod benchmark;
 mod collapse;
+mod derived;
 mod evaluation;
 mod genotypes;
 mod groups;
+mod outputs;
+mod published;
 mod recipe;
 mod trained;
 
-use super::{artifacts, published::Published};
+pub(crate) use collapse::STOPPED_EARLY;
+pub(crate) use derived::{Derived, DerivedEpoch, DerivedSearch};
+pub(crate) use outputs::{genotype, json, space};
+pub(crate) use published::{Published, published};
+
 use crate::{
     report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, curves},
     run::{Input, Missing, StageError},
@@ -22,7 +29,7 @@ use serde_json::Value as Json;
 const ACCURACY: &str = "supernet_held_out_accuracy_percent";
 
 /// What did not run, then a section for each kind of stage among `inputs`, in the order in which kinds first appear.
-pub(super) fn sections(
+pub(crate) fn sections(
     inputs: &[Input],
     missing: &[Missing],
     published: Option<&Published>,
@@ -88,7 +95,7 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
             Cell::known(metric("train_accuracy_percent"), 2),
             Cell::known(metric(ACCURACY), 2),
         ]);
-        let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
+        let epochs: Vec<Json> = outputs::json(member, "metrics")?;
         let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
         accuracy.push(series("fitted", "train_accuracy_percent"));
         accuracy.push(series("held out", "held_out_accuracy_percent"));

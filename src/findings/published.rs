@@ -8,17 +8,15 @@
 //!   - {method: REA, source: "…", tag: read, mean: [91.19, 93.92], deviation: [0.31, 0.30], n: 500, recipe: "…", note: "…"}
 //! ```
 
-use super::{Site, hyperparameters::number, site::found_file};
 use crate::{
     config::{Fields, Node, Problems, Value},
-    space,
     store::Digest,
 };
 use indexmap::IndexMap;
 
 /// The rows of a file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Published {
+pub(crate) struct Published {
     pub name: String,
     /// Tag → what it means.
     pub tags: IndexMap<String, String>,
@@ -28,7 +26,7 @@ pub(super) struct Published {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PublishedRow {
+pub(crate) struct PublishedRow {
     pub method: String,
     /// Where it was published.
     pub source: String,
@@ -44,27 +42,8 @@ pub(super) struct PublishedRow {
     pub note: Option<String>,
 }
 
-/// `beside: nas_bench_201_published`: `search_spaces/tables/NAME.yaml`, or a path as it ends in `.yaml`. Nothing where the key is
-/// absent, or after a complaint.
-pub(super) fn beside(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
-    let name = fields.text("beside")?;
-    let (path, text) = found_file(fields, "beside", space::find_published(&name, site.folder))?;
-    let digest = Digest::of(text.as_bytes());
-    let read = Node::parse(&path, text).and_then(|node| {
-        let mut problems = Problems::new();
-        let published = published(&node, digest, &mut problems);
-        problems.into_result(published)
-    });
-    match read {
-        Ok(published) => Some(published),
-        Err(problems) => {
-            fields.problems().extend(problems);
-            None
-        }
-    }
-}
-
-fn published(node: &Node, digest: Digest, problems: &mut Problems) -> Published {
+/// Reads such a file, whose text has this digest.
+pub(crate) fn published(node: &Node, digest: Digest, problems: &mut Problems) -> Published {
     let mut fields = Fields::open(node, "a table of published results", problems);
     let name = fields.required_text("name");
     fields.text("about");
@@ -120,6 +99,11 @@ fn row(node: &Node, names: &[String], tags: &IndexMap<String, String>, problems:
 fn numbers(keys: &mut Fields<'_>, key: &'static str, expected: usize) -> Option<Vec<f64>> {
     let node = keys.node(key)?;
     let items = if let Value::List(items) = &node.value { items.as_slice() } else { &[] };
+    let number = |item: &Node| match item.value {
+        Value::Float(value) => value,
+        Value::Integer(value) => value as f64,
+        _ => f64::NAN,
+    };
     let found: Vec<f64> = items.iter().map(number).collect();
     let found = Some(found).filter(|found| found.len() == expected && found.iter().all(|value| value.is_finite()));
     if found.is_none() {
@@ -145,7 +129,8 @@ pub(super) mod tests {
     #[test]
     fn the_rows_that_ship_can_be_read_and_agree_with_the_benchmark_where_they_are_cells_of_it() {
         use crate::interop::nas_bench::{NasBenchColumn, NasBenchTable};
-        let path = space::find_published("nas_bench_201_published", std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
+        let path =
+            crate::space::find_published("nas_bench_201_published", std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
         let published = read(&std::fs::read_to_string(path.unwrap()).unwrap()).unwrap();
         assert_eq!(published.rows.len(), 15);
         assert!(published.rows.iter().all(|row| row.figures.len() == 6 && !row.source.is_empty()));

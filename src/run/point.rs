@@ -1,23 +1,23 @@
-//! Points of a matrix, as stages compare and tell them.
+//! Points of a matrix: where a member stands, compared and told.
 
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 /// Axis → value, in the order of the matrix.
-pub(super) type Point = IndexMap<String, Json>;
+pub(crate) type Point = IndexMap<String, Json>;
 
 /// Whether what is at `point` is about what is at `other`: they agree on the axes of `other`.
-pub(super) fn agrees(point: &Point, other: &Point) -> bool {
+pub(crate) fn agrees(point: &Point, other: &Point) -> bool {
     other.iter().all(|(axis, value)| point.get(axis) == Some(value))
 }
 
 /// `seed 2`; `method darts, seed 2`.
-pub(super) fn place(point: &Point) -> String {
+pub(crate) fn place(point: &Point) -> String {
     point.iter().map(|(axis, value)| format!("{axis} {}", shown(value))).collect::<Vec<_>>().join(", ")
 }
 
 /// A value as it stands in a member's name: `1` for 1.0, text without quotes.
-pub(super) fn shown(value: &Json) -> String {
+pub(crate) fn shown(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         Json::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, |value| value.to_string()),

@@ -1,11 +1,11 @@
 //! Members of a matrix as rows of a comparison: those that differ in their seed alone are one.
 
-use super::apart::called;
-use crate::{
-    run::{Input, Missing},
-    stages::point::Point,
+use crate::run::{
+    Input, Missing,
+    point::{Point, shown},
 };
 use indexmap::IndexMap;
+use serde_json::Value as Json;
 
 /// The axis whose values are repetitions of one thing, and not things to compare.
 const SEED: &str = "seed";
@@ -67,10 +67,23 @@ pub(super) fn unequal(groups: &[Group<'_>]) -> Option<String> {
     Some(if equal { format!("Not all ran: {each}.") } else { format!("n differs among the rows: {each}.") })
 }
 
+/// `softmax, rate 0.1`, behind the stage where that must be said; `None` without axes. A word speaks for itself, a number does not.
+pub(super) fn called<'a>(
+    stage: Option<&str>,
+    axes: impl IntoIterator<Item = (&'a String, &'a Json)>,
+) -> Option<String> {
+    let place = |(axis, value): (&String, &Json)| match value {
+        Json::String(text) => text.clone(),
+        other => format!("{axis} {}", shown(other)),
+    };
+    let places = axes.into_iter().map(place).collect::<Vec<_>>().join(", ");
+    (!places.is_empty()).then(|| stage.map_or_else(|| places.clone(), |stage| format!("{stage} {places}")))
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::{plan::Key, run::Failure, stages::point::shown};
+    use crate::{plan::Key, run::Failure};
     use serde_json::{Value as Json, json};
 
     /// A member at a point, with a params and nothing else.

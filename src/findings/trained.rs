@@ -1,10 +1,9 @@
 //! Discrete networks while they trained.
 
-use super::{apart, chart, groups::groups, recipe};
+use super::{apart, chart, groups::groups, outputs, recipe};
 use crate::{
     report::{Block, Cell, Column, Section, Table},
     run::{Input, Missing, StageError},
-    stages::artifacts,
 };
 use serde_json::Value as Json;
 
@@ -35,7 +34,7 @@ pub(super) fn section(kind: &str, members: &[&Input], missing: &[Missing]) -> Re
             Cell::known(metric("train_accuracy_percent"), 2),
             Cell::known(watched, 2),
         ]);
-        let epochs: Vec<Json> = artifacts::json(member, "metrics")?;
+        let epochs: Vec<Json> = outputs::json(member, "metrics")?;
         let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
         accuracy.push(series("fitted", "train_accuracy_percent"));
         loss.push(series("fitted", "train_loss"));

@@ -2,8 +2,7 @@
 
 use crate::{
     report::{Block, Section},
-    run::{Input, Missing},
-    stages::point::place,
+    run::{Input, Missing, point::place},
 };
 use indexmap::IndexMap;
 

@@ -3,7 +3,6 @@
 //! The pictures stay where they are. Their listing enters the key; so does the path as the pipeline has it, other than
 //! anywhere else, since the published list says where the pictures lie.
 
-use super::{Site, prepare, site::ImageShape};
 use crate::{
     config::{Fields, Node},
     data::{
@@ -11,6 +10,7 @@ use crate::{
     },
     machine,
     run::{Context, Progress, Resource, Stage, StageError, sentence},
+    stages::{ImageShape, Site},
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -53,7 +53,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
         keys.texts("classes").map(|classes| BTreeSet::from_iter(classes).into_iter().collect());
     let images_per_class =
         keys.node("images_per_class").is_some().then(|| keys.integer("images_per_class", 1, 1.., COUNT));
-    let normalise = prepare::normalise(&mut keys, Normalise::Imagenet);
+    let normalise = super::normalise(&mut keys, Normalise::Imagenet);
     if normalise == Normalise::Measured {
         let place = keys.origin_of("normalise").clone();
         let hint = "`imagenet`, or `{mean: [r, g, b], std: [r, g, b]}`";
@@ -63,7 +63,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
             hint,
         );
     }
-    let split = prepare::split(&mut keys, SplitRule::Shuffled { fraction: 0.5, seed: 0 });
+    let split = super::split(&mut keys, SplitRule::Shuffled { fraction: 0.5, seed: 0 });
     if matches!(split, SplitRule::Halves | SplitRule::Fraction(_)) {
         let place = keys.origin_of("split").clone();
         let message = "`split` of an image folder must be shuffled or all: its images lie class by class";
@@ -108,8 +108,8 @@ fn held_out(keys: &mut Fields<'_>) -> Option<Parts> {
         }
     }
     Some(Parts::HeldOut {
-        fraction: keys.number("held_out_fraction", 0.2, f64::MIN_POSITIVE..1.0, prepare::FRACTION),
-        seed: keys.integer("held_out_seed", 0, 0.., prepare::SEED),
+        fraction: keys.number("held_out_fraction", 0.2, f64::MIN_POSITIVE..1.0, super::FRACTION),
+        seed: keys.integer("held_out_seed", 0, 0.., super::SEED),
     })
 }
 
@@ -146,7 +146,7 @@ impl Stage for PrepareFolder {
             Parts::Folders { train, val } => format!("{} {path} ({train}, {val})", dataset.name),
             Parts::HeldOut { .. } => format!("{} {path}", dataset.name),
         };
-        prepare::publish(&dataset, &what, context)
+        super::publish(&dataset, &what, context)
     }
 }
 

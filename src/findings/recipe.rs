@@ -3,8 +3,10 @@
 use super::groups::Group;
 use crate::{
     report::{Cell, Column, Table},
-    run::Input,
-    stages::point::{agrees, shown},
+    run::{
+        Input,
+        point::{agrees, shown},
+    },
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,9 +4,11 @@ use super::{apart::Called, chart};
 use crate::{
     report::{Block, Cell, Column, Series, Table},
     run::Input,
-    stages::search::STOPPED_EARLY,
 };
 use serde_json::Value as Json;
+
+/// The note that says why a search ended before its last epoch.
+pub(crate) const STOPPED_EARLY: &str = "stopped_early";
 
 /// What the benefit of candidates is measured on, as figures and a chart call it.
 const IMAGES: [(&str, &str); 2] = [("fit", "fitted"), ("held_out", "held out")];

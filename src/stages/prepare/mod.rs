@@ -1,6 +1,8 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
-use super::{Site, counted, hyperparameters::optional_count, image_folder, site::ImageShape};
+mod image_folder;
+
+use super::{Site, counted, hyperparameters::optional_count, site::ImageShape};
 use crate::{
     config::{Fields, Node, Value},
     data::{

@@ -2,12 +2,11 @@
 
 use super::{
     groups::{Group, groups, unequal},
-    recipe,
+    outputs, recipe,
 };
 use crate::{
     report::{Block, Cell, Column, Proportion, Section, Summary, Table},
     run::{Input, Missing, StageError},
-    stages::artifacts,
 };
 
 /// With more classes than this only those that go worst are listed.
@@ -42,7 +41,7 @@ pub(super) fn section(members: &[&Input], inputs: &[Input], missing: &[Missing])
     let mut all: Vec<(String, String, Evaluation)> = Vec::new();
     for group in &groups {
         for member in &group.members {
-            all.push((group.name.clone(), member.member.clone(), artifacts::json(member, "evaluation")?));
+            all.push((group.name.clone(), member.member.clone(), outputs::json(member, "evaluation")?));
         }
     }
     let mut blocks = vec![Block::Table(accuracies(&all))];
