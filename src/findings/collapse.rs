@@ -1,6 +1,6 @@
 //! Whether searches collapse: their derived cells, epoch by epoch.
 
-use super::{apart::Called, chart};
+use super::{apart::Called, chart, measure};
 use crate::{
     report::{Block, Cell, Column, Series, Table},
     run::Input,
@@ -14,10 +14,15 @@ pub(crate) const STOPPED_EARLY: &str = "stopped_early";
 const IMAGES: [(&str, &str); 2] = [("fit", "fitted"), ("held_out", "held out")];
 
 /// A row a search, and the charts of what was measured; `names` and `epochs` are what the members are called and their figures.
-pub(super) fn blocks(members: &[&Input], names: &[Called], epochs: &[Vec<Json>]) -> Vec<Block> {
+pub(super) fn blocks(
+    by: Option<&measure::Called>,
+    members: &[&Input],
+    names: &[Called],
+    epochs: &[Vec<Json>],
+) -> Vec<Block> {
     let all: Vec<(&Called, &[Json])> = names.iter().zip(epochs.iter().map(Vec::as_slice)).collect();
     let mut blocks = ended_early(members);
-    blocks.push(Block::Table(table(members, names, epochs)));
+    blocks.push(Block::Table(table(by, members, names, epochs)));
     let accuracy = all.iter().map(|(member, epochs)| series(member, "", epochs, "/derived_cifar10_test_percent"));
     blocks.extend(chart("derived cell accuracy", "CIFAR-10 test, trained alone (%)", accuracy.collect()));
     blocks.extend(chart(
@@ -42,14 +47,17 @@ fn ended_early(members: &[&Input]) -> Vec<Block> {
     if said.is_empty() { Vec::new() } else { vec![Block::Text(said.join("\n\n"))] }
 }
 
-fn table(members: &[&Input], names: &[Called], epochs: &[Vec<Json>]) -> Table {
+fn table(by: Option<&measure::Called>, members: &[&Input], names: &[Called], epochs: &[Vec<Json>]) -> Table {
+    // Of a figure of the gap the unit is the last word, as of the measure's.
+    let gap_figure = by.map(|by| by.name.rsplit('_').next().unwrap_or(&by.name));
+    let gap_figure = format!("/discretisation_gap_{}", gap_figure.unwrap_or_default());
     let is_known =
         |pointer: &str| epochs.iter().flatten().any(|epoch| epoch.pointer(pointer).is_some_and(Json::is_f64));
     let (benchmarked, gap, curved) =
-        (is_known("/derived_cifar10_test_percent"), is_known("/discretisation_gap_percent"), is_known("/eigenvalue"));
+        (is_known("/derived_cifar10_test_percent"), is_known(&gap_figure), is_known("/eigenvalue"));
     let mut columns = vec![Column::text("search"), Column::number("epoch"), Column::text("parameter-free")];
     columns.push(Column::number("entropy").unit("nats"));
-    columns.extend(gap.then(|| Column::number("gap").unit("%")));
+    columns.extend(by.filter(|_| gap).map(|by| by.column("gap")));
     columns.extend(benchmarked.then(|| Column::number("cell, test").unit("%")));
     columns.extend(curved.then(|| Column::number("eigenvalue")));
     let mut table = Table::new(
@@ -73,7 +81,7 @@ fn table(members: &[&Input], names: &[Called], epochs: &[Vec<Json>]) -> Table {
             Cell::Text(parameter_free(epoch)),
             Cell::known(mean, 3),
         ];
-        row.extend(gap.then(|| Cell::known(number("/discretisation_gap_percent"), 2)));
+        row.extend(gap.then(|| Cell::known(number(&gap_figure), 2)));
         row.extend(benchmarked.then(|| Cell::known(number("/derived_cifar10_test_percent"), 2)));
         row.extend(curved.then(|| {
             let last = epochs.iter().rev().find_map(|epoch| epoch["eigenvalue"].as_f64());

@@ -2,12 +2,13 @@
 
 use super::{
     groups::{Group, groups, unequal},
-    outputs, recipe,
+    measure, outputs, recipe,
 };
 use crate::{
     report::{Block, Cell, Column, Proportion, Section, Summary, Table},
     run::{Input, Missing, StageError},
 };
+use serde_json::Value as Json;
 
 /// With more classes than this only those that go worst are listed.
 const LISTED_CLASSES: usize = 20;
@@ -36,7 +37,24 @@ struct ClassScore {
     correct: usize,
 }
 
-pub(super) fn section(members: &[&Input], inputs: &[Input], missing: &[Missing]) -> Result<Section, StageError> {
+/// Classifiers by class; networks of other tasks by what these measure.
+pub(super) fn sections(members: &[&Input], inputs: &[Input], missing: &[Missing]) -> Result<Vec<Section>, StageError> {
+    let (mut of_classes, mut others) = (Vec::new(), Vec::new());
+    for &member in members {
+        let evaluation: Json = outputs::json(member, "evaluation")?;
+        if evaluation.get("classes").is_some() { of_classes.push(member) } else { others.push(member) }
+    }
+    let mut sections = Vec::new();
+    if !of_classes.is_empty() {
+        sections.push(section(&of_classes, inputs, missing)?);
+    }
+    for (_, members) in measure::by_measure(&others) {
+        sections.push(measure::evaluated(&members, missing)?);
+    }
+    Ok(sections)
+}
+
+fn section(members: &[&Input], inputs: &[Input], missing: &[Missing]) -> Result<Section, StageError> {
     let groups = groups(members, missing);
     let mut all: Vec<(String, String, Evaluation)> = Vec::new();
     for group in &groups {

@@ -8,6 +8,7 @@ mod derived;
 mod evaluation;
 mod genotypes;
 mod groups;
+mod measure;
 mod outputs;
 mod published;
 mod recipe;
@@ -15,6 +16,7 @@ mod trained;
 
 pub(crate) use collapse::STOPPED_EARLY;
 pub(crate) use derived::{Derived, DerivedEpoch, DerivedSearch};
+pub(crate) use measure::MEASURES;
 pub(crate) use outputs::{genotype, json, space};
 pub(crate) use published::{Published, published};
 
@@ -23,10 +25,8 @@ use crate::{
     run::{Input, Missing, StageError},
     space::{Genotype, Space},
 };
+use measure::Called;
 use serde_json::Value as Json;
-
-/// A search's figure on images that it does not fit.
-const ACCURACY: &str = "supernet_held_out_accuracy_percent";
 
 /// What did not run, then a section for each kind of stage among `inputs`, in the order in which kinds first appear.
 pub(crate) fn sections(
@@ -42,17 +42,22 @@ pub(crate) fn sections(
     }
     let of_kinds = kinds.into_iter().map(|kind| {
         let members: Vec<&Input> = inputs.iter().filter(|input| input.kind == kind).collect();
-        match kind {
-            "prepare" => Ok(data(&members)),
-            "search" => search(&members, missing),
-            "derive" | "genotype" => genotypes::section(&members),
-            "retrain" | "transfer" => trained::section(kind, &members, missing),
-            "evaluate" => evaluation::section(&members, inputs, missing),
-            "benchmark" => benchmark::section(&members, inputs, missing, published),
-            other => Ok(figures(other, &members)),
-        }
+        let measured = || measure::by_measure(&members).into_iter();
+        Ok(match kind {
+            "prepare" => vec![data(&members)],
+            "search" => measured().map(|(by, of)| search(by.as_ref(), &of, missing)).collect::<Result<_, _>>()?,
+            "derive" | "genotype" => vec![genotypes::section(&members)?],
+            "retrain" | "transfer" => measured()
+                .map(|(by, of)| trained::section(kind, by.as_ref(), &of, missing))
+                .collect::<Result<_, _>>()?,
+            "evaluate" => evaluation::sections(&members, inputs, missing)?,
+            "benchmark" => vec![benchmark::section(&members, inputs, missing, published)?],
+            other => vec![figures(other, &members)],
+        })
     });
-    absent::section(inputs, missing).map(Ok).into_iter().chain(of_kinds).collect()
+    let absent = absent::section(inputs, missing).map(|section| Ok(vec![section]));
+    let sections: Vec<Vec<Section>> = absent.into_iter().chain(of_kinds).collect::<Result<_, StageError>>()?;
+    Ok(sections.into_iter().flatten().collect())
 }
 
 fn data(members: &[&Input]) -> Section {
@@ -71,34 +76,33 @@ fn figures(kind: &str, members: &[&Input]) -> Section {
     Section::new(kind, vec![Block::Table(table)])
 }
 
-fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError> {
-    let mut table = Table::new(
-        "After the last epoch. A supernet's accuracy ranks nothing: it is no trained network's.",
-        vec![
-            Column::text("search"),
-            Column::number("epochs"),
-            Column::number("train loss"),
-            Column::number("train").unit("%"),
-            Column::number("supernet, held out").unit("%"),
-        ],
-    );
-    let mut accuracy = Vec::new();
+fn search(by: Option<&Called>, members: &[&Input], missing: &[Missing]) -> Result<Section, StageError> {
+    let words = by.map_or("loss", |by| &by.words);
+    let mut columns = vec![Column::text("search"), Column::number("epochs"), Column::number("train loss")];
+    columns.extend(by.into_iter().flat_map(|by| ["train", "supernet, held out"].map(|name| by.column(name))));
+    let caption = format!("After the last epoch. A supernet's {words} ranks nothing: it is no trained network's.");
+    let mut table = Table::new(caption, columns);
+    // `train_accuracy_percent` of the first measure.
+    let figure = |prefix: &str| by.map(|by| format!("{prefix}_{}", by.name));
+    let held_out = figure("supernet_held_out");
+    let mut measured = Vec::new();
     let mut loss = Vec::new();
     let mut figures = Vec::new();
     let names = apart::called_apart(members);
     for (member, called) in members.iter().zip(&names) {
         let metric = |name: &str| member.metrics.get(name).copied();
-        table.push([
+        let mut row = vec![
             Cell::Text(called.name.clone()),
             Cell::known(metric("epochs"), 0),
             Cell::known(metric("train_loss"), 3),
-            Cell::known(metric("train_accuracy_percent"), 2),
-            Cell::known(metric(ACCURACY), 2),
-        ]);
+        ];
+        let figures_of_row = [figure("train"), held_out.clone()].into_iter().flatten();
+        row.extend(figures_of_row.map(|name| Cell::known(metric(&name), 2)));
+        table.push(row);
         let epochs: Vec<Json> = outputs::json(member, "metrics")?;
         let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
-        accuracy.push(series("fitted", "train_accuracy_percent"));
-        accuracy.push(series("held out", "held_out_accuracy_percent"));
+        measured.extend(figure("train").map(|key| series("fitted", &key)));
+        measured.extend(figure("held_out").map(|key| series("held out", &key)));
         loss.push(series("fitted", "train_loss"));
         loss.push(series("held out", "held_out_loss"));
         figures.push(epochs);
@@ -106,18 +110,20 @@ fn search(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError
     let mut blocks = vec![Block::Table(table)];
     let groups = groups::groups(members, missing);
     let each = groups.iter().filter_map(|group| {
-        let accuracies = group.members.iter().filter_map(|member| member.metrics.get(ACCURACY).copied());
-        let summary = Summary::of(&accuracies.collect::<Vec<_>>()).filter(|summary| summary.n > 1)?;
+        let name = held_out.as_ref()?;
+        let values = group.members.iter().filter_map(|member| member.metrics.get(name).copied());
+        let summary = Summary::of(&values.collect::<Vec<_>>()).filter(|summary| summary.n > 1)?;
         let name = if groups.len() > 1 { format!("`{}` ", group.name) } else { String::new() };
         Some(format!("{name}{}", summary.shown(2)))
     });
     let each: Vec<String> = each.collect();
-    if !each.is_empty() {
-        blocks.push(Block::Text(format!("Supernet on held-out images, %: {}.", each.join("; "))));
+    if let Some(by) = by.filter(|_| !each.is_empty()) {
+        let unit = if by.unit.is_empty() { &by.words } else { &by.unit };
+        blocks.push(Block::Text(format!("Supernet on held-out images, {unit}: {}.", each.join("; "))));
     }
-    blocks.extend(chart("supernet accuracy", "accuracy (%)", accuracy));
-    blocks.extend(chart("supernet loss", "cross-entropy", loss));
-    blocks.extend(collapse::blocks(members, &names, &figures));
+    blocks.extend(by.and_then(|by| chart(&format!("supernet {words}"), &by.axis(), measured)));
+    blocks.extend(chart("supernet loss", "loss", loss));
+    blocks.extend(collapse::blocks(by, members, &names, &figures));
     Ok(Section::new("Search", blocks))
 }
 

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
+    findings::MEASURES,
     interop::{state::State, tensor_file::TensorFile},
     model::Mode,
     run::{Context, Progress, Stage, StageError, sentence},
@@ -114,6 +115,7 @@ impl Stage for Evaluate {
         for (name, value) in of_network {
             context.metric(name, value as f64);
         }
+        context.note(MEASURES, json!(supervision.measures()));
         context.summary(summary);
         Ok(())
     }

@@ -70,7 +70,7 @@ pub const KINDS: &[StageKind] = &[
         version: 1,
         read: evaluate::read,
     },
-    StageKind { slots: KindSlots { kind: "report", slots: &[many("of", &[], true)] }, version: 5, read: report::read },
+    StageKind { slots: KindSlots { kind: "report", slots: &[many("of", &[], true)] }, version: 6, read: report::read },
 ];
 
 const GENOTYPES: &[&str] = &["derive", "genotype"];

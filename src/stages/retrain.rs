@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
+    findings::MEASURES,
     run::{Context, Stage, StageError},
     space::EdgeOptions,
     tasks::{self, Task as _},
@@ -189,6 +190,7 @@ fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) 
         Watched::HeldOut | Watched::Nothing => "held-out images",
     };
     let epochs = counted(records.len(), "epoch");
+    context.note(MEASURES, json!(learner.objective.measures()));
     let shown = |figures| training::shown(learner.objective.as_ref(), figures);
     context.summary(match &last.watched {
         Some(watched) => format!("{} on the {on} after {epochs}", shown(watched)),

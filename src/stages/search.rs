@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
-    findings::STOPPED_EARLY,
+    findings::{MEASURES, STOPPED_EARLY},
     run::{Context, Resource, Stage, StageError, sentence},
     tasks::Task as _,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, LearnerConfig, Strategy, Training},
@@ -199,6 +199,7 @@ impl Search {
             context.metric("kept_epoch", stopped.kept as f64);
             context.note(STOPPED_EARLY, json!(stopped));
         }
+        context.note(MEASURES, json!(learner.objective.measures()));
         context.summary(summary);
         Ok(())
     }
