@@ -148,7 +148,7 @@ stages:
        weights: {learning_rate: 0.05}, alphas: {learning_rate: 3.0e-3}}
   cell: {derive: {search: search, rule: {best: held_out_error_degrees}}}
   trained:
-    retrain: {task: rotation, genotype: cell, data: digits, skeleton: cifar, channels: 8, size: 1, epochs: 12, batch: 32,
+    retrain: {task: rotation, genotype: cell, data: digits, skeleton: final, channels: 8, size: 1, epochs: 12, batch: 32,
               augment: AUGMENT, weights: {learning_rate: 0.05}, drop_path: 0}
   test: {evaluate: {network: trained, data: digits}}
   report: {report: {of: [digits, search, cell, trained, test]}}
@@ -194,5 +194,9 @@ fn how_far_a_digit_is_turned_is_learned_by_a_task_that_nothing_else_knows() {
     assert!(record("cell").summary.is_some());
     assert_eq!(json("cell", "genotypes")["epoch"], best["epoch"], "{epochs}");
     let text = String::from_utf8(bytes("report", "report.txt")).unwrap();
-    assert!(text.contains('°') && !text.contains("accuracy"), "{text}");
+    let trained = text.split_once("\nRetraining\n").map_or("", |(_, rest)| rest);
+    assert!(
+        trained.contains("watched (°)") && trained.contains("error (°)") && !trained.contains("accuracy"),
+        "{text}"
+    );
 }

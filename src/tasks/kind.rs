@@ -1,6 +1,6 @@
 //! Tasks as pipelines name them.
 
-use super::{Measure, Supervision, classification};
+use super::{Measure, Supervision};
 use crate::config::Fields;
 use std::{fmt, sync::Arc};
 
@@ -24,9 +24,6 @@ pub struct LossDefaults {
     /// Whether the skeleton has one.
     pub has_auxiliary: bool,
 }
-
-/// The tasks that ship; the first is that of stages that name none.
-pub static KINDS: &[TaskKind] = &[classification::KIND];
 
 /// A task before its data set is known.
 pub trait TaskSettings: fmt::Debug + Send + Sync {

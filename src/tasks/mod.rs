@@ -18,10 +18,13 @@ mod tally;
 mod task;
 
 pub use batch::{Batch, Target, Targets};
-pub use kind::{KINDS, LossDefaults, TaskKind, TaskSettings};
+pub use kind::{LossDefaults, TaskKind, TaskSettings};
 pub use measure::{Better, LOSS, Measure};
 pub use objective::Objective;
 pub use score::{Figures, Score};
 pub use supervised::{Supervised, Supervision, stream};
 pub use tally::{Evaluated, Evaluation, Tally};
 pub use task::{Batches, Task, TaskError};
+
+/// The tasks that ship; the first is that of stages that name none.
+pub static KINDS: &[TaskKind] = &[classification::KIND];

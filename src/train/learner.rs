@@ -2,7 +2,7 @@
 
 use super::{
     Adam, AdamConfig, Average, BetaRecord, Clipped, Moment, Optimiser, OptimiserConfig, Perturb, Regulariser,
-    TableRecord, clip_norm, clip_together, diagnosis::entropy,
+    TableRecord, clip_norm, clip_together, entropy,
 };
 use crate::{
     model::{

@@ -1,7 +1,11 @@
 //! What an epoch leaves to be told.
 
-use super::DiagnosisRecord;
-use crate::tasks::Figures;
+use super::{
+    TableRecord,
+    diagnosis::{Benefit, CellCounts},
+};
+use crate::{space::Genotype, tasks::Figures};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// What an epoch came to.
@@ -21,26 +25,19 @@ pub struct EpochRecord {
     pub diagnosis: Option<DiagnosisRecord>,
 }
 
-/// The numbers that weigh edges after an epoch.
+/// What an epoch's diagnosis found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BetaRecord {
-    pub label: String,
-    /// `[edges]`
-    pub values: Vec<f32>,
-}
-
-/// An alpha table after an epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TableRecord {
-    pub label: String,
-    /// `[edges, candidates]`
-    pub alphas: Vec<Vec<f32>>,
-    /// Where edges are normalised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub betas: Option<BetaRecord>,
-    /// The mixing weights of the candidates: the alphas after the relaxation, times the edge's share where edges are normalised;
-    /// `[edges, candidates]`. Of candidates that are drawn, the probability of each.
-    pub weights: Vec<Vec<f32>>,
-    /// Of each edge, in nats; see [`entropy`](super::diagnosis::entropy()).
-    pub entropy: Vec<f64>,
+pub struct DiagnosisRecord {
+    /// The cells that the space's rule takes from the epoch's mixing weights.
+    pub derived: Genotype,
+    /// By cell kind.
+    pub counts: IndexMap<String, CellCounts>,
+    /// The first measure of the supernet with the derived cells alone, on the examples that are watched; absent where they were
+    /// not looked at.
+    pub discretised: Option<f64>,
+    /// On the images that the weights are fitted on, and on others; absent where it is not measured.
+    pub benefit_fit: Option<Benefit>,
+    pub benefit_held_out: Option<Benefit>,
+    /// The largest of the Hessian of the loss on held-out images in the alphas.
+    pub eigenvalue: Option<f64>,
 }

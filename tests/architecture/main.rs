@@ -75,7 +75,7 @@ const WRITES: &str = "other rooms emit events and return values";
 const CIRCLES: &[(&str, usize)] = &[
     ("kernels", 2), // on the CPU around the tape of a pass; on a GPU a launch and its plan
     ("model", 2),   // the supernet and its fused form; relaxations and the one that draws
-    ("train", 1),   // the learner, its record and what is diagnosed of it
+    ("train", 1),   // the learner and what moves the mixing weights that its step sees
 ];
 
 const LONGEST_FILE_LINES: usize = 500;

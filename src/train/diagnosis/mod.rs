@@ -6,25 +6,23 @@
 mod benefit;
 mod curvature;
 mod derived;
-mod entropy;
 mod gap;
 mod nature;
 mod stopping;
 #[cfg(test)]
 mod tests;
 
-use super::{EpochRecord, Learner, TableRecord};
+use super::{DiagnosisRecord, EpochRecord, Learner, TableRecord};
 use crate::{
     space::{DeriveError, Genotype, Space, network::Network},
     tasks::{Batch, Score, Task, TaskError},
 };
 pub use benefit::Benefit;
 pub use derived::{CellCounts, mixing_weights};
-pub use entropy::entropy;
 use gap::Discretised;
 use indexmap::IndexMap;
 use nature::Natures;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 pub use stopping::{CountRule, EigenvalueRule, StopEarly, Stopped};
 
 /// How closely a search is looked at, and when it ends before its last epoch.
@@ -56,23 +54,6 @@ pub struct Diagnosis<'a> {
     /// Decides where the search for an eigenvalue starts.
     seed: u64,
     natures: Natures,
-}
-
-/// What an epoch's diagnosis found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DiagnosisRecord {
-    /// The cells that the space's rule takes from the epoch's mixing weights.
-    pub derived: Genotype,
-    /// By cell kind.
-    pub counts: IndexMap<String, CellCounts>,
-    /// The first measure of the supernet with the derived cells alone, on the examples that are watched; absent where they were
-    /// not looked at.
-    pub discretised: Option<f64>,
-    /// On the images that the weights are fitted on, and on others; absent where it is not measured.
-    pub benefit_fit: Option<Benefit>,
-    pub benefit_held_out: Option<Benefit>,
-    /// The largest of the Hessian of the loss on held-out images in the alphas.
-    pub eigenvalue: Option<f64>,
 }
 
 /// A supernet that is being looked at after an epoch.

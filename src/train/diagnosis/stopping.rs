@@ -98,7 +98,7 @@ mod tests {
     use crate::{
         space::Genotype,
         tasks::Figures,
-        train::diagnosis::{CellCounts, DiagnosisRecord},
+        train::{DiagnosisRecord, diagnosis::CellCounts},
     };
 
     fn record(epoch: usize, skips: usize, eigenvalue: Option<f64>) -> EpochRecord {
