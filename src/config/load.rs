@@ -20,7 +20,7 @@ pub enum ConfigError {
     /// The file was read and is wrong; [`render`](super::render) shows where. `understood` holds what can still be
     /// checked: every stage whose own keys could be read, those with broken references without inputs.
     #[error("the pipeline is not valid")]
-    Invalid { problems: Problems, understood: Option<Pipeline> },
+    Invalid { problems: Problems, understood: Option<Box<Pipeline>> },
 }
 
 impl ConfigError {
@@ -49,5 +49,8 @@ pub fn load(
     let written = layer::merge(&layers);
     layers.extend(setting::layers(environment, settings, &written, &mut problems));
     let pipeline = resolve(&layer::merge(&layers), file, kinds, &mut problems);
-    if problems.is_empty() { Ok(pipeline) } else { Err(ConfigError::Invalid { problems, understood: Some(pipeline) }) }
+    if problems.is_empty() {
+        return Ok(pipeline);
+    }
+    Err(ConfigError::Invalid { problems, understood: Some(Box::new(pipeline)) })
 }

@@ -17,7 +17,7 @@ pub(super) fn place(point: &Point) -> String {
 }
 
 /// A value as it stands in a member's name: `1` for 1.0, text without quotes.
-pub(super) fn shown(value: &Json) -> String {
+pub(crate) fn shown(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         Json::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, |value| value.to_string()),

@@ -18,7 +18,7 @@ use crate::{
     space::EdgeOptions,
     train::{Learner, Training},
 };
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::{path::PathBuf, sync::Arc};
 
 /// More classes than this, and a report has a top-5 accuracy as well.
@@ -75,28 +75,6 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe
 }
 
 impl Stage for Retrain {
-    /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
-    fn params(&self) -> Json {
-        let Settings { size, feed, learner, training, .. } = &self.settings;
-        json!({
-            "skeleton": size.skeleton,
-            "channels": size.channels,
-            "size": size.size,
-            "epochs": training.epochs,
-            "batch": feed.batch * training.accumulate,
-            "accumulate": training.accumulate,
-            "images": feed.images,
-            "seed": feed.seed,
-            "augment": feed.augment,
-            "weights": hyperparameters::weights_json(&training.rate, &learner.sgd, learner.clip_norm),
-            "drop_path": training.drop_path,
-            "label_smoothing": learner.label_smoothing,
-            "auxiliary_weight": learner.auxiliary_weight,
-            "average": learner.average,
-            "watch_every": training.watch_every,
-        })
-    }
-
     fn numerics(&self) -> Option<Json> {
         Some(self.compute.numerics())
     }

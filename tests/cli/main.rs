@@ -13,6 +13,7 @@ mod methods;
 mod outputs;
 mod pictures;
 mod predict;
+mod resolve;
 mod resume;
 mod retrain;
 mod scratch;
