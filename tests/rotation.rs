@@ -14,7 +14,7 @@ use darts_run::{
         TaskKind, TaskSettings, classification,
     },
 };
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use std::{fs, path::Path, sync::Arc};
 
 static TASKS: &[TaskKind] = &[classification::KIND, ROTATION];
@@ -56,10 +56,6 @@ impl TaskSettings for Rotation {
 
     fn trains_auxiliary(&self) -> bool {
         false
-    }
-
-    fn params(&self) -> Map<String, Json> {
-        Map::new()
     }
 
     fn supervision(&self, _classes: &[String]) -> Arc<dyn Supervision> {

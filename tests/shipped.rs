@@ -1,12 +1,13 @@
 //! Every file that ships is read: pipelines are planned, spaces lowered, genotypes built.
 
 use darts_run::{
-    config,
+    config, run,
     space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap},
-    stages, tasks,
+    stages, store, tasks,
 };
 use rayon::prelude::*;
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -113,6 +114,147 @@ fn a_stage_is_planned_or_complained_of_whatever_a_key_holds() {
         });
     }
     assert!(tried > 500, "only {tried} values were tried");
+}
+
+/// Settings that are no defaults, by kind of stage: between them they give every key another value.
+const OTHERWISE: &[(&str, &[&str])] = &[
+    (
+        "search",
+        &[
+            "{strategy: bilevel, order: second, moves_first: weights, epochs: 3, warmup_epochs: 1, seed: 5, batch: 8}",
+            "{mixing: gumbel, temperature: 3, final_temperature: 0.5, images: all, channels: 4, size: 2}",
+            "{mixing: sparsestmax, radius: 0.25, partial_channels: 2, edge_normalisation: true, auxiliary_skip: true}",
+            "{mixing: sigmoid, regularise: {beta_decay: 2, zero_one: 1}, perturb: {kind: random}, watch_every: 2}",
+            "{perturb: {kind: mean_shift, samples: 2, rounds: 1, bandwidth: 2, radius: 1, from_epoch: 1}}",
+            "{weights: {schedule: linear, tail_epochs: 2, nesterov: true}, alphas: {betas: [0, 0.5], epsilon: 1e-3}}",
+            "{weights: {schedule: exponential, factor: 0.5}, alphas: {schedule: cosine, schedule_by: step}}",
+            "{weights: {momentum: 0, weight_decay: 0, clip_norm: 1}, alphas: {deviation: 0}, kernels: reference}",
+            "{diagnose: {benefit_batches: 0}, stop_early: {count: {operation: skip_connect, more_than: 2}}}",
+            "{augment: {crop_padding: 0, flip: false, cutout: 2}}",
+            "{augment: {cutout: {length: 2, probability: 0.5}}}",
+        ],
+    ),
+    (
+        "retrain",
+        &[
+            "{batch: 8, accumulate: 2, drop_path: 0.5, label_smoothing: 0.5, average: 0.5, images: fit, epochs: 2}",
+            "{augment: {flip: false}, weights: {warmup_epochs: 1, schedule: constant}, watch_every: 3, seed: 4}",
+        ],
+    ),
+    (
+        "transfer",
+        &[
+            "{augment: {resized_crop: false, jitter: false, flip: false}, auxiliary_weight: 0.25}",
+            "{augment: {resized_crop: {scale: [0.5, 1], ratio: [1, 2]}, jitter: {hue: 0, contrast: 1}}}",
+        ],
+    ),
+    (
+        "prepare",
+        &[
+            "{cifar10: {path: cifar10-small, train_images: 1, split: all, normalise: measured}}",
+            "{cifar10: {path: cifar10-small, split: {shuffled: {seed: 3}}, normalise: {mean: [0.1, 0.2, 0.3], std: [1, 1, 1]}}}",
+            "{digits: {split: {fraction: 0.25}, test_fraction: 0.5, test_seed: 3, path: data/digits.csv.gz}}",
+            "{cifar100: {path: cifar100-small, labels: coarse, test_images: 1}}",
+            "{synthetic: {train: 9, test: 9, classes: 3, channels: 1, size: 9, noise: 0.5, seed: 3}}",
+            "{image_folder: {path: imagenet, size: 64, images_per_class: 3, classes: [n01440764], split: all, train: val}}",
+            "{image_folder: {path: imagenet/train, held_out_fraction: 0.5, held_out_seed: 2}}",
+        ],
+    ),
+    (
+        "derive",
+        &[
+            "{rule: consensus}",
+            "{rule: {epoch: 1}}",
+            "{rule: {best: held_out_accuracy_percent}}",
+            "{rule: {lowest: held_out_loss}}",
+            "{rule: {at_most: {skip_connect: 2}}}",
+            "{rule: {threshold: 0.5}}",
+            "{rule: {within: {parameters: 3.5e6, skeleton: cifar, channels: 8, size: 5, images: {size: 64, classes: 7}}}}",
+        ],
+    ),
+    ("genotype", &["{from: darts_v1}"]),
+    ("benchmark", &["{table: nas_bench_201}"]),
+    ("evaluate", &["{batch: 16, kernels: reference}"]),
+    (
+        "report",
+        &["{title: other, expect: [{value: a.b, at_most: 1, tolerance: 2, over: max}, {value: a.c, equals: 1}]}"],
+    ),
+];
+
+/// What a stage's keys turn out to be is a stage's keys: read again, they turn out the same, and so
+/// does what is hashed. That no key is read without being noted is held by `Fields` itself in a
+/// build for tests.
+#[test]
+fn what_the_keys_of_a_stage_turn_out_to_be_reads_as_the_same() {
+    let data = images();
+    let variable = ("DARTS_RUN_DATA".to_owned(), data.path().display().to_string());
+    let mut tried = BTreeSet::new();
+    for file in files("pipelines", "yaml").into_iter().chain(files("pipelines/paper", "yaml")) {
+        let load = |settings: Vec<String>| {
+            let settings = [vec!["runtime.allow_memory=true".to_owned()], settings].concat();
+            let read = config::load(&file, &settings, [variable.clone()].into_iter(), &stages::slots());
+            read.unwrap_or_else(|error| unreadable(&file, &error.to_string()))
+        };
+        let plain = load(Vec::new());
+        let mut all = vec![("", plain.clone())];
+        let every = ["nb201_small.yaml", "cifar10_small.yaml", "imagenet_transfer_small.yaml"];
+        for member in plain.members.iter().filter(|_| every.iter().any(|name| file.ends_with(name))) {
+            let (_, otherwise) = OTHERWISE.iter().find(|(kind, _)| *kind == member.kind).expect("every kind has some");
+            for keys in *otherwise {
+                let map: serde_yaml::Mapping = serde_yaml::from_str(keys).expect("a map of keys");
+                // What the file says of such a key is for another choice.
+                let none = map.keys().map(|key| format!("{}.{}=null", member.stage, key.as_str().expect("text")));
+                let mut pipeline = load(none.chain([format!("{}={keys}", member.stage)]).collect());
+                if member.kind == "prepare" {
+                    // One data set in the place of another, whose images need not fit what reads
+                    // it.
+                    pipeline.members.retain(|other| other.name == member.name);
+                    pipeline.members[0].params = config::Node::parse("otherwise.yaml", *keys).expect("YAML");
+                }
+                all.push((*keys, pipeline));
+            }
+        }
+        for (keys, mut pipeline) in all {
+            // Not everything fits every space and every folder.
+            let Ok(planned) = stages::plan(&pipeline, tasks::KINDS) else { continue };
+            tried.insert(keys);
+            for (member, planned) in pipeline.members.iter_mut().zip(&planned) {
+                let text = serde_yaml::to_string(&planned.settings.written).expect("plain data");
+                member.params = config::Node::parse("written.yaml", text).expect("YAML that was just written");
+            }
+            let again = stages::plan(&pipeline, tasks::KINDS)
+                .unwrap_or_else(|problems| unreadable(&file, &config::render(&problems, false, 100)));
+            for ((member, planned), again) in pipeline.members.iter().zip(&planned).zip(&again) {
+                assert_eq!(planned.settings, again.settings, "{} {keys}: {}", file.display(), member.name);
+            }
+        }
+    }
+    let untried: Vec<&&str> =
+        OTHERWISE.iter().flat_map(|(_, all)| *all).filter(|keys| !tried.contains(**keys)).collect();
+    assert!(untried.is_empty(), "{untried:?}");
+}
+
+/// A key that is read under another name, or with another default, makes all older results unknown:
+/// that is never a side effect.
+#[test]
+fn the_parameters_that_results_are_known_by_stay_what_they_are() {
+    let data = images();
+    let variable = ("DARTS_RUN_DATA".to_owned(), data.path().display().to_string());
+    for (name, expected) in [
+        ("cifar10_small", "cc94dd1df91c212d5c42e5762fe26d748dfbf2d93a178cc894ef66f05d8e9e03"),
+        ("nb201_small", "07f54f8b7b49d4c2d96ba85376659f278c6a0a2341ce15708b003b43825a7403"),
+        ("imagenet_transfer_small", "f373921e8de0a3b30b41ed7100f0d4620fb6ea521dabff17ce671bc7af0415b6"),
+    ] {
+        let file = root().join(format!("pipelines/{name}.yaml"));
+        let pipeline = config::load(&file, &[], [variable.clone()].into_iter(), &stages::slots());
+        let pipeline = pipeline.unwrap_or_else(|error| unreadable(&file, &error.to_string()));
+        let planned = stages::plan(&pipeline, tasks::KINDS).unwrap_or_else(|_| unreadable(&file, "its stages cannot be planned"));
+        let line = |(member, planned): (&config::Member, &run::Planned)| {
+            format!("{} {}\n", member.name, store::canonical_json(&planned.settings.hashed.clone().into()))
+        };
+        let text: String = pipeline.members.iter().zip(&planned).map(line).collect();
+        assert_eq!(store::Digest::of(text.as_bytes()).to_string(), expected, "{text}");
+    }
 }
 
 #[test]

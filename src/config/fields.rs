@@ -3,22 +3,37 @@
 //! A caller names each key once, with its default and its range; this is the one place where they stand.
 //! A wrong value adds a [`Problem`](super::Problem) and reads as its default, so that reading goes on and
 //! all complaints are made at once. Whoever calls must look at [`Problems`] before using what was read.
+//!
+//! Reading is writing too: the value that a key turns out to have is noted as it is read, so that
+//! no key can decide a result and be missing where results are told apart ([`Effective`]).
 
-use super::{Entry, Node, Origin, Problems, Value, mishap, nearest, yaml};
+use super::{Effective, Entry, Node, Origin, Problems, Value, mishap, nearest, yaml};
 use indexmap::IndexMap;
-use std::{collections::BTreeSet, fmt::Display, ops::RangeBounds};
+use serde_json::Value as Json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    ops::RangeBounds,
+    sync::LazyLock,
+};
 
 /// The keys of one map, being read.
 pub struct Fields<'a> {
-    map: &'a IndexMap<String, Entry>,
+    pub(super) map: &'a IndexMap<String, Entry>,
     origin: Origin,
     /// What the map is, for messages: ``stage `search` ``.
-    what: String,
-    asked: BTreeSet<&'static str>,
-    problems: &'a mut Problems,
+    pub(super) what: String,
+    pub(super) asked: BTreeSet<&'static str>,
+    /// Those of them whose value was looked at, and not only whether there is one.
+    pub(super) read: BTreeSet<&'static str>,
+    /// What the keys that were read turned out to be.
+    pub(super) effective: Effective,
+    /// Keys that are hashed otherwise than they are written; `None` is not at all.
+    pub(super) apart: BTreeMap<&'static str, Option<Json>>,
+    pub(super) problems: &'a mut Problems,
 }
 
-static NO_KEYS: std::sync::LazyLock<IndexMap<String, Entry>> = std::sync::LazyLock::new(IndexMap::new);
+static NO_KEYS: LazyLock<IndexMap<String, Entry>> = LazyLock::new(IndexMap::new);
 
 impl<'a> Fields<'a> {
     /// Starts reading `node`, which should be a map; nothing at all reads as an empty one.
@@ -33,13 +48,21 @@ impl<'a> Fields<'a> {
                 &NO_KEYS
             }
         };
-        Self { map, origin: node.origin.clone(), what, asked: BTreeSet::new(), problems }
+        Self {
+            map,
+            origin: node.origin.clone(),
+            what,
+            asked: BTreeSet::new(),
+            read: BTreeSet::new(),
+            effective: Effective::default(),
+            apart: BTreeMap::new(),
+            problems,
+        }
     }
 
     /// The raw node of `key`, or `None` where it is absent or null.
     pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.asked.insert(key);
-        self.map.get(key).map(|entry| &entry.node).filter(|node| node.value != Value::Null)
+        self.written(key).filter(|node| node.value != Value::Null)
     }
 
     /// Whether `key` is written, be it with nothing as its value. Counts as asking for it.
@@ -54,8 +77,9 @@ impl<'a> Fields<'a> {
     }
 
     /// The raw node of `key` where it is written, nothing as its value included: a number that someone forgot to write.
-    fn written(&mut self, key: &'static str) -> Option<&'a Node> {
+    pub(super) fn written(&mut self, key: &'static str) -> Option<&'a Node> {
         self.asked.insert(key);
+        self.read.insert(key);
         self.map.get(key).map(|entry| &entry.node)
     }
 
@@ -71,14 +95,33 @@ impl<'a> Fields<'a> {
     /// A whole number inside `range`.
     pub fn integer<T>(&mut self, key: &'static str, default: T, range: impl RangeBounds<T>, expected: &str) -> T
     where
-        T: TryFrom<i64> + PartialOrd + Display,
+        T: TryFrom<i64> + PartialOrd + Display + Copy + Into<Json>,
     {
-        let Some(node) = self.written(key) else { return default };
+        let value = self.whole(key, &range, expected).unwrap_or(default);
+        self.note(key, value);
+        value
+    }
+
+    /// As [`integer`](Self::integer), of a key that may be left out and has no default.
+    pub fn optional_integer<T>(&mut self, key: &'static str, range: impl RangeBounds<T>, expected: &str) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + Display + Copy + Into<Json>,
+    {
+        let value = self.node(key).and_then(|_| self.whole(key, &range, expected));
+        self.note(key, value);
+        value
+    }
+
+    fn whole<T>(&mut self, key: &'static str, range: &impl RangeBounds<T>, expected: &str) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd,
+    {
+        let node = self.written(key)?;
         if let Value::Integer(value) = node.value
             && let Ok(value) = T::try_from(value)
             && range.contains(&value)
         {
-            return value;
+            return Some(value);
         }
         // Its digits alone do not say why a whole number is none.
         let digits =
@@ -89,36 +132,78 @@ impl<'a> Fields<'a> {
             Some(hint) => self.wrong_hinted(key, node, expected, Some(hint)),
             None => self.wrong_scalar(key, node, expected),
         }
-        default
+        None
     }
 
     /// A finite number inside `range`; a whole number counts.
     pub fn number(&mut self, key: &'static str, default: f64, range: impl RangeBounds<f64>, expected: &str) -> f64 {
-        let Some(node) = self.written(key) else { return default };
-        let value = match node.value {
-            Value::Float(value) => value,
-            Value::Integer(value) => value as f64,
-            _ => f64::NAN,
-        };
-        if value.is_finite() && range.contains(&value) {
-            return value;
+        let value = self.finite(key, &range, expected).unwrap_or(default);
+        self.note(key, value);
+        value
+    }
+
+    /// As [`number`](Self::number), of a key that may be left out and has no default.
+    pub fn optional_number(&mut self, key: &'static str, range: impl RangeBounds<f64>, expected: &str) -> Option<f64> {
+        let value = self.node(key).and_then(|_| self.finite(key, &range, expected));
+        self.note(key, value);
+        value
+    }
+
+    fn finite(&mut self, key: &'static str, range: &impl RangeBounds<f64>, expected: &str) -> Option<f64> {
+        let node = self.written(key)?;
+        let value = node.number().filter(|value| range.contains(value));
+        if value.is_none() {
+            self.wrong_scalar(key, node, expected);
         }
-        self.wrong_scalar(key, node, expected);
-        default
+        value
+    }
+
+    /// Two numbers that fit together, as `[0.5, 0.999]`.
+    pub fn pair(
+        &mut self,
+        key: &'static str,
+        default: [f64; 2],
+        fits: impl Fn([f64; 2]) -> bool,
+        expected: &str,
+    ) -> [f64; 2] {
+        let pair = self.node(key).and_then(|node| {
+            let pair = match &node.value {
+                Value::List(items) => match items.as_slice() {
+                    [first, second] => first.number().zip(second.number()).map(<[f64; 2]>::from),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let pair = pair.filter(|pair| fits(*pair));
+            if pair.is_none() {
+                self.wrong(key, node, expected);
+            }
+            pair
+        });
+        let pair = pair.unwrap_or(default);
+        self.note(key, pair.to_vec());
+        pair
     }
 
     pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
-        let Some(node) = self.written(key) else { return default };
-        if let Value::Bool(value) = node.value {
-            return value;
-        }
-        self.wrong_scalar(key, node, "true or false");
-        default
+        let value = self.written(key).and_then(|node| match node.value {
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.wrong_scalar(key, node, "true or false");
+                None
+            }
+        });
+        let value = value.unwrap_or(default);
+        self.note(key, value);
+        value
     }
 
     /// Text, or `None` where the key is absent.
     pub fn text(&mut self, key: &'static str) -> Option<String> {
-        let node = self.node(key)?;
+        let Some(node) = self.node(key) else {
+            self.note(key, Json::Null);
+            return None;
+        };
         match &node.value {
             Value::Text(text) => Some(text.clone()),
             _ => {
@@ -128,6 +213,13 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// Text, or `default` where the key is absent.
+    pub fn text_or(&mut self, key: &'static str, default: &str) -> String {
+        let text = self.text(key).unwrap_or_else(|| default.to_owned());
+        self.note(key, text.as_str());
+        text
     }
 
     /// Text that must be there and must not be blank; the empty string stands in after the
@@ -143,8 +235,16 @@ impl<'a> Fields<'a> {
     }
 
     /// One of `choices`, each a word and what it stands for.
-    pub fn choice<T: Clone>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
-        let Some(node) = self.written(key) else { return default };
+    pub fn choice<T: Clone + PartialEq>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
+        let value = self.chosen(key, choices).unwrap_or(default);
+        if let Some((word, _)) = choices.iter().find(|(_, choice)| *choice == value) {
+            self.note(key, *word);
+        }
+        value
+    }
+
+    fn chosen<T: Clone>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let node = self.written(key)?;
         let word = match &node.value {
             Value::Text(word) => word.clone(),
             Value::Bool(word) => word.to_string(),
@@ -152,7 +252,7 @@ impl<'a> Fields<'a> {
             _ => String::new(),
         };
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == word) {
-            return value.clone();
+            return Some(value.clone());
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let all = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -164,7 +264,7 @@ impl<'a> Fields<'a> {
             ),
             None => self.wrong(key, node, &format!("one of {all}")),
         }
-        default
+        None
     }
 
     /// A list of texts; a single text reads as a list of one.

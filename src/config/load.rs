@@ -19,5 +19,8 @@ pub fn load(
     let written = layer::merge(&layers);
     layers.extend(setting::layers(environment, settings, &written, &mut problems));
     let pipeline = resolve(&layer::merge(&layers), file, kinds, &mut problems);
-    if problems.is_empty() { Ok(pipeline) } else { Err(ConfigError::Invalid { problems, understood: Some(pipeline) }) }
+    if problems.is_empty() {
+        return Ok(pipeline);
+    }
+    Err(ConfigError::Invalid { problems, understood: Some(Box::new(pipeline)) })
 }

@@ -2,6 +2,7 @@
 
 use super::{Node, Origin, Problems, Value, fields::quote};
 use indexmap::{IndexMap, map};
+use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `matrix: {seed: [1, 2, 3]}`: axes in the order in which they were written.
@@ -63,6 +64,12 @@ impl Matrix {
     /// The values of an axis.
     pub fn values(&self, axis: usize) -> &IndexMap<String, Node> {
         &self.axes[axis].values
+    }
+
+    /// The axes with their values, without places.
+    pub fn to_json(&self) -> IndexMap<String, Vec<Json>> {
+        let axis = |(name, axis): (&String, &Axis)| (name.clone(), axis.values.values().map(Node::to_json).collect());
+        self.axes.iter().map(axis).collect()
     }
 
     /// How many points some axes span.
@@ -151,6 +158,11 @@ fn grouped(count: usize) -> String {
     groups.join(",")
 }
 
+/// Whether a text can stand in a member's name, as the value of an axis.
+pub(super) fn is_coordinate(text: &str) -> bool {
+    !text.is_empty() && !text.contains([',', '[', ']', '='])
+}
+
 fn values(axis: &str, node: &Node, problems: &mut Problems) -> IndexMap<String, Node> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
@@ -170,8 +182,7 @@ fn values(axis: &str, node: &Node, problems: &mut Problems) -> IndexMap<String, 
                 let found = quote(item);
                 problems.add(&item.origin, format!("a value of the axis `{axis}` must be finite, found {found}"));
             }
-            // Such a text could not stand in a member's name.
-            Value::Text(text) if text.is_empty() || text.contains([',', '[', ']', '=']) => problems.add(
+            Value::Text(text) if !is_coordinate(text) => problems.add(
                 &item.origin,
                 format!("a value of the axis `{axis}` must not be empty or hold `,`, `=`, `[`, `]`, found `{text}`"),
             ),

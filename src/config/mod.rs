@@ -3,9 +3,11 @@
 //! [`load`] is the way in. A file and what it extends (`chain`) are read with places (`yaml`), merged with what the
 //! environment and `--set` say (`setting`, `layer`), and resolved (`resolve`): each stage as written (`declaration`),
 //! its `${matrix.…}` (`template`) and its variant (`variant`), its references (`reference`), in an order that works (`order`).
+//! What a stage makes of its keys is read and noted in one (`fields`, `notes`, `effective`).
 
 mod chain;
 mod declaration;
+mod effective;
 mod error;
 mod fields;
 mod layer;
@@ -13,6 +15,7 @@ mod load;
 mod matrix;
 mod mishap;
 mod node;
+mod notes;
 mod order;
 mod origin;
 mod pipeline;
@@ -30,6 +33,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use effective::Effective;
 pub use error::ConfigError;
 pub use fields::Fields;
 pub use load::load;
@@ -38,5 +42,5 @@ pub use origin::{Origin, SourceFile};
 pub use pipeline::{Member, Pipeline};
 pub use problem::{Problem, Problems, nearest};
 pub use render::render;
-pub use runtime::Runtime;
+pub use runtime::{Checkpoint, Runtime};
 pub use slot::{KindSlots, Slot};

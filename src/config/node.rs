@@ -67,6 +67,15 @@ impl Node {
         }
     }
 
+    /// A finite number, whole or not.
+    pub fn number(&self) -> Option<f64> {
+        match self.value {
+            Value::Float(value) => Some(value).filter(|value| value.is_finite()),
+            Value::Integer(value) => Some(value as f64),
+            _ => None,
+        }
+    }
+
     /// The member `key` of a map.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.as_map()?.get(key).map(|entry| &entry.node)

@@ -2,6 +2,7 @@
 
 use super::{Node, Origin, Runtime};
 use indexmap::IndexMap;
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
 /// All that a run needs to know of its file.
@@ -12,6 +13,8 @@ pub struct Pipeline {
     pub path: PathBuf,
     /// Where data sets lie: `data.root`, else `DARTS_RUN_DATA`, else the folder `data`.
     pub data_root: PathBuf,
+    /// The axes that multiply stages, with their values.
+    pub matrix: IndexMap<String, Vec<Json>>,
     /// In an order in which every stage comes after what it reads.
     pub members: Vec<Member>,
 }
@@ -31,11 +34,15 @@ pub struct Member {
     /// `search`
     pub stage: String,
     /// The point of the matrix; empty for a plain stage.
-    pub point: IndexMap<String, serde_json::Value>,
+    pub point: IndexMap<String, Json>,
     /// `search`, `derive`, …
     pub kind: String,
     /// The kind's keys with matrix values filled in and without the reference keys.
     pub params: Node,
+    /// The axes that its stage is multiplied by since its own keys mention them.
+    pub mentions: Vec<String>,
+    /// The reference keys as they are written.
+    pub references: serde_json::Map<String, Json>,
     /// For each reference key, the indices into [`Pipeline::members`] that it names.
     pub inputs: IndexMap<String, Vec<usize>>,
     pub runtime: Runtime,

@@ -4,7 +4,7 @@
 //! reads were understood, and only sound stages are resolved further.
 
 use super::{
-    Entry, Fields, KindSlots, Member, Node, Pipeline, Problems, Runtime, Value,
+    Entry, Fields, KindSlots, Member, Node, Pipeline, Problems, Runtime, Slot, Value,
     declaration::{Declaration, Link, wanted},
     matrix::{Matrix, Point, too_long},
     nearest,
@@ -56,7 +56,7 @@ pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &
         }
         None => Vec::new(),
     };
-    Pipeline { name, path: path.to_owned(), data_root, members }
+    Pipeline { name, path: path.to_owned(), data_root, matrix: matrix.to_json(), members }
 }
 
 fn data_root(node: Option<&Node>, problems: &mut Problems) -> PathBuf {
@@ -126,7 +126,7 @@ fn members(
     }
     members.extend(stages.iter().filter(|stage| !stage.sound && stage.fillable).filter_map(|stage| {
         let point = matrix.points(&stage.axes).next()?;
-        Some(member(stage.declaration.as_ref()?, (matrix, variants), &point, IndexMap::new()))
+        Some(member((stage.declaration.as_ref()?, &stage.axes), (matrix, variants), &point, IndexMap::new()))
     }));
     members
 }
@@ -228,7 +228,7 @@ fn multiply(
                 continue;
             };
             own.insert(point.clone(), members.len());
-            members.push(member(declaration, (matrix, variants), &point, inputs));
+            members.push(member((declaration, &stage.axes), (matrix, variants), &point, inputs));
         }
     }
     let stage = &mut stages[index];
@@ -311,7 +311,7 @@ fn wanted_point(
 }
 
 fn member(
-    stage: &Declaration<'_>,
+    (stage, mentions): (&Declaration<'_>, &BTreeSet<usize>),
     (matrix, variants): (&Matrix, &Variants<'_>),
     point: &Point,
     inputs: IndexMap<String, Vec<usize>>,
@@ -322,6 +322,7 @@ fn member(
         // A stage without keys: an empty map at the same place.
         other => *other = Value::Map(IndexMap::new()),
     }
+    let reference = |slot: &Slot| Some((slot.key.to_owned(), stage.params.get(slot.key)?.to_json()));
     let coordinate =
         |(&axis, &value): (&usize, &usize)| (matrix.described(axis).0.to_owned(), matrix.values(axis)[value].to_json());
     Member {
@@ -330,6 +331,8 @@ fn member(
         point: point.iter().map(coordinate).collect(),
         kind: stage.kind.kind.to_owned(),
         params,
+        mentions: mentions.iter().map(|&axis| matrix.described(axis).0.to_owned()).collect(),
+        references: stage.kind.slots.iter().filter_map(reference).collect(),
         inputs,
         runtime: stage.runtime.clone(),
         origin: stage.key.clone(),

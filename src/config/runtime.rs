@@ -7,18 +7,24 @@ use std::ops::Bound;
 const MOST_THREADS: usize = 1024;
 
 /// How to run, as against what: changes here never change a result's key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Runtime {
     /// `cpu`, `cuda`, `wgpu`, or one of several as `cuda:1`. The backend is part of a key (as `numerics`), the index is not.
     pub device: String,
     /// Threads for kernels; all cores where absent.
     pub threads: Option<usize>,
-    /// A checkpoint after so many steps; none by steps where absent.
-    pub checkpoint_steps: Option<u64>,
-    /// A checkpoint after so many seconds; by what one costs where absent.
-    pub checkpoint_seconds: Option<f64>,
+    pub checkpoint: Checkpoint,
     /// Whether a stage may start that is estimated to need more memory than the machine has.
     pub allow_memory: bool,
+}
+
+/// When a training saves a checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Checkpoint {
+    /// After so many steps; none by steps where absent.
+    pub every_steps: Option<u64>,
+    /// After so many seconds; by what one costs where absent.
+    pub every_seconds: Option<f64>,
 }
 
 /// The built-in defaults: the layer under every file.
@@ -28,8 +34,7 @@ impl Default for Runtime {
             // Runs anywhere; a GPU is asked for by name.
             device: "cpu".to_owned(),
             threads: None,
-            checkpoint_steps: None,
-            checkpoint_seconds: None,
+            checkpoint: Checkpoint::default(),
             allow_memory: false,
         }
     }
@@ -52,21 +57,16 @@ impl Runtime {
                 fields.problems().add_hinted(&origin, message, near);
             }
         }
-        if fields.node("threads").is_some() {
-            runtime.threads = Some(fields.integer("threads", 1, 1..=MOST_THREADS, "a whole number from 1 to 1024"));
-        }
+        let threads = fields.optional_integer("threads", 1..=MOST_THREADS, "a whole number from 1 to 1024");
+        runtime.threads = threads.or(runtime.threads);
         runtime.allow_memory = fields.boolean("allow_memory", runtime.allow_memory);
-        if let Some(checkpoint) = fields.node("checkpoint") {
-            let mut fields = Fields::open(checkpoint, "`checkpoint`", fields.problems());
-            if fields.node("every_steps").is_some() {
-                runtime.checkpoint_steps = Some(fields.integer("every_steps", 1, 1.., "a whole number from 1"));
-            }
-            if fields.node("every_seconds").is_some() {
-                let above_zero = (Bound::Excluded(0.0), Bound::Unbounded);
-                runtime.checkpoint_seconds = Some(fields.number("every_seconds", 1.0, above_zero, "a number above 0"));
-            }
-            fields.close();
-        }
+        fields.map("checkpoint", |keys| {
+            let Checkpoint { every_steps, every_seconds } = &mut runtime.checkpoint;
+            let steps = keys.optional_integer("every_steps", 1.., "a whole number from 1");
+            let above_zero = (Bound::Excluded(0.0), Bound::Unbounded);
+            let seconds = keys.optional_number("every_seconds", above_zero, "a number above 0");
+            (*every_steps, *every_seconds) = (steps.or(*every_steps), seconds.or(*every_seconds));
+        });
         fields.close();
         runtime
     }
@@ -96,8 +96,7 @@ mod tests {
         let expected = Runtime {
             device: "cuda:1".into(),
             threads: None,
-            checkpoint_steps: Some(10),
-            checkpoint_seconds: Some(2.0),
+            checkpoint: Checkpoint { every_steps: Some(10), every_seconds: Some(2.0) },
             allow_memory: false,
         };
         assert_eq!(runtime, expected);

@@ -155,7 +155,8 @@ fn params_hold_matrix_values_and_no_references() {
 #[test]
 fn runtime_of_a_stage_overrides_that_of_the_pipeline() {
     let pipeline = good(&["search.runtime.threads=8"], &[]);
-    let plain = Runtime { threads: Some(2), checkpoint_steps: Some(100), ..Runtime::default() };
+    let checkpoint = Checkpoint { every_steps: Some(100), every_seconds: None };
+    let plain = Runtime { threads: Some(2), checkpoint, ..Runtime::default() };
     assert_eq!(member(&pipeline, "cifar").runtime, plain);
     let search = &member(&pipeline, "search[seed=1,rate=0.1]").runtime;
     assert_eq!(*search, Runtime { device: "cuda:1".into(), threads: Some(8), ..plain });

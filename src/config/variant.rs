@@ -3,7 +3,7 @@
 
 use super::{
     Entry, KindSlots, Node, Problems, Value,
-    matrix::{MOST_MEMBERS, Matrix, NAME_RULE, Point, is_name},
+    matrix::{MOST_MEMBERS, Matrix, Point, is_coordinate},
     nearest, template,
 };
 use indexmap::IndexMap;
@@ -27,8 +27,10 @@ impl<'a> Variants<'a> {
             return variants;
         };
         for (name, Entry { key, node }) in map {
-            if !is_name(name) {
-                problems.add_with_hint(key, format!("`{name}` cannot name a variant"), NAME_RULE);
+            // A variant may be called as any value of an axis is.
+            if !is_coordinate(name) {
+                let hint = "the name of a variant is not empty and holds none of `,`, `=`, `[`, `]`";
+                problems.add_with_hint(key, format!("`{name}` cannot name a variant"), hint);
             }
             if node.as_map().is_none() && node.value != Value::Null {
                 let found = node.value.type_name();

@@ -87,7 +87,7 @@ fn row(node: &Node, names: &[String], tags: &IndexMap<String, String>, problems:
         let place = keys.origin_of("deviation").clone();
         keys.problems().add(&place, "a row with `deviation` has a `spread_tag`");
     }
-    let n = keys.node("n").map(|_| keys.integer("n", 1, 1.., "a whole number from 1"));
+    let n = keys.optional_integer("n", 1.., "a whole number from 1");
     let (recipe, note) = (keys.text("recipe"), keys.text("note"));
     keys.close();
     let deviation = |at: usize| deviation.as_ref().and_then(|all| all.get(at).copied());
@@ -99,13 +99,8 @@ fn row(node: &Node, names: &[String], tags: &IndexMap<String, String>, problems:
 fn numbers(keys: &mut Fields<'_>, key: &'static str, expected: usize) -> Option<Vec<f64>> {
     let node = keys.node(key)?;
     let items = if let Value::List(items) = &node.value { items.as_slice() } else { &[] };
-    let number = |item: &Node| match item.value {
-        Value::Float(value) => value,
-        Value::Integer(value) => value as f64,
-        _ => f64::NAN,
-    };
-    let found: Vec<f64> = items.iter().map(number).collect();
-    let found = Some(found).filter(|found| found.len() == expected && found.iter().all(|value| value.is_finite()));
+    let found: Option<Vec<f64>> = items.iter().map(Node::number).collect();
+    let found = found.filter(|found| found.len() == expected);
     if found.is_none() {
         keys.wrong(key, node, &format!("a list of {expected} numbers, one for each of `figures`"));
     }

@@ -6,7 +6,7 @@ use super::{
     lookup::{Found, look_up},
 };
 use crate::{
-    config::{Member, Pipeline},
+    config::{Effective, Member, Pipeline},
     plan::{Key, Manifest},
     store::{Record, Store, StoreError},
 };
@@ -19,6 +19,9 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Planned {
     /// Version of the stage kind, bumped when the meaning of its parameters or outputs changes.
     pub version: u32,
+    /// What its keys turned out to be, all defaults filled in; what is hashed of them enters its
+    /// key.
+    pub settings: Effective,
     pub stage: Box<dyn Stage>,
 }
 

@@ -4,11 +4,8 @@ use super::{Context, Fetch, StageError};
 use crate::store::Digest;
 use std::path::PathBuf;
 
-/// One piece of work with hashed parameters. Stage kinds implement this in `stages/`.
+/// One piece of work, its keys read. Stage kinds implement this in `stages/`.
 pub trait Stage: Send + Sync {
-    /// The hashed parameters with every default filled in: canonical, so that two ways to write one thing agree.
-    fn params(&self) -> serde_json::Value;
-
     /// Makes present what [`resources`](Self::resources) names, where it is not there yet. The runner asks before it asks
     /// for them, in every run: where nothing is missing, nothing may happen.
     fn fetch(&self, _: &Fetch<'_>) -> Result<(), StageError> {

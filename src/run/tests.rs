@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    config::{Member, Node, Origin, Pipeline, Runtime},
+    config::{Effective, Member, Node, Origin, Pipeline, Runtime},
     plan::DirtyReason,
     store::{Digest, Store},
 };
@@ -33,10 +33,6 @@ struct Fake {
 }
 
 impl Stage for Fake {
-    fn params(&self) -> Json {
-        self.params.clone()
-    }
-
     fn resources(&self) -> Vec<(String, Resource)> {
         self.resources.clone()
     }
@@ -82,14 +78,10 @@ impl Story {
             point: [].into(),
             kind: "fake".to_owned(),
             params: Node::empty_map(),
+            mentions: Vec::new(),
+            references: serde_json::Map::new(),
             inputs: [("from".to_owned(), reads)].into(),
-            runtime: Runtime {
-                device: "cpu".to_owned(),
-                threads: None,
-                checkpoint_steps: None,
-                checkpoint_seconds: None,
-                allow_memory: false,
-            },
+            runtime: Runtime::default(),
             origin: Origin::Default,
         });
         let act: Act = Arc::new(move |context| {
@@ -138,10 +130,14 @@ impl Story {
             name: "story".to_owned(),
             path: PathBuf::from("story.yaml"),
             data_root: PathBuf::from("data"),
+            matrix: [].into(),
             members: self.members.clone(),
         };
-        let stages =
-            self.stages.iter().map(|fake| Planned { version: 1, stage: Box::new(fake.clone()) as Box<dyn Stage> });
+        let stages = self.stages.iter().map(|fake| {
+            let hashed = fake.params.as_object().unwrap().clone();
+            let settings = Effective { hashed, ..Effective::default() };
+            Planned { version: 1, settings, stage: Box::new(fake.clone()) as Box<dyn Stage> }
+        });
         run(&pipeline, stages.collect(), store, stop, listener)
     }
 

@@ -26,7 +26,7 @@ const RECORD: &str = "(record)";
 impl Run<'_> {
     /// What the member's result depends on. Asked for once all its inputs are there.
     pub(super) fn prepare(&self, at: usize) -> Result<Prepared, StageError> {
-        let Planned { version, stage } = &self.tasks[at].planned;
+        let Planned { version, settings, stage } = &self.tasks[at].planned;
         let member = &self.pipeline.members[at].name;
         guarded(|| stage.fetch(&Fetch { member, stop: self.stop, announcer: self.announcer }))?;
         let mut resources = BTreeMap::new();
@@ -52,7 +52,7 @@ impl Run<'_> {
             schema: SCHEMA,
             kind: self.pipeline.members[at].kind.clone(),
             version: *version,
-            params: stage.params(),
+            params: settings.hashed.clone().into(),
             inputs,
             resources,
             missing: missing.map(|missing| (missing.member.clone(), missing.why())).collect(),

@@ -29,8 +29,9 @@ pub(super) struct Cadence {
 impl Cadence {
     pub fn new(runtime: &Runtime, now: Instant) -> Self {
         Self {
-            every_steps: runtime.checkpoint_steps,
-            every: runtime.checkpoint_seconds.map(|time| Duration::try_from_secs_f64(time).unwrap_or(Duration::MAX)),
+            every_steps: runtime.checkpoint.every_steps,
+            every: (runtime.checkpoint.every_seconds)
+                .map(|time| Duration::try_from_secs_f64(time).unwrap_or(Duration::MAX)),
             begun: now,
             saved: now,
             steps: 0,
@@ -69,6 +70,7 @@ impl Cadence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Checkpoint;
 
     /// The seconds at which checkpoints are saved that take so many milliseconds each, of a
     /// training of ten minutes whose steps take a tenth of a second.
@@ -108,13 +110,17 @@ mod tests {
 
     #[test]
     fn what_the_pipeline_asks_for_is_done() {
-        let seconds = Runtime { checkpoint_seconds: Some(200.0), ..Runtime::default() };
+        let every = |every_steps, every_seconds| Runtime {
+            checkpoint: Checkpoint { every_steps, every_seconds },
+            ..Runtime::default()
+        };
+        let seconds = every(None, Some(200.0));
         assert_eq!(moments(&seconds, 0), [200.0, 400.0, 600.0]);
-        let steps = Runtime { checkpoint_steps: Some(2500), ..seconds.clone() };
+        let steps = every(Some(2500), Some(200.0));
         assert_eq!(moments(&steps, 0), [200.0, 400.0, 600.0]);
-        let steps = Runtime { checkpoint_steps: Some(1500), ..seconds };
+        let steps = every(Some(1500), Some(200.0));
         assert_eq!(moments(&steps, 0), [150.0, 300.0, 450.0, 600.0]);
-        let never = Runtime { checkpoint_seconds: Some(1e300), ..Runtime::default() };
+        let never = every(None, Some(1e300));
         assert!(moments(&never, 0).is_empty());
     }
 }

@@ -27,16 +27,15 @@ struct Evaluate {
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let compute = site.compute(fields);
+    // The batch counts: an image's logits do not depend on its neighbours, but sums of another
+    // shape may round otherwise.
     let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
+    // There is no other part to choose, but results know it.
+    fields.hash("part", "test");
     Some(Box::new(Evaluate { compute: compute?, data_roots: site.data_roots(), batch, tasks: site.tasks }))
 }
 
 impl Stage for Evaluate {
-    /// The batch counts: an image's logits do not depend on its neighbours, but sums of another shape may round otherwise.
-    fn params(&self) -> Json {
-        json!({"part": "test", "batch": self.batch})
-    }
-
     fn numerics(&self) -> Option<Json> {
         Some(self.compute.numerics())
     }

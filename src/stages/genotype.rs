@@ -8,7 +8,6 @@ use crate::{
     space::{Genotype, GenotypeText, WrittenGenotype},
     store::Digest,
 };
-use serde_json::{Value as Json, json};
 use std::{path::Path, sync::Arc};
 
 /// A cell and its space.
@@ -23,6 +22,9 @@ pub(super) struct Published {
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let published = named(fields, site)?;
+    // The cell is in the key, by its digest, and the space by its digest and its own name.
+    fields.set_apart("from");
+    fields.hash("space", published.file.space.name.as_str());
     site.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
     Some(Box::new(published))
 }
@@ -57,10 +59,6 @@ fn published(from: &str, folder: &Path, file: Arc<super::SpaceFile>) -> Result<P
 }
 
 impl Stage for Published {
-    fn params(&self) -> Json {
-        json!({"space": self.file.space.name})
-    }
-
     fn resources(&self) -> Vec<(String, Resource)> {
         // The space is published as it is written when the stage runs; a comment or `about` changes
         // nothing that was made of it.

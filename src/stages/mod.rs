@@ -129,9 +129,9 @@ pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Plann
                 .map(|(slot, inputs)| (slot.clone(), inputs.iter().map(|&input| known[input].clone()).collect()))
                 .collect(),
         };
-        let mut fields = Fields::open(&member.params, format!("stage `{}`", member.stage), &mut problems);
-        let stage = (kind.read)(&mut fields, &site);
-        fields.close();
+        let what = format!("stage `{}`", member.stage);
+        let (stage, settings) =
+            Fields::read_all(&member.params, what, &mut problems, |fields| (kind.read)(fields, &site));
         if let Some(space) = site.inherited {
             site.tells.space.get_or_init(|| space);
         }
@@ -139,10 +139,10 @@ pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Plann
             member: member.name.clone(),
             kind: member.kind.clone(),
             point: member.point.clone(),
-            params: stage.as_ref().map(|stage| stage.params()),
+            params: stage.as_ref().map(|_| settings.hashed.clone().into()),
             tells: site.tells,
         });
-        planned.extend(stage.map(|stage| Planned { version: kind.version, stage }));
+        planned.extend(stage.map(|stage| Planned { version: kind.version, settings, stage }));
     }
     problems.into_result(planned)
 }

@@ -2,14 +2,13 @@
 
 use super::{Site, site::found_file};
 use crate::{
-    config::{Fields, Node, Problems, Value},
+    config::{Fields, Node, Problems},
     findings::{self, Published},
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
     run::{Context, Input, Resource, Stage, StageError, point},
     space,
     store::Digest,
 };
-use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 struct Report {
@@ -20,8 +19,10 @@ struct Report {
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let title = fields.text("title").unwrap_or_else(|| site.pipeline.to_owned());
+    let title = fields.text_or("title", site.pipeline);
     let published = beside(fields, site);
+    // What it says is in the key, by its digest.
+    fields.set_apart("beside");
     let named = site.inputs_of("of");
     if published.is_some() && !named.is_empty() && named.iter().all(|named| named.kind != "benchmark") {
         let place = fields.origin_of("beside").clone();
@@ -54,17 +55,15 @@ fn beside(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
 /// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`; `value: "search[method=darts].train_loss"` is of the
 /// members with that value of an axis alone.
 fn expectations(fields: &mut Fields<'_>) -> Vec<Expectation> {
-    let Some(node) = fields.node("expect") else { return Vec::new() };
-    let Value::List(items) = &node.value else {
-        fields.wrong("expect", node, "a list of `{value: STAGE.METRIC, at_least: NUMBER}`");
-        return Vec::new();
-    };
-    items.iter().filter_map(|item| expectation(item, fields)).collect()
+    let expected = "a list of `{value: STAGE.METRIC, at_least: NUMBER}`";
+    fields.maps("expect", ("an expectation", expected), expectation).into_iter().flatten().collect()
 }
 
-fn expectation(item: &Node, fields: &mut Fields<'_>) -> Option<Expectation> {
-    let mut keys = Fields::open(item, "an expectation", fields.problems());
+fn expectation(keys: &mut Fields<'_>) -> Option<Expectation> {
     let metric = keys.required_text("value");
+    // Results know it by this name.
+    keys.set_apart("value");
+    keys.hash("metric", metric.as_str());
     let tolerance = keys.number("tolerance", 0.0, 0.0.., "a number from 0");
     let over = keys.choice("over", Over::Mean, &[("mean", Over::Mean), ("min", Over::Min), ("max", Over::Max)]);
     let mut bounds = Vec::new();
@@ -78,12 +77,11 @@ fn expectation(item: &Node, fields: &mut Fields<'_>) -> Option<Expectation> {
             });
         }
     }
-    if bounds.len() != 1 {
+    let [bound] = bounds[..] else {
         let place = keys.origin().clone();
         keys.problems().add(&place, "an expectation has one of `equals`, `at_least` and `at_most`");
-    }
-    keys.close();
-    let bound = bounds.first().copied()?;
+        return None;
+    };
     Some(Expectation { metric, bound, tolerance, over })
 }
 
@@ -123,10 +121,6 @@ fn selects(members: &str, input: &Input) -> bool {
 }
 
 impl Stage for Report {
-    fn params(&self) -> Json {
-        json!({"title": self.title, "expect": self.expectations})
-    }
-
     fn resources(&self) -> Vec<(String, Resource)> {
         self.published.iter().map(|table| ("beside".to_owned(), Resource::Content(table.digest))).collect()
     }

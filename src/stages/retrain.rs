@@ -20,7 +20,8 @@ use crate::{
     tasks::{self, Task as _},
     train::{Learner, Training},
 };
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
+use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 
 struct Retrain {
@@ -76,31 +77,6 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe
 }
 
 impl Stage for Retrain {
-    /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
-    fn params(&self) -> Json {
-        let Settings { size, feed, task, learner, training, .. } = &self.settings;
-        let mut keys = json!({
-            "skeleton": size.skeleton,
-            "channels": size.channels,
-            "size": size.size,
-            "epochs": training.epochs,
-            "batch": feed.batch * training.accumulate,
-            "accumulate": training.accumulate,
-            "images": feed.images,
-            "seed": feed.seed,
-            "augment": feed.augment,
-            "weights": hyperparameters::weights_json(&training.rate, &learner.optimiser, learner.clip_norm),
-            "drop_path": training.drop_path,
-            "average": learner.average,
-            "watch_every": training.watch_every,
-        });
-        training::name_task(&mut keys, task.as_ref());
-        if let Some(keys) = keys.as_object_mut() {
-            keys.extend(task.params());
-        }
-        keys
-    }
-
     fn numerics(&self) -> Option<Json> {
         Some(self.compute.numerics())
     }

@@ -14,7 +14,7 @@ use crate::{
     findings::{MEASURES, STOPPED_EARLY},
     run::{Context, Resource, Stage, StageError, sentence},
     tasks::Task as _,
-    train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, LearnerConfig, Strategy, Training},
+    train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, Strategy, Training},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
@@ -46,7 +46,7 @@ pub(super) fn settings(
     site: &Site<'_>,
 ) -> Option<(Arc<SpaceFile>, Settings, DiagnosisConfig)> {
     let file = site.space(fields);
-    let skeleton = fields.text("skeleton").unwrap_or_else(|| "search".to_owned());
+    let skeleton = fields.text_or("skeleton", "search");
     let feed = Feed {
         batch: hyperparameters::batch(fields),
         images: fields.choice("images", Images::Fit, &Images::NAMED),
@@ -64,40 +64,6 @@ pub(super) fn settings(
 }
 
 impl Stage for Search {
-    /// Under the names that a pipeline file uses, so that a reason to run again reads as an edit of the file.
-    fn params(&self) -> Json {
-        let Settings { size, edges, feed, task, learner, training } = &self.settings;
-        let LearnerConfig { mixing, perturb, regulariser, optimiser, adam, clip_norm, alpha_deviation, .. } = learner;
-        let mut keys = json!({
-            "skeleton": size.skeleton,
-            "channels": size.channels,
-            "size": size.size,
-            "epochs": training.epochs,
-            "warmup_epochs": training.warmup_epochs,
-            "batch": feed.batch,
-            "images": feed.images,
-            "seed": feed.seed,
-            "partial_channels": edges.partial_channels,
-            "edge_normalisation": edges.edge_normalisation,
-            "auxiliary_skip": edges.auxiliary_skip,
-            "perturb": hyperparameters::perturb_json(*perturb),
-            "regularise": hyperparameters::regularise_json(*regulariser),
-            "augment": feed.augment,
-            "weights": hyperparameters::weights_json(&training.rate, optimiser, *clip_norm),
-            "alphas": hyperparameters::alphas_json(&training.alpha_rate, adam, *alpha_deviation),
-            "watch_every": training.watch_every,
-            "diagnose": self.diagnosis,
-            "stop_early": self.diagnosis.stop_early,
-        });
-        training::name_task(&mut keys, task.as_ref());
-        for more in [hyperparameters::strategy_json(training.strategy), hyperparameters::mixing_json(*mixing)] {
-            if let (Some(keys), Json::Object(more)) = (keys.as_object_mut(), more) {
-                keys.extend(more);
-            }
-        }
-        keys
-    }
-
     fn resources(&self) -> Vec<(String, Resource)> {
         let mut resources = vec![("space".to_owned(), Resource::Content(self.file.space.digest()))];
         let table = Trajectory::table(&self.file.space);

@@ -93,6 +93,19 @@ pub struct ImageShape {
     pub in_files: bool,
 }
 
+impl ImageShape {
+    /// `images: {channels: 3, size: 32, classes: 10}`, of images that are not there yet.
+    pub(super) fn read(fields: &mut Fields<'_>, side: usize, classes: usize) -> Self {
+        fields.map("images", |keys| {
+            let mut count =
+                |key, default, least| keys.integer(key, default, least.., &format!("a whole number from {least}"));
+            let (channels, side, classes) =
+                (count("channels", 3, 1), count("size", side, 4), count("classes", classes, 2));
+            Self { shape: [channels, side, side], classes, in_files: false }
+        })
+    }
+}
+
 /// A search space with the text of its file, which is published beside what was made with it.
 #[derive(Debug)]
 pub struct SpaceFile {
@@ -207,6 +220,8 @@ impl Site<'_> {
     /// The space that the key `space` names, read and checked.
     pub(super) fn space(&self, fields: &mut Fields<'_>) -> Option<Arc<SpaceFile>> {
         let name = fields.required_text("space");
+        // What it says is in the key, by its digest.
+        fields.set_apart("space");
         if name.is_empty() {
             return None;
         }
@@ -231,10 +246,7 @@ impl Site<'_> {
         skeleton: Option<String>,
         file: Option<&SpaceFile>,
     ) -> Option<Size> {
-        let mut count = |key, most: usize| {
-            fields.node(key)?;
-            Some(fields.integer(key, 1, 1..=most, &format!("a whole number from 1 to {most}")))
-        };
+        let mut count = |key, most| fields.optional_integer(key, 1..=most, &format!("a whole number from 1 to {most}"));
         let (channels, size) = (count("channels", MOST_CHANNELS), count("size", LARGEST_SIZE));
         let (skeleton, space) = (skeleton?, &file?.space);
         let Some(defaults) = space.skeleton_defaults(&skeleton) else {
@@ -244,13 +256,22 @@ impl Site<'_> {
             fields.problems().add_with_hint(&place, message, format!("it has {known}"));
             return None;
         };
-        Some(Size { skeleton, channels: channels.unwrap_or(defaults.channels), size: size.unwrap_or(defaults.size) })
+        let (channels, size) = (channels.unwrap_or(defaults.channels), size.unwrap_or(defaults.size));
+        fields.note("channels", channels);
+        fields.note("size", size);
+        Some(Size { skeleton, channels, size })
     }
 
     /// `task: classification`, what the stage's network is for.
     pub(super) fn task(&self, fields: &mut Fields<'_>) -> TaskKind {
-        let names: Vec<(&str, TaskKind)> = self.tasks.iter().map(|kind| (kind.name, *kind)).collect();
-        fields.choice("task", self.tasks[0], &names)
+        let (names, usual): (Vec<_>, _) =
+            (self.tasks.iter().map(|kind| (kind.name, kind.name)).collect(), self.tasks[0]);
+        let name = fields.choice("task", usual.name, &names);
+        if name == usual.name {
+            // Results of before tasks were named are of this one.
+            fields.set_apart("task");
+        }
+        self.tasks.iter().find(|kind| kind.name == name).copied().unwrap_or(usual)
     }
 
     /// The stage's device, which need not be present on this machine yet, and `kernels: native`; the reference is burn's own
@@ -259,6 +280,8 @@ impl Site<'_> {
         let names = [("native", Kernels::Native), ("reference", Kernels::Reference)];
         let kernels = fields.choice("kernels", Kernels::Native, &names);
         let precision = fields.choice("precision", Precision::F32, &Precision::ALL);
+        // Beside the device, as what decides the bits.
+        ["kernels", "precision"].into_iter().for_each(|key| fields.set_apart(key));
         match self.device.parse::<DeviceName>() {
             Ok(device) if !device.has(precision, kernels) => {
                 let place = fields.origin_of("precision").clone();

@@ -5,7 +5,7 @@ use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
     space::{Build, EdgeOptions},
-    tasks::{self, Figures, Objective, Supervised, TaskSettings},
+    tasks::{Figures, Objective, Supervised, TaskSettings},
     train::{CheckpointError, Ended, EpochRecord, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
 use burn::tensor::Device;
@@ -128,13 +128,6 @@ impl Feed {
         let (seed, drop_last) = (seed ^ VALIDATION, held_out.len() >= batch);
         let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment: Some(augment), drop_last };
         Ok(Loader::new(dataset.clone(), Part::Train, held_out, options)?)
-    }
-}
-
-/// Says among a stage's parameters which task it has, where that is not the one that is meant where none is named.
-pub(super) fn name_task(keys: &mut Json, task: &dyn TaskSettings) {
-    if task.kind() != tasks::KINDS[0].name {
-        keys["task"] = json!(task.kind());
     }
 }
 

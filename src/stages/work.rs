@@ -10,7 +10,7 @@
 //! ```
 
 use super::{
-    Site, SpaceFile, Tells,
+    ImageShape, Site, SpaceFile, Tells,
     genotype::{self, Published},
     hyperparameters::Recipe,
     retrain, search,
@@ -80,7 +80,8 @@ impl Work {
     /// `None` after a complaint.
     fn of(node: &Node, folder: &Path, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(node, "a work", problems);
-        let images = Images::read(&mut fields);
+        // CIFAR-10's unless said.
+        let images = ImageShape::read(&mut fields, 32, 10);
         let kinds = [("search", None), ("retrain", Some(&Recipe::CIFAR)), ("transfer", Some(&Recipe::IMAGENET))];
         let given: Vec<_> =
             kinds.iter().filter_map(|&(kind, recipe)| Some((kind, recipe, fields.node(kind)?))).collect();
@@ -102,26 +103,7 @@ impl Work {
     }
 }
 
-/// The images that a work is to see.
-struct Images {
-    /// Channels, height, width.
-    shape: [usize; 3],
-    classes: usize,
-}
-
-impl Images {
-    /// `images: {channels: 3, size: 32, classes: 10}`: CIFAR-10's unless said.
-    fn read(fields: &mut Fields<'_>) -> Self {
-        let nothing = Node::empty_map();
-        let node = fields.node("images").unwrap_or(&nothing);
-        let mut keys = Fields::open(node, "`images`", fields.problems());
-        let mut count =
-            |key, default, least| keys.integer(key, default, least.., &format!("a whole number from {least}"));
-        let (channels, size, classes) = (count("channels", 3, 1), count("size", 32, 4), count("classes", 10, 2));
-        keys.close();
-        Self { shape: [channels, size, size], classes }
-    }
-
+impl ImageShape {
     /// The supernet of a `search`.
     fn search(&self, keys: &Node, folder: &Path, problems: &mut Problems) -> Option<Work> {
         let mut fields = Fields::open(keys, "`search`", problems);

@@ -39,9 +39,6 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
     /// Whether the auxiliary head is trained, where the network has one.
     fn trains_auxiliary(&self) -> bool;
 
-    /// What its keys are worth, under the names that a pipeline file uses.
-    fn params(&self) -> serde_json::Map<String, serde_json::Value>;
-
     /// Of a data set with these classes.
     fn supervision(&self, classes: &[String]) -> Arc<dyn Supervision>;
 }

@@ -117,14 +117,3 @@ fn a_search_that_diverges_says_where() {
     ended.line(&["search", "failed", "the loss became", "epoch 1"]);
     ended.line(&["cell", "skipped"]);
 }
-
-#[test]
-fn the_resolved_pipeline_shows_every_default_and_runs_nothing() {
-    let scratch = Scratch::new();
-    let ended = scratch.run(&["tiny.yaml", "--resolve", "--set", "search.mixing=sigmoid"]).exits(0);
-    for line in ["mixing: sigmoid", "weight_decay: 0.0003", "betas:", "name: search", "kind: benchmark"] {
-        assert!(ended.stdout.contains(line), "`{line}` is there:\n{}", ended.stdout);
-    }
-    assert_eq!(ended.stderr, "");
-    assert!(!scratch.path("artifacts").exists());
-}

@@ -15,6 +15,7 @@ mod methods;
 mod outputs;
 mod pictures;
 mod predict;
+mod resolve;
 mod resume;
 mod retrain;
 mod scratch;

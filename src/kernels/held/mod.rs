@@ -249,42 +249,34 @@ fn the_processor_is_held_to_the_reference() {
     all(&Device::flex());
 }
 
-/// Where there is a GPU, or a software Vulkan that stands in for one.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[test]
+#[ignore = "needs a GPU, or a software Vulkan in its place"]
 fn a_gpu_is_held_to_the_reference() {
-    if let Some(device) = gpu() {
-        all(&device);
-    }
+    all(&gpu());
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn gpu() -> Option<Device> {
+fn gpu() -> Device {
     use burn::tensor::DeviceType;
     #[cfg(feature = "cuda")]
     let kind = DeviceType::Cuda;
     #[cfg(not(feature = "cuda"))]
     let kind = DeviceType::Wgpu;
-    let found = Device::enumerate(kind).into_vec().first().cloned();
-    if found.is_none() {
-        println!("no GPU and no software Vulkan on this machine: the GPU's kernels were not run");
-    }
-    found
+    Device::enumerate(kind).into_vec().first().expect("a GPU, or a software Vulkan in its place").clone()
 }
 
 /// The format is a kernel's parameter and the sums are the same: what is held here is that each kernel reads and writes it. A rounding may decide
 /// a maximum or a sign, and norms over few values make much of one: results are compared as a whole, and by their median over shapes.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[test]
+#[ignore = "needs a GPU whose driver has bf16 (CUDA) or f16 (wgpu), or a software Vulkan in its place"]
 fn a_gpu_whose_maps_have_sixteen_bits_is_near_the_reference() {
     use burn::backend::{Backend, Dispatch};
     // Eight significant bits and eleven.
     let (precision, rounding) = if cfg!(feature = "cuda") { (Precision::Bf16, 8.0) } else { (Precision::F16, 1.0) };
-    let Some(device) = gpu() else { return };
-    if !Dispatch::supports_dtype(device.as_dispatch(), super::gpu::dtype(precision)) {
-        println!("this GPU's driver has no `{precision}`: kernels were not run with it");
-        return;
-    }
+    let device = gpu();
+    assert!(Dispatch::supports_dtype(device.as_dispatch(), super::gpu::dtype(precision)), "no `{precision}` here");
     for training in [true, false] {
         let mut errors: [Vec<f32>; 5] = Default::default();
         for (images, channels, height, width) in SHAPES {

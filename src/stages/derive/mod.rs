@@ -25,10 +25,12 @@ use crate::{
 use choice::{Choice, Judge};
 use rule::Rule;
 use searched::Searched;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 struct Derive {
     rule: Rule,
+    /// As it is hashed and told.
+    rule_json: Json,
     /// Names of what is gathered, where the rule takes several: what is published tells them apart by it.
     searches: Vec<String>,
     judges: Vec<String>,
@@ -50,21 +52,15 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     rule.check(&place, site, fields.problems());
     // One search goes without a name: what it derives to is the same under any.
     let searches = if searches.len() > 1 || !judges.is_empty() { searches } else { Vec::new() };
-    Some(Box::new(Derive { rule, searches, judges, place: place.to_string() }))
+    for (key, members) in [("searches", &searches), ("judges", &judges)] {
+        if !members.is_empty() {
+            fields.hash(key, members.clone());
+        }
+    }
+    Some(Box::new(Derive { rule, rule_json: fields.hashed("rule"), searches, judges, place: place.to_string() }))
 }
 
 impl Stage for Derive {
-    fn params(&self) -> Json {
-        let mut params = json!({"rule": self.rule.to_json()});
-        if !self.searches.is_empty() {
-            params["searches"] = json!(self.searches);
-        }
-        if !self.judges.is_empty() {
-            params["judges"] = json!(self.judges);
-        }
-        params
-    }
-
     fn reads(&self, slot: &str) -> Option<&'static [&'static str]> {
         match (slot, &self.rule) {
             ("judged_by", _) => Some(&["genotype", "metrics"]),
@@ -102,7 +98,7 @@ impl Stage for Derive {
             .collect();
         let text = |genotype: &Genotype| artifacts::customary_text(genotype, &first.space);
         let derived = Derived {
-            rule: self.rule.to_json(),
+            rule: self.rule_json.clone(),
             why,
             search: search.filter(|_| named).map(|search| searches[search].member.clone()),
             epoch,

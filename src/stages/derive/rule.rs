@@ -4,7 +4,7 @@ use crate::{
     config::{Fields, Node, Origin, Problems, Value, nearest},
     run::point::agrees,
     space::{KeptEdges, Limit, Space},
-    stages::site::{Named, Site, Size},
+    stages::site::{ImageShape, Named, Site, Size},
     tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};
@@ -53,36 +53,40 @@ const RULES: &str =
 
 /// The rule that is written, `last` where none is; `None` after a complaint.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
-    let Some(node) = fields.node("rule") else { return Some(Rule::Last) };
-    match &node.value {
-        Value::Text(word) if word == "last" => return Some(Rule::Last),
-        Value::Text(word) if word == "consensus" => return Some(Rule::Consensus),
-        Value::Map(_) => {}
-        _ => {
+    let word = match fields.node("rule").map(|node| (node, &node.value)) {
+        None => "last",
+        Some((_, Value::Text(word))) if word == "last" || word == "consensus" => word,
+        Some((_, Value::Map(_))) => {
+            let before = fields.problems().len();
+            let rule = fields.map("rule", |keys| of_map(keys, site));
+            return rule.filter(|_| fields.problems().len() == before);
+        }
+        Some((node, _)) => {
             fields.wrong("rule", node, RULES);
             return None;
         }
-    }
-    let mut keys = Fields::open(node, "`rule`", fields.problems());
-    let before = keys.problems().len();
+    };
+    fields.note("rule", word);
+    Some(if word == "last" { Rule::Last } else { Rule::Consensus })
+}
+
+fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     let given: Vec<&str> = WORDS.into_iter().filter(|word| keys.has(word)).collect();
-    let rule = match given[..] {
+    match given[..] {
         ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
-        ["best"] => best(&mut keys, site),
+        ["best"] => best(keys, site),
         ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Aim::Highest }),
         ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Aim::Lowest }),
-        ["at_most"] => limits(&mut keys, site).map(Rule::AtMost),
-        ["threshold"] => threshold(&mut keys, site),
-        ["within"] => budget(&mut keys, site).map(Rule::Within),
+        ["at_most"] => limits(keys, site).map(Rule::AtMost),
+        ["threshold"] => threshold(keys, site),
+        ["within"] => budget(keys, site).map(Rule::Within),
         _ => {
             let found = if given.is_empty() { "none".to_owned() } else { format!("`{}`", given.join("`, `")) };
             let place = keys.origin().clone();
             keys.problems().add(&place, format!("`rule` must be {RULES}, found {found}"));
             None
         }
-    };
-    keys.close();
-    rule.filter(|_| fields.problems().len() == before)
+    }
 }
 
 /// `best: held_out_accuracy_percent`: whether more or less is better is what the task says of its measures.
@@ -100,6 +104,9 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
             return None;
         }
     };
+    // The two ways to say it are one.
+    keys.set_apart("best");
+    keys.hash(if aim == Aim::Highest { "highest" } else { "lowest" }, figure.as_str());
     Some(Rule::Best { figure, aim })
 }
 
@@ -128,6 +135,12 @@ fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
             _ => limits.extend(limit(&kinds().collect::<Vec<_>>(), name, entry, space, keys.problems())),
         }
     }
+    // For each kind of cell, as it is read too.
+    let mut by_kind: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for Limit { kind, operation, count } in &limits {
+        by_kind.entry(kind).or_default().insert(operation, *count);
+    }
+    keys.note("at_most", json!(by_kind));
     Some(limits)
 }
 
@@ -182,65 +195,39 @@ fn unknown<'a>(
 
 /// `within: {parameters: 3.5e6, skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}}`
 fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
-    let node = keys.required_node("within")?;
-    let mut inside = Fields::open(node, "`within`", keys.problems());
-    let mut most = |key| {
-        let given = inside.has(key);
-        let most = inside.number(key, 1.0, 1.0..=1e18, "a number from 1");
-        given.then_some(most as u64)
-    };
-    let (parameters, multiply_adds) = (most("parameters"), most("multiply_adds"));
-    if parameters.is_none() && multiply_adds.is_none() {
-        let place = inside.origin().clone();
-        inside.problems().add(&place, "`within` needs `parameters`, `multiply_adds` or both");
-    }
-    let skeleton = Some(inside.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
-    let file = site.inherited.as_deref();
-    let size = site.size(&mut inside, skeleton, file);
-    let nothing = Node::empty_map();
-    let images = inside.node("images").unwrap_or(&nothing);
-    let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
-    let mut images = Fields::open(images, "`images`", inside.problems());
-    let mut count =
-        |key, default, least| images.integer(key, default, least.., &format!("a whole number from {least}"));
-    let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
-    let (channels, side, classes) = (count("channels", 3, 1), count("size", side, 4), count("classes", classes, 2));
-    images.close();
-    inside.close();
-    Some(Budget { parameters, multiply_adds, size: size?, image: [channels, side, side], classes })
+    keys.required_node("within")?;
+    keys.map("within", |inside| {
+        let mut most = |key| {
+            if !inside.has(key) {
+                inside.hash(key, Json::Null);
+                return None;
+            }
+            let most = inside.number(key, 1.0, 1.0..=1e18, "a number from 1") as u64;
+            inside.note(key, most);
+            Some(most)
+        };
+        let (parameters, multiply_adds) = (most("parameters"), most("multiply_adds"));
+        if parameters.is_none() && multiply_adds.is_none() {
+            let place = inside.origin().clone();
+            inside.problems().add(&place, "`within` needs `parameters`, `multiply_adds` or both");
+        }
+        let skeleton = Some(inside.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
+        let file = site.inherited.as_deref();
+        let size = site.size(inside, skeleton, file);
+        let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
+        let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
+        let ImageShape { shape, classes, .. } = ImageShape::read(inside, side, classes);
+        // Results know the images in this form.
+        inside.set_apart("images");
+        inside.hash("image", shape.to_vec());
+        inside.hash("classes", classes);
+        Some(Budget { parameters, multiply_adds, size: size?, image: shape, classes })
+    })
 }
 
 impl Rule {
     pub fn takes_several(&self) -> bool {
         matches!(self, Self::Best { .. } | Self::Consensus)
-    }
-
-    /// As it is hashed, all defaults filled in.
-    pub fn to_json(&self) -> Json {
-        match self {
-            Self::Last => json!("last"),
-            Self::Threshold(threshold) => json!({"threshold": threshold}),
-            Self::Epoch(epoch) => json!({"epoch": epoch}),
-            Self::Best { figure, aim: Aim::Highest } => json!({"highest": figure}),
-            Self::Best { figure, aim: Aim::Lowest } => json!({"lowest": figure}),
-            Self::AtMost(limits) => {
-                let mut kinds: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-                for Limit { kind, operation, count } in limits {
-                    kinds.entry(kind.as_str()).or_default().insert(operation, *count);
-                }
-                json!({"at_most": kinds})
-            }
-            Self::Within(Budget { parameters, multiply_adds, size, image, classes }) => json!({"within": {
-                "parameters": parameters,
-                "multiply_adds": multiply_adds,
-                "skeleton": size.skeleton,
-                "channels": size.channels,
-                "size": size.size,
-                "image": image,
-                "classes": classes,
-            }}),
-            Self::Consensus => json!("consensus"),
-        }
     }
 
     /// Complains about what the rule cannot do with the stages that are named: before a search of days, not after it.

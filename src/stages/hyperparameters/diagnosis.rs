@@ -1,8 +1,8 @@
 //! The keys that say how closely a search is looked at, and when it ends early.
 
-use super::{COUNT, optional_count};
+use super::COUNT;
 use crate::{
-    config::{Fields, Node},
+    config::Fields,
     run::StageError,
     space::Space,
     train::{
@@ -16,20 +16,22 @@ const HOLD_OUT: &str = "hold some out with `split: halves` in `prepare`, and lea
 /// `diagnose: {benefit_batches: 1, eigenvalue_every: 5, eigenvalue_iterations: 20}` and
 /// `stop_early: {count: {operation: skip_connect, more_than: 2}, eigenvalue: {ratio: 1.3, window: 5}}`.
 pub fn diagnosis(fields: &mut Fields<'_>, space: Option<&Space>, holds_out: bool) -> DiagnosisConfig {
-    let nothing = Node::empty_map();
-    let defaults = DiagnosisConfig::default();
-    let node = fields.node("diagnose").unwrap_or(&nothing);
-    let mut keys = Fields::open(node, "`diagnose`", fields.problems());
-    let benefit_batches = keys.integer("benefit_batches", defaults.benefit_batches, 0.., "a whole number from 0");
-    let eigenvalue_every = optional_count(&mut keys, "eigenvalue_every");
-    let eigenvalue_iterations = keys.integer("eigenvalue_iterations", defaults.eigenvalue_iterations, 1.., COUNT);
-    if eigenvalue_every.is_some() && !holds_out {
-        let place = keys.origin_of("eigenvalue_every").clone();
-        keys.problems().add_with_hint(&place, NO_EIGENVALUE, HOLD_OUT);
-    }
-    keys.close();
-    let stop_early = stop_early(fields, space, eigenvalue_every);
-    DiagnosisConfig { benefit_batches, eigenvalue_every, eigenvalue_iterations, stop_early }
+    let diagnosis = fields.map("diagnose", |keys| {
+        let defaults = DiagnosisConfig::default();
+        let config = DiagnosisConfig {
+            benefit_batches: keys.integer("benefit_batches", defaults.benefit_batches, 0.., "a whole number from 0"),
+            eigenvalue_every: keys.optional_integer("eigenvalue_every", 1.., COUNT),
+            eigenvalue_iterations: keys.integer("eigenvalue_iterations", defaults.eigenvalue_iterations, 1.., COUNT),
+            stop_early: defaults.stop_early,
+        };
+        if config.eigenvalue_every.is_some() && !holds_out {
+            let place = keys.origin_of("eigenvalue_every").clone();
+            keys.problems().add_with_hint(&place, NO_EIGENVALUE, HOLD_OUT);
+        }
+        config
+    });
+    let measured = diagnosis.eigenvalue_every.is_some();
+    DiagnosisConfig { stop_early: fields.map("stop_early", |keys| stop_early(keys, space, measured)), ..diagnosis }
 }
 
 const NO_EIGENVALUE: &str = "an eigenvalue is of the loss on images that are held out, and there are none";
@@ -39,27 +41,23 @@ pub fn no_eigenvalue() -> StageError {
     StageError::Input { message: NO_EIGENVALUE.to_owned(), hint: Some(HOLD_OUT.to_owned()) }
 }
 
-fn stop_early(fields: &mut Fields<'_>, space: Option<&Space>, eigenvalue_every: Option<usize>) -> StopEarly {
-    let Some(node) = fields.node("stop_early") else { return StopEarly::default() };
-    let mut keys = Fields::open(node, "`stop_early`", fields.problems());
-    let count = keys.node("count").map(|node| count(node, space, &mut keys));
-    let eigenvalue = keys.node("eigenvalue").map(|node| {
-        if eigenvalue_every.is_none() {
+fn stop_early(keys: &mut Fields<'_>, space: Option<&Space>, measured: bool) -> StopEarly {
+    let count = keys.optional_map("count", |keys| count(keys, space));
+    let eigenvalue = keys.optional_map("eigenvalue", |keys| {
+        if !measured {
+            let place = keys.origin().clone();
             let message = "a search that ends by its eigenvalue must measure it";
-            keys.problems().add_with_hint(&node.origin, message, "give `diagnose: {eigenvalue_every: 1}`");
+            keys.problems().add_with_hint(&place, message, "give `diagnose: {eigenvalue_every: 1}`");
         }
-        let mut keys = Fields::open(node, "`eigenvalue`", keys.problems());
-        let (ratio, window) =
-            (keys.number("ratio", 1.3, 1.0.., "a number from 1"), keys.integer("window", 5, 1.., COUNT));
-        keys.close();
-        EigenvalueRule { ratio, window }
+        EigenvalueRule {
+            ratio: keys.number("ratio", 1.3, 1.0.., "a number from 1"),
+            window: keys.integer("window", 5, 1.., COUNT),
+        }
     });
-    keys.close();
     StopEarly { count, eigenvalue }
 }
 
-fn count(node: &Node, space: Option<&Space>, outer: &mut Fields<'_>) -> CountRule {
-    let mut keys = Fields::open(node, "`count`", outer.problems());
+fn count(keys: &mut Fields<'_>, space: Option<&Space>) -> CountRule {
     let operation = keys.required_text("operation");
     let has = |space: &Space| {
         space.cell_kinds().iter().any(|kind| kind.candidates.iter().flatten().any(|it| *it == operation))
@@ -77,15 +75,16 @@ fn count(node: &Node, space: Option<&Space>, outer: &mut Fields<'_>) -> CountRul
         keys.problems().add_with_hint(&place, message, format!("it has {known}"));
     }
     keys.required_node("more_than");
-    let more_than = keys.integer("more_than", 0, 0.., "a whole number from 0");
-    keys.close();
-    CountRule { operation, more_than }
+    CountRule { operation, more_than: keys.integer("more_than", 0, 0.., "a whole number from 0") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Problems, space::shipped};
+    use crate::{
+        config::{Node, Problems},
+        space::shipped,
+    };
 
     fn read(text: &str, holds_out: bool) -> Result<DiagnosisConfig, String> {
         let node = Node::parse("test", text).unwrap();

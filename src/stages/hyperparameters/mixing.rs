@@ -2,7 +2,6 @@
 
 use super::POSITIVE;
 use crate::{config::Fields, model::Mixing};
-use serde_json::{Value as Json, json};
 
 const RADIUS: &str = "a number from 0 to 1";
 
@@ -30,19 +29,5 @@ pub(super) fn mixing(fields: &mut Fields<'_>) -> Mixing {
             final_radius: fields.number("final_radius", final_radius, 0.0..=1.0, RADIUS),
         },
         other => other,
-    }
-}
-
-/// The keys of [`mixing`] with their values, as a stage's parameters show them.
-pub fn mixing_json(mixing: Mixing) -> Json {
-    match mixing {
-        Mixing::Softmax => json!({"mixing": "softmax"}),
-        Mixing::Sigmoid => json!({"mixing": "sigmoid"}),
-        Mixing::Gumbel { temperature, final_temperature } => {
-            json!({"mixing": "gumbel", "temperature": temperature, "final_temperature": final_temperature})
-        }
-        Mixing::Sparsestmax { radius, final_radius } => {
-            json!({"mixing": "sparsestmax", "radius": radius, "final_radius": final_radius})
-        }
     }
 }

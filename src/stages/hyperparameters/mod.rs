@@ -14,26 +14,16 @@ mod retraining;
 mod search;
 mod weights;
 
-use crate::config::{Fields, Node, Value};
+use crate::config::Fields;
 pub(super) use diagnosis::{diagnosis, no_eigenvalue};
-pub(super) use mixing::mixing_json;
-pub(super) use perturb::perturb_json;
-pub(super) use regularise::regularise_json;
 pub(super) use retraining::{Recipe, Retraining, retraining};
-pub(super) use search::{alphas_json, edges, search, strategy_json};
-pub(super) use weights::weights_json;
+pub(super) use search::{edges, search};
 
-const COUNT: &str = "a whole number from 1";
+pub(super) const COUNT: &str = "a whole number from 1";
 pub(super) const NOT_NEGATIVE: &str = "a number from 0";
 const POSITIVE: &str = "a number above 0";
 const SHARE: &str = "a number above 0 and at most 1";
 const MOMENT: &str = "a number from 0 to below 1";
-
-/// A count that may be left out.
-pub(super) fn optional_count(fields: &mut Fields<'_>, key: &'static str) -> Option<usize> {
-    fields.node(key)?;
-    Some(fields.integer(key, 1, 1.., COUNT))
-}
 
 /// `batch: 64`; DARTS', and NAS-Bench-201's.
 pub(super) fn batch(fields: &mut Fields<'_>) -> usize {
@@ -43,13 +33,4 @@ pub(super) fn batch(fields: &mut Fields<'_>) -> usize {
 /// `seed: 0`; the number is ours (DARTS' code has 2), and gives other draws than PyTorch's in any case.
 pub(super) fn seed(fields: &mut Fields<'_>) -> u64 {
     fields.integer("seed", 0, 0.., "a whole number from 0")
-}
-
-/// NaN for what is none.
-pub(super) fn number(node: &Node) -> f64 {
-    match node.value {
-        Value::Float(value) => value,
-        Value::Integer(value) => value as f64,
-        _ => f64::NAN,
-    }
 }

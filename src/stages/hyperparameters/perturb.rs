@@ -5,7 +5,6 @@ use crate::{
     config::Fields,
     train::{MeanShift, Perturb, PerturbKind},
 };
-use serde_json::{Value as Json, json};
 
 /// `perturb: {kind: random, radius: 0.3, from_epoch: 0}` (SDARTS-RS; the radius is that of SmoothDARTS' code), or
 /// `{kind: mean_shift, radius: 0.25, samples: 3, rounds: 2, bandwidth: 1, from_epoch: 0}` (the code of MS-DARTS, whose alphas stay as
@@ -14,42 +13,24 @@ use serde_json::{Value as Json, json};
 /// The alphas' step sees the mixing weights as they are. So in a single-level search a step has a second pass for the alphas; a bilevel
 /// one has a pass for them in any case. `mean_shift` takes `samples · rounds` forward passes more.
 pub(super) fn perturb(fields: &mut Fields<'_>) -> Option<Perturb> {
-    let node = fields.node("perturb")?;
-    let mut keys = Fields::open(node, "`perturb`", fields.problems());
-    keys.required_node("kind");
-    let kind = keys.choice("kind", "random", &["random", "mean_shift"].map(|name| (name, name)));
-    let (kind, radius) = match kind {
-        "mean_shift" => {
-            let shift = MeanShift {
-                samples: keys.integer("samples", 3, 1.., COUNT),
-                rounds: keys.integer("rounds", 2, 1.., COUNT),
-                bandwidth: keys.number("bandwidth", 1.0, f64::MIN_POSITIVE.., POSITIVE),
-            };
-            (PerturbKind::MeanShift(shift), 0.25)
+    fields.optional_map("perturb", |keys| {
+        keys.required_node("kind");
+        let kind = keys.choice("kind", "random", &["random", "mean_shift"].map(|name| (name, name)));
+        let (kind, radius) = match kind {
+            "mean_shift" => {
+                let shift = MeanShift {
+                    samples: keys.integer("samples", 3, 1.., COUNT),
+                    rounds: keys.integer("rounds", 2, 1.., COUNT),
+                    bandwidth: keys.number("bandwidth", 1.0, f64::MIN_POSITIVE.., POSITIVE),
+                };
+                (PerturbKind::MeanShift(shift), 0.25)
+            }
+            _ => (PerturbKind::Random, 0.3),
+        };
+        Perturb {
+            kind,
+            radius: keys.number("radius", radius, f64::MIN_POSITIVE.., POSITIVE),
+            from_epoch: keys.integer("from_epoch", 0, 0.., "a whole number from 0"),
         }
-        _ => (PerturbKind::Random, 0.3),
-    };
-    let perturb = Perturb {
-        kind,
-        radius: keys.number("radius", radius, f64::MIN_POSITIVE.., POSITIVE),
-        from_epoch: keys.integer("from_epoch", 0, 0.., "a whole number from 0"),
-    };
-    keys.close();
-    Some(perturb)
-}
-
-/// The keys of [`perturb`] with their values, as a stage's parameters show them.
-pub fn perturb_json(perturb: Option<Perturb>) -> Json {
-    let Some(Perturb { kind, radius, from_epoch }) = perturb else { return Json::Null };
-    match kind {
-        PerturbKind::Random => json!({"kind": "random", "radius": radius, "from_epoch": from_epoch}),
-        PerturbKind::MeanShift(MeanShift { samples, rounds, bandwidth }) => json!({
-            "kind": "mean_shift",
-            "radius": radius,
-            "samples": samples,
-            "rounds": rounds,
-            "bandwidth": bandwidth,
-            "from_epoch": from_epoch,
-        }),
-    }
+    })
 }

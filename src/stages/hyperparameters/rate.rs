@@ -5,7 +5,6 @@ use crate::{
     config::Fields,
     train::{By, Rate, Schedule},
 };
-use serde_json::{Map, Value as Json, json};
 
 /// What a rate is where the pipeline says nothing else.
 pub(super) struct RateDefaults {
@@ -45,26 +44,4 @@ fn schedule(keys: &mut Fields<'_>, first: f64, defaults: &RateDefaults) -> Sched
             Schedule::Cosine { minimum, by }
         }
     }
-}
-
-/// The keys of [`rate`] with their values.
-pub(super) fn rate_json(rate: &Rate) -> Map<String, Json> {
-    let of_schedule = match &rate.schedule {
-        Schedule::Constant => json!({"schedule": "constant"}),
-        Schedule::Cosine { minimum, by } => {
-            json!({"schedule": "cosine", "minimum_learning_rate": minimum, "schedule_by": by})
-        }
-        Schedule::Exponential { factor } => json!({"schedule": "exponential", "factor": factor}),
-        Schedule::Linear { tail } => json!({"schedule": "linear", "tail_epochs": tail}),
-        Schedule::Milestones { at, factor, by } => {
-            json!({"schedule": "milestones", "milestones": at, "factor": factor, "schedule_by": by})
-        }
-    };
-    let mut keys = Map::new();
-    keys.insert("learning_rate".to_owned(), json!(rate.first));
-    keys.insert("warmup_epochs".to_owned(), json!(rate.warmup));
-    if let Json::Object(of_schedule) = of_schedule {
-        keys.extend(of_schedule);
-    }
-    keys
 }

@@ -88,7 +88,7 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64) -> Retrai
     }
     let Weights { rate, optimiser, clip_norm } = weights(fields, &recipe.weights);
     let drop_path = fields.number("drop_path", recipe.drop_path, 0.0..1.0, MOMENT);
-    let average = fields.node("average").map(|_| fields.number("average", 0.999, 0.0..1.0, MOMENT));
+    let average = fields.optional_number("average", 0.0..1.0, MOMENT);
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
     let learner = LearnerConfig {
         // A discrete network has no alphas: these say nothing.

@@ -3,21 +3,19 @@
 use super::{
     COUNT, NOT_NEGATIVE, POSITIVE,
     mixing::mixing,
-    number,
     perturb::perturb,
-    rate::{RateDefaults, rate, rate_json},
+    rate::{RateDefaults, rate},
     regularise::regularise,
     weights::{WeightDefaults, Weights, weights},
 };
 use crate::{
-    config::{Fields, Node, Value},
+    config::Fields,
     space::EdgeOptions,
     train::{
         AdamConfig, Clipped, LearnerConfig, Rate, Strategy, TrainingConfig,
         strategy::{Bilevel, First, Order},
     },
 };
-use serde_json::{Value as Json, json};
 
 /// `architect.py` of DARTS: Adam at one rate.
 const ALPHA_RATE: RateDefaults = RateDefaults { rate: 3e-4, schedule: "constant", minimum: 0.0, factor: 0.97 };
@@ -48,17 +46,6 @@ fn strategy(fields: &mut Fields<'_>) -> Strategy {
     }
 }
 
-/// The keys of [`strategy`] with their values, as a stage's parameters show them.
-pub fn strategy_json(strategy: Strategy) -> Json {
-    match strategy {
-        Strategy::SingleLevel => json!({"strategy": "single_level"}),
-        Strategy::Bilevel(Bilevel { order, first }) => {
-            json!({"strategy": "bilevel", "order": order, "moves_first": first})
-        }
-        Strategy::WeightsOnly => json!({}),
-    }
-}
-
 /// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `perturb`, `regularise`, `weights: {…}`, `alphas: {…}` and
 /// `watch_every`: how a supernet learns, and for how long. `seed` decides what it draws on the way.
 pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingConfig) {
@@ -69,21 +56,7 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     let perturb = perturb(fields);
     let regulariser = regularise(fields, mixing);
     let weights = weights(fields, &WeightDefaults::SEARCH);
-    let nothing = Node::empty_map();
-    let node = fields.node("alphas").unwrap_or(&nothing);
-    let mut keys = Fields::open(node, "`alphas`", fields.problems());
-    let alpha_rate = rate(&mut keys, &ALPHA_RATE);
-    let (beta_1, beta_2) = betas(&mut keys);
-    let adam = AdamConfig {
-        beta_1,
-        beta_2,
-        // PyTorch's default, which DARTS leaves as it is.
-        epsilon: keys.number("epsilon", 1e-8, f64::MIN_POSITIVE.., POSITIVE),
-        weight_decay: keys.number("weight_decay", 1e-3, 0.0.., NOT_NEGATIVE),
-    };
-    let alpha_deviation = keys.number("deviation", 1e-3, 0.0.., NOT_NEGATIVE);
-    keys.close();
-
+    let (alpha_rate, adam, alpha_deviation) = fields.map("alphas", alphas);
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
     let Weights { rate, optimiser, clip_norm } = weights;
@@ -112,39 +85,27 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     (learner, training)
 }
 
-/// The keys under `alphas` with their values.
-pub fn alphas_json(rate: &Rate, adam: &AdamConfig, deviation: f64) -> Json {
-    let mut keys = rate_json(rate);
-    for (key, value) in [
-        ("betas", json!([adam.beta_1, adam.beta_2])),
-        ("epsilon", json!(adam.epsilon)),
-        ("weight_decay", json!(adam.weight_decay)),
-        ("deviation", json!(deviation)),
-    ] {
-        keys.insert(key.to_owned(), value);
-    }
-    Json::Object(keys)
-}
-
-/// `betas: [0.5, 0.999]`
-fn betas(keys: &mut Fields<'_>) -> (f64, f64) {
-    const DEFAULT: (f64, f64) = (0.5, 0.999);
-    let Some(node) = keys.node("betas") else { return DEFAULT };
-    if let Value::List(items) = &node.value
-        && let [first, second] = items.as_slice()
-        && [first, second].iter().all(|item| (0.0..1.0).contains(&number(item)))
-    {
-        return (number(first), number(second));
-    }
-    keys.wrong("betas", node, "two numbers from 0 to below 1");
-    DEFAULT
+/// `alphas: {learning_rate, warmup_epochs, schedule, …, betas, epsilon, weight_decay, deviation}`
+fn alphas(keys: &mut Fields<'_>) -> (Rate, AdamConfig, f64) {
+    let share = |beta: f64| (0.0..1.0).contains(&beta);
+    let rate = rate(keys, &ALPHA_RATE);
+    let [beta_1, beta_2] =
+        keys.pair("betas", [0.5, 0.999], |betas| betas.into_iter().all(share), "two numbers from 0 to below 1");
+    let adam = AdamConfig {
+        beta_1,
+        beta_2,
+        // PyTorch's default, which DARTS leaves as it is.
+        epsilon: keys.number("epsilon", 1e-8, f64::MIN_POSITIVE.., POSITIVE),
+        weight_decay: keys.number("weight_decay", 1e-3, 0.0.., NOT_NEGATIVE),
+    };
+    (rate, adam, keys.number("deviation", 1e-3, 0.0.., NOT_NEGATIVE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        config::Problems,
+        config::{Node, Problems},
         model::Mixing,
         train::{By, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
     };

@@ -4,13 +4,13 @@
 //! anywhere else, since the published list says where the pictures lie.
 
 use crate::{
-    config::{Fields, Node},
+    config::Fields,
     data::{
         Broken, DataError, Dataset, ImageFolder, LIST_VERSION, Listing, LocatedFolder, Normalise, Parts, SplitRule,
     },
     machine,
     run::{Context, Progress, Resource, Stage, StageError, sentence},
-    stages::{ImageShape, Site},
+    stages::{ImageShape, Site, hyperparameters::COUNT},
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -24,7 +24,6 @@ struct PrepareFolder {
     split: SplitRule,
 }
 
-const COUNT: &str = "a whole number from 1";
 /// A stage says this many broken pictures or untested classes by name; the log and the record have
 /// them all.
 const NAMED: usize = 10;
@@ -32,11 +31,38 @@ const NAMED: usize = 10;
 /// `image_folder: {path: imagenet, train: train, val: val, size: 224, resize: 256, normalise: imagenet}`,
 /// or `{path: flowers, held_out_fraction: 0.2, held_out_seed: 0}` where class folders lie directly
 /// below. Parts that are not named are looked for by the names that people give them.
-pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let place = fields.origin_of("image_folder").clone();
-    let mut keys = Fields::open(node, "data set `image_folder`", fields.problems());
+    let located = fields.map_called("image_folder", "data set `image_folder`", |keys| folder(keys, site));
+    // The form that results know a folder by.
+    let Json::Object(mut folder) = fields.hashed("image_folder") else { return None };
+    fields.set_apart("image_folder");
+    let mut taken = |key: &str| folder.remove(key);
+    fields.hash("normalise", taken("normalise"));
+    fields.hash("split", taken("split"));
+    let [fraction, seed, train, val] = ["held_out_fraction", "held_out_seed", "train", "val"].map(taken);
+    let parts = match fraction {
+        Some(fraction) if !fraction.is_null() => json!({"held_out": {"fraction": fraction, "seed": seed}}),
+        _ => json!({"folders": {"train": train, "val": val}}),
+    };
+    folder.insert("parts".to_owned(), parts);
+    fields.hash("source", json!({"dataset": "image_folder", "folder": folder, "list": LIST_VERSION}));
+    match located? {
+        Ok(stage) => Some(Box::new(stage)),
+        // Said above, at the key.
+        Err(DataError::Setting { .. }) => None,
+        Err(error) => {
+            fields.problems().add_hinted(&place, sentence(&error), error.hint());
+            None
+        }
+    }
+}
+
+/// `None` after a complaint.
+fn folder(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Result<PrepareFolder, DataError>> {
     let path = machine::expanded(keys.required_text("path")).display().to_string();
-    let held_out = held_out(&mut keys);
+    keys.note("path", path.as_str());
+    let held_out = held_out(keys);
     let (train, val) = (keys.text("train"), keys.text("val"));
     // The sizes of every paper on ImageNet in this field.
     let size = keys.integer("size", 224, 1..=4096, "a whole number from 1 to 4096");
@@ -51,9 +77,9 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
     // Their order in the file says nothing: labels go by name.
     let classes: Option<Vec<String>> =
         keys.texts("classes").map(|classes| BTreeSet::from_iter(classes).into_iter().collect());
-    let images_per_class =
-        keys.node("images_per_class").is_some().then(|| keys.integer("images_per_class", 1, 1.., COUNT));
-    let normalise = super::normalise(&mut keys, Normalise::Imagenet);
+    keys.note("classes", classes.clone());
+    let images_per_class = keys.optional_integer("images_per_class", 1.., COUNT);
+    let normalise = super::normalise(keys, Normalise::Imagenet);
     if normalise == Normalise::Measured {
         let place = keys.origin_of("normalise").clone();
         let hint = "`imagenet`, or `{mean: [r, g, b], std: [r, g, b]}`";
@@ -63,13 +89,12 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
             hint,
         );
     }
-    let split = super::split(&mut keys, SplitRule::Shuffled { fraction: 0.5, seed: 0 });
+    let split = super::split(keys, SplitRule::Shuffled { fraction: 0.5, seed: 0 });
     if matches!(split, SplitRule::Halves | SplitRule::Fraction(_)) {
         let place = keys.origin_of("split").clone();
         let message = "`split` of an image folder must be shuffled or all: its images lie class by class";
         keys.problems().add_with_hint(&place, message, "write `split: {shuffled: {fraction: 0.5, seed: 0}}`");
     }
-    keys.close();
     if path.is_empty() {
         return None;
     }
@@ -82,46 +107,37 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>, site: &Site<'_>) -> Opt
         Some(held_out) => Ok((held_out, Vec::new())),
         None => Parts::find(&roots, &path, train, val),
     };
-    let located = parts.and_then(|(parts, not_read)| {
+    if let Ok((Parts::Folders { train, val }, _)) = &parts {
+        keys.note("train", train.as_str());
+        keys.note("val", val.as_str());
+    }
+    Some(parts.and_then(|(parts, not_read)| {
         let folder = ImageFolder { path, parts, size, resize, classes, images_per_class };
         folder.locate(&roots).map(|located| PrepareFolder { folder, located, not_read, normalise, split })
-    });
-    match located {
-        Ok(stage) => Some(Box::new(stage)),
-        // Said above, at the key.
-        Err(DataError::Setting { .. }) => None,
-        Err(error) => {
-            fields.problems().add_hinted(&place, sentence(&error), error.hint());
-            None
-        }
-    }
+    }))
 }
 
 /// A share of each class, where the pipeline asks for one.
 fn held_out(keys: &mut Fields<'_>) -> Option<Parts> {
-    keys.node("held_out_fraction")?;
+    let wanted = keys.node("held_out_fraction").is_some();
+    let fraction = keys.optional_number("held_out_fraction", f64::MIN_POSITIVE..1.0, super::FRACTION);
+    if !wanted {
+        return None;
+    }
     for key in ["train", "val"] {
-        if keys.has(key) {
+        if keys.is_written(key) {
             let place = keys.origin_of(key).clone();
             let message = format!("`{key}` and `held_out_fraction` are two ways to have test images: leave one out");
             keys.problems().add(&place, message);
         }
     }
     Some(Parts::HeldOut {
-        fraction: keys.number("held_out_fraction", 0.2, f64::MIN_POSITIVE..1.0, super::FRACTION),
+        fraction: fraction.unwrap_or_default(),
         seed: keys.integer("held_out_seed", 0, 0.., super::SEED),
     })
 }
 
 impl Stage for PrepareFolder {
-    fn params(&self) -> Json {
-        json!({
-            "source": {"dataset": "image_folder", "folder": self.folder, "list": LIST_VERSION},
-            "normalise": self.normalise,
-            "split": self.split,
-        })
-    }
-
     fn resources(&self) -> Vec<(String, Resource)> {
         let named = ["train", "val"].into_iter().zip(self.located.folders());
         named.map(|(part, path)| (format!("{part} pictures"), Resource::Listing(path.clone()))).collect()

@@ -2,9 +2,9 @@
 
 mod image_folder;
 
-use super::{Site, counted, hyperparameters::optional_count, site::ImageShape};
+use super::{Site, counted, hyperparameters::COUNT, site::ImageShape};
 use crate::{
-    config::{Fields, Node, Value},
+    config::{Fields, Origin, Value},
     data::{
         Archive, Cifar100Labels, DataError, Dataset, DownloadNews, Located, Normalise, Source, SplitRule, Synthetic,
         Watcher,
@@ -26,7 +26,7 @@ struct Prepare {
     limits: Limits,
 }
 
-#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[derive(Debug, Clone, Copy)]
 struct Limits {
     train_images: Option<usize>,
     test_images: Option<usize>,
@@ -44,25 +44,34 @@ pub(super) const FRACTION: &str = "a number above 0 and below 1";
 /// `prepare: {cifar10: {…}}`: the one key is the data set.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let names = ["cifar10", "cifar100", "digits", "image_folder", "synthetic"];
-    let mut chosen: Vec<(&str, Option<&Node>)> = Vec::new();
-    for name in names {
-        if fields.has(name) {
-            chosen.push((name, fields.node(name)));
-        }
-    }
-    let [(name, node)] = chosen.as_slice() else {
+    let chosen: Vec<&str> = names.into_iter().filter(|name| fields.has(name)).collect();
+    let [name] = chosen[..] else {
         let place = fields.origin().clone();
         let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits`, `image_folder` and `synthetic`";
         fields.problems().add_with_hint(&place, "a `prepare` stage names one data set", hint);
         return None;
     };
-    let nothing = Node::empty_map();
-    if *name == "image_folder" {
-        return image_folder::read(node.unwrap_or(&nothing), fields, site);
+    if name == "image_folder" {
+        return image_folder::read(fields, site);
     }
     let place = fields.origin_of(name).clone();
-    let mut keys = Fields::open(node.unwrap_or(&nothing), format!("data set `{name}`"), fields.problems());
-    let source = match *name {
+    let prepare = fields.map_called(name, format!("data set `{name}`"), |keys| data_set(keys, name, &place, site));
+    // The form that results know a data set by.
+    let Json::Object(mut source) = fields.hashed(name) else { return None };
+    fields.set_apart(name);
+    let mut taken = |key: &str| source.remove(key).unwrap_or_default();
+    fields.hash("normalise", taken("normalise"));
+    fields.hash("split", taken("split"));
+    fields.hash("limits", json!({"train_images": taken("train_images"), "test_images": taken("test_images")}));
+    source.insert("dataset".to_owned(), json!(name));
+    fields.hash("source", source);
+    Some(Box::new(prepare?))
+}
+
+/// A data set other than a folder of pictures; `place` is that of its name. `None` after a
+/// complaint.
+fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, site: &Site<'_>) -> Option<Prepare> {
+    let source = match name {
         "cifar10" => Source::Cifar10,
         "cifar100" => {
             let choices = [("fine", Cifar100Labels::Fine), ("coarse", Cifar100Labels::Coarse)];
@@ -72,18 +81,20 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
             test_fraction: keys.number("test_fraction", Source::DIGITS_TEST_FRACTION, 0.01..=0.9, FRACTION),
             test_seed: keys.integer("test_seed", 0, 0.., SEED),
         },
-        _ => Source::Synthetic(synthetic(&mut keys)),
+        _ => Source::Synthetic(synthetic(keys)),
     };
     let path = if matches!(source, Source::Synthetic(_)) { None } else { keys.text("path").map(machine::expanded) };
     let said_at = if path.is_some() { keys.origin_of("path").clone() } else { place.clone() };
-    let download = source.archive().and_then(|archive| download(&mut keys, archive));
-    let normalise = normalise(&mut keys, source.default_normalise());
-    let split = split(&mut keys, SplitRule::Halves);
+    let download = source.archive().and_then(|archive| download(keys, archive));
+    // Where the files lie and come from is nothing; what they hold is in the key.
+    keys.set_apart("path");
+    keys.set_apart("download");
+    let normalise = normalise(keys, source.default_normalise());
+    let split = split(keys, SplitRule::Halves);
     let limits = Limits {
-        train_images: optional_count(&mut keys, "train_images"),
-        test_images: optional_count(&mut keys, "test_images"),
+        train_images: keys.optional_integer("train_images", 1.., COUNT),
+        test_images: keys.optional_integer("test_images", 1.., COUNT),
     };
-    keys.close();
     // A path may also be beside the pipeline, as the digits that ship are.
     let beside = path.as_ref().and_then(|path| std::path::absolute(site.folder.join(path)).ok());
     let beside = beside.filter(|path| path.exists());
@@ -91,17 +102,15 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         beside.unwrap_or_else(|| path.map_or_else(|| site.data_root.to_owned(), |path| site.data_root.join(path)));
     let (shape, classes) = source.images();
     site.tells.images.get_or_init(|| ImageShape { shape, classes, in_files: false });
-    let prepare = |located: OnceLock<Located>, absent| {
-        Some(Box::new(Prepare { source, located, absent, normalise, split, limits }) as Box<dyn Stage>)
-    };
-    match (source.locate(&place), download) {
-        (Ok(located), _) => prepare(located.into(), None),
-        (Err(DataError::NotFound { .. }), Some(archive)) => prepare(OnceLock::new(), Some(Absent { archive, place })),
+    let (located, absent) = match (source.locate(&place), download) {
+        (Ok(located), _) => (located.into(), None),
+        (Err(DataError::NotFound { .. }), Some(archive)) => (OnceLock::new(), Some(Absent { archive, place })),
         (Err(error), _) => {
-            fields.problems().add_hinted(&said_at, sentence(&error), error.hint());
-            None
+            keys.problems().add_hinted(&said_at, sentence(&error), error.hint());
+            return None;
         }
-    }
+    };
+    Some(Prepare { source, located, absent, normalise, split, limits })
 }
 
 fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
@@ -121,58 +130,62 @@ fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
 /// `download: true | false | {url: …, sha256: …}`: the published archive, the same one from a mirror, or another with the same files.
 fn download(keys: &mut Fields<'_>, mut archive: Archive) -> Option<Archive> {
     const SHA256: &str = "the SHA-256 of the archive, 64 hexadecimal digits";
-    let node = keys.node("download")?;
-    if !matches!(node.value, Value::Map(_)) {
-        return keys.boolean("download", false).then_some(archive);
-    }
-    let mut mirror = Fields::open(node, "`download`", keys.problems());
-    if let (Some(url), Some(node)) = (mirror.text("url"), mirror.node("url")) {
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            mirror.wrong("url", node, "an address that begins with `https://` or `http://`");
+    match keys.node("download").map(|node| &node.value) {
+        Some(Value::Map(_)) => {}
+        Some(_) => return keys.boolean("download", false).then_some(archive),
+        None => {
+            keys.note("download", false);
+            return None;
         }
-        archive = archive.at(url);
     }
-    if let (Some(sha256), Some(node)) = (mirror.text("sha256"), mirror.node("sha256")) {
-        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            mirror.wrong("sha256", node, SHA256);
+    keys.map("download", |mirror| {
+        if let (Some(url), Some(node)) = (mirror.text("url"), mirror.node("url")) {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                mirror.wrong("url", node, "an address that begins with `https://` or `http://`");
+            }
+            archive = archive.at(url);
         }
-        archive = archive.with_sha256(&sha256);
-    }
-    mirror.close();
-    Some(archive)
+        if let (Some(sha256), Some(node)) = (mirror.text("sha256"), mirror.node("sha256")) {
+            if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                mirror.wrong("sha256", node, SHA256);
+            }
+            archive = archive.with_sha256(&sha256);
+        }
+        Some(archive)
+    })
 }
 
 /// `split: halves | all | {fraction: 0.5} | {shuffled: {fraction: 0.5, seed: 0}}`; DARTS halves.
 pub(super) fn split(keys: &mut Fields<'_>, default: SplitRule) -> SplitRule {
-    let Some(node) = keys.node("split") else { return default };
-    if matches!(node.value, Value::Text(_)) {
-        return keys.choice("split", default, &[("halves", SplitRule::Halves), ("all", SplitRule::All)]);
-    }
-    let mut rule = Fields::open(node, "`split`", keys.problems());
-    let split = match rule.node("shuffled") {
-        Some(node) => {
-            let mut shuffled = Fields::open(node, "`shuffled`", rule.problems());
-            let fraction = shuffled.number("fraction", 0.5, f64::MIN_POSITIVE..1.0, FRACTION);
-            let split = SplitRule::Shuffled { fraction, seed: shuffled.integer("seed", 0, 0.., SEED) };
-            shuffled.close();
-            split
+    let split = match keys.node("split").map(|node| &node.value) {
+        None => default,
+        Some(Value::Text(_)) => {
+            keys.choice("split", default, &[("halves", SplitRule::Halves), ("all", SplitRule::All)])
         }
-        None => SplitRule::Fraction(rule.number("fraction", 0.5, f64::MIN_POSITIVE..1.0, FRACTION)),
+        Some(_) => keys.map("split", |rule| {
+            let shuffled = rule.optional_map("shuffled", |keys| SplitRule::Shuffled {
+                fraction: keys.number("fraction", 0.5, f64::MIN_POSITIVE..1.0, FRACTION),
+                seed: keys.integer("seed", 0, 0.., SEED),
+            });
+            shuffled
+                .unwrap_or_else(|| SplitRule::Fraction(rule.number("fraction", 0.5, f64::MIN_POSITIVE..1.0, FRACTION)))
+        }),
     };
-    rule.close();
+    keys.note("split", json!(split));
     split
 }
 
 /// `normalise: measured | cifar10_darts | … | {mean: […], std: […]}`; the default is the data set's published one.
 pub(super) fn normalise(keys: &mut Fields<'_>, default: Normalise) -> Normalise {
-    let Some(node) = keys.node("normalise") else { return default };
-    if let Value::Map(_) = node.value {
-        let mut given = Fields::open(node, "`normalise`", keys.problems());
-        let given_numbers = Normalise::Given { mean: numbers(&mut given, "mean"), std: numbers(&mut given, "std") };
-        given.close();
-        return given_numbers;
-    }
-    keys.choice("normalise", default, &Normalise::NAMED)
+    let normalise = match keys.node("normalise").map(|node| &node.value) {
+        None => default,
+        Some(Value::Map(_)) => {
+            keys.map("normalise", |given| Normalise::Given { mean: numbers(given, "mean"), std: numbers(given, "std") })
+        }
+        Some(_) => keys.choice("normalise", default, &Normalise::NAMED),
+    };
+    keys.note("normalise", json!(normalise));
+    normalise
 }
 
 fn numbers(keys: &mut Fields<'_>, key: &'static str) -> Vec<f32> {
@@ -212,10 +225,6 @@ fn tell(fetch: &Fetch<'_>, news: DownloadNews<'_>) {
 }
 
 impl Stage for Prepare {
-    fn params(&self) -> Json {
-        json!({"source": self.source, "normalise": self.normalise, "split": self.split, "limits": self.limits})
-    }
-
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<(), StageError> {
         let (Some(Absent { archive, place }), None) = (&self.absent, self.located.get()) else { return Ok(()) };
         let hear = |news: DownloadNews<'_>| tell(fetch, news);

@@ -5,7 +5,6 @@ use crate::{
     config::Fields,
     tasks::{LossDefaults, Measure, Supervision, TaskKind, TaskSettings},
 };
-use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
 
 pub const KIND: TaskKind = TaskKind { name: "classification", read, plain: || Arc::new(Classification::default()) };
@@ -48,13 +47,6 @@ impl TaskSettings for Classification {
 
     fn trains_auxiliary(&self) -> bool {
         self.auxiliary_weight > 0.0
-    }
-
-    fn params(&self) -> Map<String, Json> {
-        Map::from_iter([
-            ("label_smoothing".to_owned(), json!(self.label_smoothing)),
-            ("auxiliary_weight".to_owned(), json!(self.auxiliary_weight)),
-        ])
     }
 
     fn supervision(&self, classes: &[String]) -> Arc<dyn Supervision> {
