@@ -248,7 +248,8 @@ fn the_parameters_that_results_are_known_by_stay_what_they_are() {
         let file = root().join(format!("pipelines/{name}.yaml"));
         let pipeline = config::load(&file, &[], [variable.clone()].into_iter(), &stages::slots());
         let pipeline = pipeline.unwrap_or_else(|error| unreadable(&file, &error.to_string()));
-        let planned = stages::plan(&pipeline, tasks::KINDS).unwrap_or_else(|_| unreadable(&file, "its stages cannot be planned"));
+        let planned =
+            stages::plan(&pipeline, tasks::KINDS).unwrap_or_else(|_| unreadable(&file, "its stages cannot be planned"));
         let line = |(member, planned): (&config::Member, &run::Planned)| {
             format!("{} {}\n", member.name, store::canonical_json(&planned.settings.hashed.clone().into()))
         };

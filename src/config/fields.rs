@@ -243,6 +243,15 @@ impl<'a> Fields<'a> {
         value
     }
 
+    /// As [`choice`](Self::choice), of a key that came later: results of before it had the default, and keep their keys.
+    pub fn later_choice<T: Clone + PartialEq>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
+        let value = self.choice(key, default.clone(), choices);
+        if value == default {
+            self.set_apart(key);
+        }
+        value
+    }
+
     fn chosen<T: Clone>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let node = self.written(key)?;
         let word = match &node.value {

@@ -266,11 +266,7 @@ impl Site<'_> {
     pub(super) fn task(&self, fields: &mut Fields<'_>) -> TaskKind {
         let (names, usual): (Vec<_>, _) =
             (self.tasks.iter().map(|kind| (kind.name, kind.name)).collect(), self.tasks[0]);
-        let name = fields.choice("task", usual.name, &names);
-        if name == usual.name {
-            // Results of before tasks were named are of this one.
-            fields.set_apart("task");
-        }
+        let name = fields.later_choice("task", usual.name, &names);
         self.tasks.iter().find(|kind| kind.name == name).copied().unwrap_or(usual)
     }
 

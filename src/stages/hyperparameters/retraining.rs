@@ -11,7 +11,7 @@ use crate::{
     model::Mixing,
     stages::augmentation,
     tasks::LossDefaults,
-    train::{AdamConfig, Clipped, LearnerConfig, Rate, Regulariser, Strategy, TrainingConfig},
+    train::{AdamConfig, LearnerConfig, Rate, Regulariser, Strategy, TrainingConfig},
 };
 
 /// What a paper trains a discrete network with, where the pipeline says nothing else.
@@ -86,7 +86,7 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64) -> Retrai
         let message = format!("`accumulate` {accumulate} does not divide `batch` {batch} into equal parts");
         fields.problems().add(&place, message);
     }
-    let Weights { rate, optimiser, clip_norm } = weights(fields, &recipe.weights);
+    let Weights { rate, optimiser, clip_norm, clipped } = weights(fields, &recipe.weights);
     let drop_path = fields.number("drop_path", recipe.drop_path, 0.0..1.0, MOMENT);
     let average = fields.optional_number("average", 0.0..1.0, MOMENT);
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
@@ -99,7 +99,7 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64) -> Retrai
         alpha_deviation: 0.0,
         optimiser,
         clip_norm,
-        clipped: Clipped::Weights,
+        clipped,
         average,
     };
     let strategy = Strategy::WeightsOnly;

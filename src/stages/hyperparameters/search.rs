@@ -1,18 +1,18 @@
 //! The keys of training a supernet.
 
 use super::{
-    COUNT, NOT_NEGATIVE, POSITIVE,
+    COUNT, NOT_NEGATIVE,
     mixing::mixing,
     perturb::perturb,
     rate::{RateDefaults, rate},
     regularise::regularise,
-    weights::{WeightDefaults, Weights, weights},
+    weights::{WeightDefaults, Weights, adam, weights},
 };
 use crate::{
     config::Fields,
     space::EdgeOptions,
     train::{
-        AdamConfig, Clipped, LearnerConfig, Rate, Strategy, TrainingConfig,
+        AdamConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
         strategy::{Bilevel, First, Order},
     },
 };
@@ -59,7 +59,7 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     let (alpha_rate, adam, alpha_deviation) = fields.map("alphas", alphas);
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
-    let Weights { rate, optimiser, clip_norm } = weights;
+    let Weights { rate, optimiser, clip_norm, clipped } = weights;
     let learner = LearnerConfig {
         mixing,
         perturb,
@@ -67,7 +67,7 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
         optimiser,
         adam,
         clip_norm,
-        clipped: Clipped::Weights,
+        clipped,
         average: None,
         alpha_deviation,
     };
@@ -87,17 +87,9 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
 
 /// `alphas: {learning_rate, warmup_epochs, schedule, …, betas, epsilon, weight_decay, deviation}`
 fn alphas(keys: &mut Fields<'_>) -> (Rate, AdamConfig, f64) {
-    let share = |beta: f64| (0.0..1.0).contains(&beta);
     let rate = rate(keys, &ALPHA_RATE);
-    let [beta_1, beta_2] =
-        keys.pair("betas", [0.5, 0.999], |betas| betas.into_iter().all(share), "two numbers from 0 to below 1");
-    let adam = AdamConfig {
-        beta_1,
-        beta_2,
-        // PyTorch's default, which DARTS leaves as it is.
-        epsilon: keys.number("epsilon", 1e-8, f64::MIN_POSITIVE.., POSITIVE),
-        weight_decay: keys.number("weight_decay", 1e-3, 0.0.., NOT_NEGATIVE),
-    };
+    let weight_decay = keys.number("weight_decay", 1e-3, 0.0.., NOT_NEGATIVE);
+    let adam = adam(keys, [0.5, 0.999], weight_decay);
     (rate, adam, keys.number("deviation", 1e-3, 0.0.., NOT_NEGATIVE))
 }
 
@@ -107,7 +99,7 @@ mod tests {
     use crate::{
         config::{Node, Problems},
         model::Mixing,
-        train::{By, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
+        train::{By, Clipped, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
     };
 
     fn read(text: &str) -> Result<(LearnerConfig, TrainingConfig), Vec<String>> {
@@ -177,6 +169,26 @@ mod tests {
         assert_eq!(shifted.perturb, Some(Perturb { kind: PerturbKind::MeanShift(shift), radius: 0.25, from_epoch: 5 }));
         let (fair, _) = read("{mixing: sigmoid, regularise: {zero_one: 10}}").unwrap();
         assert_eq!(fair.regulariser.zero_one, 10.0);
+        let (learner, training) = read(
+            "{weights: {optimiser: adam, betas: [0.9, 0.99], weight_decay: 0, clip: all, warmup_steps: 7, schedule: milestones, \
+             milestones: [2, 4], factor: 0.5}}",
+        )
+        .unwrap();
+        let adam = AdamConfig { beta_1: 0.9, beta_2: 0.99, epsilon: 1e-8, weight_decay: 0.0 };
+        assert_eq!((learner.optimiser, learner.clipped), (OptimiserConfig::Adam(adam), Clipped::All));
+        let schedule = Schedule::Milestones { at: vec![2, 4], factor: 0.5, by: By::Epoch };
+        assert_eq!(training.rate, Rate { first: 0.025, schedule, warmup: 7, warmup_by: By::Step });
+        let said = read(
+            "{weights: {optimiser: adam, momentum: 0.9, warmup_epochs: 1, warmup_steps: 2, schedule: milestones, milestones: [4, 4]}}",
+        );
+        let said = said.unwrap_err().join("\n");
+        for words in [
+            "unknown key `momentum`",
+            "unknown key `warmup_epochs`",
+            "`milestones` must be a list of whole numbers from 1, each above the one before",
+        ] {
+            assert!(said.contains(words), "`{words}` is said:\n{said}");
+        }
         let said =
             read("{perturb: {radius: 0, rounds: 1}, regularise: {zero_one: 1, beta: 2}}").unwrap_err().join("\n");
         for words in [

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     config::Fields,
-    train::{OptimiserConfig, Rate, SgdConfig},
+    train::{AdamConfig, Clipped, OptimiserConfig, Rate, SgdConfig},
 };
 
 /// How the weights descend, as a pipeline says it.
@@ -14,6 +14,7 @@ pub(super) struct Weights {
     pub rate: Rate,
     pub optimiser: OptimiserConfig,
     pub clip_norm: f64,
+    pub clipped: Clipped,
 }
 
 pub(super) struct WeightDefaults {
@@ -29,15 +30,30 @@ impl WeightDefaults {
     };
 }
 
-/// `weights: {learning_rate, warmup_epochs, schedule, …, momentum, nesterov, weight_decay, clip_norm}`
+/// `weights: {learning_rate, warmup_epochs, schedule, …, optimiser, weight_decay, clip_norm, clip}`: `optimiser: sgd` with
+/// `momentum` and `nesterov`, or `adam` with `betas` and `epsilon`; `clip: weights`, or `all` that moves in a step, together.
 pub(super) fn weights(fields: &mut Fields<'_>, defaults: &WeightDefaults) -> Weights {
-    fields.map("weights", |keys| Weights {
-        rate: rate(keys, &defaults.rate),
-        optimiser: OptimiserConfig::Sgd(SgdConfig {
-            momentum: keys.number("momentum", 0.9, 0.0..1.0, MOMENT),
-            nesterov: keys.boolean("nesterov", false),
-            weight_decay: keys.number("weight_decay", defaults.weight_decay, 0.0.., NOT_NEGATIVE),
-        }),
-        clip_norm: keys.number("clip_norm", 5.0, f64::MIN_POSITIVE.., POSITIVE),
+    fields.map("weights", |keys| {
+        let rate = rate(keys, &defaults.rate);
+        let weight_decay = keys.number("weight_decay", defaults.weight_decay, 0.0.., NOT_NEGATIVE);
+        let optimiser = match keys.later_choice("optimiser", "sgd", &["sgd", "adam"].map(|name| (name, name))) {
+            "adam" => OptimiserConfig::Adam(adam(keys, [0.9, 0.999], weight_decay)),
+            _ => OptimiserConfig::Sgd(SgdConfig {
+                momentum: keys.number("momentum", 0.9, 0.0..1.0, MOMENT),
+                nesterov: keys.boolean("nesterov", false),
+                weight_decay,
+            }),
+        };
+        let clip_norm = keys.number("clip_norm", 5.0, f64::MIN_POSITIVE.., POSITIVE);
+        let named = [("weights", Clipped::Weights), ("all", Clipped::All)];
+        Weights { rate, optimiser, clip_norm, clipped: keys.later_choice("clip", Clipped::Weights, &named) }
     })
+}
+
+/// `betas` and `epsilon`. PyTorch's epsilon, which DARTS leaves as it is.
+pub(super) fn adam(keys: &mut Fields<'_>, betas: [f64; 2], weight_decay: f64) -> AdamConfig {
+    let share = |beta: f64| (0.0..1.0).contains(&beta);
+    let [beta_1, beta_2] =
+        keys.pair("betas", betas, |betas| betas.into_iter().all(share), "two numbers from 0 to below 1");
+    AdamConfig { beta_1, beta_2, epsilon: keys.number("epsilon", 1e-8, f64::MIN_POSITIVE.., POSITIVE), weight_decay }
 }

@@ -2,7 +2,8 @@ use super::*;
 use crate::{
     model::Mixing,
     train::{
-        By, LearnerConfig, MeanShift, Perturb, PerturbKind, Regulariser, Schedule,
+        AdamConfig, By, Clipped, LearnerConfig, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser,
+        Schedule,
         strategy::{Bilevel, First, Order, single_level},
         tiny::{self, StopAt, bits},
     },
@@ -58,7 +59,13 @@ fn stopped_at_any_moment_and_resumed_a_search_comes_to_the_same_bits() {
         regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0 },
         ..tiny::config(Mixing::GUMBEL)
     });
-    for learner in mixed.iter().chain(&moved) {
+    let adam = LearnerConfig {
+        optimiser: OptimiserConfig::Adam(AdamConfig { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 }),
+        clip_norm: 0.5,
+        clipped: Clipped::All,
+        ..tiny::config(Mixing::Softmax)
+    };
+    for learner in mixed.iter().chain(&moved).chain([&adam]) {
         for strategy in [strategies[0].0, strategies[1].0] {
             results.push(stopped_and_resumed(tiny::SPACE, learner, &TrainingConfig { strategy, ..config(By::Step) }));
         }
