@@ -3,8 +3,8 @@
 use super::{
     Site,
     artifacts::{self, NetworkCard},
+    figures::measured,
     site::Compute,
-    watch::measured,
 };
 use crate::{
     config::Fields,

@@ -8,6 +8,7 @@ mod cadence;
 mod derive;
 mod evaluate;
 mod export;
+mod figures;
 mod fit;
 mod genotype;
 mod hyperparameters;

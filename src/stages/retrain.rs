@@ -5,7 +5,7 @@
 use super::{
     Site, SpaceFile,
     artifacts::{self, NetworkCard},
-    augmentation, counted,
+    augmentation, counted, figures,
     fit::{self, SMALLER},
     hyperparameters::{self, Recipe},
     site::Compute,
@@ -142,7 +142,7 @@ impl Retrain {
 fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) -> Result<(), StageError> {
     let (records, learner) = (trained.records(), &trained.learner);
     let name = watched.name();
-    context.publish_bytes("metrics", &artifacts::json_bytes(&training::figures(records, watched)))?;
+    context.publish_bytes("metrics", &artifacts::json_bytes(&figures::of_epochs(records, watched)))?;
     let (weights, running) = learner.evaluated();
     context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&weights, &running]))?;
 
@@ -152,7 +152,7 @@ fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) 
     context.metric("steps", trained.steps_taken() as f64);
     context.metric("parameters", cost.parameters as f64);
     context.metric("multiply_adds", cost.multiply_adds as f64);
-    training::fitted(last).into_iter().for_each(|(name, value)| context.metric(name, value));
+    figures::fitted(last).into_iter().for_each(|(name, value)| context.metric(name, value));
     if let Some(watched) = &last.watched {
         context.metric(format!("{name}_loss"), watched.loss);
         for measure in learner.objective.measures().iter().filter(|measure| measure.told) {
@@ -167,7 +167,7 @@ fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) 
     };
     let epochs = counted(records.len(), "epoch");
     context.note(MEASURES, json!(learner.objective.measures()));
-    let shown = |figures| training::shown(learner.objective.as_ref(), figures);
+    let shown = |figures| figures::shown(learner.objective.as_ref(), figures);
     context.summary(match &last.watched {
         Some(watched) => format!("{} on the {on} after {epochs}", shown(watched)),
         None => format!("{} on the images it fits after {epochs}", shown(&last.train)),

@@ -3,7 +3,7 @@
 use super::{
     Site, SpaceFile,
     alphas::{AlphaHistory, EpochAlphas},
-    artifacts, augmentation, fit, hyperparameters,
+    artifacts, augmentation, figures, fit, hyperparameters,
     site::Compute,
     training::{self, Feed, Images, Settings, Watched},
     trajectory::Trajectory,
@@ -130,7 +130,7 @@ impl Search {
         };
         context.publish_bytes("space", self.file.text.as_bytes())?;
         context.publish_bytes("alphas", &artifacts::json_bytes(&alphas))?;
-        let mut figures = training::figures(records, Watched::HeldOut);
+        let mut figures = figures::of_epochs(records, Watched::HeldOut);
         trajectory.extend(&mut figures, records);
         context.publish_bytes("metrics", &artifacts::json_bytes(&figures))?;
         context.publish_bytes(
@@ -143,7 +143,7 @@ impl Search {
         context.metric("epochs", records.len() as f64);
         context.metric("supernet_parameters", cost.parameters as f64);
         context.metric("supernet_multiply_adds", cost.multiply_adds as f64);
-        training::fitted(last).into_iter().for_each(|(name, value)| context.metric(name, value));
+        figures::fitted(last).into_iter().for_each(|(name, value)| context.metric(name, value));
         // A supernet's figures are named so: they are no trained network's.
         if let Some(watched) = &last.watched {
             if let Some((name, &value)) = watched.measures.first() {
@@ -154,7 +154,7 @@ impl Search {
         for (name, value) in result.last().into_iter().flat_map(|last| trajectory.metrics(last)) {
             context.metric(name, value);
         }
-        let shown = |figures| training::shown(learner.objective.as_ref(), figures);
+        let shown = |figures| figures::shown(learner.objective.as_ref(), figures);
         let mut summary = match &last.watched {
             Some(watched) => format!("supernet {} on the held-out images", shown(watched)),
             None => format!("supernet {} on the images it fits", shown(&last.train)),

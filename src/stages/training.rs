@@ -5,11 +5,10 @@ use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
     space::{Build, EdgeOptions},
-    tasks::{Figures, Objective, Supervised, TaskSettings},
+    tasks::{Supervised, TaskSettings},
     train::{CheckpointError, Ended, EpochRecord, LearnerConfig, Training, TrainingConfig, TrainingError},
 };
 use burn::tensor::Device;
-use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// What decides the result of a stage that trains.
@@ -128,44 +127,6 @@ impl Feed {
         let (seed, drop_last) = (seed ^ VALIDATION, held_out.len() >= batch);
         let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment: Some(augment), drop_last };
         Ok(Loader::new(dataset.clone(), Part::Train, held_out, options)?)
-    }
-}
-
-/// The figures of every epoch, the output `metrics` of a stage that trains. Of the examples that are fitted the first measure
-/// is told; all of them, of those that are watched.
-pub(super) fn figures(records: &[EpochRecord], watched: Watched) -> Json {
-    let name = watched.name();
-    let of = |record: &EpochRecord| {
-        let mut figures = json!({
-            "epoch": record.epoch,
-            "learning_rate": record.learning_rate,
-            "train_loss": record.train.loss,
-        });
-        if let Some((first, value)) = record.train.measures.first() {
-            figures[format!("train_{first}")] = json!(value);
-        }
-        figures[format!("{name}_loss")] = json!(record.watched.as_ref().map(|watched| watched.loss));
-        for measure in record.train.measures.keys() {
-            let value = record.watched.as_ref().and_then(|watched| watched.measures.get(measure));
-            figures[format!("{name}_{measure}")] = json!(value);
-        }
-        figures
-    };
-    records.iter().map(of).collect()
-}
-
-/// The figures of the last epoch on the examples that were fitted, as a stage's own.
-pub(super) fn fitted(last: &EpochRecord) -> Vec<(String, f64)> {
-    let Figures { loss, measures } = &last.train;
-    let first = measures.first().map(|(name, &value)| (format!("train_{name}"), value));
-    std::iter::once(("train_loss".to_owned(), *loss)).chain(first).collect()
-}
-
-/// `91.20 %`, `12.30 degrees`; of a task without measures its loss.
-pub(super) fn shown(objective: &dyn Objective, figures: &Figures) -> String {
-    match (objective.measures().first(), figures.first()) {
-        (Some(measure), Some(value)) => format!("{value:.2} {}", measure.unit).trim_end().to_owned(),
-        _ => format!("a loss of {:.3}", figures.loss),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Between a training and its run: progress to show, checkpoints when they are due, requests to stop.
 
-use super::{cadence::Cadence, training::fitted};
+use super::{
+    cadence::Cadence,
+    figures::{fitted, measured},
+};
 use crate::{
-    run::{Context, Measured, Progress},
-    tasks::{Measure, Objective, Score},
+    run::{Context, Progress},
+    tasks::{Objective, Score},
     train::{EpochRecord, Observer},
 };
 use std::{
@@ -78,15 +81,6 @@ impl Observer for Watch<'_, '_> {
     fn stop_requested(&self) -> bool {
         self.context.stop_requested()
     }
-}
-
-/// The first measure: a line has room for one.
-pub(super) fn measured(objective: &dyn Objective, score: &Score) -> Vec<Measured> {
-    let measured = |measure: &Measure| {
-        let (name, words, unit) = (measure.name, measure.words, measure.unit);
-        Some(Measured { name, words, unit, value: score.value(0, measure)? })
-    };
-    objective.measures().first().and_then(measured).into_iter().collect()
 }
 
 /// How long steps take, and what lies between two epochs (evaluation), each by itself.
