@@ -1,6 +1,6 @@
 //! Spaces and genotypes that ship with the project, for tests.
 
-use super::{Build, EdgeOptions, Genotype, Space, network::FeatureMap};
+use crate::space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn path(file: &str) -> PathBuf {
