@@ -19,9 +19,9 @@ mod genotype;
 mod language;
 mod lowering;
 pub mod network;
-#[cfg(test)]
-pub(crate) mod shipped;
 mod tensors;
+#[cfg(test)]
+mod tests;
 
 pub use cost::Cost;
 pub use derivation::derive::DeriveError;
@@ -38,3 +38,5 @@ pub use lowering::chain::MOST_CHANNELS;
 pub use lowering::edge_options::EdgeOptions;
 pub use lowering::error::SpaceError;
 pub use lowering::lower::Build;
+#[cfg(test)]
+pub(crate) use tests::shipped;
