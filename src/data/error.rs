@@ -1,6 +1,6 @@
 //! What can be wrong with data, each with the place, what was expected and what was found.
 
-use super::LeftOut;
+use crate::LeftOut;
 use darts_machine::{Full, full};
 use std::{
     io,
@@ -118,7 +118,7 @@ impl DataError {
                     .to_owned(),
             ),
             Self::EmptyClass { .. } => {
-                Some(format!("remove the folder, or put pictures in it: {} are read", super::Picture::KINDS))
+                Some(format!("remove the folder, or put pictures in it: {} are read", crate::Picture::KINDS))
             }
             Self::StrangeClasses { .. } => {
                 Some("remove what is no class, or name the classes that count with `classes`".to_owned())

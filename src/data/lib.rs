@@ -7,48 +7,37 @@
 //!
 //! Everything random is a pure function of a seed and of the place it is used at (`random`), never of the thread that draws it:
 //! a resumed run sees what an uninterrupted one would have seen.
+//!
+//! | folder | what it is |
+//! | --- | --- |
+//! | `sources` | the data sets that are known, and where their files lie |
+//! | `download` | getting these files |
+//! | `pictures` | pictures of any size: decoded, looked at, changed at random |
+//! | `sets` | a data set in memory and packed on disk: images, statistics, split |
+//! | `loading` | batches by epoch and step |
 
-mod augment;
-mod batch;
-mod cifar;
-mod dataset;
-mod decode;
-mod digits;
 mod download;
 mod error;
-mod files;
-mod folder;
-mod hue;
-mod jitter;
-mod loader;
-mod locate;
-mod normalise;
-mod packed;
-mod pickle;
-mod picture;
-mod prefetch;
+mod loading;
+mod pictures;
 mod random;
-mod resized_crop;
-mod source;
-mod split;
-mod synthetic;
-mod view;
-mod workbench;
+mod sets;
+mod sources;
 
-pub use augment::{Augment, Cutout};
-pub use batch::Batch;
-pub use cifar::Cifar100Labels;
-pub use dataset::{Dataset, Examples, Images, Part, Pixels, Raw};
 pub use download::{Archive, DownloadNews, Watcher};
 pub use error::{DataError, DownloadFault};
-pub use files::Files;
-pub use folder::{Broken, ImageFolder, LIST_VERSION, LeftOut, Listing, LocatedFolder, Parts, pictures_below};
-pub use jitter::Jitter;
-pub use loader::{Loader, LoaderOptions, Order};
-pub use normalise::{Normalise, Statistics};
-pub use picture::Picture;
-pub use prefetch::Prefetch;
-pub use resized_crop::ResizedCrop;
-pub use source::{Located, Source};
-pub use split::{Split, SplitRule};
-pub use synthetic::Synthetic;
+pub use loading::batch::Batch;
+pub use loading::loader::{Loader, LoaderOptions, Order};
+pub use loading::prefetch::Prefetch;
+pub use pictures::augment::{Augment, Cutout};
+pub use pictures::jitter::Jitter;
+pub use pictures::picture::Picture;
+pub use pictures::resized_crop::ResizedCrop;
+pub use sets::dataset::{Dataset, Examples, Images, Part, Pixels, Raw};
+pub use sets::files::Files;
+pub use sets::normalise::{Normalise, Statistics};
+pub use sets::split::{Split, SplitRule};
+pub use sources::cifar::Cifar100Labels;
+pub use sources::folder::{Broken, ImageFolder, LIST_VERSION, LeftOut, Listing, LocatedFolder, Parts, pictures_below};
+pub use sources::source::{Located, Source};
+pub use sources::synthetic::Synthetic;

@@ -3,7 +3,7 @@
 //! Multiply-adds are those of convolutions and linear layers; pooling, batch norm, activations and sums are not counted, nor
 //! are biases. A supernet pays for all candidates. Alphas are no part of it.
 
-use super::network::{Block, Cell, Chain, Edge, Layer, LayerKind, Network};
+use crate::space::network::{Block, Cell, Chain, Edge, Layer, LayerKind, Network};
 use std::{iter::Sum, ops::Add};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

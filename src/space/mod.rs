@@ -4,52 +4,39 @@
 //! With a skeleton it is lowered to a [`network::Network`], in which nothing is left open: the supernet of all
 //! candidates, or the discrete network of a [`Genotype`]. Nothing here names a space, an operation or a kind of cell;
 //! `search_spaces/darts.yaml` teaches the language.
+//!
+//! | folder or file | what it is |
+//! | --- | --- |
+//! | `language` | what a space's file may say, and how it is read |
+//! | `lowering` | from a space to a network, label by label |
+//! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes |
+//! | `genotype` | cells, whether a space can build them, and their text forms |
+//! | `derivation` | from mixing weights to a genotype |
 
-mod canonical;
-mod cell;
-mod chain;
-mod consistency;
 mod cost;
-mod declaration;
-mod derive;
-mod edge_options;
-mod edges;
-mod error;
-mod extends;
-mod find;
+mod derivation;
 mod genotype;
-mod genotype_check;
-mod genotype_text;
-mod hint;
-mod labels;
-mod lower;
+mod language;
+mod lowering;
 pub mod network;
-mod notation;
-mod operation;
-mod refinement;
-mod rule;
-mod selection;
-#[cfg(test)]
-pub(crate) mod shipped;
-mod skeleton;
-mod step;
 mod tensors;
-mod threshold;
-mod width;
-mod written;
+#[cfg(test)]
+mod tests;
 
-pub use cell::CellKind;
-pub use chain::MOST_CHANNELS;
 pub use cost::Cost;
-pub use declaration::{Space, SpaceFileError};
-pub use derive::DeriveError;
-pub use edge_options::EdgeOptions;
-pub use error::SpaceError;
-pub use find::{NotFound, all, find, find_published};
+pub use derivation::derive::DeriveError;
+pub use derivation::refinement::{Limit, Struck};
+pub use derivation::rule::{Derivation, KeptEdges};
+pub use genotype::text::GenotypeText;
+pub use genotype::written::{WrittenError, WrittenGenotype};
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
-pub use genotype_text::GenotypeText;
-pub use lower::Build;
-pub use refinement::{Limit, Struck};
-pub use rule::{Derivation, KeptEdges};
-pub use skeleton::{LARGEST_SIZE, SkeletonDefaults};
-pub use written::{WrittenError, WrittenGenotype};
+pub use language::cell::CellKind;
+pub use language::declaration::{Space, SpaceFileError};
+pub use language::find::{NotFound, all, find, find_published};
+pub use language::skeleton::{LARGEST_SIZE, SkeletonDefaults};
+pub use lowering::chain::MOST_CHANNELS;
+pub use lowering::edge_options::EdgeOptions;
+pub use lowering::error::SpaceError;
+pub use lowering::lower::Build;
+#[cfg(test)]
+pub(crate) use tests::shipped;

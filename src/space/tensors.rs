@@ -1,6 +1,6 @@
 //! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from input to output.
 
-use super::network::{Block, Candidate, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
+use crate::space::network::{Block, Candidate, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
 use std::collections::HashSet;
 
 impl Network {

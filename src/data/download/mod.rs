@@ -23,9 +23,9 @@ mod unpack;
 pub use archive::Archive;
 pub(super) use archive::Official;
 
-use super::{
+use crate::{
     DataError,
-    locate::{Wanted, locate},
+    sources::locate::{Wanted, locate},
 };
 pub(super) use client::Client;
 use part::Part;

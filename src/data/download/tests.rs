@@ -4,7 +4,7 @@ use super::{
     server::{Manner, Server, noise},
     *,
 };
-use crate::{DownloadFault, Source, locate::Layout};
+use crate::{DownloadFault, Source, sources::locate::Layout};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 use std::{

@@ -3,7 +3,7 @@
 use super::Watcher;
 use crate::{
     DataError,
-    locate::{Wanted, locate},
+    sources::locate::{Wanted, locate},
 };
 use flate2::read::MultiGzDecoder;
 use std::{

@@ -1,0 +1,5 @@
+//! Batches by epoch and step, prepared ahead.
+
+pub(super) mod batch;
+pub(super) mod loader;
+pub(super) mod prefetch;

@@ -1,0 +1,6 @@
+//! From mixing weights to a genotype: the rule of a space, and what a stage may ask for besides.
+
+pub(super) mod derive;
+pub(super) mod refinement;
+pub(super) mod rule;
+pub(super) mod threshold;

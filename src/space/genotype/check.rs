@@ -1,0 +1,89 @@
+//! Whether a space can build a genotype.
+
+use crate::space::language::hint::did_you_mean;
+use crate::space::{CellGenotype, Choice, Genotype, GenotypeError, KeptEdges, Space};
+
+impl Genotype {
+    /// Whether `space` can build the cells: its kinds and no others, operations that it knows, edges that go forwards.
+    /// Where the space keeps all edges, a cell must have each of them once.
+    pub fn check(&self, space: &Space) -> Result<(), GenotypeError> {
+        if let Some(kind) = self.cells.keys().find(|kind| space.cell_kind(kind).is_none()) {
+            let kinds = space.cell_kinds().iter().map(|kind| kind.name.as_str());
+            let hint = did_you_mean(kind, kinds, "the kinds are");
+            return Err(GenotypeError::UnknownKind { kind: kind.clone(), hint });
+        }
+        for kind in space.cell_kinds() {
+            let missing = || GenotypeError::MissingKind { kind: kind.name.clone() };
+            let cell = self.cells.get(&kind.name).ok_or_else(missing)?;
+            cell.check(&kind.name, space)?;
+        }
+        Ok(())
+    }
+
+    /// Brings kinds into the order of the space and, where all edges are kept, edges into the order of their sources:
+    /// two texts of one cell read as equal genotypes.
+    pub(in crate::space) fn arrange(&mut self, space: &Space) {
+        let rank = |name: &str| space.cell_kinds().iter().position(|kind| kind.name == name);
+        self.cells.sort_by(|a, _, b, _| rank(a).cmp(&rank(b)));
+        if space.derivation().edges == KeptEdges::All {
+            let nodes = self.cells.values_mut().flat_map(|cell| &mut cell.nodes);
+            nodes.for_each(|choices| choices.sort_by_key(|choice| choice.source));
+        }
+    }
+}
+
+impl CellGenotype {
+    fn check(&self, kind: &str, space: &Space) -> Result<(), GenotypeError> {
+        let kind = || kind.to_owned();
+        let inputs = space.inputs();
+        if self.nodes.is_empty() {
+            return Err(GenotypeError::NoNodes { kind: kind() });
+        }
+        for (node, choices) in self.nodes.iter().enumerate() {
+            let state = inputs + node;
+            if choices.is_empty() {
+                return Err(GenotypeError::NoEdges { kind: kind(), state });
+            }
+            for Choice { operation, source } in choices {
+                if !space.operations.contains_key(operation) {
+                    let hint = did_you_mean(operation, space.operations(), "the operations are");
+                    return Err(GenotypeError::UnknownOperation { kind: kind(), operation: operation.clone(), hint });
+                }
+                if *source >= state {
+                    return Err(GenotypeError::Source { kind: kind(), state, source_state: *source });
+                }
+            }
+        }
+        if space.derivation().edges == KeptEdges::All {
+            self.check_all_edges(kind(), space)?;
+        }
+        let (first, last) = (inputs, inputs + self.nodes.len() - 1);
+        if self.output.is_empty() {
+            return Err(GenotypeError::NoOutput { kind: kind() });
+        }
+        for (position, &state) in self.output.iter().enumerate() {
+            if !(first..=last).contains(&state) {
+                return Err(GenotypeError::Output { kind: kind(), state, first, last });
+            }
+            if self.output[..position].contains(&state) {
+                return Err(GenotypeError::RepeatedOutput { kind: kind(), state });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_all_edges(&self, kind: String, space: &Space) -> Result<(), GenotypeError> {
+        if self.nodes.len() != space.nodes() {
+            return Err(GenotypeError::Nodes { kind, expected: space.nodes(), found: self.nodes.len() });
+        }
+        for (node, choices) in self.nodes.iter().enumerate() {
+            let state = space.inputs() + node;
+            let mut found: Vec<usize> = choices.iter().map(|choice| choice.source).collect();
+            found.sort_unstable();
+            if !space.sources(state).eq(found) {
+                return Err(GenotypeError::Edges { kind, state });
+            }
+        }
+        Ok(())
+    }
+}

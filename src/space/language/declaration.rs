@@ -1,0 +1,450 @@
+//! A search space as its file declares it.
+
+use super::canonical;
+use super::cell::{CellKind, CellShape};
+use super::consistency;
+use super::extends;
+use super::labels::Labels;
+use super::notation::Notation;
+use super::operation::Operation;
+use super::skeleton::{Known, Skeleton, SkeletonDefaults};
+use super::step::{Site, Steps};
+use crate::config::{Fields, Node, Problems, Value};
+use crate::machine;
+use crate::space::derivation::rule::Derivation;
+use crate::space::genotype::text::GenotypeText;
+use crate::store::Digest;
+use indexmap::IndexMap;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A search space: operations, cells, skeletons, the rule that derives a cell. Checked: names refer to something, edges
+/// go forwards, operations keep what an edge needs kept.
+#[derive(Debug, Clone)]
+pub struct Space {
+    pub name: String,
+    /// A sentence on where it comes from.
+    pub about: String,
+    /// How its cells are customarily written.
+    pub genotype_text: GenotypeText,
+    /// A table of trained accuracies; the path is as written, joined to the folder of the space's file.
+    pub benchmark: Option<PathBuf>,
+    digest: Digest,
+    text: String,
+    derivation: Derivation,
+    kinds: Vec<CellKind>,
+    pub(in crate::space) operations: IndexMap<String, Operation>,
+    /// The operation that is a skip connection.
+    pub(in crate::space) skip: Option<String>,
+    pub(in crate::space) shape: CellShape,
+    pub(in crate::space) labels: Labels,
+    pub(in crate::space) notation: Notation,
+    pub(in crate::space) blocks: IndexMap<String, Steps>,
+    pub(in crate::space) skeletons: IndexMap<String, Skeleton>,
+}
+
+/// A space's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpaceFileError {
+    #[error("failed to read search space `{path}`")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// All complaints, each with its place.
+    #[error("search space `{path}` is not valid")]
+    Invalid { path: PathBuf, problems: Problems },
+}
+
+impl Space {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, SpaceFileError> {
+        let text = machine::read_text(path).map_err(|source| SpaceFileError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, text).map_err(|problems| SpaceFileError::Invalid { path: path.to_owned(), problems })
+    }
+
+    /// Reads `text`; `path` is what complaints call it and what relative paths in it are relative to, that of a space which it
+    /// extends among them.
+    pub fn parse(path: &Path, text: impl Into<String>) -> Result<Self, Problems> {
+        let text = text.into();
+        let (node, extends) = extends::read(path, text.clone())?;
+        let text = if extends { canonical::text(&node) } else { text };
+        let mut problems = Problems::new();
+        let mut fields = Fields::open(&node, "a search space", &mut problems);
+        let name = fields.required_text("name");
+        let about = fields.text("about").unwrap_or_default();
+        let forms = [
+            ("cell_string", GenotypeText::CellString),
+            ("namedtuple", GenotypeText::NamedTuple),
+            ("yaml", GenotypeText::Yaml),
+        ];
+        let genotype_text = fields.choice("genotype_text", GenotypeText::Yaml, &forms);
+        consistency::names(&node, genotype_text, fields.problems());
+        let benchmark = fields.text("benchmark").map(|table| path.parent().unwrap_or(Path::new("")).join(table));
+
+        let operations = read_named(&mut fields, "operations", true, |name, node, _, problems| {
+            Some(Operation::read(name, node, problems))
+        });
+        let derivation = fields.required_node("derive").map(|node| (node, Derivation::read(node, fields.problems())));
+        if let Some((node, derivation)) = &derivation {
+            consistency::excluded(node, derivation, &operations, fields.problems());
+        }
+        let derivation = derivation.map(|(_, derivation)| derivation);
+        let excluded = derivation.as_ref().map_or(&[][..], |derivation| &derivation.exclude);
+
+        let shape =
+            fields.required_node("cell").map(|node| CellShape::read(node, fields.problems())).unwrap_or_default();
+        let kinds = read_named(&mut fields, "cells", true, |name, node, _, problems| {
+            Some(CellKind::read(name, node, &shape, &operations, excluded, problems))
+        });
+        consistency::tables(&node, &kinds, fields.problems());
+        let skip = fields.text("skip");
+        if let Some(name) = &skip {
+            let place = fields.origin_of("skip").clone();
+            consistency::skip(name, &place, &kinds, &operations, fields.problems());
+        }
+
+        let labels =
+            fields.required_node("labels").map(|node| Labels::read(node, fields.problems())).unwrap_or_default();
+        let blocks = read_named(&mut fields, "blocks", false, |name, node, _, problems| {
+            Some(Steps::read(node, &format!("block `{name}`"), Site::Body, problems))
+        });
+        let kind_names: Vec<&str> = kinds.keys().map(String::as_str).collect();
+        let block_names: Vec<&str> = blocks.keys().map(String::as_str).collect();
+        let known = Known { kinds: &kind_names, blocks: &block_names };
+        let skeletons = read_named(&mut fields, "skeletons", true, |name, node, earlier, problems| {
+            Skeleton::read(name, node, earlier, &known, problems)
+        });
+        let notation = fields.node("notation").map(|node| Notation::read(node, &operations, fields.problems()));
+        let notation = notation.unwrap_or_default();
+        fields.close();
+
+        let kinds = kinds.into_values().collect();
+        let Some(derivation) = derivation else { return Err(problems) };
+        let digest = canonical::digest(&node);
+        let space = Self {
+            name,
+            about,
+            genotype_text,
+            benchmark,
+            digest,
+            text,
+            derivation,
+            kinds,
+            operations,
+            skip,
+            shape,
+            labels,
+            notation,
+            blocks,
+            skeletons,
+        };
+        problems.into_result(space)
+    }
+
+    /// The digest of what the file says: comments, layout, `about` and `notation` do not count, the
+    /// order of keys does, as tables are initialised in it.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The text of its file; of a space that extends another, the whole space written out.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// In the order of the file.
+    pub fn cell_kinds(&self) -> &[CellKind] {
+        &self.kinds
+    }
+
+    pub fn cell_kind(&self, name: &str) -> Option<&CellKind> {
+        self.kinds.iter().find(|kind| kind.name == name)
+    }
+
+    /// Inputs of a cell: states 0 and up to this.
+    pub fn inputs(&self) -> usize {
+        self.shape.inputs.len()
+    }
+
+    /// States of a searched cell that are not inputs.
+    pub fn nodes(&self) -> usize {
+        self.shape.nodes
+    }
+
+    /// The searched edges, (source, target), in the order of the alpha tables' rows: by target, then by source.
+    pub fn edges(&self) -> &[(usize, usize)] {
+        &self.shape.edges
+    }
+
+    /// The sources of the edges into `state`, rising.
+    pub(in crate::space) fn sources(&self, state: usize) -> impl Iterator<Item = usize> + '_ {
+        self.edges().iter().filter(move |(_, target)| *target == state).map(|(source, _)| *source)
+    }
+
+    /// The states that make up the output of a cell with so many nodes, unless its genotype says otherwise.
+    pub fn output_states(&self, nodes: usize) -> Vec<usize> {
+        self.shape.output.states(self.inputs(), nodes)
+    }
+
+    /// Names of all operations, candidates or not.
+    pub fn operations(&self) -> impl Iterator<Item = &str> + Clone {
+        self.operations.keys().map(String::as_str)
+    }
+
+    pub fn derivation(&self) -> &Derivation {
+        &self.derivation
+    }
+
+    pub fn skeleton_names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.skeletons.keys().map(String::as_str)
+    }
+
+    /// Whether the networks of a skeleton can have an auxiliary head.
+    pub fn has_auxiliary(&self, skeleton: &str) -> bool {
+        self.skeletons.get(skeleton).is_some_and(|skeleton| skeleton.auxiliary.is_some())
+    }
+
+    /// What a network of `skeleton` is like unless told; `None` where there is no such skeleton.
+    pub fn skeleton_defaults(&self, skeleton: &str) -> Option<SkeletonDefaults> {
+        self.skeletons.get(skeleton).map(|skeleton| skeleton.defaults)
+    }
+}
+
+/// The map under `key`, each member read by `read`, which sees those before it.
+fn read_named<T>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    required: bool,
+    mut read: impl FnMut(&str, &Node, &IndexMap<String, T>, &mut Problems) -> Option<T>,
+) -> IndexMap<String, T> {
+    let mut members = IndexMap::new();
+    let Some(node) = (if required { fields.required_node(key) } else { fields.node(key) }) else { return members };
+    let Value::Map(map) = &node.value else {
+        fields.wrong(key, node, "a map of names");
+        return members;
+    };
+    if map.is_empty() && required {
+        fields.wrong(key, node, "a map of one name or more");
+    }
+    for (name, entry) in map {
+        if let Some(member) = read(name, &entry.node, &members, fields.problems()) {
+            members.insert(name.clone(), member);
+        }
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{Genotype, network::LayerKind, shipped};
+    use std::fs;
+
+    /// A small space with an operation that no shipped space has.
+    const SMALL: &str = "
+name: small
+operations:
+  wide:
+    label: body
+    steps:
+      - conv: {kernel: [1, 7], stride: [1, edge], out: 2C}
+      - conv: {kernel: [7, 1], stride: [edge, 1], bias: true}
+      - concat: [[{pointwise: {out: C/2, label: left}}], [{pointwise: {out: C/2, label: right}}]]
+  skip: {stride_1: [identity], stride_2: [{avg_pool: {kernel: 3, stride: 2}}]}
+cells:
+  plain: {alphas: a, candidates: [[wide], [skip, wide], [skip]]}
+  down: {alphas: b, candidates: [wide, skip], input_stride: 2}
+cell:
+  inputs: [{same: [pointwise]}]
+  nodes: 2
+  edges: [[0, 1], [0, 2], [1, 2]]
+  output: {sum: [2]}
+derive: {edges: 1}
+labels: {cell: 'cells.{cell}', edge: '{source}-{target}', candidate: '{operation}', choice: '{choice}'}
+skeletons:
+  search:
+    channels: 4
+    size: 2
+    stems: [[{conv: {kernel: 3}}]]
+    body: {cell: plain, count: per_segment, segments: 2, transition: {cell: down, widen: 2}}
+    head: [global_avg_pool, linear]
+";
+
+    fn parse(text: &str) -> Result<Space, Problems> {
+        Space::parse(Path::new("s.yaml"), text)
+    }
+
+    fn said(text: &str) -> Vec<String> {
+        let problems = parse(text).expect_err("the text is wrong");
+        let hint = |hint: &Option<String>| hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
+        problems.iter().map(|p| format!("{} {}{}", p.origin, p.message, hint(&p.hint))).collect()
+    }
+
+    #[test]
+    fn a_space_with_operations_of_its_own_needs_no_code() {
+        let space = parse(SMALL).unwrap();
+        assert_eq!(space.genotype_text, GenotypeText::Yaml);
+        let plain = space.cell_kind("plain").unwrap();
+        assert_eq!(plain.candidates, [vec!["wide"], vec!["skip", "wide"], vec!["skip"]]);
+        let network = space.supernet(&shipped::build("search", 8, 10)).unwrap();
+        let names: Vec<String> = network.tensors().into_iter().map(|spec| spec.name).collect();
+        for name in ["0.weight", "cells.2.0-1.wide.body.left.weight", "cells.4.0-2.wide.body.1.bias", "1.bias"] {
+            assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
+        }
+        let crate::space::network::Block::Cell(down) = &network.blocks[2] else { panic!("a cell stands between") };
+        assert_eq!((down.kind.as_str(), down.size.channels, down.size.height), ("down", 8, 4));
+        let LayerKind::Conv(conv) = &down.edges[0].candidates[0].chain.layers[1].kind else { panic!("a convolution") };
+        assert_eq!((conv.kernel, conv.stride, conv.padding), ([7, 1], [2, 1], [3, 0]));
+        let text = "cells: {plain: {nodes: [[wide~0], [skip~1]]}, down: {nodes: [[wide~0], [wide~0]], output: [1]}}";
+        let genotype = Genotype::parse(text, &space).unwrap();
+        let network = space.discrete(&genotype, &shipped::build("search", 8, 10)).unwrap();
+        assert!(network.alphas.is_empty() && network.cost().parameters > 0);
+    }
+
+    #[test]
+    fn comments_layout_and_prose_do_not_change_the_digest_and_content_does() {
+        let digest = |text: &str| parse(text).unwrap().digest();
+        let same = format!("# hello\n{}\nabout: something\n", SMALL.replace("channels: 4", "channels:   4 # wide"));
+        assert_eq!(digest(SMALL), digest(&same));
+        assert_ne!(digest(SMALL), digest(&SMALL.replace("channels: 4", "channels: 5")));
+        // A changed digest of unchanged content would rerun every search: change it knowingly.
+        assert_eq!(digest(SMALL).short(), "f520d5c2acbd");
+    }
+
+    #[test]
+    fn all_faults_are_said_at_once() {
+        let text = SMALL
+            .replace("name: small", "nam: small")
+            .replace("- conv: {kernel: [1, 7]", "- cnv: {kernel: [1, 7]")
+            .replace("segments: 2", "segments: 0")
+            .replace("[skip]]", "[skp]]")
+            .replace("cell: down", "cell: dwn");
+        assert_eq!(
+            said(&text),
+            [
+                "s.yaml:2:1 a search space lacks the key `name`",
+                "s.yaml:7:9 unknown primitive `cnv` in operation `wide` (did you mean `conv`?)",
+                "s.yaml:12:58 unknown operation `skp` in cell kind `plain` (did you mean `skip`?)",
+                "s.yaml:26:55 `segments` must be a whole number from 1 to 8, found `0`",
+                "s.yaml:26:77 unknown cell kind `dwn` (did you mean `down`?)",
+                "s.yaml:2:1 unknown key `nam` in a search space (did you mean `name`?)",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_fault_has_its_sentence() {
+        for (from, to, expected) in [
+            ("channels: 4", "channels: four", "`channels` must be a whole number from 1 to 16384, found `four`"),
+            ("out: 2C", "out: 2D", "`out` must be a width such as `64`, `C`, `3C` or `C/2`, found `2D`"),
+            ("kernel: 3}}]]", "kernal: 3}}]]", "`conv` in a stem lacks the key `kernel`"),
+            ("kernel: 3}}]]", "kernel: 2}}]]", "no padding keeps the sides with an even kernel"),
+            ("kernel: 3}}]]", "kernel: 3, stride: edge}}]]", "`stride: edge` has a meaning in operations only"),
+            (
+                "kernel: 3}}]]",
+                "kernel: 3, stride: 0}}]]",
+                "`stride` must be a whole number from 1 to 8, or `edge`, found `0`",
+            ),
+            ("candidates: [wide, skip]", "candidates: [wide, skip, skip]", "candidate `skip` is there twice"),
+            ("candidates: [wide, skip]", "candidates: []", "an edge needs a candidate"),
+            ("[skip, wide], [skip]]", "[skip, wide]]", "`candidates` has 2 lists, the cell has 3 edges"),
+            (
+                "[skip, wide], [skip]]",
+                "[skip, wide], skip]",
+                "`candidates` must be operations or lists of operations, not both",
+            ),
+            ("[1, 2]]\n", "[2, 1]]\n", "an edge must go forwards, found 2 to 1"),
+            ("[1, 2]]\n", "[1, 3]]\n", "an edge must end at a state from 1 to 2, found 3"),
+            ("[1, 2]]\n", "[0, 2]]\n", "the edge from 0 to 2 is there twice"),
+            ("[[0, 1], [0, 2]", "[[0, 2], [0, 1]", "edges must be listed by target, then by source"),
+            ("[[0, 1], [0, 2], [1, 2]]", "[[0, 1]]", "state 2 has no incoming edge"),
+            ("{sum: [2]}", "{sum: [0]}", "`sum` must be a state from 1 to 2, found `0`"),
+            ("{sum: [2]}", "{sum: [2, 2]}", "state 2 is output twice"),
+            ("{sum: [2]}", "{mean: nodes}", "unknown key `mean` in `output`"),
+            ("input_stride: 2", "input_stride: 3", "`input_stride` must be 1 or 2, found `3`"),
+            ("alphas: b", "alphas: a", "`a` is the table of cell kind `plain` already"),
+            ("alphas: b", "alphas: b, betas: a", "`a` is the table of cell kind `plain` already"),
+            ("derive: {", "skip: skp\nderive: {", "unknown operation `skp` in `skip`"),
+            ("derive: {", "skip: [skip]\nderive: {", "`skip` must be text, found a list"),
+            (
+                ", stride_2: [{avg_pool: {kernel: 3, stride: 2}}]",
+                "",
+                "operation `skip` has no `stride_2`, which an edge of stride 2 needs",
+            ),
+            (
+                "stride: [1, edge]",
+                "stride: [1, 1]",
+                "operation `wide` has stride 2x1 in all, an edge of stride 2 needs 2",
+            ),
+            (
+                "{out: C/2, label: left}",
+                "{out: C, label: left}",
+                "operation `wide` ends at width `3C/2`, an edge needs `C`",
+            ),
+            ("edges: 1", "edges: none", "`edges` must be `all` or a number of edges from 1 to 64, found `none`"),
+            ("{edges: 1}", "{edges: 1, exclude: [nane]}", "unknown operation `nane` in `exclude`"),
+            ("{edges: 1}", "{edges: 1, exclude: [skip]}", "an edge has only candidates that `derive` excludes"),
+            ("'{source}-{target}'", "'{row}'", "label pattern `edge` has `{row}`"),
+            ("[global_avg_pool, linear]", "[global_avg_pool]", "`head` must end in `linear`, the class scores"),
+            ("[identity]", "[linear]", "`linear` ends a feature map: it belongs in a head, not in operation `skip`"),
+            ("cell: plain,", "cell: plane,", "unknown cell kind `plane`"),
+            ("transition: {cell: down,", "transition: {block: down,", "unknown block `down`"),
+            ("  search:\n", "  search:\n    extends: other\n", "no skeleton `other` above `search`"),
+            (
+                "size: 2\n",
+                "size: 2\n    auxiliary: {after: last, head: [linear]}\n",
+                "`after` must be one of `last_transition`, found `last`",
+            ),
+            (
+                "size: 2\n",
+                "size: 2\n    auxiliary: {after: last_transition, in_place: true, head: [global_avg_pool, relu, linear]}\n",
+                "`in_place` is for a head that begins with `relu`",
+            ),
+            ("name: small", "name: [small", "not valid YAML"),
+        ] {
+            assert!(SMALL.contains(from), "{from}");
+            let said = said(&SMALL.replacen(from, to, 1));
+            assert!(said.iter().any(|line| line.contains(expected)), "{from} -> {to}: {said:#?}");
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_and_what_is_no_map_are_refused_without_panic() {
+        for text in ["", "[]", "3", "name: x", "operations: {a: 3}\ncells: []\ncell: 7\nskeletons: {s: 1}\nblocks: [1]"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_line_can_be_dropped_from_a_shipped_space_with_a_panic() {
+        for name in ["darts", "nas_bench_201"] {
+            let text = fs::read_to_string(shipped::path(&format!("{name}.yaml"))).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            for dropped in 0..lines.len() {
+                let kept: Vec<&str> =
+                    lines.iter().enumerate().filter(|(at, _)| *at != dropped).map(|(_, l)| *l).collect();
+                if let Ok(space) = parse(&kept.join("\n")) {
+                    let names: Vec<String> = space.skeleton_names().map(str::to_owned).collect();
+                    for skeleton in names {
+                        // An error is fine, a panic is not.
+                        let _ =
+                            space.supernet(&crate::space::Build { size: Some(2), ..shipped::build(&skeleton, 32, 10) });
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_benchmark_is_beside_the_file_and_a_missing_file_is_named() {
+        let space = shipped::space("nas_bench_201");
+        assert_eq!(space.benchmark.as_deref(), Some(shipped::path("tables/nas_bench_201.csv.gz").as_path()));
+        let error = Space::read(Path::new("no/such.yaml")).unwrap_err();
+        assert_eq!(error.to_string(), "failed to read search space `no/such.yaml`");
+    }
+}

@@ -1,0 +1,233 @@
+//! Skeletons: whole networks around the cells.
+
+use super::hint::did_you_mean;
+use super::step::{Site, Steps};
+use crate::config::{Fields, Node, Problems, Value};
+use indexmap::IndexMap;
+
+/// What a network of a skeleton is like unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkeletonDefaults {
+    /// Width of the first cell.
+    pub channels: usize,
+    /// Cells, in all or a segment.
+    pub size: usize,
+    /// Classes and side of the images that the network is customarily counted for. A data set's own decide when it is
+    /// built for one.
+    pub classes: usize,
+    pub input: usize,
+}
+
+/// Stems, body, head.
+#[derive(Debug, Clone)]
+pub(in crate::space) struct Skeleton {
+    pub defaults: SkeletonDefaults,
+    pub stems: Vec<Steps>,
+    pub body: Body,
+    pub head: Steps,
+    /// Reads the output of the last transition; in training only.
+    pub auxiliary: Option<AuxiliaryHead>,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::space) struct AuxiliaryHead {
+    pub steps: Steps,
+    /// Its first ReLU changes the block's output itself.
+    pub in_place: bool,
+}
+
+/// Segments of equal cells, with a transition between one and the next.
+#[derive(Debug, Clone)]
+pub(in crate::space) struct Body {
+    pub cell: String,
+    pub count: Count,
+    pub segments: usize,
+    /// Present where there is more than one segment.
+    pub transition: Option<Transition>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::space) enum Count {
+    /// `size` blocks in all; transitions stand in the place of cells, at `floor(segment * size / segments)`.
+    Total,
+    /// `size` cells a segment; transitions stand between.
+    PerSegment,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::space) struct Transition {
+    pub block: BlockName,
+    /// The width grows by this factor, from this block on.
+    pub widen: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::space) enum BlockName {
+    Cell(String),
+    Fixed(String),
+}
+
+/// Bounds that no network comes near; they keep products from overflowing.
+const WIDEST: usize = 1 << 14;
+/// Cells, in all or a segment: published networks have twenty.
+pub const LARGEST_SIZE: usize = 1 << 8;
+const MOST_SEGMENTS: usize = 8;
+pub(in crate::space) const MOST_CLASSES: usize = 1 << 20;
+pub(in crate::space) const LARGEST_SIDE: usize = 1 << 14;
+
+/// Names that a skeleton may use.
+pub(in crate::space) struct Known<'a> {
+    pub kinds: &'a [&'a str],
+    pub blocks: &'a [&'a str],
+}
+
+impl SkeletonDefaults {
+    /// Where nothing is said: ten classes of 32x32 pixels.
+    const CIFAR10: Self = Self { channels: 16, size: 1, classes: 10, input: 32 };
+}
+
+impl Skeleton {
+    /// `None` after a complaint that leaves nothing to go on with.
+    pub fn read(
+        name: &str,
+        node: &Node,
+        earlier: &IndexMap<String, Self>,
+        known: &Known<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut fields = Fields::open(node, format!("skeleton `{name}`"), problems);
+        let base = fields.text("extends").and_then(|base| {
+            let found = earlier.get(&base);
+            if found.is_none() {
+                let origin = fields.origin_of("extends").clone();
+                let hint = did_you_mean(&base, earlier.keys().map(String::as_str), "those above are");
+                fields.problems().add_with_hint(&origin, format!("no skeleton `{base}` above `{name}`"), hint);
+            }
+            found
+        });
+        // After a bad `extends` all keys of the base would be said to lack.
+        let lenient = fields.node("extends").is_some();
+        for key in ["channels", "size", "stems", "body", "head"] {
+            if !lenient {
+                fields.required_node(key);
+            }
+        }
+        let inherited = base.map_or(SkeletonDefaults::CIFAR10, |base| base.defaults);
+        let mut count = |key, inherited, most: usize| {
+            fields.integer(key, inherited, 1..=most, &format!("a whole number from 1 to {most}"))
+        };
+        let defaults = SkeletonDefaults {
+            channels: count("channels", inherited.channels, WIDEST),
+            size: count("size", inherited.size, LARGEST_SIZE),
+            classes: count("classes", inherited.classes, MOST_CLASSES),
+            input: count("input", inherited.input, LARGEST_SIDE),
+        };
+        let stems = match fields.node("stems") {
+            Some(Node { value: Value::List(items), .. }) if !items.is_empty() => {
+                Some(items.iter().map(|item| Steps::read(item, "a stem", Site::Body, fields.problems())).collect())
+            }
+            Some(other) => {
+                fields.wrong("stems", other, "a list of one chain or more");
+                None
+            }
+            None => base.map(|base| base.stems.clone()),
+        };
+        let body = match fields.node("body") {
+            Some(node) => Body::read(node, known, fields.problems()),
+            None => base.map(|base| base.body.clone()),
+        };
+        let head = match fields.node("head") {
+            Some(node) => Some(read_head(node, "`head`", fields.problems())),
+            None => base.map(|base| base.head.clone()),
+        };
+        let auxiliary = match fields.node("auxiliary") {
+            Some(node) => {
+                let transitions = body.as_ref().is_none_or(|body| body.transition.is_some());
+                read_auxiliary(node, transitions, fields.problems())
+            }
+            None => base.and_then(|base| base.auxiliary.clone()),
+        };
+        fields.close();
+        Some(Self { defaults, stems: stems?, body: body?, head: head?, auxiliary })
+    }
+}
+
+impl Body {
+    fn read(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::open(node, "`body`", problems);
+        let cell = read_name(&mut fields, "cell", known.kinds, "cell kind");
+        if cell.is_none() {
+            fields.required_node("cell");
+        }
+        let count =
+            fields.choice("count", Count::Total, &[("total", Count::Total), ("per_segment", Count::PerSegment)]);
+        let expected = format!("a whole number from 1 to {MOST_SEGMENTS}");
+        // A bad number reads as one that wants a transition, so that the transition is looked at too.
+        let default = if fields.node("segments").is_some() { 2 } else { 1 };
+        let segments = fields.integer("segments", default, 1..=MOST_SEGMENTS, &expected);
+        let mut transition = None;
+        if segments > 1 {
+            let node = fields.required_node("transition");
+            transition = node.and_then(|node| Transition::read(node, known, fields.problems()));
+        } else if let Some(node) = fields.node("transition") {
+            fields.problems().add(&node.origin, "one segment has no transition");
+        }
+        fields.close();
+        Some(Self { cell: cell?, count, segments, transition })
+    }
+}
+
+impl Transition {
+    fn read(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::open(node, "`transition`", problems);
+        let cell = read_name(&mut fields, "cell", known.kinds, "cell kind").map(BlockName::Cell);
+        let block = read_name(&mut fields, "block", known.blocks, "block").map(BlockName::Fixed);
+        if fields.node("cell").is_some() == fields.node("block").is_some() {
+            let origin = fields.origin().clone();
+            fields.problems().add(&origin, "`transition` must have either `cell` or `block`");
+        }
+        let widen = fields.integer("widen", 1, 1..=8, "a whole number from 1 to 8");
+        fields.close();
+        Some(Self { block: cell.or(block)?, widen })
+    }
+}
+
+/// The name under `key`, which must be one of `names`.
+fn read_name(fields: &mut Fields<'_>, key: &'static str, names: &[&str], what: &str) -> Option<String> {
+    let name = fields.text(key)?;
+    if names.contains(&name.as_str()) {
+        return Some(name);
+    }
+    let origin = fields.origin_of(key).clone();
+    let hint = did_you_mean(&name, names.iter().copied(), "there are");
+    fields.problems().add_with_hint(&origin, format!("unknown {what} `{name}`"), hint);
+    None
+}
+
+fn read_head(node: &Node, what: &str, problems: &mut Problems) -> Steps {
+    let before = problems.len();
+    let steps = Steps::read(node, what, Site::Head, problems);
+    if problems.len() == before && !steps.ends_in_scores() {
+        problems.add(&node.origin, format!("{what} must end in `linear`, the class scores"));
+    }
+    steps
+}
+
+fn read_auxiliary(node: &Node, transitions: bool, problems: &mut Problems) -> Option<AuxiliaryHead> {
+    let mut fields = Fields::open(node, "`auxiliary`", problems);
+    fields.required_node("after");
+    fields.choice("after", (), &[("last_transition", ())]);
+    if !transitions {
+        let origin = fields.origin_of("after").clone();
+        fields.problems().add(&origin, "a body of one segment has no transition to stand behind");
+    }
+    let head = fields.required_node("head");
+    let steps = head.map(|node| read_head(node, "the auxiliary head", fields.problems()));
+    let in_place = fields.boolean("in_place", false);
+    if in_place && steps.as_ref().is_some_and(|steps| !steps.begins_with_relu()) {
+        let origin = fields.origin_of("in_place").clone();
+        fields.problems().add(&origin, "`in_place` is for a head that begins with `relu`");
+    }
+    fields.close();
+    Some(AuxiliaryHead { steps: steps?, in_place })
+}

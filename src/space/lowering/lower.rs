@@ -1,0 +1,385 @@
+//! Lowering: from a declared space to a [`Network`] with every label, width, stride and size decided.
+
+use super::chain::{Chains, MOST_CHANNELS};
+use super::edge_options::EdgeOptions;
+use crate::space::genotype::Genotype;
+use crate::space::language::cell::Combine;
+use crate::space::language::hint::did_you_mean;
+use crate::space::language::labels::{fill, join};
+use crate::space::language::skeleton::{
+    BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_CLASSES, Skeleton, Transition,
+};
+use crate::space::language::step::Phase;
+use crate::space::network::{AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Network};
+use crate::space::{Space, SpaceError};
+
+/// What a network is built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Name of one of the space's skeletons.
+    pub skeleton: String,
+    /// Width of the first cell; the skeleton's own where `None`.
+    pub channels: Option<usize>,
+    /// Number of cells, in all or a segment as the skeleton counts them; the skeleton's own where `None`.
+    pub size: Option<usize>,
+    pub classes: usize,
+    /// One image.
+    pub input: FeatureMap,
+    /// With the auxiliary head; the skeleton must have one.
+    pub auxiliary: bool,
+    /// Of a supernet.
+    pub edges: EdgeOptions,
+}
+
+impl Space {
+    /// The network of all candidates.
+    pub fn supernet(&self, build: &Build) -> Result<Network, SpaceError> {
+        Lowering::new(self, None, build)?.network()
+    }
+
+    /// The network of one genotype.
+    pub fn discrete(&self, genotype: &Genotype, build: &Build) -> Result<Network, SpaceError> {
+        genotype.check(self).map_err(|source| SpaceError::Genotype { space: self.name.clone(), source })?;
+        Lowering::new(self, Some(genotype), build)?.network()
+    }
+}
+
+pub(in crate::space) struct Lowering<'a> {
+    pub space: &'a Space,
+    skeleton: &'a Skeleton,
+    /// Absent in a supernet.
+    genotype: Option<&'a Genotype>,
+    pub build: &'a Build,
+    channels: usize,
+    size: usize,
+    pub chains: Chains,
+}
+
+/// A cell's place and sizes.
+#[derive(Clone, Copy)]
+pub(in crate::space) struct CellSite<'a> {
+    pub label: &'a str,
+    /// Of the edges that leave inputs.
+    pub stride: usize,
+    /// The map of an adapted input.
+    pub inner: FeatureMap,
+    /// The map of a node.
+    pub size: FeatureMap,
+    pub inputs: usize,
+}
+
+/// A block of the body, before it is lowered.
+enum Planned<'a> {
+    Cell,
+    Transition(&'a Transition),
+}
+
+impl<'a> Lowering<'a> {
+    fn new(space: &'a Space, genotype: Option<&'a Genotype>, build: &'a Build) -> Result<Self, SpaceError> {
+        let skeleton = space.skeletons.get(&build.skeleton).ok_or_else(|| SpaceError::UnknownSkeleton {
+            space: space.name.clone(),
+            skeleton: build.skeleton.clone(),
+            hint: did_you_mean(&build.skeleton, space.skeleton_names(), "the skeletons are"),
+        })?;
+        if build.auxiliary && skeleton.auxiliary.is_none() {
+            return Err(SpaceError::NoAuxiliary { skeleton: build.skeleton.clone() });
+        }
+        let channels = build.channels.unwrap_or(skeleton.defaults.channels);
+        let size = build.size.unwrap_or(skeleton.defaults.size);
+        for ([one, many], found, most) in [
+            (["channel", "channels"], channels, MOST_CHANNELS),
+            (["cell", "cells"], size, LARGEST_SIZE),
+            (["class", "classes"], build.classes, MOST_CLASSES),
+            (["input channel", "input channels"], build.input.channels, MOST_CHANNELS),
+            (["pixel row", "pixel rows"], build.input.height, LARGEST_SIDE),
+            (["pixel column", "pixel columns"], build.input.width, LARGEST_SIDE),
+        ] {
+            match found {
+                0 => return Err(SpaceError::Nothing { what: one }),
+                _ if found > most => return Err(SpaceError::TooMany { what: many, most, found }),
+                _ => {}
+            }
+        }
+        let phase = if genotype.is_none() { Phase::Search } else { Phase::Final };
+        Ok(Self { space, skeleton, genotype, build, channels, size, chains: Chains::new(phase, build.classes) })
+    }
+
+    fn network(&self) -> Result<Network, SpaceError> {
+        let mut states = Vec::new();
+        let mut newest = self.build.input;
+        let mut stems = Vec::new();
+        for stem in &self.skeleton.stems {
+            let (chain, output) = self.chains.lower(stem, "", self.channels, 1, newest)?;
+            stems.push(chain);
+            states.push(output);
+            newest = output;
+        }
+        let mut width = self.channels;
+        let mut blocks = Vec::new();
+        let mut last_transition = 0;
+        for (position, planned) in self.plan().into_iter().enumerate() {
+            let label = fill(&self.space.labels.cell, &[("cell", &position)]);
+            let block = match planned {
+                Planned::Cell => self.cell(&self.skeleton.body.cell, &label, width, &states)?,
+                Planned::Transition(transition) => {
+                    last_transition = position;
+                    width *= transition.widen;
+                    if width > MOST_CHANNELS {
+                        return Err(SpaceError::TooMany { what: "channels", most: MOST_CHANNELS, found: width });
+                    }
+                    match &transition.block {
+                        BlockName::Cell(kind) => self.cell(kind, &label, width, &states)?,
+                        BlockName::Fixed(name) => {
+                            let steps = &self.space.blocks[name];
+                            let (chain, output) = self.chains.lower(steps, &label, width, 1, newest)?;
+                            (Block::Fixed(chain), output)
+                        }
+                    }
+                }
+            };
+            newest = block.1;
+            blocks.push(block);
+            states.push(newest);
+        }
+        let scores = FeatureMap { channels: self.build.classes, height: 1, width: 1 };
+        let head = |steps, place: &str, input| {
+            let (chain, found) = self.chains.lower(steps, "", width, 1, input)?;
+            let place = place.to_owned();
+            if found == scores { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed: scores }) }
+        };
+        let auxiliary = match &self.skeleton.auxiliary {
+            Some(auxiliary) if self.build.auxiliary => {
+                let input = blocks[last_transition].1;
+                let head = head(&auxiliary.steps, "auxiliary", input)?;
+                Some(Auxiliary { after: last_transition, in_place: auxiliary.in_place, head })
+            }
+            _ => None,
+        };
+        let network = Network {
+            input: self.build.input,
+            classes: self.build.classes,
+            stems,
+            blocks: blocks.into_iter().map(|(block, _)| block).collect(),
+            head: head(&self.skeleton.head, "head", newest)?,
+            auxiliary,
+            alphas: self.alpha_tables(),
+        };
+        match network.duplicate_tensor() {
+            Some(name) => Err(SpaceError::DuplicateTensor { name }),
+            None => Ok(network),
+        }
+    }
+
+    fn plan(&self) -> Vec<Planned<'a>> {
+        let Body { count, segments, transition, .. } = &self.skeleton.body;
+        let transitions = (1..*segments).filter_map(|_| transition.as_ref());
+        let mut plan = Vec::new();
+        match count {
+            Count::Total => {
+                // Segments too small for a block of their own share a transition, as in the reference.
+                plan.extend((0..self.size).map(|_| Planned::Cell));
+                for (segment, transition) in transitions.enumerate() {
+                    plan[(segment + 1) * self.size / segments] = Planned::Transition(transition);
+                }
+            }
+            Count::PerSegment => {
+                plan.extend((0..self.size).map(|_| Planned::Cell));
+                for transition in transitions {
+                    plan.push(Planned::Transition(transition));
+                    plan.extend((0..self.size).map(|_| Planned::Cell));
+                }
+            }
+        }
+        plan
+    }
+
+    /// All kinds have a table, used by this network or not: a derivation needs each.
+    fn alpha_tables(&self) -> Vec<AlphaTable> {
+        if self.genotype.is_some() {
+            return Vec::new();
+        }
+        let EdgeOptions { partial_channels, edge_normalisation, auxiliary_skip } = self.build.edges;
+        let targets = || self.space.edges().iter().map(|(_, target)| *target).collect();
+        let bypass = (partial_channels > 1 && edge_normalisation).then_some(Extra::Bypass);
+        let skip = auxiliary_skip.then_some(Extra::Skip);
+        let table = |kind: &crate::space::CellKind| AlphaTable {
+            label: kind.alphas.clone(),
+            kind: kind.name.clone(),
+            candidates: kind.candidates.clone(),
+            betas: edge_normalisation.then(|| Betas { label: kind.betas.clone(), targets: targets() }),
+            extras: bypass.into_iter().chain(skip).collect(),
+        };
+        self.space.cell_kinds().iter().map(table).collect()
+    }
+
+    /// A cell of `kind` and width C `channels` behind `states`, and its output's map.
+    fn cell(
+        &self,
+        kind: &str,
+        label: &str,
+        channels: usize,
+        states: &[FeatureMap],
+    ) -> Result<(Block, FeatureMap), SpaceError> {
+        let position = self.space.cell_kinds().iter().position(|known| known.name == kind);
+        let position = position.expect("a skeleton names known kinds only");
+        let kind = &self.space.cell_kinds()[position];
+        let newest = *states.last().expect("a skeleton has a stem");
+        let inner = FeatureMap { channels, ..newest };
+        let inputs = self.inputs(label, inner, states)?;
+        let stride = kind.input_stride;
+        let size = FeatureMap { height: inner.height.div_ceil(stride), width: inner.width.div_ceil(stride), ..inner };
+        let site = CellSite { label, stride, inner, size, inputs: inputs.len() };
+        let (edges, nodes, output) = match self.genotype {
+            None => {
+                let edges = self.all_candidates(kind, &site)?;
+                (edges, self.space.nodes(), self.space.output_states(self.space.nodes()))
+            }
+            Some(genotype) => {
+                let cell = &genotype.cells[&kind.name];
+                (self.chosen(cell, &site)?, cell.nodes.len(), cell.output.clone())
+            }
+        };
+        let (output, width) = match self.space.shape.output.combine {
+            Combine::Concat => (CellOutput::Concat(output.clone()), channels * output.len()),
+            Combine::Sum => (CellOutput::Sum(output), channels),
+        };
+        let alphas = self.genotype.is_none().then_some(position);
+        let cell = Cell { kind: kind.name.clone(), inputs, edges, nodes, output, size, alphas };
+        Ok((Block::Cell(cell), FeatureMap { channels: width, ..size }))
+    }
+
+    /// The adapters of a cell's inputs, each of which gives a map like `inner`.
+    fn inputs(&self, label: &str, inner: FeatureMap, states: &[FeatureMap]) -> Result<Vec<Chain>, SpaceError> {
+        let adapters = &self.space.shape.inputs;
+        let mut chains = Vec::with_capacity(adapters.len());
+        for (position, adapter) in adapters.iter().enumerate() {
+            // The newest states, the oldest of all standing in for those before it.
+            let state = states[(states.len() + position).saturating_sub(adapters.len())];
+            let place = join(label, &adapter.label);
+            let same_sides = (state.height, state.width) == (inner.height, inner.width);
+            let steps = if same_sides { Some(&adapter.same) } else { adapter.larger.as_ref() };
+            let steps = steps.ok_or_else(|| SpaceError::NoAdapter { place: place.clone() })?;
+            let (chain, found) = self.chains.lower(steps, &place, inner.channels, 1, state)?;
+            if found != inner {
+                return Err(SpaceError::Shape { place, found, needed: inner });
+            }
+            chains.push(chain);
+        }
+        Ok(chains)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::network::LayerKind;
+    use crate::space::shipped::{build, genotype, space};
+
+    fn cells(network: &Network) -> Vec<&Cell> {
+        fn cell(block: &Block) -> Option<&Cell> {
+            match block {
+                Block::Cell(cell) => Some(cell),
+                Block::Fixed(_) => None,
+            }
+        }
+        network.blocks.iter().filter_map(cell).collect()
+    }
+
+    #[test]
+    fn reductions_stand_at_thirds_and_double_the_width() {
+        let network = space("darts").supernet(&build("search", 32, 10)).unwrap();
+        let cells = cells(&network);
+        let kinds: Vec<(usize, usize, bool)> =
+            cells.iter().map(|cell| (cell.size.channels, cell.size.height, cell.kind == "reduce")).collect();
+        let (n, r) = (false, true);
+        let expected =
+            [(16, 32, n), (16, 32, n), (32, 16, r), (32, 16, n), (32, 16, n), (64, 8, r), (64, 8, n), (64, 8, n)];
+        assert_eq!(kinds, expected);
+        // Behind a reduction the older input is larger.
+        let reduces = |chain: &Chain| chain.layers.iter().any(|l| matches!(l.kind, LayerKind::FactorizedReduce { .. }));
+        let adapted: Vec<bool> = cells.iter().map(|cell| reduces(&cell.inputs[0])).collect();
+        assert_eq!(adapted, [n, n, n, r, n, n, r, n]);
+        assert!(cells.iter().all(|cell| !reduces(&cell.inputs[1])));
+        assert_eq!(cells[2].edges[2].candidates[3].chain.layers.len(), 3, "skip of stride 2 from input 0 to node 3");
+        assert_eq!(cells[2].alphas, Some(1));
+    }
+
+    #[test]
+    fn tiny_networks_put_reductions_where_the_reference_does() {
+        let kinds = |size| {
+            let network = space("darts").supernet(&Build { size: Some(size), ..build("search", 32, 10) }).unwrap();
+            cells(&network).iter().map(|cell| cell.kind.chars().next().unwrap()).collect::<String>()
+        };
+        assert_eq!([1, 2, 3, 4].map(kinds), ["r", "rr", "nrr", "nrrn"]);
+    }
+
+    #[test]
+    fn nas_bench_201_has_residual_blocks_between_segments() {
+        let network = space("nas_bench_201").supernet(&build("search", 32, 10)).unwrap();
+        let fixed: Vec<usize> =
+            (0..network.blocks.len()).filter(|&at| matches!(network.blocks[at], Block::Fixed(_))).collect();
+        assert_eq!((network.blocks.len(), fixed), (17, vec![5, 11]));
+        let last = cells(&network)[14];
+        assert_eq!(
+            (last.size, &last.output),
+            (FeatureMap { channels: 64, height: 8, width: 8 }, &CellOutput::Sum(vec![3]))
+        );
+        assert!(last.inputs[0].layers.is_empty());
+        let edge = &last.edges[0];
+        assert!(edge.candidates[0].is_zero());
+        assert!(edge.candidates[1].chain.layers.iter().all(|layer| layer.kind == LayerKind::Identity));
+    }
+
+    #[test]
+    fn the_imagenet_stem_makes_the_first_input_the_larger() {
+        let space = space("darts");
+        let network = space.discrete(&genotype("darts_v1", &space), &build("imagenet", 224, 1000)).unwrap();
+        let first = cells(&network)[0];
+        assert_eq!(first.inputs[0].layers[0].input.height, 56);
+        assert_eq!(first.inputs[1].layers[0].input.height, 28);
+        let choices: Vec<(usize, usize)> = first.edges.iter().take(4).map(|edge| (edge.source, edge.target)).collect();
+        assert_eq!(choices, [(1, 2), (0, 2), (0, 3), (1, 3)]);
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_an_error_with_its_place() {
+        let darts = space("darts");
+        let said = |build: &Build| darts.supernet(build).unwrap_err().to_string();
+        let unknown = darts.supernet(&build("serch", 32, 10)).unwrap_err();
+        assert_eq!(unknown.to_string(), "no skeleton `serch` in search space `darts`");
+        assert_eq!(unknown.hint().as_deref(), Some("did you mean `search`?"));
+        assert_eq!(
+            said(&build("search", 2, 10)),
+            "`cells.5._ops.0._ops.3`: `factorized_reduce` needs even sides, found 1x1"
+        );
+        assert_eq!(
+            said(&build("search", 30, 10)),
+            "`cells.5._ops.0._ops.3`: `factorized_reduce` needs even sides, found 15x15"
+        );
+        assert_eq!(said(&build("search", 0, 10)), "a network needs at least one pixel row");
+        assert_eq!(said(&build("search", 32, 0)), "a network needs at least one class");
+        assert_eq!(said(&Build { size: Some(0), ..build("search", 32, 10) }), "a network needs at least one cell");
+        assert_eq!(
+            said(&Build { auxiliary: true, ..build("search", 32, 10) }),
+            "skeleton `search` has no auxiliary head"
+        );
+        assert_eq!(
+            said(&Build { channels: Some(99_999), ..build("search", 32, 10) }),
+            "a network can have 16384 channels at most, found 99999"
+        );
+        assert_eq!(
+            said(&Build { channels: Some(3), ..build("imagenet", 224, 10) }),
+            "`stem0.0`: width `C/2` is no usable number of channels where C is 3"
+        );
+        let small = Build { auxiliary: true, ..build("cifar", 16, 10) };
+        assert_eq!(
+            darts.discrete(&genotype("darts_v2", &darts), &small).unwrap_err().to_string(),
+            "`auxiliary_head.features.1`: a window of [5, 5] does not fit on a 4x4 map: the input is too small"
+        );
+        let bench = space("nas_bench_201");
+        assert_eq!(
+            bench.supernet(&build("search", 2, 10)).unwrap_err().to_string(),
+            "`cells.11.downsample.0`: a window of [2, 2] does not fit on a 1x1 map: the input is too small"
+        );
+    }
+}

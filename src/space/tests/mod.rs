@@ -1,0 +1,3 @@
+//! What only tests of a space need.
+
+pub(crate) mod shipped;

@@ -1,0 +1,62 @@
+//! Spaces and genotypes that ship with the project, for tests.
+
+use crate::space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap};
+use std::path::{Path, PathBuf};
+
+pub(crate) fn path(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("search_spaces").join(file)
+}
+
+pub(crate) fn space(name: &str) -> Space {
+    let path = path(&format!("{name}.yaml"));
+    Space::read(&path).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+pub(crate) fn genotype(name: &str, space: &Space) -> Genotype {
+    Genotype::read(&path(&format!("genotypes/{name}.txt")), space).unwrap()
+}
+
+/// An RGB image of so many pixels a side, no auxiliary head.
+pub(crate) fn build(skeleton: &str, side: usize, classes: usize) -> Build {
+    let input = FeatureMap { channels: 3, height: side, width: side };
+    let (skeleton, edges) = (skeleton.to_owned(), EdgeOptions::default());
+    Build { skeleton, channels: None, size: None, classes, input, auxiliary: false, edges }
+}
+
+/// What ships is found by name, read, lowered and costed.
+mod tests {
+    use super::*;
+    use crate::space::find;
+    use std::fs;
+
+    #[test]
+    fn every_shipped_space_and_skeleton_can_be_built() {
+        let mut seen = 0;
+        for entry in fs::read_dir(path("")).unwrap() {
+            let file = entry.unwrap().path();
+            if file.extension().is_none_or(|extension| extension != "yaml") {
+                continue;
+            }
+            seen += 1;
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            let space = Space::read(&find(name, Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap()).unwrap();
+            assert_eq!(space.name, name);
+            assert!(space.benchmark.as_ref().is_none_or(|table| table.is_file()));
+            for skeleton in space.skeleton_names() {
+                let network = space.supernet(&build(skeleton, 224, 7)).unwrap();
+                assert!(network.cost().multiply_adds > 0, "{name} {skeleton}");
+            }
+        }
+        assert!(seen >= 2);
+    }
+
+    #[test]
+    fn every_shipped_genotype_can_be_built() {
+        let space = space("darts");
+        for entry in fs::read_dir(path("genotypes")).unwrap() {
+            let file = entry.unwrap().path();
+            let genotype = Genotype::read(&file, &space).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            space.discrete(&genotype, &build("cifar", 32, 10)).unwrap();
+        }
+    }
+}
