@@ -1,6 +1,8 @@
-//! Times of what a step does to its vectors, outside of the network: `cargo bench --bench optimisers`.
+//! Times of what a step does to its vectors, outside of the network:
+//! `cargo bench --bench optimisers`.
 //!
-//! Vectors as long as the weights of DARTS' supernet, of the network that is retrained, and of one twice as large.
+//! Vectors as long as the weights of DARTS' supernet, of the network that is retrained, and of one
+//! twice as large.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 

@@ -1,4 +1,5 @@
-//! How long the program takes to say something, and to answer from its store: `cargo bench --bench startup`.
+//! How long the program takes to say something, and to answer from its store:
+//! `cargo bench --bench startup`.
 //!
 //! Both are whole processes, timed from the moment they are started, on the quickstart.
 

@@ -38,7 +38,8 @@ fn holds(name: &str, kernels: Kernels) {
     }
 }
 
-/// A copy of a golden file with something wrong in it: the metadata and the numbers of the F32 tensors are `edit`'s to change.
+/// A copy of a golden file with something wrong in it: the metadata and the numbers of the F32
+/// tensors are `edit`'s to change.
 fn wrong(name: &str, edit: impl FnOnce(&mut HashMap<String, String>, &mut HashMap<String, Vec<f32>>)) -> Parity {
     let bytes = fs::read(golden(name)).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -80,7 +81,8 @@ fn the_nas_bench_201_networks_are_the_references() {
     }
 }
 
-/// The gradient of the alphas that a bilevel search takes. The second order's is a difference of two nearly equal gradients.
+/// The gradient of the alphas that a bilevel search takes. The second order's is a difference of
+/// two nearly equal gradients.
 #[test]
 fn the_bilevel_gradients_are_the_references() {
     let scaled = |prefix: &'static str, by: f32| {
@@ -117,17 +119,18 @@ fn the_imagenet_network_is_the_references() {
     holds("imagenet_darts_v1", Kernels::Native);
 }
 
-/// AmoebaNet-A, the genotype as Python text: five nodes, 7x7 operations, two edges between the same states, nodes that
-/// the output leaves out, an odd number of channels.
+/// AmoebaNet-A, the genotype as Python text: five nodes, 7x7 operations, two edges between the same
+/// states, nodes that the output leaves out, an odd number of channels.
 #[test]
 fn a_network_of_an_uncommon_cell_is_the_references() {
     holds("cifar_amoebanet_a", Kernels::Native);
     holds("cifar_amoebanet_a", Kernels::Reference);
 }
 
-/// With a batch of two the last batch norm of this file's auxiliary head normalises two values, some of them closer
-/// than its epsilon, and every step amplifies what is rounded there: the same network in PyTorch on another processor is 1.8e-4
-/// from the file's gradients and 0.16 from the norm of its third. What does not pass through that head is held to what is stated.
+/// With a batch of two the last batch norm of this file's auxiliary head normalises two values,
+/// some of them closer than its epsilon, and every step amplifies what is rounded there: the same
+/// network in PyTorch on another processor is 1.8e-4 from the file's gradients and 0.16 from the
+/// norm of its third. What does not pass through that head is held to what is stated.
 #[test]
 fn a_file_that_amplifies_rounding_is_judged_by_how_much() {
     for kernels in [Kernels::Native, Kernels::Reference] {
@@ -144,7 +147,8 @@ fn a_file_that_amplifies_rounding_is_judged_by_how_much() {
     }
 }
 
-/// The same file with a fault that a network or an optimiser could have: so the group `name` is missed.
+/// The same file with a fault that a network or an optimiser could have: so the group `name` is
+/// missed.
 #[track_caller]
 fn misses(what: &str, name: &str, edit: impl FnOnce(&mut HashMap<String, String>, &mut HashMap<String, Vec<f32>>)) {
     let parity = wrong("cifar_darts_v2", edit);

@@ -1,5 +1,6 @@
-//! A second task, whole and in one file: by how much was this digit turned? Its targets are numbers, its loss is L1, its measure
-//! is in degrees and better when lower. Nothing outside knows it, and it is searched, derived, trained, evaluated and reported.
+//! A second task, whole and in one file: by how much was this digit turned? Its targets are
+//! numbers, its loss is L1, its measure is in degrees and better when lower. Nothing outside knows
+//! it, and it is searched, derived, trained, evaluated and reported.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use darts_run::{

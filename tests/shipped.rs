@@ -26,7 +26,8 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// A folder in which data sets stand that small pipelines name, with a record or a picture of each part.
+/// A folder in which data sets stand that small pipelines name, with a record or a picture of each
+/// part.
 fn images() -> tempfile::TempDir {
     let data = tempfile::tempdir().expect("a scratch folder");
     let put = |path: String, bytes: &[u8]| {

@@ -16,7 +16,8 @@ use std::{
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct LoaderBench {
-    /// Class folders of pictures, or a folder with `train` in it; pictures that the program draws where absent.
+    /// Class folders of pictures, or a folder with `train` in it; pictures that the program draws
+    /// where absent.
     pub folder: Option<PathBuf>,
     /// Pictures a batch.
     pub batch: usize,
@@ -134,7 +135,8 @@ impl LoaderBench {
     }
 }
 
-/// All pictures that can be decoded, to train on. Class folders may lie directly in `folder`, or in its `train`.
+/// All pictures that can be decoded, to train on. Class folders may lie directly in `folder`, or in
+/// its `train`.
 fn dataset(folder: &Path) -> Result<Arc<Dataset>, DataError> {
     let folder = std::path::absolute(folder).map_err(|source| DataError::Read { path: folder.to_owned(), source })?;
     let below = folder.join("train");
@@ -151,7 +153,8 @@ fn dataset(folder: &Path) -> Result<Arc<Dataset>, DataError> {
     Ok(Arc::new(dataset.rooted(&[PathBuf::new()])?))
 }
 
-/// 64 JPEGs of 500x375, ImageNet's commonest size: waves and noise, so that they are as large as photographs are.
+/// 64 JPEGs of 500x375, ImageNet's commonest size: waves and noise, so that they are as large as
+/// photographs are.
 fn drawn_pictures() -> io::Result<tempfile::TempDir> {
     const PICTURES: u32 = 64;
     const QUALITY: u8 = 90;

@@ -10,7 +10,8 @@ macro_rules! files {
     ($($path:literal),+ $(,)?) => { &[$(($path, include_str!(concat!("../../", $path)))),+] };
 }
 
-/// Works, and what they name: files of the project, so that the program measures the same wherever it lies.
+/// Works, and what they name: files of the project, so that the program measures the same wherever
+/// it lies.
 const FILES: &[(&str, &str)] = files![
     "benches/works/nb201.yaml",
     "benches/works/darts.yaml",
@@ -27,7 +28,8 @@ pub fn works() -> impl Iterator<Item = &'static str> {
     FILES.iter().filter_map(|(path, _)| path.strip_prefix(WORKS)?.strip_suffix(".yaml"))
 }
 
-/// Writes all files into a folder, where a work finds what it names as any work does: [`work_in`] that folder.
+/// Writes all files into a folder, where a work finds what it names as any work does: [`work_in`]
+/// that folder.
 ///
 /// # Errors
 /// Where the system's folder for temporary files cannot be written to.
@@ -51,7 +53,8 @@ mod tests {
     use super::*;
     use crate::stages::Work;
 
-    /// The three works of the comparison, by what they cost: parameters as PyTorch counts those of the same networks.
+    /// The three works of the comparison, by what they cost: parameters as PyTorch counts those of
+    /// the same networks.
     #[test]
     fn the_works_that_ship_are_the_networks_that_they_say() {
         let folder = unpack().unwrap();

@@ -9,7 +9,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// `None` of nothing. Of an even number the median is the lower of the two in the middle, one that was measured.
+    /// `None` of nothing. Of an even number the median is the lower of the two in the middle, one
+    /// that was measured.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (&least, &greatest) = (values.first()?, values.last()?);

@@ -1,4 +1,5 @@
-//! How long a step of a search or a training takes: the whole of it, from the images to weights and alphas that have moved.
+//! How long a step of a search or a training takes: the whole of it, from the images to weights and
+//! alphas that have moved.
 
 use super::{BenchError, Spread, memory};
 use crate::{
@@ -45,7 +46,8 @@ pub struct StepBench {
 pub enum Images {
     /// One batch of noise, on the device from the beginning.
     Fixed,
-    /// That, and in turn a loader: CIFAR-10 from this folder, or pictures that the program draws; changed at random as in a training.
+    /// That, and in turn a loader: CIFAR-10 from this folder, or pictures that the program draws;
+    /// changed at random as in a training.
     FixedAndLoaded { cifar10: Option<PathBuf> },
 }
 
@@ -63,8 +65,8 @@ pub struct StepRow {
     pub images_s: f64,
     /// Least and greatest.
     pub spread: [f64; 2],
-    /// The most memory that the process had, on a GPU what its allocator holds of the device at the end (it gives nothing back
-    /// meanwhile); `null` where the system does not say.
+    /// The most memory that the process had, on a GPU what its allocator holds of the device at the
+    /// end (it gives nothing back meanwhile); `null` where the system does not say.
     pub peak_mib: Option<f64>,
     /// Weights, those of an auxiliary head too; alphas are not counted.
     pub params: usize,
@@ -98,12 +100,14 @@ pub struct Loaded {
     pub data_loss_percent: f64,
 }
 
-/// Steps on one kind of images before those on the other: a busy minute of the machine meets both alike.
+/// Steps on one kind of images before those on the other: a busy minute of the machine meets both
+/// alike.
 const TURN: usize = 5;
 
 impl StepBench {
     /// # Errors
-    /// Where the device cannot be opened, the images cannot be had or do not fit the work, or the loss is no number any more.
+    /// Where the device cannot be opened, the images cannot be had or do not fit the work, or the
+    /// loss is no number any more.
     pub fn run(&self) -> Result<StepRow, BenchError> {
         if self.profile && (self.device != DeviceName::Cpu || self.images != Images::Fixed) {
             return Err(BenchError::Unprofiled);
@@ -134,7 +138,8 @@ impl StepBench {
                 for (turn, first) in (0..self.steps).step_by(TURN).enumerate() {
                     let steps = TURN.min(self.steps - first);
                     on_fixed.extend(running.steps(&mut fixed, steps)?);
-                    // A loader of its own for each turn: none is at work while steps are on fixed images.
+                    // A loader of its own for each turn: none is at work while steps are on fixed
+                    // images.
                     on_loaded.extend(
                         running.steps(&mut tasks::stream(supervision.as_ref(), &loader, turn, 0, &device)?, steps)?,
                     );
@@ -248,7 +253,8 @@ impl<'a> Running<'a> {
         Self { work, learner, validation: bench.noise(device), device: device.clone() }
     }
 
-    /// The milliseconds of `steps` steps, after one that is not counted: batches that were prepared while nobody stepped are taken.
+    /// The milliseconds of `steps` steps, after one that is not counted: batches that were prepared
+    /// while nobody stepped are taken.
     fn steps(
         &mut self,
         batches: &mut impl Iterator<Item = Result<Batch, TaskError>>,

@@ -47,7 +47,8 @@ pub(super) struct ExportArguments {
     /// What to make
     #[arg(long, value_enum, value_name = "FORMAT")]
     to: Format,
-    /// Where to write it, `-` for standard output [default: a name of the result's in the current folder]
+    /// Where to write it, `-` for standard output [default: a name of the result's in the current
+    /// folder]
     #[arg(long, value_name = "FILE", value_parser = path())]
     output: Option<PathBuf>,
     /// Replace a file that is there, unless it is one that is read or may not be written
@@ -56,7 +57,8 @@ pub(super) struct ExportArguments {
     /// How to write a genotype; by default as is customary for its space
     #[arg(long, value_enum, value_name = "FORM")]
     form: Option<Form>,
-    /// Height and width of the ONNX network's images; by default those it was trained on, or its skeleton's customary side
+    /// Height and width of the ONNX network's images; by default those it was trained on, or its
+    /// skeleton's customary side
     #[arg(long, value_name = "PIXELS")]
     side: Option<usize>,
     #[command(flatten)]

@@ -31,8 +31,8 @@ pub(super) struct ImageArguments {
     /// Of pictures: side of the square that the network sees; by default as in training
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=8192))]
     side: Option<u16>,
-    /// Of pictures: what the shorter side becomes before the middle is cut out [default: 8/7 of the side; a picture that has
-    /// the size already is seen whole]
+    /// Of pictures: what the shorter side becomes before the middle is cut out [default: 8/7 of the
+    /// side; a picture that has the size already is seen whole]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=8192))]
     resize: Option<u16>,
 }
@@ -105,7 +105,8 @@ impl ImageArguments {
         }
     }
 
-    /// The images for a network of that input, trained on images that were normalised by `statistics`.
+    /// The images for a network of that input, trained on images that were normalised by
+    /// `statistics`.
     pub fn seen(
         &self,
         given: Given,

@@ -47,8 +47,9 @@ Exit codes:
    75  stopped by SIGTERM or a closed terminal (SIGHUP); run again to go on
   130  interrupted; run again to go on";
 
-/// Differentiable architecture search from one YAML file: data prepared, a supernet searched, cells derived,
-/// networks trained and tested, a report written. Every stage's result is kept under the hash of what made it, so a second run answers at once.
+/// Differentiable architecture search from one YAML file: data prepared, a supernet searched, cells
+/// derived, networks trained and tested, a report written. Every stage's result is kept under the
+/// hash of what made it, so a second run answers at once.
 #[derive(Parser)]
 #[command(name = "darts-run", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {

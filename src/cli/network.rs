@@ -25,13 +25,15 @@ pub(super) struct NetworkArguments {
     /// several), or the name of a published one
     #[arg(long, value_name = "FILE|TEXT|NAME", conflicts_with = "supernet")]
     genotype: Option<String>,
-    /// One of the space's networks; by default the first for trained cells whose tensor names the weights have
+    /// One of the space's networks; by default the first for trained cells whose tensor names the
+    /// weights have
     #[arg(long, value_name = "NAME")]
     skeleton: Option<String>,
     /// Width of the first cell; by default the skeleton's
     #[arg(long, value_name = "C")]
     channels: Option<usize>,
-    /// Number of cells (of cells a segment, where the skeleton counts so); by default the skeleton's
+    /// Number of cells (of cells a segment, where the skeleton counts so); by default the
+    /// skeleton's
     #[arg(long, value_name = "N", alias = "size")]
     layers: Option<usize>,
     /// Classes; by default those of the weights' classifier
@@ -50,7 +52,8 @@ pub(super) struct NetworkArguments {
     /// How alphas become weights [default: as the weights' file says, or softmax]
     #[arg(long, value_enum)]
     mixing: Option<MixingChoice>,
-    /// Of a supernet: one channel in K goes through the candidates [default: as the weights' file says, or all]
+    /// Of a supernet: one channel in K goes through the candidates [default: as the weights' file
+    /// says, or all]
     #[arg(long, value_name = "K")]
     partial_channels: Option<usize>,
     /// Of a supernet: its edges are normalised by betas

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
 pub(super) struct ParityArguments {
-    /// Golden files (safetensors with the reference's tensors and its description as metadata). A file whose own numbers move
-    /// by more than the stated tolerance when weights and images are moved by roundings is judged by how far they move
+    /// Golden files (safetensors with the reference's tensors and its description as metadata). A
+    /// file whose own numbers move by more than the stated tolerance when weights and images are
+    /// moved by roundings is judged by how far they move
     #[arg(value_name = "FILE", required = true, value_parser = path())]
     files: Vec<PathBuf>,
     /// `cpu`, `cuda`, `wgpu`, `cuda:INDEX` or `wgpu:INDEX`

@@ -1,4 +1,5 @@
-//! `darts-run predict`: class scores of a trained network, from weights that this or another program saved.
+//! `darts-run predict`: class scores of a trained network, from weights that this or another
+//! program saved.
 
 use super::{
     Complaint, ExitClass,

@@ -106,7 +106,8 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
     Ok((path.display().to_string(), file))
 }
 
-/// The pipeline with its stages, or everything that is wrong with the file and with the keys of its stages.
+/// The pipeline with its stages, or everything that is wrong with the file and with the keys of its
+/// stages.
 fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
     let environment = environment(std::env::vars_os())?;
     match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {

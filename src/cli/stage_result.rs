@@ -1,4 +1,5 @@
-//! A result in the store, named on the command line: what it is, as far as it is a cell or a network.
+//! A result in the store, named on the command line: what it is, as far as it is a cell or a
+//! network.
 
 use super::{Complaint, ExitClass};
 use crate::{
@@ -133,7 +134,8 @@ fn unknown(store: &Store, word: &str) -> Complaint {
     if known.is_empty() {
         return complaint.hint("it holds no finished stage yet");
     }
-    // Stages of that pipeline, where there are any: what is common to all names must not count as likeness.
+    // Stages of that pipeline, where there are any: what is common to all names must not count as
+    // likeness.
     let pipeline = word.split_once('/').map_or(String::new(), |(pipeline, _)| format!("{pipeline}/"));
     let stages: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(&pipeline)).collect();
     let (prefix, names) = match stages.as_slice() {

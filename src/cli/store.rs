@@ -16,7 +16,8 @@ pub(super) struct StoreCommand {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Remove what no result needs: objects that no record names, checkpoints of finished work, leftovers of killed runs
+    /// Remove what no result needs: objects that no record names, checkpoints of finished work,
+    /// leftovers of killed runs
     Gc(GcArguments),
     /// Read and hash all of it; what is damaged is named and set aside, so that its stage runs
     /// again
@@ -25,7 +26,8 @@ enum What {
 
 #[derive(Args, Debug)]
 struct GcArguments {
-    /// Also remove results and unfinished work from before the last N days, save each stage's newest result
+    /// Also remove results and unfinished work from before the last N days, save each stage's
+    /// newest result
     #[arg(long, value_name = "N")]
     keep_days: Option<u32>,
     /// List what would go, and remove nothing

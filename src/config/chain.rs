@@ -9,8 +9,9 @@ use std::{
     sync::Arc,
 };
 
-/// Reads `file` and what it extends, the farthest base first. Only a failure to read `file` itself is an error; what
-/// is wrong inside, or with a base, becomes a problem, and `None` where that leaves nothing to go on from.
+/// Reads `file` and what it extends, the farthest base first. Only a failure to read `file` itself
+/// is an error; what is wrong inside, or with a base, becomes a problem, and `None` where that
+/// leaves nothing to go on from.
 pub(super) fn read(file: &Path, problems: &mut Problems) -> Result<Option<Vec<Layer>>, ConfigError> {
     let text = machine::read_text(file).map_err(|source| ConfigError::Read {
         path: file.to_owned(),
@@ -78,7 +79,8 @@ fn identity(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// What may have been meant by a file that is not there: the nearest name in its folder, else the pipelines it holds.
+/// What may have been meant by a file that is not there: the nearest name in its folder, else the
+/// pipelines it holds.
 fn near_name(path: &Path) -> Option<String> {
     if path.exists() {
         return None;

@@ -88,8 +88,8 @@ impl<'a> Declaration<'a> {
     }
 }
 
-/// Complains about a key that is no kind. Without a near kind only the first is worth a line: most likely the kind
-/// itself was left out.
+/// Complains about a key that is no kind. Without a near kind only the first is worth a line: most
+/// likely the kind itself was left out.
 fn unknown(stage: &str, word: &str, inside: &Entry, kinds: &[KindSlots], first: bool, problems: &mut Problems) -> bool {
     let message = format!("unknown stage kind `{word}` in stage `{stage}`");
     match nearest(word, kinds.iter().map(|kind| kind.kind).chain(["runtime"])) {

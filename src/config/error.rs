@@ -14,8 +14,9 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// The file was read and is wrong; [`render`](super::render) shows where. `understood` holds what can still be
-    /// checked: every stage whose own keys could be read, those with broken references without inputs.
+    /// The file was read and is wrong; [`render`](super::render) shows where. `understood` holds
+    /// what can still be checked: every stage whose own keys could be read, those with broken
+    /// references without inputs.
     #[error("the pipeline is not valid")]
     Invalid { problems: Problems, understood: Option<Box<Pipeline>> },
 }

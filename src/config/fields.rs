@@ -1,8 +1,10 @@
-//! Reads the keys of a map one by one: types, ranges, defaults, and at the end the keys nobody asked for.
+//! Reads the keys of a map one by one: types, ranges, defaults, and at the end the keys nobody
+//! asked for.
 //!
-//! A caller names each key once, with its default and its range; this is the one place where they stand.
-//! A wrong value adds a [`Problem`](super::Problem) and reads as its default, so that reading goes on and
-//! all complaints are made at once. Whoever calls must look at [`Problems`] before using what was read.
+//! A caller names each key once, with its default and its range; this is the one place where they
+//! stand. A wrong value adds a [`Problem`](super::Problem) and reads as its default, so that
+//! reading goes on and all complaints are made at once. Whoever calls must look at [`Problems`]
+//! before using what was read.
 //!
 //! Reading is writing too: the value that a key turns out to have is noted as it is read, so that
 //! no key can decide a result and be missing where results are told apart ([`Effective`]).
@@ -76,7 +78,8 @@ impl<'a> Fields<'a> {
         self.map.get(key).is_some_and(|entry| entry.node.value != Value::Null)
     }
 
-    /// The raw node of `key` where it is written, nothing as its value included: a number that someone forgot to write.
+    /// The raw node of `key` where it is written, nothing as its value included: a number that
+    /// someone forgot to write.
     pub(super) fn written(&mut self, key: &'static str) -> Option<&'a Node> {
         self.asked.insert(key);
         self.read.insert(key);
@@ -243,7 +246,8 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// As [`choice`](Self::choice), of a key that came later: results of before it had the default, and keep their keys.
+    /// As [`choice`](Self::choice), of a key that came later: results of before it had the default,
+    /// and keep their keys.
     pub fn later_choice<T: Clone + PartialEq>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
         let value = self.choice(key, default.clone(), choices);
         if value == default {

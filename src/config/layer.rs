@@ -1,8 +1,8 @@
 //! Layers of configuration, later wins: files, environment, `--set`, merged by figment.
 //!
-//! figment merges bare values: maps deeply, lists and scalars whole. It tags each with the layer that won, and
-//! through the tag the value gets its place back. A map has parts from many layers: its place, and that of its keys,
-//! is the last file that has it, for that is where a person looks.
+//! figment merges bare values: maps deeply, lists and scalars whole. It tags each with the layer
+//! that won, and through the tag the value gets its place back. A map has parts from many layers:
+//! its place, and that of its keys, is the last file that has it, for that is where a person looks.
 
 use super::{Entry, Node, Origin, Value};
 use figment::{

@@ -3,9 +3,10 @@
 use super::{ConfigError, KindSlots, Pipeline, Problems, chain, layer, resolve::resolve, setting};
 use std::path::Path;
 
-/// Reads a pipeline: built-in defaults, `file` with what it extends, `DARTS_RUN_…` variables, `--set` texts; later
-/// wins. `kinds` are the stage kinds there are. All that is wrong is said at once; stage kinds check their own
-/// [`params`](super::Member::params) afterwards, those of a pipeline that was only understood in part too.
+/// Reads a pipeline: built-in defaults, `file` with what it extends, `DARTS_RUN_…` variables,
+/// `--set` texts; later wins. `kinds` are the stage kinds there are. All that is wrong is said at
+/// once; stage kinds check their own [`params`](super::Member::params) afterwards, those of a
+/// pipeline that was only understood in part too.
 pub fn load(
     file: &Path,
     settings: &[String],

@@ -29,7 +29,8 @@ const MOST_PARTS: usize = 1_000_000;
 pub(super) type Point = BTreeMap<usize, usize>;
 
 impl Matrix {
-    /// Reads the `matrix` section: each axis a list of different scalars, a single scalar being a list of one.
+    /// Reads the `matrix` section: each axis a list of different scalars, a single scalar being a
+    /// list of one.
     pub fn read(node: Option<&Node>, problems: &mut Problems) -> Self {
         let mut matrix = Self::default();
         let Some(node) = node else { return matrix };

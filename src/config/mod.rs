@@ -1,9 +1,10 @@
 //! From YAML text to a resolved pipeline: places, layers, matrix, references.
 //!
-//! [`load`] is the way in. A file and what it extends (`chain`) are read with places (`yaml`), merged with what the
-//! environment and `--set` say (`setting`, `layer`), and resolved (`resolve`): each stage as written (`declaration`),
-//! its `${matrix.…}` (`template`) and its variant (`variant`), its references (`reference`), in an order that works (`order`).
-//! What a stage makes of its keys is read and noted in one (`fields`, `notes`, `effective`).
+//! [`load`] is the way in. A file and what it extends (`chain`) are read with places (`yaml`),
+//! merged with what the environment and `--set` say (`setting`, `layer`), and resolved (`resolve`):
+//! each stage as written (`declaration`), its `${matrix.…}` (`template`) and its variant
+//! (`variant`), its references (`reference`), in an order that works (`order`). What a stage makes
+//! of its keys is read and noted in one (`fields`, `notes`, `effective`).
 
 mod chain;
 mod declaration;

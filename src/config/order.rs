@@ -6,9 +6,9 @@ use petgraph::{
 };
 use std::collections::BTreeSet;
 
-/// `reads[i]` are the stages that stage `i` reads. Returns the stages that can be ordered, each after what it reads
-/// and otherwise in their own order, and the cycles that keep the others out, each from its first stage on along
-/// what it reads.
+/// `reads[i]` are the stages that stage `i` reads. Returns the stages that can be ordered, each
+/// after what it reads and otherwise in their own order, and the cycles that keep the others out,
+/// each from its first stage on along what it reads.
 pub(super) fn order(reads: &[BTreeSet<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
     let mut left: BTreeSet<usize> = (0..reads.len()).collect();
     let mut order = Vec::with_capacity(reads.len());

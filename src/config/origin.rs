@@ -39,8 +39,8 @@ impl Origin {
         Some((line, column))
     }
 
-    /// The path that `path`, written at this place, means: in a file relative to the file's folder, elsewhere to the
-    /// current directory; `~` is the home folder.
+    /// The path that `path`, written at this place, means: in a file relative to the file's folder,
+    /// elsewhere to the current directory; `~` is the home folder.
     pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = machine::expanded(path.as_ref());
         match self {
@@ -61,7 +61,8 @@ impl Origin {
     }
 }
 
-/// `pipelines/cifar10.yaml:12:7`, ``environment variable `DARTS_RUN_X` ``, `--set a.b=1`, or `built-in default`.
+/// `pipelines/cifar10.yaml:12:7`, ``environment variable `DARTS_RUN_X` ``, `--set a.b=1`, or
+/// `built-in default`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,5 @@
-//! A pipeline as it will run: layers merged, matrix multiplied, references resolved, nothing left to guess.
+//! A pipeline as it will run: layers merged, matrix multiplied, references resolved, nothing left
+//! to guess.
 
 use super::{Node, Origin, Runtime};
 use indexmap::IndexMap;

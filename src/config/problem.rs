@@ -47,7 +47,8 @@ impl Problems {
         self.0.iter()
     }
 
-    /// By place, each complaint once: members of a matrix repeat what is wrong with their stage. Files come first.
+    /// By place, each complaint once: members of a matrix repeat what is wrong with their stage.
+    /// Files come first.
     pub fn sorted(&self) -> Vec<&Problem> {
         fn place(problem: &Problem) -> (u8, &Path, usize) {
             match &problem.origin {

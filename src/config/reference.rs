@@ -10,7 +10,8 @@ pub(super) struct Reference {
 /// Which members of the stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Members {
-    /// The one that agrees on these axes, and with the reader on all others. `search` has none, and is the sibling.
+    /// The one that agrees on these axes, and with the reader on all others. `search` has none, and
+    /// is the sibling.
     At(Vec<(String, String)>),
     /// `[*]`
     All,

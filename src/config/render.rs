@@ -10,8 +10,8 @@ use std::{error::Error, fmt, ops::Range};
 /// More than anyone mends at once: a file with thousands of problems has one cause.
 const SHOWN_AT_MOST: usize = 50;
 
-/// All problems by place, then how many they are, for a terminal of `width` columns. Without `colour` there are no
-/// terminal codes at all.
+/// All problems by place, then how many they are, for a terminal of `width` columns. Without
+/// `colour` there are no terminal codes at all.
 pub fn render(problems: &Problems, colour: bool, width: usize) -> String {
     // Below this there is no laying out.
     let width = width.max(40);
@@ -109,7 +109,8 @@ impl Diagnostic for Shown<'_> {
     }
 }
 
-/// The one line that is shown of a file: what begins there is enough to point at a stage of thirty lines.
+/// The one line that is shown of a file: what begins there is enough to point at a stage of thirty
+/// lines.
 #[derive(Debug)]
 struct Line {
     /// `pipelines/small.yaml:3:7`
@@ -150,7 +151,8 @@ impl SourceCode for Line {
     }
 }
 
-/// Keeps a line too long for the terminal around its underlined part; a wrapped line would lose its underline.
+/// Keeps a line too long for the terminal around its underlined part; a wrapped line would lose its
+/// underline.
 fn crop(line: &str, underlined: Range<usize>, width: usize) -> (String, Range<usize>) {
     /// Columns that the line number and the frame take.
     const FRAME: usize = 10;

@@ -1,7 +1,7 @@
 //! From one merged map to a [`Pipeline`]: sections, references, matrix.
 //!
-//! A fault in one stage must not hide those of others, nor make false ones: a stage is *sound* when it and all it
-//! reads were understood, and only sound stages are resolved further.
+//! A fault in one stage must not hide those of others, nor make false ones: a stage is *sound* when
+//! it and all it reads were understood, and only sound stages are resolved further.
 
 use super::{
     Entry, Fields, KindSlots, Member, Node, Pipeline, Problems, Runtime, Slot, Value,
@@ -22,8 +22,8 @@ use std::{
 /// Where data sets lie unless told: a folder of the current directory.
 const DATA_ROOT: &str = "data";
 
-/// Resolves `root`. After complaints the pipeline is what could be understood: a stage with a fault in what it
-/// reads is there once, without inputs, so that its own keys can still be checked.
+/// Resolves `root`. After complaints the pipeline is what could be understood: a stage with a fault
+/// in what it reads is there once, without inputs, so that its own keys can still be checked.
 pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &mut Problems) -> Pipeline {
     let mut top = Fields::open(root, "the pipeline", problems);
     let name = top.required_text("name");

@@ -9,7 +9,8 @@ const MOST_THREADS: usize = 1024;
 /// How to run, as against what: changes here never change a result's key.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Runtime {
-    /// `cpu`, `cuda`, `wgpu`, or one of several as `cuda:1`. The backend is part of a key (as `numerics`), the index is not.
+    /// `cpu`, `cuda`, `wgpu`, or one of several as `cuda:1`. The backend is part of a key (as
+    /// `numerics`), the index is not.
     pub device: String,
     /// Threads for kernels; all cores where absent.
     pub threads: Option<usize>,

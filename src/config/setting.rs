@@ -10,8 +10,9 @@
 //! | `--set search.epochs=3` | `stages.search.search.epochs`: a stage's name means the keys of its kind |
 //! | `--set search.runtime.threads=1` | `stages.search.runtime.threads` |
 //!
-//! A name that is both a stage and a key of the pipeline means the key. Values are YAML (`3`, `1e-3`, `[1, 2]`,
-//! `{every_steps: 10}`); what is no YAML, as the text of a genotype may be, is plain text.
+//! A name that is both a stage and a key of the pipeline means the key. Values are YAML (`3`,
+//! `1e-3`, `[1, 2]`, `{every_steps: 10}`); what is no YAML, as the text of a genotype may be, is
+//! plain text.
 
 use super::{Entry, Node, Origin, Problems, Value, layer::Layer, nearest};
 use indexmap::IndexMap;
@@ -24,7 +25,8 @@ const PREFIX: &str = "DARTS_RUN_";
 /// The keys at the top of a pipeline that may be set.
 pub(super) const TOP_KEYS: [&str; 7] = ["name", "about", "data", "runtime", "matrix", "variants", "stages"];
 
-/// One layer for each variable, by name, then one for each argument, as given. `base` are the files, merged.
+/// One layer for each variable, by name, then one for each argument, as given. `base` are the
+/// files, merged.
 pub(super) fn layers(
     environment: impl Iterator<Item = (String, String)>,
     arguments: &[String],
@@ -79,7 +81,8 @@ impl Setting<'_> {
         Some(Layer { node: path.into_iter().rev().fold(value, wrap) })
     }
 
-    /// The path from the top of the pipeline; `None` after a complaint, or where the file's own fault hides it.
+    /// The path from the top of the pipeline; `None` after a complaint, or where the file's own
+    /// fault hides it.
     fn full_path(&self, base: &Node, problems: &mut Problems) -> Option<Vec<String>> {
         let path: Vec<String> = self.path.split('.').map(|key| key.trim().to_owned()).collect();
         if path.iter().any(String::is_empty) {

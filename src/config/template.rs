@@ -48,7 +48,8 @@ pub(super) fn axes(node: &Node, matrix: &Matrix, problems: &mut Problems) -> BTr
     found
 }
 
-/// `node` at a point. A value that is nothing but `${matrix.seed}` becomes the axis's value, with its type and place.
+/// `node` at a point. A value that is nothing but `${matrix.seed}` becomes the axis's value, with
+/// its type and place.
 pub(super) fn fill(node: &Node, matrix: &Matrix, point: &Point) -> Node {
     let value = match &node.value {
         Value::Text(text) => match parts(text).as_slice() {

@@ -464,7 +464,8 @@ fn a_kind_changed_by_an_extending_file_is_said() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
-    /// A damaged file is said to be wrong, or is by chance right; never is there a panic, nor a place outside the file.
+    /// A damaged file is said to be wrong, or is by chance right; never is there a panic, nor a
+    /// place outside the file.
     #[test]
     fn damaged_files_and_settings_never_panic(at in 0..GOOD.len(), cut in 0_usize..12, put in "[a-z\\[\\]{}:*&,'\"$#|é\n -]{0,6}") {
         let mut text = GOOD.to_owned();

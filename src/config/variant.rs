@@ -1,5 +1,6 @@
-//! `variants`: named sets of keys. A stage that says `with: NAME` has that set laid over its own keys; with `with: ${matrix.method}` an
-//! axis goes through several. What methods share stands in the stage once, and what makes each of them stands beside its name.
+//! `variants`: named sets of keys. A stage that says `with: NAME` has that set laid over its own
+//! keys; with `with: ${matrix.method}` an axis goes through several. What methods share stands in
+//! the stage once, and what makes each of them stands beside its name.
 
 use super::{
     Entry, KindSlots, Node, Problems, Value,
@@ -41,8 +42,8 @@ impl<'a> Variants<'a> {
         variants
     }
 
-    /// The axes that the variants of a stage with the keys `params` mention. A variant that is not there, or that names what the stage
-    /// reads, is a problem.
+    /// The axes that the variants of a stage with the keys `params` mention. A variant that is not
+    /// there, or that names what the stage reads, is a problem.
     pub fn axes(&self, params: &Node, kind: &KindSlots, matrix: &Matrix, problems: &mut Problems) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         let Some(with) = params.get(WITH) else { return found };
@@ -86,7 +87,8 @@ impl<'a> Variants<'a> {
         problems.add_with_hint(&with.origin, message, hint);
     }
 
-    /// A stage's keys at a point, its variant's laid over them: maps are merged, all else is replaced.
+    /// A stage's keys at a point, its variant's laid over them: maps are merged, all else is
+    /// replaced.
     pub fn fill(&self, params: &Node, matrix: &Matrix, point: &Point) -> Node {
         let mut filled = template::fill(params, matrix, point);
         let Value::Map(map) = &mut filled.value else { return filled };

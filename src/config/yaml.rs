@@ -1,7 +1,7 @@
 //! From YAML text to [`Node`]s: the parser's events with their places, one document a file.
 //!
-//! Events rather than the parser's own tree, since the tree stops at the first duplicate key and lets the place of
-//! a block map run on to whatever follows it.
+//! Events rather than the parser's own tree, since the tree stops at the first duplicate key and
+//! lets the place of a block map run on to whatever follows it.
 
 use super::{
     Entry, Node, Origin, Problems, SourceFile, Value,
@@ -12,14 +12,17 @@ use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use std::{borrow::Cow, collections::HashMap, ops::Range, path::PathBuf, sync::Arc};
 
-/// Deeper nesting than any file of ours by an order of magnitude; keeps the recursion within the stack.
+/// Deeper nesting than any file of ours by an order of magnitude; keeps the recursion within the
+/// stack.
 const DEPTH_LIMIT: usize = 64;
 
-/// How many nodes all aliases of a file may stand for: keeps nested aliases from growing without bound.
+/// How many nodes all aliases of a file may stand for: keeps nested aliases from growing without
+/// bound.
 const ALIAS_LIMIT: usize = 100_000;
 
 impl Node {
-    /// Reads YAML text of one document. Syntax errors, duplicate keys and keys that are no text become problems.
+    /// Reads YAML text of one document. Syntax errors, duplicate keys and keys that are no text
+    /// become problems.
     pub fn parse(path: impl Into<PathBuf>, text: impl Into<String>) -> Result<Self, Problems> {
         let source = Arc::new(SourceFile { path: path.into(), text: text.into() });
         let mut problems = Problems::new();
@@ -43,8 +46,9 @@ impl Node {
     }
 }
 
-/// Reads the one document of `source`; an empty file is [`Value::Null`], a syntax error `None`. After other problems,
-/// as a duplicate key, what could be read is returned, so that the rest of the file is still checked.
+/// Reads the one document of `source`; an empty file is [`Value::Null`], a syntax error `None`.
+/// After other problems, as a duplicate key, what could be read is returned, so that the rest of
+/// the file is still checked.
 pub(super) fn read(source: &Arc<SourceFile>, problems: &mut Problems) -> Option<Node> {
     let mut reader = Reader {
         parser: Parser::new_from_str(&source.text),
@@ -206,7 +210,8 @@ impl<'a> Reader<'a> {
 
     /// What the anchor named, at the alias's place; nodes inside keep theirs.
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, ScanError> {
-        // The parser itself refuses an unknown name; what is left is an alias inside its own anchor.
+        // The parser itself refuses an unknown name; what is left is an alias inside its own
+        // anchor.
         let Some((node, size)) = self.anchors.get(&anchor) else {
             return Err(ScanError::new_str(span.start, "the alias stands inside what it names"));
         };
@@ -221,7 +226,8 @@ impl<'a> Reader<'a> {
         self.parser.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default())))
     }
 
-    /// The place of a list or map: a flow one ends with its bracket, a block one with its last part.
+    /// The place of a list or map: a flow one ends with its bracket, a block one with its last
+    /// part.
     fn collection(&self, begin: Span, end: Span, last_part: usize) -> Origin {
         let start = self.byte(begin.start.index());
         // The parser's end of a flow one runs on to the next token.

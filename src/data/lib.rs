@@ -1,12 +1,14 @@
 //! Images and labels: official layouts in, plain `f32` batches out.
 //!
-//! 1. A [`Source`] says which data set. [`Source::locate`] finds its files, [`Source::fetch`] gets them where they are published,
-//!    [`Located::read`] checks and reads them.
-//! 2. [`Raw::finish`] adds channel statistics ([`Normalise`]) and the search's [`Split`]: a [`Dataset`], one packed file on disk.
-//! 3. A [`Loader`] cuts it into shuffled, augmented [`Batch`]es by epoch and step; [`Prefetch`] prepares them ahead.
+//! 1. A [`Source`] says which data set. [`Source::locate`] finds its files, [`Source::fetch`] gets
+//!    them where they are published, [`Located::read`] checks and reads them.
+//! 2. [`Raw::finish`] adds channel statistics ([`Normalise`]) and the search's [`Split`]: a
+//!    [`Dataset`], one packed file on disk.
+//! 3. A [`Loader`] cuts it into shuffled, augmented [`Batch`]es by epoch and step; [`Prefetch`]
+//!    prepares them ahead.
 //!
-//! Everything random is a pure function of a seed and of the place it is used at (`random`), never of the thread that draws it:
-//! a resumed run sees what an uninterrupted one would have seen.
+//! Everything random is a pure function of a seed and of the place it is used at (`random`), never
+//! of the thread that draws it: a resumed run sees what an uninterrupted one would have seen.
 //!
 //! | folder | what it is |
 //! | --- | --- |

@@ -1,14 +1,17 @@
 //! Random numbers as a pure function of where they are used.
 //!
-//! ChaCha8 is a block function of a key: with (purpose, seed, two coordinates) as the key, every image of every epoch has a stream
-//! of its own that costs nothing to reach, needs no state in a checkpoint, and is the same whichever thread or batch asks.
-//! A sequential generator would tie the bits to the order of the draws; a hash of the four numbers into a short seed could collide.
-//! Integers and shuffles are spelled out here, so that no update of a dependency can change a split or an epoch.
+//! ChaCha8 is a block function of a key: with (purpose, seed, two coordinates) as the key, every
+//! image of every epoch has a stream of its own that costs nothing to reach, needs no state in a
+//! checkpoint, and is the same whichever thread or batch asks. A sequential generator would tie the
+//! bits to the order of the draws; a hash of the four numbers into a short seed could collide.
+//! Integers and shuffles are spelled out here, so that no update of a dependency can change a split
+//! or an epoch.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream is for: equal seeds in different places stay independent. The numbers are part of every key.
+/// What a stream is for: equal seeds in different places stay independent. The numbers are part of
+/// every key.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     Order = 1,

@@ -11,7 +11,8 @@ pub(super) struct Called {
 }
 
 impl Called {
-    /// A line of this member's over the epochs that have a `value`; `stroke` tells it from the member's other lines in the chart.
+    /// A line of this member's over the epochs that have a `value`; `stroke` tells it from the
+    /// member's other lines in the chart.
     pub fn line(&self, stroke: &str, epochs: &[Json], value: impl Fn(&Json) -> Option<f64>) -> Series {
         let name = if stroke.is_empty() { self.name.clone() } else { format!("{}, {stroke}", self.name) };
         let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, value(epoch)?));
@@ -35,8 +36,9 @@ pub(super) fn called_apart(members: &[&Input]) -> Vec<Called> {
     names.map(|(name, member)| Called { hue: group(member).unwrap_or_else(|| name.clone()), name }).collect()
 }
 
-/// `softmax, seed 0` for `search[method=softmax,rate=0.1,seed=0]` beside others of that rate; the stage before it where the section has
-/// several, and the whole name where that is all they differ in.
+/// `softmax, seed 0` for `search[method=softmax,rate=0.1,seed=0]` beside others of that rate; the
+/// stage before it where the section has several, and the whole name where that is all they differ
+/// in.
 fn names(members: &[&Input]) -> Vec<String> {
     let differs = |of: &dyn Fn(&Input) -> Option<Json>| members.iter().any(|member| of(member) != of(members[0]));
     let several = differs(&|member| Some(member.stage.clone().into()));

@@ -1,4 +1,5 @@
-//! Found cells in a benchmark's table: each cell, and methods beside each other and beside published ones.
+//! Found cells in a benchmark's table: each cell, and methods beside each other and beside
+//! published ones.
 
 use super::{
     groups::{Group, groups, unequal},
@@ -197,10 +198,11 @@ fn mean_and_best(group: &Group<'_>, found: &BTreeMap<String, Found>, name: &str)
     [Cell::number(mean, 2), Cell::known(deviation, 2), Cell::known((n > 1).then_some(max), 2)]
 }
 
-/// How each row was searched: what is written of published ones, and of ours what their searches were told, as far as this report
-/// gathers them.
+/// How each row was searched: what is written of published ones, and of ours what their searches
+/// were told, as far as this report gathers them.
 fn searched(groups: &[Group<'_>], inputs: &[Input], published: Option<&Published>) -> Option<Table> {
-    /// Keys of a search that are always told; of the others, those in which a row is not as most of ours are.
+    /// Keys of a search that are always told; of the others, those in which a row is not as most of
+    /// ours are.
     const TOLD: [&str; 5] = ["strategy", "mixing", "epochs", "batch", "images"];
     let searches = || inputs.iter().filter(|input| input.kind == "search");
     let ours: Vec<(&Group<'_>, BTreeMap<String, String>)> = groups

@@ -13,7 +13,8 @@ pub(crate) const STOPPED_EARLY: &str = "stopped_early";
 /// What the benefit of candidates is measured on, as figures and a chart call it.
 const IMAGES: [(&str, &str); 2] = [("fit", "fitted"), ("held_out", "held out")];
 
-/// A row a search, and the charts of what was measured; `names` and `epochs` are what the members are called and their figures.
+/// A row a search, and the charts of what was measured; `names` and `epochs` are what the members
+/// are called and their figures.
 pub(super) fn blocks(
     by: Option<&measure::Called>,
     members: &[&Input],
@@ -117,7 +118,8 @@ fn series(member: &Called, stroke: &str, epochs: &[Json], pointer: &str) -> Seri
     member.line(stroke, epochs, |epoch| epoch.pointer(pointer)?.as_f64())
 }
 
-/// A line for each member and key of the map at `outer`; where there is one key, it goes without saying.
+/// A line for each member and key of the map at `outer`; where there is one key, it goes without
+/// saying.
 fn by_key(all: &[(&Called, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
     let mut lines = Vec::new();
     for (member, epochs) in all {
@@ -131,7 +133,8 @@ fn by_key(all: &[(&Called, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
     lines
 }
 
-/// By how much more the loss falls with weight on a learnable candidate than on another, in the mean.
+/// By how much more the loss falls with weight on a learnable candidate than on another, in the
+/// mean.
 fn advantages(all: &[(&Called, &[Json])]) -> Vec<Series> {
     let of = |(member, epochs): &(&Called, &[Json])| {
         IMAGES.map(|(key, stroke)| {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// The output `genotypes`: which cell goes on and why, beside what every epoch of every search derives to by the rule of
-/// the space. Cells are in the text form that is customary for it.
+/// The output `genotypes`: which cell goes on and why, beside what every epoch of every search
+/// derives to by the rule of the space. Cells are in the text form that is customary for it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Derived {
     pub rule: Json,

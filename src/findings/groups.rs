@@ -12,14 +12,16 @@ const SEED: &str = "seed";
 
 /// One row.
 pub(super) struct Group<'a> {
-    /// `single_level`, `rate 0.1`, `table single_level`: the axes but for the seed, the stage where that is not enough.
+    /// `single_level`, `rate 0.1`, `table single_level`: the axes but for the seed, the stage where
+    /// that is not enough.
     pub name: String,
     pub members: Vec<&'a Input>,
     /// Members that the matrix has, those included that did not run.
     pub planned: usize,
 }
 
-/// In the order in which they first come. Of `missing`, those count that are of a stage of `members`.
+/// In the order in which they first come. Of `missing`, those count that are of a stage of
+/// `members`.
 pub(super) fn groups<'a>(members: &[&'a Input], missing: &[Missing]) -> Vec<Group<'a>> {
     let mut groups: IndexMap<String, (&str, Point, Group<'a>)> = IndexMap::new();
     let mut at = |stage: &'a str, point: &Point| {
@@ -52,7 +54,8 @@ pub(super) fn groups<'a>(members: &[&'a Input], missing: &[Missing]) -> Vec<Grou
         .collect()
 }
 
-/// `` n differs among the rows: `a` has 4, `b` 3 of 4. ``; nothing where all have as many and all ran.
+/// `` n differs among the rows: `a` has 4, `b` 3 of 4. ``; nothing where all have as many and all
+/// ran.
 pub(super) fn unequal(groups: &[Group<'_>]) -> Option<String> {
     let complete = groups.iter().all(|group| group.members.len() == group.planned);
     let equal = groups.iter().all(|group| group.members.len() == groups[0].members.len());
@@ -67,7 +70,8 @@ pub(super) fn unequal(groups: &[Group<'_>]) -> Option<String> {
     Some(if equal { format!("Not all ran: {each}.") } else { format!("n differs among the rows: {each}.") })
 }
 
-/// `softmax, rate 0.1`, behind the stage where that must be said; `None` without axes. A word speaks for itself, a number does not.
+/// `softmax, rate 0.1`, behind the stage where that must be said; `None` without axes. A word
+/// speaks for itself, a number does not.
 pub(super) fn called<'a>(
     stage: Option<&str>,
     axes: impl IntoIterator<Item = (&'a String, &'a Json)>,

@@ -22,7 +22,8 @@ pub(super) struct Called {
 }
 
 impl Called {
-    /// The first measure of a stage that trained. Records of before tasks were named are of classifiers.
+    /// The first measure of a stage that trained. Records of before tasks were named are of
+    /// classifiers.
     pub fn first(of: &Input) -> Option<Self> {
         match of.notes.get(MEASURES) {
             Some(note) => Vec::<Self>::deserialize(note).ok()?.into_iter().next(),
@@ -42,7 +43,8 @@ impl Called {
     }
 }
 
-/// Stages that were measured by one thing stand together; nothing where a task measures its loss alone.
+/// Stages that were measured by one thing stand together; nothing where a task measures its loss
+/// alone.
 pub(super) fn by_measure<'a>(members: &[&'a Input]) -> Vec<(Option<Called>, Vec<&'a Input>)> {
     let mut all: Vec<(Option<Called>, Vec<&Input>)> = Vec::new();
     for &member in members {
@@ -72,7 +74,8 @@ struct Value {
     value: f64,
 }
 
-/// Networks on their test set, by the measures of their task: a row a network, and the mean over trainings of one method.
+/// Networks on their test set, by the measures of their task: a row a network, and the mean over
+/// trainings of one method.
 pub(super) fn evaluated(members: &[&Input], missing: &[Missing]) -> Result<Section, StageError> {
     let mut blocks = Vec::new();
     let groups = groups(members, missing);

@@ -1,4 +1,5 @@
-//! What a report says of each kind of stage: tables, curves and drawings of what its members published.
+//! What a report says of each kind of stage: tables, curves and drawings of what its members
+//! published.
 
 mod absent;
 mod apart;
@@ -28,7 +29,8 @@ use crate::{
 use measure::Called;
 use serde_json::Value as Json;
 
-/// What did not run, then a section for each kind of stage among `inputs`, in the order in which kinds first appear.
+/// What did not run, then a section for each kind of stage among `inputs`, in the order in which
+/// kinds first appear.
 pub(crate) fn sections(
     inputs: &[Input],
     missing: &[Missing],

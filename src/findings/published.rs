@@ -120,7 +120,8 @@ pub(super) mod tests {
         if said.is_empty() { Ok(published) } else { Err(said.join("\n")) }
     }
 
-    /// What ships has all six figures in every row, its two landmarks as the benchmark's own table has them, and every row its source.
+    /// What ships has all six figures in every row, its two landmarks as the benchmark's own table
+    /// has them, and every row its source.
     #[test]
     fn the_rows_that_ship_can_be_read_and_agree_with_the_benchmark_where_they_are_cells_of_it() {
         use crate::interop::nas_bench::{NasBenchColumn, NasBenchTable};

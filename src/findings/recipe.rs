@@ -1,4 +1,5 @@
-//! Where the recipes of rows differ: figures of trainings that differ in more than their seed compare only so far.
+//! Where the recipes of rows differ: figures of trainings that differ in more than their seed
+//! compare only so far.
 
 use super::groups::Group;
 use crate::{
@@ -14,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// As many keys as a table has columns for.
 const KEYS: usize = 5;
 
-/// A row a group, a column for each key whose values differ among the trainings. `of` finds the training that a member is
-/// about. Nothing where none differs, or where a member's training is not known.
+/// A row a group, a column for each key whose values differ among the trainings. `of` finds the
+/// training that a member is about. Nothing where none differs, or where a member's training is not
+/// known.
 pub(super) fn differences<'a>(groups: &[Group<'a>], of: impl Fn(&'a Input) -> Option<&'a Input>) -> Option<Table> {
     let mut rows: Vec<(&str, BTreeMap<String, BTreeSet<String>>)> = Vec::new();
     for group in groups {

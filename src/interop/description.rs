@@ -20,8 +20,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 /// The skeleton of supernets, by the custom of space files.
 const SUPERNET_SKELETON: &str = "search";
 
-/// The entry of a safetensors file's metadata that holds a [`Description`] as JSON. It is one entry because the format's
-/// library writes several in the order of a hash.
+/// The entry of a safetensors file's metadata that holds a [`Description`] as JSON. It is one entry
+/// because the format's library writes several in the order of a hash.
 pub const ENTRY: &str = "network";
 
 /// A description of a network. What it leaves open has a default, or is seen in the weights.
@@ -131,8 +131,9 @@ impl DescriptionError {
 }
 
 impl Description {
-    /// The description in a file's metadata: this project's own entry, or the entries of a golden file
-    /// (`kind`, `space`, `genotype`, `skeleton`, `channels`, `layers`, `classes`). What is not said stays open.
+    /// The description in a file's metadata: this project's own entry, or the entries of a golden
+    /// file (`kind`, `space`, `genotype`, `skeleton`, `channels`, `layers`, `classes`). What is not
+    /// said stays open.
     pub fn of_metadata(metadata: &BTreeMap<String, String>) -> Self {
         if let Some(own) = metadata.get(ENTRY).and_then(|text| serde_json::from_str(text).ok()) {
             return own;
@@ -170,7 +171,8 @@ impl Description {
 
     /// What this leaves open is taken from `other`.
     pub fn or(self, other: Self) -> Self {
-        // A genotype that is given makes a discrete network of a supernet's file, and the other way round.
+        // A genotype that is given makes a discrete network of a supernet's file, and the other way
+        // round.
         let genotype = self.genotype.or(if self.supernet { None } else { other.genotype });
         let supernet = self.supernet || (other.supernet && genotype.is_none());
         // A space that is named replaces one whose text is at hand.
@@ -239,7 +241,8 @@ impl Description {
         }
     }
 
-    /// The spaces that are meant, each with its text. Of those not named the ones that cannot be read are passed by.
+    /// The spaces that are meant, each with its text. Of those not named the ones that cannot be
+    /// read are passed by.
     fn spaces(&self, beside: &Path) -> Result<Vec<(Space, String)>, DescriptionError> {
         let parsed = |path: &Path, text: String| match Space::parse(path, text) {
             Ok(space) => {
@@ -404,7 +407,8 @@ mod tests {
         };
         let said = Description { channels: Some(8), ..Description::default() }.or(file.clone());
         assert_eq!(said, Description { channels: Some(8), ..file.clone() });
-        // Another space is not the one whose text the file holds, and a genotype makes a discrete network.
+        // Another space is not the one whose text the file holds, and a genotype makes a discrete
+        // network.
         let space = Some("b".to_owned());
         let genotype = Some("|x~0|".to_owned());
         let said = Description { space: space.clone(), genotype: genotype.clone(), ..Description::default() }.or(file);

@@ -54,7 +54,8 @@ fn fitting_size(description: &Description, candidate: &Candidate, state: &State<
     })
 }
 
-/// The description with the width, the classes and the image's channels at which every shape is the file's.
+/// The description with the width, the classes and the image's channels at which every shape is the
+/// file's.
 fn fitting_widths(description: &Description, candidate: &Candidate, state: &State<'_>) -> Option<Description> {
     let network = lower(description, candidate, false)?;
     let mut fitting = description.clone();

@@ -1,4 +1,5 @@
-//! Golden files: a network's tensors before, and what PyTorch computed from them, in one safetensors file.
+//! Golden files: a network's tensors before, and what PyTorch computed from them, in one
+//! safetensors file.
 
 use super::tensor_file::{Numbers, StoredTensor, TensorFile, TensorFileError};
 use serde_json::Value as Json;

@@ -1,29 +1,34 @@
 //! Is what was computed what a golden file holds, as far as float32 can tell?
 //!
-//! A tensor is within tolerance where its relative error is. Where it is not, the file may be one that no second
-//! implementation meets: a rounding that is amplified (a batch norm over two values closer than its epsilon) or that
-//! turns a ReLU or a maximum over moves the file's own numbers by more than the tolerance. Then the whole replay is
-//! done again with weights and images moved by roundings, and a tensor may be off by a small multiple of what that moved it.
+//! A tensor is within tolerance where its relative error is. Where it is not, the file may be one
+//! that no second implementation meets: a rounding that is amplified (a batch norm over two values
+//! closer than its epsilon) or that turns a ReLU or a maximum over moves the file's own numbers by
+//! more than the tolerance. Then the whole replay is done again with weights and images moved by
+//! roundings, and a tensor may be off by a small multiple of what that moved it.
 
 use super::golden::{GoldenError, GoldenFile};
 use serde::Serialize;
 
-/// A tensor's difference is measured against its own norm, but at least against this part of its part's norm:
-/// a gradient that is zero but for rounding (a bias before a batch norm) has no relative error of its own.
+/// A tensor's difference is measured against its own norm, but at least against this part of its
+/// part's norm: a gradient that is zero but for rounding (a bias before a batch norm) has no
+/// relative error of its own.
 const NORM_FLOOR: f64 = 1e-2;
 
-/// How many times its movement a tensor may be off. The file and this replay are two draws from the results that roundings lead
-/// to, the movement is the largest of a handful more: in 80 files of as many networks that PyTorch computed no tensor was further
-/// off than 1.6 times, and most of those outside what is stated exactly once, a ReLU that is turned or is not.
+/// How many times its movement a tensor may be off. The file and this replay are two draws from the
+/// results that roundings lead to, the movement is the largest of a handful more: in 80 files of as
+/// many networks that PyTorch computed no tensor was further off than 1.6 times, and most of those
+/// outside what is stated exactly once, a ReLU that is turned or is not.
 const MOVEMENTS: f64 = 2.0;
 
-/// A tensor that needs a tolerance beyond this is not counted as judged: it says nothing that is worth saying.
+/// A tensor that needs a tolerance beyond this is not counted as judged: it says nothing that is
+/// worth saying.
 const WORTHLESS: f64 = 0.1;
 
 /// Tensors that are measured against one norm.
 pub(super) struct Part {
     pub group: &'static str,
-    /// The relative error that float32 arithmetic in another order stays well below, where the file is well-conditioned.
+    /// The relative error that float32 arithmetic in another order stays well below, where the file
+    /// is well-conditioned.
     pub stated: f64,
     /// Name in the file, numbers.
     pub tensors: Vec<(String, Vec<f32>)>,
@@ -34,7 +39,8 @@ pub(super) struct Part {
 pub struct Group {
     /// `eval.logits`, `grad`, `after3`, …
     pub name: &'static str,
-    /// The relative error of the group's worst tensor, the one that leaves the least of its tolerance.
+    /// The relative error of the group's worst tensor, the one that leaves the least of its
+    /// tolerance.
     pub error: f64,
     /// That tensor.
     pub worst: String,
@@ -43,8 +49,8 @@ pub struct Group {
     pub stated: f64,
     /// What the worst tensor is held to.
     pub tolerance: f64,
-    /// How far the worst tensor moves with roundings of weights and images; absent where every tensor of the file is
-    /// within what is stated.
+    /// How far the worst tensor moves with roundings of weights and images; absent where every
+    /// tensor of the file is within what is stated.
     pub sensitivity: Option<f64>,
     /// Tensors that are outside what is stated, and within their own tolerance.
     pub widened: usize,

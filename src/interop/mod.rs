@@ -1,4 +1,5 @@
-//! What other programs made or read: golden tensors of PyTorch, the NAS-Bench-201 table, weights in files.
+//! What other programs made or read: golden tensors of PyTorch, the NAS-Bench-201 table, weights in
+//! files.
 
 mod archive;
 pub mod description;

@@ -1,7 +1,7 @@
 //! The NAS-Bench-201 table: trained accuracies of every cell.
 //!
-//! A CSV, plain or gzip'd, with the columns of `search_spaces/tables/README.md`; others may stand between them. Accuracies
-//! are per cent.
+//! A CSV, plain or gzip'd, with the columns of `search_spaces/tables/README.md`; others may stand
+//! between them. Accuracies are per cent.
 
 use crate::{
     machine::{self, Lines},
@@ -42,7 +42,8 @@ pub enum NasBenchData {
     ImageNet16_120,
 }
 
-/// The images that accuracy was measured on: which ones, `search_spaces/tables/README.md` says for each data set.
+/// The images that accuracy was measured on: which ones, `search_spaces/tables/README.md` says for
+/// each data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NasBenchSplit {
     Valid,
@@ -58,7 +59,8 @@ pub enum NasBenchColumn {
     ShortAccuracy(NasBenchData, NasBenchSplit),
     Parameters(NasBenchData),
     /// In millions. The benchmark's counter adds the classifier's biases, one for each class, which
-    /// [`Cost::multiply_adds`](crate::space::Cost::multiply_adds) leaves out (as the counts published for DARTS do).
+    /// [`Cost::multiply_adds`](crate::space::Cost::multiply_adds) leaves out (as the counts
+    /// published for DARTS do).
     MultiplyAdds(NasBenchData),
 }
 
@@ -273,7 +275,8 @@ impl NasBenchTable {
         self.by_index.get(&index).map(|&position| &self.rows[position])
     }
 
-    /// The place of cell `index` in `column`, 1 being the best, and out of how many; equal cells share the better place.
+    /// The place of cell `index` in `column`, 1 being the best, and out of how many; equal cells
+    /// share the better place.
     pub fn rank(&self, index: usize, column: NasBenchColumn) -> Option<(usize, usize)> {
         let own = self.by_index(index)?.get(column);
         let better = self.rows.iter().filter(|row| column.better(row.get(column), own)).count();

@@ -30,7 +30,8 @@ use std::{
     sync::Arc,
 };
 
-/// Relative errors that float32 arithmetic in another order stays well below, where rounding is not amplified.
+/// Relative errors that float32 arithmetic in another order stays well below, where rounding is not
+/// amplified.
 const LOGIT_TOLERANCE: f64 = 1e-5;
 const GRADIENT_TOLERANCE: f64 = 1e-4;
 
@@ -38,11 +39,13 @@ const GRADIENT_TOLERANCE: f64 = 1e-4;
 const RATES: Rates = Rates { weights: 0.025, alphas: Some(3e-4) };
 const STEPS: usize = 3;
 
-/// At most so many replays with moved numbers: a ReLU that a rounding turns in one in ten of them is found all the same.
+/// At most so many replays with moved numbers: a ReLU that a rounding turns in one in ten of them
+/// is found all the same.
 const MOVED_REPLAYS: u64 = 16;
 
-/// The largest relative change of a number in them: four units in the last place of a float32. Two implementations differ by the
-/// roundings of every operator, those of long sums among them, and a moved replay has those of its input only.
+/// The largest relative change of a number in them: four units in the last place of a float32. Two
+/// implementations differ by the roundings of every operator, those of long sums among them, and a
+/// moved replay has those of its input only.
 const ROUNDING: f64 = 4.0 / (1 << 23) as f64;
 
 /// What a golden file's replay came to.
@@ -108,7 +111,8 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Evaluation, one pass in training, then the steps; with every number that comes in moved by a rounding, if asked.
+    /// Evaluation, one pass in training, then the steps; with every number that comes in moved by a
+    /// rounding, if asked.
     fn run(&self, mut roundings: Option<Roundings>) -> Result<Vec<Part>, ParityError> {
         let Self { golden, network, kernels, device } = self;
         let mut learner = learner(golden, network.clone(), *kernels, device)?;
@@ -176,8 +180,8 @@ impl Replay<'_> {
         Ok(parts)
     }
 
-    /// The tensors of `found` that the file holds: a network's file leaves out the larger of its head. Nothing where there
-    /// are none, as the alphas of a discrete network.
+    /// The tensors of `found` that the file holds: a network's file leaves out the larger of its
+    /// head. Nothing where there are none, as the alphas of a discrete network.
     fn those_held(&self, group: &'static str, prefix: &str, found: &TensorGroup) -> Result<Option<Part>, GoldenError> {
         if found.layout().is_empty() {
             return Ok(None);
@@ -217,7 +221,8 @@ impl Roundings {
     }
 }
 
-/// Lowers the network that the metadata describe: of the first space that has its skeleton and reads its genotype.
+/// Lowers the network that the metadata describe: of the first space that has its skeleton and
+/// reads its genotype.
 fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
     let kind = golden.text("kind")?;
     let images = if kind == BILEVEL { "train.x" } else { "batch0.x" };
@@ -228,7 +233,8 @@ fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
     if !["supernet", "network", BILEVEL].contains(&kind) {
         return Err(golden.content(format!("its kind `{kind}` is not one that this version replays")).into());
     }
-    // A file that leaves one of these open is no golden file: a default would compare with another network.
+    // A file that leaves one of these open is no golden file: a default would compare with another
+    // network.
     for key in ["channels", "layers", "classes"] {
         golden.count(key)?;
     }
@@ -289,7 +295,8 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
         let velocity = momentum.fill(learner.weights.layout(), device)?.values();
         learner.optimiser.restore(OptimiserState { tensors: vec![("velocity", velocity)], steps: 0 });
     }
-    // Nothing in the file may be left over: a tensor that the network does not know is a wrong network.
+    // Nothing in the file may be left over: a tensor that the network does not know is a wrong
+    // network.
     state.check_strangers(&[learner.model.network()], Strangers::Any)?;
     Ok(learner)
 }
@@ -310,7 +317,8 @@ mod tests {
     use super::*;
     use crate::model::DeviceName;
 
-    /// The reference's networks, searched and discrete, with drop path's absence and an auxiliary head among them.
+    /// The reference's networks, searched and discrete, with drop path's absence and an auxiliary
+    /// head among them.
     #[test]
     #[ignore = "needs a GPU, or a software Vulkan in its place"]
     fn golden_networks_are_the_references_on_a_gpu() {

@@ -141,8 +141,8 @@ impl<'a> State<'a> {
 
     /// Refuses tensors that none of `networks` has: they tell of another network than was built.
     ///
-    /// With `Strangers::OfTheNetwork` only names count that begin as the network's do (`cells.`, `stem.`): what else lies
-    /// in the file is no part of it.
+    /// With `Strangers::OfTheNetwork` only names count that begin as the network's do (`cells.`,
+    /// `stem.`): what else lies in the file is no part of it.
     pub fn check_strangers(&self, networks: &[&Network], strangers: Strangers) -> Result<(), StateError> {
         let known: BTreeSet<String> =
             networks.iter().flat_map(|network| network.tensors()).map(|spec| spec.name).collect();
@@ -163,8 +163,8 @@ impl<'a> State<'a> {
         }
     }
 
-    /// The alpha table `label` under any of the names that files give it: `alpha.LABEL`, as golden files do, or the bare
-    /// label, as a code base does that registers it as a parameter.
+    /// The alpha table `label` under any of the names that files give it: `alpha.LABEL`, as golden
+    /// files do, or the bare label, as a code base does that registers it as a parameter.
     pub fn fill_alphas(&self, layout: &Arc<Layout>, device: &Device) -> Result<TensorGroup, StateError> {
         let prefixes = [ALPHAS.to_owned(), String::new(), format!("{}{ALPHAS}", self.prefix), self.prefix.clone()];
         let mut states = prefixes.into_iter().map(|prefix| Self::below(self.file, &prefix));

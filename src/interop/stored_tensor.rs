@@ -48,7 +48,8 @@ impl StoredTensor {
 }
 
 impl Numbers {
-    /// Little-endian numbers of one type. Half precision is widened without loss, double precision rounded.
+    /// Little-endian numbers of one type. Half precision is widened without loss, double precision
+    /// rounded.
     pub(super) fn decode(element: Element, bytes: &[u8]) -> Self {
         match element {
             Element::F64 => Self::Float(words(bytes).map(|word| f64::from_le_bytes(word) as f32).collect()),

@@ -92,7 +92,8 @@ impl TensorFile {
         Ok(Self::of(path, tensors))
     }
 
-    /// Tensors that are in memory, as a file that would hold them; `path` is what complaints call it.
+    /// Tensors that are in memory, as a file that would hold them; `path` is what complaints call
+    /// it.
     pub fn of(path: &Path, tensors: impl IntoIterator<Item = (String, StoredTensor)>) -> Self {
         Self { path: path.to_owned(), metadata: BTreeMap::new(), tensors: tensors.into_iter().collect() }
     }
@@ -178,7 +179,8 @@ mod tests {
 
     #[test]
     fn every_type_that_pytorch_saves_is_read() {
-        // The archive's first entry is named after the file, and at this length it has once been passed over.
+        // The archive's first entry is named after the file, and at this length it has once been
+        // passed over.
         let file = pytorch("types_at_21_letters_x.pt");
         let numbers = |name: &str| file.find(name).unwrap().numbers.clone();
         assert_eq!(numbers("half"), Numbers::Float(vec![1.5, -0.25, 65504.0]));

@@ -90,8 +90,9 @@ impl TrainedError {
 }
 
 impl TrainedNetwork {
-    /// Builds what `description` says and puts the file's tensors in. What is left open is seen in the file: the skeleton
-    /// is the first of the space whose names it has, the number of classes that of its classifier.
+    /// Builds what `description` says and puts the file's tensors in. What is left open is seen in
+    /// the file: the skeleton is the first of the space whose names it has, the number of classes
+    /// that of its classifier.
     ///
     /// # Errors
     /// Where no space fits, or the file's tensors are another network's.
@@ -121,8 +122,9 @@ impl TrainedNetwork {
         };
         let groups = || {
             let groups = state.groups(&network, device)?;
-            // A second head is for training alone. Where it cannot be built for these images its names are not known,
-            // and are those of another part of the network than any that is checked.
+            // A second head is for training alone. Where it cannot be built for these images its
+            // names are not known, and are those of another part of the network than any that is
+            // checked.
             let auxiliary = description.lower(candidate, classes, input, true).ok();
             let networks: Vec<&Network> = [Some(&network), auxiliary.as_ref()].into_iter().flatten().collect();
             state.check_strangers(&networks, Strangers::OfTheNetwork)?;
@@ -131,7 +133,8 @@ impl TrainedNetwork {
         let (weights_group, running) = groups().map_err(unfit)?;
         let layout = state::alpha_layout(&network);
         let alphas = match alphas {
-            // Alphas of a file of their own may be wrapped as weights are, but have no weights beside them to be found by.
+            // Alphas of a file of their own may be wrapped as weights are, but have no weights
+            // beside them to be found by.
             Some(file) => State::below(file, "").fill_alphas(&layout, device),
             None => state.fill_alphas(&layout, device),
         };
@@ -185,7 +188,8 @@ fn elsewhere(error: &StateError) -> Option<String> {
     names.then(|| "is it another genotype, or a network of another space?".to_owned())
 }
 
-/// The first candidate whose tensors the file has, each with a sketch of its network: widths and classes may be others.
+/// The first candidate whose tensors the file has, each with a sketch of its network: widths and
+/// classes may be others.
 fn choose<'a>(
     description: &Description,
     candidates: &'a [Candidate],
@@ -213,7 +217,8 @@ fn choose<'a>(
     first.unwrap_or(Err(DescriptionError::NoSpace))
 }
 
-/// A network of the candidate's names, at its skeleton's customary number of classes where none is said.
+/// A network of the candidate's names, at its skeleton's customary number of classes where none is
+/// said.
 fn sketch(description: &Description, candidate: &Candidate) -> Result<Network, DescriptionError> {
     let side = customary_side(candidate);
     let [channels, height, width] = description.input.unwrap_or([COLOURS, side, side]);

@@ -28,7 +28,8 @@ pub fn tensor(name: &str, shape: &[usize], numbers: &[f32]) -> Vec<u8> {
     safetensors::serialize([(name, view)], None).expect("a valid view serialises")
 }
 
-/// Each group's tensors under its prefix. One entry of metadata at most: the library writes more in the order of a hash.
+/// Each group's tensors under its prefix. One entry of metadata at most: the library writes more in
+/// the order of a hash.
 fn file(groups: &[(&str, &TensorGroup)], entry: Option<(&str, String)>) -> Vec<u8> {
     let data: Vec<Vec<u8>> = groups.iter().map(|(_, group)| bytes(&group.to_host())).collect();
     let views = groups.iter().zip(&data).flat_map(|((prefix, group), data)| {

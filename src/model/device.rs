@@ -78,8 +78,8 @@ impl DeviceName {
         }
     }
 
-    /// Whether networks can be computed with feature maps of this precision. WebGPU's language has no `bf16`, and the processor's engine
-    /// and burn's operators compute in `f32`.
+    /// Whether networks can be computed with feature maps of this precision. WebGPU's language has
+    /// no `bf16`, and the processor's engine and burn's operators compute in `f32`.
     pub fn has(self, precision: Precision, kernels: Kernels) -> bool {
         precision == Precision::F32 || (matches!(self, Self::Cuda { .. }) && kernels == Kernels::Native)
     }
@@ -97,8 +97,8 @@ impl DeviceName {
     }
 }
 
-/// Asks before opening: on a machine without a driver burn panics when it opens a device, and without headers at the
-/// first kernel.
+/// Asks before opening: on a machine without a driver burn panics when it opens a device, and
+/// without headers at the first kernel.
 #[cfg(feature = "cuda")]
 fn open_cuda(index: usize) -> Result<Device, DeviceError> {
     let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();

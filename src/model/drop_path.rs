@@ -4,12 +4,13 @@ use super::draw::generator;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 
-/// Drop path (Larsson et al., arXiv 1605.07648) as DARTS retrains with it: for each image by itself, the output of an edge's
-/// operation is dropped with a probability, and what is kept is divided by the probability to be kept. An identity is never
-/// dropped: an image keeps a way through the cell.
+/// Drop path (Larsson et al., arXiv 1605.07648) as DARTS retrains with it: for each image by
+/// itself, the output of an edge's operation is dropped with a probability, and what is kept is
+/// divided by the probability to be kept. An identity is never dropped: an image keeps a way
+/// through the cell.
 ///
-/// What is dropped is a pure function of the seed, of the number of the pass and of the place in the network: a resumed
-/// training drops what an uninterrupted one would have dropped.
+/// What is dropped is a pure function of the seed, of the number of the pass and of the place in
+/// the network: a resumed training drops what an uninterrupted one would have dropped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DropPath {
     /// From 0 to below 1.

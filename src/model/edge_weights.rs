@@ -4,10 +4,11 @@ use super::Views;
 use crate::space::network::{AlphaTable, Betas, Extra};
 use burn::tensor::{Tensor, activation};
 
-/// The mixing weights of each table, whole: `candidates` are those that the relaxation gives. Where edges are normalised (PC-DARTS,
-/// arXiv 1907.05737, eq. 5) each row is multiplied with its edge's share, the softmax of the betas over the edges into a node;
-/// then come the columns of [`AlphaTable::extras`]. `auxiliary` is the weight of the auxiliary skip connection, which
-/// falls from 1 to 0 over a search (DARTS-, arXiv 2009.01027, eq. 9).
+/// The mixing weights of each table, whole: `candidates` are those that the relaxation gives. Where
+/// edges are normalised (PC-DARTS, arXiv 1907.05737, eq. 5) each row is multiplied with its edge's
+/// share, the softmax of the betas over the edges into a node; then come the columns of
+/// [`AlphaTable::extras`]. `auxiliary` is the weight of the auxiliary skip connection, which falls
+/// from 1 to 0 over a search (DARTS-, arXiv 2009.01027, eq. 9).
 ///
 /// # Shapes
 /// `[edges, candidates]` → `[edges, mixing_columns]`

@@ -5,15 +5,16 @@ use crate::space::network::{Chain, Layer, LayerKind};
 use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
 
-/// Batch norm's epsilon and the weight of a new batch in the running statistics (PyTorch's defaults, which both
-/// reference code bases keep).
+/// Batch norm's epsilon and the weight of a new batch in the running statistics (PyTorch's
+/// defaults, which both reference code bases keep).
 pub(crate) const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 /// What a pass is for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mode {
-    /// Batch norm looks at the batch, the auxiliary head is asked, paths of a discrete network are dropped.
+    /// Batch norm looks at the batch, the auxiliary head is asked, paths of a discrete network are
+    /// dropped.
     Train { drop_path: Option<DropPath> },
     /// Batch norm looks at the running statistics.
     Evaluate,
@@ -86,7 +87,8 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the other odd ones.
+    /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the
+    /// other odd ones.
     fn factorized_reduce(&self, first: &str, second: &str, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let shifted = x.clone().slice([0..batch, 0..channels, 1..height, 1..width]);
@@ -108,7 +110,8 @@ impl<'a> Forward<'a> {
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
         let normalised = layers::batch_norm_train(x, scale, shift, EPSILON);
-        // The running variance is unbiased, the one that normalises is not. A single value has no variance.
+        // The running variance is unbiased, the one that normalises is not. A single value has no
+        // variance.
         let unbiased = normalised.variance.inner().mul_scalar(count / (count - 1.0).max(1.0));
         self.observe(&mean, normalised.mean.inner());
         self.observe(&variance, unbiased);
@@ -120,7 +123,8 @@ impl<'a> Forward<'a> {
         self.observed.borrow_mut()[at] = Some(value);
     }
 
-    /// The running statistics after this pass: `old + 0.1 · (batch − old)` where a batch norm ran, as they were elsewhere.
+    /// The running statistics after this pass: `old + 0.1 · (batch − old)` where a batch norm ran,
+    /// as they were elsewhere.
     pub fn running_after(self, running: &TensorGroup) -> Tensor<1> {
         let observed = self.observed.into_inner();
         if observed.iter().all(Option::is_none) {
@@ -131,7 +135,8 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// Running statistics moved towards those of a batch. In this form a statistic that was kept stays the same to the bit.
+/// Running statistics moved towards those of a batch. In this form a statistic that was kept stays
+/// the same to the bit.
 pub(super) fn statistics_after(old: Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
     old.clone() + (batch - old).mul_scalar(MOMENTUM)
 }

@@ -48,7 +48,8 @@ impl Programs {
         self.clock.as_ref()
     }
 
-    /// The times of one of `passes` training passes on `images` images; `None` where none was timed.
+    /// The times of one of `passes` training passes on `images` images; `None` where none was
+    /// timed.
     pub(super) fn times(&self, images: usize, passes: usize) -> Option<Vec<OperatorTime>> {
         Some(self.clock.as_ref()?.by_operator(&self.train.get()?.lowered.program, images, passes))
     }
@@ -132,8 +133,8 @@ mod tests {
     };
     use burn::tensor::Device;
 
-    /// The supernet of DARTS has 8 cells, 14 edges each, 7 candidates an edge: operator by operator some thousand launches a
-    /// pass.
+    /// The supernet of DARTS has 8 cells, 14 edges each, 7 candidates an edge: operator by operator
+    /// some thousand launches a pass.
     #[test]
     fn a_gpu_runs_the_darts_supernet_in_few_launches() {
         let space = shipped::space("darts");

@@ -1,4 +1,5 @@
-//! One candidate of each edge, drawn with the probabilities of the softmax, and a gradient for all of them.
+//! One candidate of each edge, drawn with the probabilities of the softmax, and a gradient for all
+//! of them.
 
 use super::{
     draw::generator,
@@ -8,15 +9,16 @@ use crate::space::network::AlphaTable;
 use burn::tensor::{Tensor, TensorData, activation};
 use rand::Rng;
 
-/// The hard Gumbel softmax, straight through (Dong and Yang, "GDAS", arXiv 1910.04465, eq. 6 and 7): with
-/// `logits = (log softmax(α) + noise) / τ` the weights are 1 for the largest logit of an edge and 0 for the others, and their gradient
-/// is that of `softmax(logits)`.
+/// The hard Gumbel softmax, straight through (Dong and Yang, "GDAS", arXiv 1910.04465, eq. 6 and
+/// 7): with `logits = (log softmax(α) + noise) / τ` the weights are 1 for the largest logit of an
+/// edge and 0 for the others, and their gradient is that of `softmax(logits)`.
 ///
-/// All candidates are computed, so that each gets a gradient of its own, `⟨G, o_k⟩`. The reference computes the drawn one alone, for
-/// speed, and hands the others `⟨G, 1⟩`, as if each gave ones.
+/// All candidates are computed, so that each gets a gradient of its own, `⟨G, o_k⟩`. The reference
+/// computes the drawn one alone, for speed, and hands the others `⟨G, 1⟩`, as if each gave ones.
 ///
-/// The noise is a pure function of the seed, of the number of the pass and of the place in the network: a resumed search draws what an
-/// uninterrupted one would have drawn, and the gradient of a pass meets the noise of its forward half.
+/// The noise is a pure function of the seed, of the number of the pass and of the place in the
+/// network: a resumed search draws what an uninterrupted one would have drawn, and the gradient of
+/// a pass meets the noise of its forward half.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gumbel {
     /// *τ*, above 0.
@@ -63,7 +65,8 @@ mod tests {
         Gumbel { temperature, seed: 3, pass }
     }
 
-    /// Gumbel's trick: the largest of `log p_k + noise_k` is `k` with probability `p_k`, whatever the temperature.
+    /// Gumbel's trick: the largest of `log p_k + noise_k` is `k` with probability `p_k`, whatever
+    /// the temperature.
     #[test]
     fn each_candidate_is_drawn_as_often_as_its_probability_says() {
         let alpha = [0.7_f32, -0.4, 0.1, 5.0];
@@ -97,8 +100,8 @@ mod tests {
         }
     }
 
-    /// By hand: with `y = softmax((log softmax(α) + noise) / τ)` the gradient along b is `(c_k − p_k Σ c) / τ`,
-    /// `c_k = y_k (b_k − Σ_m y_m b_m)`; and `Σ c = 0`.
+    /// By hand: with `y = softmax((log softmax(α) + noise) / τ)` the gradient along b is
+    /// `(c_k − p_k Σ c) / τ`, `c_k = y_k (b_k − Σ_m y_m b_m)`; and `Σ c = 0`.
     #[test]
     fn the_gradient_is_that_of_the_soft_sample() {
         let (alpha, benefit) = ([0.3_f64, -0.2, 0.9], [2.0_f64, -1.0, 0.5]);

@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use std::sync::Arc;
 
-/// Weights as PyTorch's layers begin: convolutions, linear layers and their biases uniform in ±1/√fan_in
-/// (Kaiming uniform with a = √5), batch norm's scale 1 and shift 0.
+/// Weights as PyTorch's layers begin: convolutions, linear layers and their biases uniform in
+/// ±1/√fan_in (Kaiming uniform with a = √5), batch norm's scale 1 and shift 0.
 pub fn initial_weights(network: &Network, seed: u64, device: &Device) -> TensorGroup {
     let mut random = generator(seed, Stream::Weights);
     group(network, device, TensorRole::is_learned, |role, size| match role {
@@ -28,7 +28,8 @@ pub fn initial_running(network: &Network, device: &Device) -> TensorGroup {
     group(network, device, |role| !role.is_learned(), |role, size| vec![one_or_zero(role); size])
 }
 
-/// Alphas, and betas where there are some, from a normal distribution around 0 with standard deviation `deviation` (DARTS: 1e-3).
+/// Alphas, and betas where there are some, from a normal distribution around 0 with standard
+/// deviation `deviation` (DARTS: 1e-3).
 pub fn initial_alphas(network: &Network, deviation: f64, seed: u64, device: &Device) -> TensorGroup {
     let layout = Arc::new(Layout::new(network.alpha_tensors()));
     let mut random = generator(seed, Stream::Alphas);
@@ -37,7 +38,8 @@ pub fn initial_alphas(network: &Network, deviation: f64, seed: u64, device: &Dev
     TensorGroup::from_host(layout, numbers, device)
 }
 
-/// What a generator is for: each has a stream of its own, so that a larger network draws the same alphas.
+/// What a generator is for: each has a stream of its own, so that a larger network draws the same
+/// alphas.
 #[derive(Clone, Copy)]
 enum Stream {
     Weights = 1,

@@ -1,4 +1,5 @@
-//! Layers by burn's own operators, on every device: what networks are made of where they do not run as programs.
+//! Layers by burn's own operators, on every device: what networks are made of where they do not run
+//! as programs.
 
 use crate::space::network::{Conv, Pool};
 use burn::tensor::{
@@ -47,12 +48,14 @@ pub struct BatchNormOutput {
     pub output: Tensor<4>,
     /// Mean of the batch `[c]`, without gradient.
     pub mean: Tensor<1>,
-    /// Biased variance of the batch `[c]` (divided by `n * h * w`), without epsilon and without gradient.
+    /// Biased variance of the batch `[c]` (divided by `n * h * w`), without epsilon and without
+    /// gradient.
     pub variance: Tensor<1>,
 }
 
-/// Normalises each channel by the mean and variance of this batch (Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1), then
-/// scales and shifts it where asked. The gradient reaches `x` through the statistics too.
+/// Normalises each channel by the mean and variance of this batch (Ioffe & Szegedy 2015,
+/// arXiv:1502.03167, algorithm 1), then scales and shifts it where asked. The gradient reaches `x`
+/// through the statistics too.
 ///
 /// # Shapes
 /// `x` `[n, c, h, w]`; `scale`, `shift` `[c]`, absent for ones and zeros

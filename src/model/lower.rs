@@ -29,8 +29,8 @@ pub(super) enum Purpose {
     Evaluate,
 }
 
-/// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass; mixing weights are the
-/// alpha tables end to end, row by row.
+/// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass;
+/// mixing weights are the alpha tables end to end, row by row.
 pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, running: &Layout) -> Lowered {
     let mixing_starts: Vec<usize> = network
         .alphas
@@ -143,8 +143,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// The mixed operation of an edge: each candidate that contributes is a term with its mixing weight, and so is what else
-    /// the edge has.
+    /// The mixed operation of an edge: each candidate that contributes is a term with its mixing
+    /// weight, and so is what else the edge has.
     fn mixed(&mut self, edge: &Edge, table: usize, row: usize, source: &Value, found: &mut Vec<Term>) {
         let network = self.network;
         let of_table = &network.alphas[table];
@@ -169,8 +169,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// A value whose channels can be read in parts. A learned scale or shift has one norm only, as engines may write its gradient
-    /// once and not add it up.
+    /// A value whose channels can be read in parts. A learned scale or shift has one norm only, as
+    /// engines may write its gradient once and not add it up.
     fn partable(&mut self, value: Value) -> Value {
         let learned = |read: &Read| read.norm.is_some_and(|norm| self.program.norms[norm].scale.is_some());
         if value.iter().any(learned) { vec![self.whole_of(value)] } else { value }
@@ -210,7 +210,8 @@ impl Lowering<'_> {
         narrow
     }
 
-    /// Some channels of a read. A norm covers exactly what is read, so the part has one of its own, with the same tensors.
+    /// Some channels of a read. A norm covers exactly what is read, so the part has one of its own,
+    /// with the same tensors.
     fn part(&mut self, read: &Read, first: usize, channels: usize) -> Read {
         if channels == read.channels {
             return *read;
@@ -312,7 +313,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the other odd ones.
+    /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the
+    /// other odd ones.
     fn factorized_reduce(&mut self, labels: [&String; 2], value: Value, output: FeatureMap) -> Value {
         let half = output.channels / 2;
         let widths = [half, output.channels - half];

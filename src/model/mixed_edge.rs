@@ -4,8 +4,8 @@ use super::Forward;
 use crate::space::network::{AlphaTable, Edge, Extra, Partial};
 use burn::tensor::Tensor;
 
-/// `Σ_k p_k · o_k(x)`, with what the edge has beside its candidates. `weights` are the edge's row of the mixing weights, each
-/// `[1, 1, 1, 1]`. `None` where nothing contributes.
+/// `Σ_k p_k · o_k(x)`, with what the edge has beside its candidates. `weights` are the edge's row
+/// of the mixing weights, each `[1, 1, 1, 1]`. `None` where nothing contributes.
 pub(super) fn mixed(
     forward: &Forward<'_>,
     edge: &Edge,
@@ -70,8 +70,8 @@ mod tests {
     use burn::tensor::{Device, Distribution, TensorData};
     use std::path::Path;
 
-    /// Two inputs as they come, so that the stem's learned batch norm is read whole and in parts, by cells of two strides; one edge
-    /// has nothing but a zero.
+    /// Two inputs as they come, so that the stem's learned batch norm is read whole and in parts,
+    /// by cells of two strides; one edge has nothing but a zero.
     const BARE: &str = "
 name: bare
 operations:
@@ -94,7 +94,8 @@ skeletons:
     head: [global_avg_pool, {linear: {label: head}}]
 ";
 
-    /// Logits in evaluation, then of a training pass logits, running statistics and the gradients of weights and alphas.
+    /// Logits in evaluation, then of a training pass logits, running statistics and the gradients
+    /// of weights and alphas.
     fn passes(network: &Network, kernels: Kernels) -> Vec<(&'static str, Vec<f32>)> {
         let device = Device::flex();
         let (weights, running) = (initial_weights(network, 1, &device), initial_running(network, &device));

@@ -3,7 +3,8 @@
 use super::Relaxation;
 use serde::{Deserialize, Serialize};
 
-/// The rule of a search, and what a file of its supernet says of it. What it comes to at one moment is a [`Relaxation`].
+/// The rule of a search, and what a file of its supernet says of it. What it comes to at one moment
+/// is a [`Relaxation`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mixing {
@@ -11,11 +12,13 @@ pub enum Mixing {
     Softmax,
     /// Each weight by itself in (0, 1): candidates do not compete (arXiv 2012.11337; FairDARTS).
     Sigmoid,
-    /// One candidate of each edge, drawn anew for each pass (GDAS, arXiv 1910.04465): see [`Gumbel`](super::Gumbel). The temperature
-    /// goes from the first to the final one along a line over the epochs.
+    /// One candidate of each edge, drawn anew for each pass (GDAS, arXiv 1910.04465): see
+    /// [`Gumbel`](super::Gumbel). The temperature goes from the first to the final one along a line
+    /// over the epochs.
     Gumbel { temperature: f64, final_temperature: f64 },
-    /// Weights that become sparse while the radius grows along a line over the steps (Shao et al., "SSN", CVPR 2019; as a relaxation
-    /// of architectures in arXiv 2101.06658): see `sparsestmax.rs`.
+    /// Weights that become sparse while the radius grows along a line over the steps (Shao et al.,
+    /// "SSN", CVPR 2019; as a relaxation of architectures in arXiv 2101.06658): see
+    /// `sparsestmax.rs`.
     Sparsestmax { radius: f64, final_radius: f64 },
 }
 
@@ -25,8 +28,8 @@ impl Mixing {
     /// From sparsemax to one candidate an edge, as in SSN's code.
     pub const SPARSESTMAX: Self = Self::Sparsestmax { radius: 0.0, final_radius: 1.0 };
 
-    /// What a supernet is evaluated with after a `share` of the search's steps, 1 at its end: the same for the same alphas, so of
-    /// candidates that are drawn the likeliest.
+    /// What a supernet is evaluated with after a `share` of the search's steps, 1 at its end: the
+    /// same for the same alphas, so of candidates that are drawn the likeliest.
     pub fn evaluated(self, share: f64) -> Relaxation {
         match self {
             Self::Softmax => Relaxation::Softmax,
@@ -38,8 +41,9 @@ impl Mixing {
         }
     }
 
-    /// What candidates are compared by after that share, in records of epochs and where a cell is derived: as
-    /// [`evaluated`](Self::evaluated), but of candidates that are drawn the probability of each.
+    /// What candidates are compared by after that share, in records of epochs and where a cell is
+    /// derived: as [`evaluated`](Self::evaluated), but of candidates that are drawn the probability
+    /// of each.
     pub fn compared(self, share: f64) -> Relaxation {
         match self {
             Self::Gumbel { .. } => Relaxation::Softmax,

@@ -1,8 +1,10 @@
-//! Networks on burn: a lowered [`Network`](crate::space::network::Network) is interpreted, layer by layer.
+//! Networks on burn: a lowered [`Network`](crate::space::network::Network) is interpreted, layer by
+//! layer.
 //!
-//! Nothing here owns a file or a data set. Tensors live outside the network, in [`TensorGroup`]s: all weights in
-//! one vector, all running statistics in one, all alphas in one. What a paper writes as *w* and *α* is one tensor
-//! each, so that an optimiser, a checkpoint or a finite difference is a line of arithmetic.
+//! Nothing here owns a file or a data set. Tensors live outside the network, in [`TensorGroup`]s:
+//! all weights in one vector, all running statistics in one, all alphas in one. What a paper writes
+//! as *w* and *α* is one tensor each, so that an optimiser, a checkpoint or a finite difference is
+//! a line of arithmetic.
 
 mod device;
 mod draw;

@@ -5,9 +5,10 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where the noise of a network comes from: every pass draws anew, and what it draws is a pure function of the seed, of the
-/// moment that whoever trains is at, of the passes since that moment began, and of the layer, the image and the place in it. So it
-/// does not depend on threads, and a resumed training draws what an uninterrupted one would have drawn.
+/// Where the noise of a network comes from: every pass draws anew, and what it draws is a pure
+/// function of the seed, of the moment that whoever trains is at, of the passes since that moment
+/// began, and of the layer, the image and the place in it. So it does not depend on threads, and a
+/// resumed training draws what an uninterrupted one would have drawn.
 #[derive(Debug, Default)]
 pub(super) struct Noise {
     seed: u64,

@@ -4,13 +4,14 @@ use super::{Gumbel, Views, host, sparsestmax::sparsestmax};
 use crate::space::network::AlphaTable;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-/// The function *p(α)* at one moment of a search: how an edge's alphas become the weights of its candidates. What each is for stands
-/// with [`Mixing`](super::Mixing).
+/// The function *p(α)* at one moment of a search: how an edge's alphas become the weights of its
+/// candidates. What each is for stands with [`Mixing`](super::Mixing).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Relaxation {
     Softmax,
     Sigmoid,
-    /// 1 for the largest alpha of an edge, the first of equal ones, and 0 for the others; without a gradient.
+    /// 1 for the largest alpha of an edge, the first of equal ones, and 0 for the others; without a
+    /// gradient.
     OneHot,
     Gumbel(Gumbel),
     Sparsestmax {
@@ -57,7 +58,8 @@ pub(super) fn masked(table: &AlphaTable, alpha: Tensor<2>) -> Tensor<2> {
     alpha + unused
 }
 
-/// 1 for the largest of an edge's numbers, the first of equal ones: `[edges, candidates]`, untracked. Waits for the device.
+/// 1 for the largest of an edge's numbers, the first of equal ones: `[edges, candidates]`,
+/// untracked. Waits for the device.
 pub(super) fn one_hot(table: &AlphaTable, numbers: Tensor<2>) -> Tensor<2> {
     let (shape, device) = (numbers.dims(), numbers.device());
     let columns = table.columns();
@@ -90,7 +92,8 @@ mod tests {
     use super::super::tiny::{alphas, table};
     use super::*;
 
-    /// With G = dL/df and b_k = <G, o_k>: softmax gives p_k (b_k - Σ p_m b_m), sigmoid s (1 - s) b_k.
+    /// With G = dL/df and b_k = <G, o_k>: softmax gives p_k (b_k - Σ p_m b_m), sigmoid s (1 - s)
+    /// b_k.
     #[test]
     fn alpha_gradients_are_the_two_formulas() {
         let (alpha, benefit) = (vec![0.3_f32, -0.2, 0.9], [2.0_f32, -1.0, 0.5]);

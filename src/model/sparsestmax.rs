@@ -1,10 +1,12 @@
 //! Mixing weights that become sparse while a radius grows.
 //!
-//! SparsestMax (Shao et al., "SSN: Learning Sparse Switchable Normalization via SparsestMax", CVPR 2019): the alphas of an edge are
-//! projected to the simplex of weights that sum to 1 (sparsemax, Martins and Astudillo, arXiv 1602.02068), and what lies nearer than
-//! the radius to the middle of the face that it falls on is pushed out to that distance. Where the push leaves the simplex, a candidate
-//! is dropped and the same is done on the smaller face. With a radius of 0 it is sparsemax. One of 1 is beyond every corner, whose
-//! distance from the middle of `k` candidates is `√(1 − 1/k)`, and leaves one candidate, the one of the largest alpha.
+//! SparsestMax (Shao et al., "SSN: Learning Sparse Switchable Normalization via SparsestMax", CVPR
+//! 2019): the alphas of an edge are projected to the simplex of weights that sum to 1 (sparsemax,
+//! Martins and Astudillo, arXiv 1602.02068), and what lies nearer than the radius to the middle of
+//! the face that it falls on is pushed out to that distance. Where the push leaves the simplex, a
+//! candidate is dropped and the same is done on the smaller face. With a radius of 0 it is
+//! sparsemax. One of 1 is beyond every corner, whose distance from the middle of `k` candidates is
+//! `√(1 − 1/k)`, and leaves one candidate, the one of the largest alpha.
 
 use super::host;
 use crate::space::network::AlphaTable;
@@ -12,8 +14,9 @@ use burn::tensor::{Tensor, TensorData};
 
 /// The weights of a table.
 ///
-/// The gradient is that of the formulas at which the alphas arrive, with the candidates that are dropped and their number held fixed,
-/// as automatic differentiation of the reference gives it. An edge of one candidate that is left has none.
+/// The gradient is that of the formulas at which the alphas arrive, with the candidates that are
+/// dropped and their number held fixed, as automatic differentiation of the reference gives it. An
+/// edge of one candidate that is left has none.
 ///
 /// # Shapes
 /// `[edges, candidates]` → the same; columns that a narrow edge does not use are 0.
@@ -38,7 +41,8 @@ pub(super) fn sparsestmax(table: &AlphaTable, alpha: Tensor<2>, radius: f64) -> 
     if !alpha.is_autodiff() {
         return weights;
     }
-    // The tangent at the alphas: there its value is the weights, to the bit, and its gradient the Jacobian's.
+    // The tangent at the alphas: there its value is the weights, to the bit, and its gradient the
+    // Jacobian's.
     let jacobians = Tensor::<3>::from_data(TensorData::new(jacobians, [rows, columns, columns]), &device);
     let moved = (alpha.clone() - alpha.detach()).reshape([rows, 1, columns]);
     weights + (jacobians * moved).sum_dim(2).reshape([rows, columns])
@@ -51,8 +55,9 @@ struct Point {
     jacobian: Vec<Vec<f64>>,
 }
 
-/// Below this distance from the middle there is no direction to push in: the alphas are equal. The weights stay equal then, with the
-/// gradient of sparsemax, so that the alphas can part (the guard is ours; the reference divides by a tiny constant).
+/// Below this distance from the middle there is no direction to push in: the alphas are equal. The
+/// weights stay equal then, with the gradient of sparsemax, so that the alphas can part (the guard
+/// is ours; the reference divides by a tiny constant).
 const TIE: f64 = 1e-12;
 
 impl Point {
@@ -66,7 +71,8 @@ impl Point {
         for _ in 0..count {
             let face = point.project();
             let middle: Vec<f64> = face.iter().map(|&on| if on { 1.0 / size(&face) } else { 0.0 }).collect();
-            // The circle in which the face cuts the sphere before. Rounding may leave a hair below 0.
+            // The circle in which the face cuts the sphere before. Rounding may leave a hair
+            // below 0.
             let radius = match &outer {
                 None => radius,
                 Some((centre, radius)) => (radius.powi(2) - distance(&middle, centre).powi(2)).max(0.0).sqrt(),
@@ -85,7 +91,8 @@ impl Point {
         point
     }
 
-    /// Sparsemax: the nearest point of the simplex, `max(z − τ, 0)` with the τ that makes the sum 1. Says which entries are above 0.
+    /// Sparsemax: the nearest point of the simplex, `max(z − τ, 0)` with the τ that makes the
+    /// sum 1. Says which entries are above 0.
     fn project(&mut self) -> Vec<bool> {
         let mut falling = self.value.clone();
         falling.sort_by(|a, b| b.total_cmp(a));
@@ -117,7 +124,8 @@ impl Point {
         face
     }
 
-    /// `u + s (p − u)` with `s = r / ‖p − u‖`: its derivative is `s (1 − v vᵀ)` with the direction `v = (p − u) / ‖p − u‖`.
+    /// `u + s (p − u)` with `s = r / ‖p − u‖`: its derivative is `s (1 − v vᵀ)` with the direction
+    /// `v = (p − u) / ‖p − u‖`.
     fn push(&mut self, middle: &[f64], scale: f64) {
         let reached = distance(&self.value, middle);
         let direction: Vec<f64> = self.value.iter().zip(middle).map(|(p, u)| (p - u) / reached).collect();
@@ -171,8 +179,9 @@ mod tests {
         alphas.iter().map(|z| (z - high).max(0.0)).collect()
     }
 
-    /// Two candidates: the projection is (0.6, 0.4), 0.1·√2 from the middle. Three: the push along (1, 0, −1)/√2 by 0.5 leaves the simplex
-    /// (0.33 + 0.35, 0.33, 0.33 − 0.35 < 0); on the face of the first two the circle has the radius √(0.25 − 1/6).
+    /// Two candidates: the projection is (0.6, 0.4), 0.1·√2 from the middle. Three: the push along
+    /// (1, 0, −1)/√2 by 0.5 leaves the simplex (0.33 + 0.35, 0.33, 0.33 − 0.35 < 0); on the face of
+    /// the first two the circle has the radius √(0.25 − 1/6).
     #[test]
     fn small_cases_are_those_of_a_page() {
         near(&weights(&[0.2, 0.0], 0.0), &[0.6, 0.4]);

@@ -1,4 +1,5 @@
-//! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete network.
+//! A whole network: every candidate of every edge in a supernet, the chosen ones in a discrete
+//! network.
 
 use super::{
     AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, TensorGroup, Views, fused::Programs, mixed_edge::mixed,
@@ -37,7 +38,8 @@ impl Model {
         Self { network, kernels, programs: Programs::timed(), noise: Noise::default() }
     }
 
-    /// The same with feature maps of that precision, on a device that [has it](super::DeviceName::has).
+    /// The same with feature maps of that precision, on a device that [has
+    /// it](super::DeviceName::has).
     #[must_use]
     pub fn in_precision(self, precision: Precision) -> Self {
         Self { programs: self.programs.in_precision(precision), ..self }
@@ -50,8 +52,8 @@ impl Model {
         }
     }
 
-    /// How long each kind of operator took in one of `passes` training passes on `images` images. `None` of a model that is not
-    /// [`timed`](Self::timed), or that has not run as a program.
+    /// How long each kind of operator took in one of `passes` training passes on `images` images.
+    /// `None` of a model that is not [`timed`](Self::timed), or that has not run as a program.
     pub fn times(&self, images: usize, passes: usize) -> Option<Vec<OperatorTime>> {
         self.programs.times(images, passes)
     }
@@ -66,7 +68,8 @@ impl Model {
         &self.network
     }
 
-    /// Where the candidates of each edge lie in the numbers of its alpha table, table by table, with the tables' labels.
+    /// Where the candidates of each edge lie in the numbers of its alpha table, table by table,
+    /// with the tables' labels.
     pub fn edges(&self) -> Vec<(&str, Vec<Range<usize>>)> {
         self.network.alphas.iter().map(|table| (table.label.as_str(), table.edges().collect())).collect()
     }
@@ -76,8 +79,8 @@ impl Model {
         self.noise = Noise::new(seed);
     }
 
-    /// Begins a moment of a training, of which no two have one number: the noise of its passes is a function of the seed, this number
-    /// and the count of passes since.
+    /// Begins a moment of a training, of which no two have one number: the noise of its passes is a
+    /// function of the seed, this number and the count of passes since.
     pub fn begin_moment(&mut self, moment: u64) {
         self.noise.begin(moment);
     }
@@ -87,15 +90,17 @@ impl Model {
         self.kernels.has_programs(device) && (self.kernels.takes_given_maps(device) || !self.network.has_noise())
     }
 
-    /// The weights as leaves of a new autodiff graph, in the form that a pass on their device wants.
+    /// The weights as leaves of a new autodiff graph, in the form that a pass on their device
+    /// wants.
     pub fn leaves(&self, weights: &TensorGroup) -> Views {
         if self.has_program(&weights.values().device()) { weights.leaf() } else { weights.leaves() }
     }
 
     /// One pass. Where the device has programs, the network runs as one; else layer by layer.
     ///
-    /// `weights` may be tracked, as [`leaves`](Self::leaves); then `x` and `mixing` must be on an autodiff device too. `mixing` holds the
-    /// mixing weights of each alpha table, as [`edge_weights`](super::edge_weights) gives them; it is empty for a discrete network.
+    /// `weights` may be tracked, as [`leaves`](Self::leaves); then `x` and `mixing` must be on an
+    /// autodiff device too. `mixing` holds the mixing weights of each alpha table, as
+    /// [`edge_weights`](super::edge_weights) gives them; it is empty for a discrete network.
     ///
     /// # Shapes
     /// `x`: `[batch, channels, height, width]`
@@ -205,8 +210,8 @@ impl Model {
     }
 }
 
-/// The operation of an edge of a discrete network; `None` where it contributes nothing. `dropping` has the edge's place,
-/// block and row, beside what is dropped.
+/// The operation of an edge of a discrete network; `None` where it contributes nothing. `dropping`
+/// has the edge's place, block and row, beside what is dropped.
 fn chosen(
     forward: &Forward<'_>,
     edge: &Edge,
@@ -244,8 +249,8 @@ mod tests {
     };
     use burn::tensor::Distribution;
 
-    /// The reference's head begins with `ReLU(inplace=True)`: where it stands on the last cell, the classifier of a training
-    /// pass reads the cell's output without its negative part.
+    /// The reference's head begins with `ReLU(inplace=True)`: where it stands on the last cell, the
+    /// classifier of a training pass reads the cell's output without its negative part.
     #[test]
     fn an_auxiliary_head_in_place_changes_what_the_classifier_reads_behind_the_last_cell_and_nothing_else() {
         let (space, device) = (shipped::space("darts"), Device::flex());

@@ -61,7 +61,8 @@ impl Layout {
 
 /// A group of tensors that are updated together: the weights, the running statistics, the alphas.
 ///
-/// The values live on a device without autodiff; [`leaves`](Self::leaves) makes the tracked tensors of one step.
+/// The values live on a device without autodiff; [`leaves`](Self::leaves) makes the tracked tensors
+/// of one step.
 #[derive(Debug, Clone)]
 pub struct TensorGroup {
     layout: Arc<Layout>,
@@ -96,8 +97,8 @@ impl TensorGroup {
         self.values = values;
     }
 
-    /// Replaces the vector by what `next` makes of it, who is handed the vector itself: where nobody else holds it, it can be
-    /// changed in place.
+    /// Replaces the vector by what `next` makes of it, who is handed the vector itself: where
+    /// nobody else holds it, it can be changed in place.
     pub fn update(&mut self, next: impl FnOnce(Tensor<1>) -> Tensor<1>) {
         let nothing = Tensor::empty([0], &self.values.device());
         let values = std::mem::replace(&mut self.values, nothing);
@@ -119,7 +120,8 @@ impl TensorGroup {
         Views { layout: self.layout.clone(), vector: self.values.clone(), leaves: Vec::new() }
     }
 
-    /// The tensors as leaves of a new autodiff graph, one a tensor: for networks that take tensors one by one.
+    /// The tensors as leaves of a new autodiff graph, one a tensor: for networks that take tensors
+    /// one by one.
     pub fn leaves(&self) -> Views {
         let leaf = |entry: &Entry| self.values.clone().slice([entry.range.clone()]).autodiff().require_grad();
         Views { leaves: self.layout.entries.iter().map(leaf).collect(), ..self.views() }
@@ -130,8 +132,8 @@ impl TensorGroup {
         Views { vector: self.values.clone().autodiff().require_grad(), ..self.views() }
     }
 
-    /// Gathers the gradients of `leaves` into one vector in the layout's order, zero where the loss does not
-    /// depend on a tensor. Untracked.
+    /// Gathers the gradients of `leaves` into one vector in the layout's order, zero where the loss
+    /// does not depend on a tensor. Untracked.
     pub fn gradient(&self, leaves: &Views, gradients: &Gradients) -> Tensor<1> {
         let of = |leaf: &Tensor<1>| match leaf.grad(gradients) {
             Some(gradient) => gradient.inner(),

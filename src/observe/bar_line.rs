@@ -19,10 +19,11 @@ pub(super) enum Shown {
     Download(Transfer),
 }
 
-/// `⠹ search[seed=1] ━━━━━──────── epoch 3/50 120/390 812 img/s loss 1.23 54.2 % ETA 3 min` in at most
-/// `look.width` columns. Where that is too long the step goes first, then the speed, the loss, the bar, the measure,
-/// the epoch, the time left; last the name is cut. A download has bytes and their speed instead: `34.0 MB of 170 MB 5.12 MB/s`.
-/// `shown` is absent while the stage has told nothing.
+/// `⠹ search[seed=1] ━━━━━──────── epoch 3/50 120/390 812 img/s loss 1.23 54.2 % ETA 3 min` in at
+/// most `look.width` columns. Where that is too long the step goes first, then the speed, the loss,
+/// the bar, the measure, the epoch, the time left; last the name is cut. A download has bytes and
+/// their speed instead: `34.0 MB of 170 MB 5.12 MB/s`. `shown` is absent while the stage has told
+/// nothing.
 pub(super) fn bar_line(stage: &str, shown: Option<&Shown>, elapsed: Duration, look: &Look) -> String {
     let turn = elapsed.as_millis() / TURN.as_millis();
     let spinner = if look.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" } else { "|/-\\" };

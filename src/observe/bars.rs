@@ -28,8 +28,8 @@ const REDRAW: Duration = Duration::from_millis(125);
 pub struct Bars {
     look: Look,
     screen: MultiProgress,
-    /// Writes a permanent line while the bars are away. (indicatif's own `println` fills lines with spaces and ends
-    /// without a line break.)
+    /// Writes a permanent line while the bars are away. (indicatif's own `println` fills lines with
+    /// spaces and ends without a line break.)
     write_line: Box<dyn Fn(&str) + Send + Sync>,
     state: Mutex<State>,
 }

@@ -8,8 +8,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Writes events to a file or any other writer. A failing write is told once, to another listener as a warning, and
-/// ends the writing; the run goes on, and [`is_whole`](Self::is_whole) says so afterwards.
+/// Writes events to a file or any other writer. A failing write is told once, to another listener
+/// as a warning, and ends the writing; the run goes on, and [`is_whole`](Self::is_whole) says so
+/// afterwards.
 pub struct Jsonl {
     /// How messages call the writer: its path.
     name: String,

@@ -16,7 +16,8 @@ use std::{
 /// Between two lines about the progress of one stage.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Writes one line for each stage's start, finished epoch and end, and one each ten seconds of a long epoch.
+/// Writes one line for each stage's start, finished epoch and end, and one each ten seconds of a
+/// long epoch.
 pub struct Lines<W> {
     look: Look,
     inner: Mutex<(Account, W)>,
@@ -116,7 +117,8 @@ fn amount(transfer: &Transfer) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// `epoch 1/3, step 40/100, 812 images/s, loss 1.90, accuracy 34.1 %, 30 s to go`; unknown figures are left out.
+/// `epoch 1/3, step 40/100, 812 images/s, loss 1.90, accuracy 34.1 %, 30 s to go`; unknown figures
+/// are left out.
 fn figures(progress: &Progress) -> String {
     let Progress { epoch, epochs, step, steps, images_per_second, loss, measures, remaining } = progress;
     let parts = [

@@ -32,8 +32,9 @@ impl Look {
         Self::from_environment(term.is_term(), width, variable)
     }
 
-    /// The rules alone: `NO_COLOR` (any text) and `TERM=dumb` switch colour off, the locale's encoding decides
-    /// the marks, and the first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set is the locale (POSIX).
+    /// The rules alone: `NO_COLOR` (any text) and `TERM=dumb` switch colour off, the locale's
+    /// encoding decides the marks, and the first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set is the
+    /// locale (POSIX).
     fn from_environment(terminal: bool, width: usize, variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_none_or(|term| term == "dumb") && !cfg!(windows);
@@ -111,7 +112,8 @@ pub(crate) enum Tone {
     Strong,
 }
 
-/// `text` folded to `width` columns at spaces, later lines starting below column `indent`; a word is never cut.
+/// `text` folded to `width` columns at spaces, later lines starting below column `indent`; a word
+/// is never cut.
 pub(crate) fn fold(text: &str, width: usize, indent: usize) -> String {
     let hang = " ".repeat(indent);
     let options = textwrap::Options::new(width.max(indent + 20))

@@ -7,7 +7,8 @@
 //! | `jsonl` | every event as a line of JSON in a file |
 //! | `fan` | one listener made of several |
 //!
-//! The wording (`phrases`, `quantity`, `bar_line`, `transcript`) is pure text and knows no terminal.
+//! The wording (`phrases`, `quantity`, `bar_line`, `transcript`) is pure text and knows no
+//! terminal.
 
 mod bar_line;
 mod bars;

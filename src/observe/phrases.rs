@@ -60,7 +60,8 @@ pub(super) struct Tally {
     pub interrupted: usize,
 }
 
-/// `4 stages: 2 cached, 2 ran in 41 s`. What was neither answered, run, failed nor interrupted was not tried.
+/// `4 stages: 2 cached, 2 ran in 41 s`. What was neither answered, run, failed nor interrupted was
+/// not tried.
 pub(super) fn closing(tally: &Tally, elapsed: Duration) -> String {
     let Tally { stages, cached, ran, failed, interrupted } = *tally;
     let untried = stages.saturating_sub(cached + ran + failed + interrupted);

@@ -35,8 +35,8 @@ fn whole(time: Duration) -> String {
     }
 }
 
-/// At most four significant digits and no trailing zeros: `0.6931`, `812`, `0.000025`, `1.5e-7`. A whole number
-/// keeps all its digits.
+/// At most four significant digits and no trailing zeros: `0.6931`, `812`, `0.000025`, `1.5e-7`. A
+/// whole number keeps all its digits.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
         return if value.is_nan() { "NaN".to_owned() } else { format!("{value}") };
@@ -90,7 +90,8 @@ pub(super) fn rate(value: f64) -> String {
     }
 }
 
-/// `512 bytes`, `34.0 kB`, `170 MB`, `1.21 GB`: three significant digits, powers of ten as disks and providers count.
+/// `512 bytes`, `34.0 kB`, `170 MB`, `1.21 GB`: three significant digits, powers of ten as disks
+/// and providers count.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if count < 1000 {
@@ -111,8 +112,8 @@ pub(super) fn byte_rate(per_second: f64) -> String {
     format!("{}/s", bytes(per_second.max(0.0) as u64))
 }
 
-/// A metric as name and value: the unit at the end of the name (`_percent`, `_ms`, `_seconds`, `_bytes`) goes behind
-/// the value, dots and underscores become spaces.
+/// A metric as name and value: the unit at the end of the name (`_percent`, `_ms`, `_seconds`,
+/// `_bytes`) goes behind the value, dots and underscores become spaces.
 pub(super) fn metric(name: &str, value: f64) -> String {
     const UNITS: [(&str, &str); 4] = [("_percent", " %"), ("_ms", " ms"), ("_seconds", " s"), ("_bytes", " bytes")];
     let words = |name: &str| name.replace(['.', '_'], " ");

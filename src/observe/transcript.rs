@@ -70,7 +70,8 @@ impl Transcript {
         }
     }
 
-    /// `  ✓ search[seed=1]     ran 41 s        reason: params.epochs 2 → 3`, the names and outcomes aligned.
+    /// `  ✓ search[seed=1]     ran 41 s        reason: params.epochs 2 → 3`, the names and outcomes
+    /// aligned.
     fn finished(&mut self, stage: &str, outcome: &Outcome, note: Option<&str>, look: &Look) -> String {
         const NAME: usize = 18;
         const OUTCOME: usize = 14;

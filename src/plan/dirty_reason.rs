@@ -41,8 +41,8 @@ pub enum DirtyReason {
         path: String,
         old: Value,
     },
-    /// What another stage gives: the reference key, then `[i]` where it names many members and `.output` where a
-    /// member gives many. `None` where there was or is nothing.
+    /// What another stage gives: the reference key, then `[i]` where it names many members and
+    /// `.output` where a member gives many. `None` where there was or is nothing.
     Input {
         name: String,
         old: Option<Digest>,

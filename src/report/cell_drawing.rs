@@ -1,4 +1,5 @@
-//! A genotype's cell as a picture: inputs left, nodes in the middle, output right, operations on the edges.
+//! A genotype's cell as a picture: inputs left, nodes in the middle, output right, operations on
+//! the edges.
 
 use super::{
     ReportError,
@@ -151,8 +152,8 @@ fn wire(from: &Item, route: &[Item], to: &Item) -> String {
     path
 }
 
-/// An operation has the same colour in every cell: its name's hash (FNV-1a) chooses it. Two may share one; the name
-/// stands on it.
+/// An operation has the same colour in every cell: its name's hash (FNV-1a) chooses it. Two may
+/// share one; the name stands on it.
 fn colour(operation: &str) -> &'static str {
     let hash = operation
         .bytes()

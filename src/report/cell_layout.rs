@@ -1,8 +1,10 @@
-//! Places the states and edge labels of a cell in columns (layered drawing after Sugiyama, Tagawa and Toda, 1981).
+//! Places the states and edge labels of a cell in columns (layered drawing after Sugiyama, Tagawa
+//! and Toda, 1981).
 //!
-//! States stand in even columns, as far right as the longest way to them needs. The label of an edge is an item of its
-//! own in an odd column that the edge crosses, and in every other column that it crosses it has a bend: so labels can
-//! overlap neither each other nor a foreign edge, and what is left to do is to order and to space the columns.
+//! States stand in even columns, as far right as the longest way to them needs. The label of an
+//! edge is an item of its own in an odd column that the edge crosses, and in every other column
+//! that it crosses it has a bend: so labels can overlap neither each other nor a foreign edge, and
+//! what is left to do is to order and to space the columns.
 
 /// Between neighbours of one column.
 const GAP: f64 = 10.0;
@@ -49,14 +51,15 @@ struct Plan {
     columns: Vec<Vec<usize>>,
     column_of: Vec<usize>,
     sizes: Vec<Size>,
-    /// Items next to each other on an edge, the left one first, and how much a straight line between them is worth.
+    /// Items next to each other on an edge, the left one first, and how much a straight line
+    /// between them is worth.
     links: Vec<(usize, usize, f64)>,
     /// The items of each edge, its states included.
     chains: Vec<Vec<usize>>,
 }
 
-/// Lays out states (`fixed` of them are inputs, in the first column in their order) and edges, each of which must go
-/// to a later state. The upper left corner is (0, 0).
+/// Lays out states (`fixed` of them are inputs, in the first column in their order) and edges, each
+/// of which must go to a later state. The upper left corner is (0, 0).
 pub(super) fn layout(states: &[Size], fixed: usize, edges: &[Edge]) -> Layout {
     let mut plan = plan(states, fixed, edges);
     order(&mut plan);
@@ -119,7 +122,8 @@ fn plan(states: &[Size], fixed: usize, edges: &[Edge]) -> Plan {
         links: Vec::new(),
         chains: vec![Vec::new(); edges.len()],
     };
-    // Short edges have no choice of column for their label; long ones then take the emptiest, the later among equals.
+    // Short edges have no choice of column for their label; long ones then take the emptiest, the
+    // later among equals.
     let mut by_length: Vec<usize> = (0..edges.len()).collect();
     by_length.sort_by_key(|at| plan.column_of[edges[*at].to] - plan.column_of[edges[*at].from]);
     let mut labels_in = vec![0usize; count];
@@ -158,7 +162,8 @@ fn plan(states: &[Size], fixed: usize, edges: &[Edge]) -> Plan {
     plan
 }
 
-/// Orders each column but the first for few crossings: barycentres, then swaps of neighbours while they help.
+/// Orders each column but the first for few crossings: barycentres, then swaps of neighbours while
+/// they help.
 fn order(plan: &mut Plan) {
     let mut best = (crossings(plan), plan.columns.clone());
     for round in 0..8 {
@@ -230,7 +235,8 @@ fn crossings(plan: &Plan) -> usize {
     count
 }
 
-/// The middles of all items: each near its neighbours on both sides, in the order of its column, without overlap.
+/// The middles of all items: each near its neighbours on both sides, in the order of its column,
+/// without overlap.
 fn heights(plan: &Plan) -> Vec<f64> {
     let mut ys = vec![0.0; plan.sizes.len()];
     for column in &plan.columns {
@@ -263,8 +269,9 @@ fn heights(plan: &Plan) -> Vec<f64> {
     ys
 }
 
-/// The places nearest to the wanted ones (place and weight, least squares) that keep the column's order and gaps: isotonic regression
-/// by pooling adjacent violators, on the places less the room that the items before need.
+/// The places nearest to the wanted ones (place and weight, least squares) that keep the column's
+/// order and gaps: isotonic regression by pooling adjacent violators, on the places less the room
+/// that the items before need.
 fn settle(plan: &Plan, column: &[usize], wanted: &[(f64, f64)], ys: &mut [f64]) {
     let mut offsets = Vec::with_capacity(column.len());
     let mut offset = 0.0;

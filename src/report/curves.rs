@@ -1,7 +1,7 @@
 //! Line charts over epochs as SVG.
 //!
-//! Written here rather than with `plotters`: its SVG has fixed colours (no dark ground), and it draws a line through a
-//! gap.
+//! Written here rather than with `plotters`: its SVG has fixed colours (no dark ground), and it
+//! draws a line through a gap.
 
 use super::svg::{Anchor, Face, PALETTE, Svg, Type};
 use indexmap::IndexSet;
@@ -22,10 +22,12 @@ pub struct Chart {
 pub struct Series {
     /// Of this line alone: `softmax, seed 0, held out`.
     pub name: String,
-    /// Lines of one hue have their colour and their word in the legend in common: `softmax`, whatever the seed.
+    /// Lines of one hue have their colour and their word in the legend in common: `softmax`,
+    /// whatever the seed.
     #[serde(skip)]
     pub hue: String,
-    /// Lines of one stroke are dashed alike: `fitted`, `held out`. Empty where the chart has but one.
+    /// Lines of one stroke are dashed alike: `fitted`, `held out`. Empty where the chart has but
+    /// one.
     #[serde(skip)]
     pub stroke: String,
     pub points: Vec<(f64, f64)>,
@@ -46,7 +48,8 @@ const DASHES: [&str; 3] = ["", "6 5", "1 5"];
 /// Of a line in the legend that stands for lines of all colours; seen on white and on black.
 const ANY_HUE: &str = "#7d8590";
 
-/// The chart, 640 wide and as high as its legend needs. Without a single finite point it says `no data`.
+/// The chart, 640 wide and as high as its legend needs. Without a single finite point it says
+/// `no data`.
 pub fn draw(chart: &Chart) -> String {
     let finite = |point: &&(f64, f64)| point.0.abs() < LIMIT && point.1.abs() < LIMIT;
     let points: Vec<(f64, f64)> =
@@ -109,7 +112,8 @@ struct Pen {
     dash: &'static str,
 }
 
-/// What tells lines apart: hues by their colour, strokes by their dashes. Of a single hue, strokes have the colours.
+/// What tells lines apart: hues by their colour, strokes by their dashes. Of a single hue, strokes
+/// have the colours.
 struct Pens<'a> {
     hues: IndexSet<&'a str>,
     strokes: IndexSet<&'a str>,
@@ -190,7 +194,8 @@ impl Axis {
         let low = values.clone().fold(f64::INFINITY, f64::min);
         let high = values.fold(f64::NEG_INFINITY, f64::max);
         let (mut low, mut high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // One value, or values that differ by no more than rounding, still need a range around them.
+        // One value, or values that differ by no more than rounding, still need a range around
+        // them.
         if high - low <= 1e-9 * high.abs().max(low.abs()) {
             let around =
                 if grain == Grain::Whole { (1e-6 * high.abs()).max(1.0) } else { (0.1 * high.abs()).max(1e-6) };
@@ -284,7 +289,8 @@ mod tests {
         assert_eq!(svg.matches("<polyline").count(), 4);
     }
 
-    /// Two methods of two seeds on two sets of images are two colours, solid and dashed; a single method's sets have the colours.
+    /// Two methods of two seeds on two sets of images are two colours, solid and dashed; a single
+    /// method's sets have the colours.
     #[test]
     fn lines_of_one_kind_look_alike_and_are_said_once() {
         let lines = |hues: &[&str]| {

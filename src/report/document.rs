@@ -66,7 +66,8 @@ pub enum Align {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     Text(String),
-    /// Shown with so many decimals. A value that is not finite is shown as such: a loss that diverged is a result.
+    /// Shown with so many decimals. A value that is not finite is shown as such: a loss that
+    /// diverged is a result.
     Number {
         value: f64,
         digits: usize,

@@ -100,7 +100,8 @@ impl Verdict {
         }
     }
 
-    /// The whole of it but for the verdict: `` `search.loss`: mean 1.7 (n = 1), expected at most 1.5, tolerance 0.1 ``.
+    /// The whole of it but for the verdict:
+    /// `` `search.loss`: mean 1.7 (n = 1), expected at most 1.5, tolerance 0.1 ``.
     pub fn sentence(&self) -> String {
         let Expectation { metric, bound, tolerance, over } = &self.expectation;
         let expected = match bound {

@@ -1,4 +1,5 @@
-//! A document as one HTML file that loads nothing: style and figures are inside, light or dark as the reader has it.
+//! A document as one HTML file that loads nothing: style and figures are inside, light or dark as
+//! the reader has it.
 
 use super::{Align, Block, Cell, Document, Table, Verdict, svg::escaped};
 

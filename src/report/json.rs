@@ -1,4 +1,5 @@
-//! A document for programs. Keys stand in a fixed order; a missing value is `null`, one that is no number a text.
+//! A document for programs. Keys stand in a fixed order; a missing value is `null`, one that is no
+//! number a text.
 
 use super::{Block, Cell, Document, Series, Verdict};
 use serde::Serialize;
@@ -6,7 +7,8 @@ use serde::Serialize;
 /// Raised when a key changes its meaning or goes.
 const FORMAT: u32 = 1;
 
-/// Indented JSON with a line break at its end. Figures are named by their files, as in [`Document::figures`].
+/// Indented JSON with a line break at its end. Figures are named by their files, as in
+/// [`Document::figures`].
 pub fn render(document: &Document) -> String {
     let mut files = document.figures().into_iter().map(|(file, _)| file);
     let sections = document

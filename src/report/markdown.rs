@@ -1,4 +1,5 @@
-//! A document as Markdown whose tables are readable without being rendered. Figures are files beside it.
+//! A document as Markdown whose tables are readable without being rendered. Figures are files
+//! beside it.
 
 use super::{Align, Block, Document, Figure, Table, Verdict};
 use crate::observe::without_hidden;

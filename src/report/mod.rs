@@ -1,7 +1,9 @@
-//! What is left after a run, as documents: pure functions from data to text, no terminal and no training.
+//! What is left after a run, as documents: pure functions from data to text, no terminal and no
+//! training.
 //!
-//! A [`Document`] is tables, figures, sentences and checked expectations; `markdown`, `json`, `terminal` and `html`
-//! each write it in their form. Figures are SVG: `cell_drawing` draws a cell, `curves` draws lines over epochs.
+//! A [`Document`] is tables, figures, sentences and checked expectations; `markdown`, `json`,
+//! `terminal` and `html` each write it in their form. Figures are SVG: `cell_drawing` draws a cell,
+//! `curves` draws lines over epochs.
 
 pub mod cell_drawing;
 mod cell_layout;

@@ -14,7 +14,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Nothing for no values. A value that is no number makes every figure none: it is not left out quietly.
+    /// Nothing for no values. A value that is no number makes every figure none: it is not left out
+    /// quietly.
     pub fn of(values: &[f64]) -> Option<Self> {
         let n = values.len();
         if n == 0 {
@@ -54,9 +55,10 @@ impl Proportion {
         100.0 * self.count as f64 / self.of.max(1) as f64
     }
 
-    /// The 95 % interval in per cent after E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    /// 1927: good at shares near 0 and 1 and for few trials, where the usual `p ± 1.96 σ` is not. It says how far off a test
-    /// set of this size may be, not how far off another training would be. All of 0 to 100 for no trials.
+    /// The 95 % interval in per cent after E. B. Wilson, "Probable inference, the law of
+    /// succession, and statistical inference", 1927: good at shares near 0 and 1 and for few
+    /// trials, where the usual `p ± 1.96 σ` is not. It says how far off a test set of this size may
+    /// be, not how far off another training would be. All of 0 to 100 for no trials.
     pub fn interval(self) -> (f64, f64) {
         if self.of == 0 {
             return (0.0, 100.0);

@@ -1,9 +1,10 @@
-//! A small SVG writer. Colours are attributes, so that every viewer shows them; a style sheet overrides what must
-//! change on a dark ground.
+//! A small SVG writer. Colours are attributes, so that every viewer shows them; a style sheet
+//! overrides what must change on a dark ground.
 
 use crate::observe::is_hidden;
 
-/// Mid tones that are seen on white and on near-black and told apart by most eyes (after Okabe and Ito).
+/// Mid tones that are seen on white and on near-black and told apart by most eyes (after Okabe and
+/// Ito).
 pub(super) const PALETTE: [&str; 8] =
     ["#2f7ec2", "#d9652b", "#2f9e77", "#b85c9e", "#b8860b", "#5b6ee1", "#c44e52", "#4c9f38"];
 
@@ -53,8 +54,8 @@ impl Type {
         Self { soft: true, ..self }
     }
 
-    /// An upper estimate of the text's width: the font is the viewer's. Monospaced letters are 0.6 em wide in all
-    /// common fonts; the widest common sans-serif averages 0.62 em.
+    /// An upper estimate of the text's width: the font is the viewer's. Monospaced letters are 0.6
+    /// em wide in all common fonts; the widest common sans-serif averages 0.62 em.
     pub fn width(&self, text: &str) -> f64 {
         let em = match self.face {
             Face::Mono => 0.605,
@@ -105,7 +106,8 @@ impl Svg {
         let family = if set.face == Face::Mono { MONO } else { SANS };
         let weight = if set.face == Face::Bold { " font-weight=\"600\"" } else { "" };
         let (class, colour) = if set.soft { ("soft", "#59636e") } else { ("ink", "#1f2328") };
-        // The letters' middle lies about 0.35 em above the baseline; `dominant-baseline` is not known everywhere.
+        // The letters' middle lies about 0.35 em above the baseline; `dominant-baseline` is not
+        // known everywhere.
         self.element(&format!(
             "<text class=\"{class}\" x=\"{}\" y=\"{}\" font-family=\"{family}\" font-size=\"{}\"{weight} \
              text-anchor=\"{anchor}\" fill=\"{colour}\"{more}>{}</text>",
@@ -238,7 +240,8 @@ pub(super) fn escaped(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// Reads an SVG as XML, asserts that nothing lies outside of its view box, and returns its texts.
+    /// Reads an SVG as XML, asserts that nothing lies outside of its view box, and returns its
+    /// texts.
     pub fn texts_inside(svg: &str) -> Vec<String> {
         let xml = roxmltree::Document::parse(svg).expect("well-formed");
         let number = |node: roxmltree::Node<'_, '_>, name: &str| -> f64 {

@@ -4,8 +4,8 @@ use super::{Align, Block, Document, Table, Verdict};
 use crate::observe::{Look, Tone, fold};
 use comfy_table::{Cell as Framed, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, TableStyle, Width};
 
-/// The text within `look.width` columns, with a line break at its end. A table that is too wide for that is folded,
-/// then split: each part repeats the first column, and nothing is left out.
+/// The text within `look.width` columns, with a line break at its end. A table that is too wide for
+/// that is folded, then split: each part repeats the first column, and nothing is left out.
 pub fn render(document: &Document, look: &Look) -> String {
     let mut out = format!("{}\n", look.paint(&fold(&look.text(&document.title), look.width, 0), Tone::Strong));
     let mut files = document.figures().into_iter().map(|(file, _)| file);
@@ -101,7 +101,8 @@ fn shown(table: &Table, column: usize) -> impl Iterator<Item = String> {
     table.rows().iter().map(move |row| row[column].shown()).chain([table.columns()[column].shown()])
 }
 
-/// Each column has its longest word; what room is left goes, a space at a time, to those that must still fold.
+/// Each column has its longest word; what room is left goes, a space at a time, to those that must
+/// still fold.
 fn widths(table: &Table, columns: &[usize], room: usize) -> Vec<usize> {
     let full = |at: &usize| shown(table, *at).map(|text| console::measure_text_width(&text)).max().unwrap_or(0) + 2;
     let full: Vec<usize> = columns.iter().map(full).collect();

@@ -1,4 +1,5 @@
-//! What a stage is given to work with: its inputs, a place for its outputs, an ear for what it has to say.
+//! What a stage is given to work with: its inputs, a place for its outputs, an ear for what it has
+//! to say.
 
 use super::{EventKind, Input, Missing, Progress, StageError, Stop, announce::Announcer};
 use crate::{
@@ -86,13 +87,14 @@ impl<'a> Context<'a> {
         &self.member.runtime
     }
 
-    /// What the reference key `slot` names, in the pipeline's order; nothing where the key was left out. Of a key that is
-    /// gathered, those that are there.
+    /// What the reference key `slot` names, in the pipeline's order; nothing where the key was left
+    /// out. Of a key that is gathered, those that are there.
     pub fn inputs(&self, slot: &str) -> &[Input] {
         self.inputs.get(slot).map_or(&[], Vec::as_slice)
     }
 
-    /// What the reference key `slot`, one that is gathered, names and is not there, in the pipeline's order.
+    /// What the reference key `slot`, one that is gathered, names and is not there, in the
+    /// pipeline's order.
     pub fn missing(&self, slot: &str) -> &[Missing] {
         self.missing.get(slot).map_or(&[], Vec::as_slice)
     }
@@ -109,7 +111,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Publishes the output `name`: what `write` writes is kept under its digest, or not at all where `write` fails.
+    /// Publishes the output `name`: what `write` writes is kept under its digest, or not at all
+    /// where `write` fails.
     pub fn publish(
         &mut self,
         name: &str,
@@ -145,7 +148,8 @@ impl<'a> Context<'a> {
         self.made.notes.insert(topic.into(), value);
     }
 
-    /// Keeps that a figure is not what the pipeline expects: the stage succeeds, every run that shows it exits with 5.
+    /// Keeps that a figure is not what the pipeline expects: the stage succeeds, every run that
+    /// shows it exits with 5.
     pub fn expect_missed(&mut self, text: impl Into<String>) {
         let misses = self.made.notes.entry(EXPECT_MISSED.to_owned()).or_insert_with(|| Json::Array(Vec::new()));
         if let Json::Array(misses) = misses {
@@ -192,8 +196,8 @@ impl<'a> Context<'a> {
         self.say(EventKind::CheckpointSaved { stage: self.stage(), step });
     }
 
-    /// The folder for checkpoints, made at the first call. It belongs to this key alone, outlives a stop, a failure
-    /// and a crash, and is removed after success.
+    /// The folder for checkpoints, made at the first call. It belongs to this key alone, outlives a
+    /// stop, a failure and a crash, and is removed after success.
     pub fn work(&mut self) -> Result<&Path, StageError> {
         let work = match self.work.take() {
             Some(work) => work,
@@ -202,7 +206,8 @@ impl<'a> Context<'a> {
         Ok(self.work.insert(work))
     }
 
-    /// Whether a signal asked to stop: then save a checkpoint and return [`StageError::Interrupted`].
+    /// Whether a signal asked to stop: then save a checkpoint and return
+    /// [`StageError::Interrupted`].
     pub fn stop_requested(&self) -> bool {
         self.stop.requested()
     }

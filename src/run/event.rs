@@ -1,4 +1,5 @@
-//! What happens during a run, as data. The runner and the stages emit; listeners (`observe`, logs) show.
+//! What happens during a run, as data. The runner and the stages emit; listeners (`observe`, logs)
+//! show.
 
 use serde::Serialize as _;
 use std::time::Duration;
@@ -25,7 +26,8 @@ pub enum EventKind {
     StageWaiting {
         stage: String,
     },
-    /// What a stage reads begins to come from elsewhere, before the stage's work; `kept_bytes` came in an earlier try.
+    /// What a stage reads begins to come from elsewhere, before the stage's work; `kept_bytes` came
+    /// in an earlier try.
     DownloadStarted {
         stage: String,
         url: String,

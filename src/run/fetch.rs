@@ -3,7 +3,8 @@
 use super::{EventKind, Stop, Transfer, announce::Announcer};
 use std::time::Duration;
 
-/// One stage's view of a run before its key is known: an ear for what it has to say, and the wish to stop.
+/// One stage's view of a run before its key is known: an ear for what it has to say, and the wish
+/// to stop.
 pub struct Fetch<'a> {
     pub(super) member: &'a str,
     pub(super) stop: &'a Stop,
@@ -16,7 +17,8 @@ impl Fetch<'_> {
         self.announcer.say(EventKind::StageWaiting { stage: self.stage() });
     }
 
-    /// Shows that bytes begin to come from `url` into the folder `into`; `kept` of them are there from an earlier try.
+    /// Shows that bytes begin to come from `url` into the folder `into`; `kept` of them are there
+    /// from an earlier try.
     pub fn started(&self, url: &str, into: &str, kept: u64) {
         let kind = EventKind::DownloadStarted {
             stage: self.stage(),
@@ -42,7 +44,8 @@ impl Fetch<'_> {
         self.announcer.warn(self.member, message);
     }
 
-    /// Whether a signal asked to stop: then keep what came and return [`StageError::Interrupted`](super::StageError).
+    /// Whether a signal asked to stop: then keep what came and return
+    /// [`StageError::Interrupted`](super::StageError).
     pub fn stop_requested(&self) -> bool {
         self.stop.requested()
     }

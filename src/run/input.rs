@@ -11,8 +11,9 @@ use std::{collections::BTreeMap, io::Read, path::PathBuf};
 
 /// One finished member: who it is, what it published, what it had to say.
 ///
-/// Only the outputs enter the reader's key by themselves. A stage that reads any of the rest says so with
-/// [`Stage::reads_records`](super::Stage::reads_records), or it would answer from the store with stale figures.
+/// Only the outputs enter the reader's key by themselves. A stage that reads any of the rest says
+/// so with [`Stage::reads_records`](super::Stage::reads_records), or it would answer from the store
+/// with stale figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     /// `search[seed=1]`

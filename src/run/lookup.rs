@@ -63,7 +63,8 @@ pub(super) fn reasons(
     reasons.iter().map(DirtyReason::to_string).collect()
 }
 
-/// The manifest of the newest success. What cannot be read explains nothing, and must not stop the work either.
+/// The manifest of the newest success. What cannot be read explains nothing, and must not stop the
+/// work either.
 fn last_manifest(store: &Store, pipeline: &str, member: &str, announcer: &Announcer<'_>) -> Option<Manifest> {
     // Where the key is damaged that is told when the next one is remembered.
     let key = store.last(pipeline, member).ok()??;

@@ -3,7 +3,8 @@
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-/// A member that a gathering stage names and that came to no result, because it failed or what it reads did.
+/// A member that a gathering stage names and that came to no result, because it failed or what it
+/// reads did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Missing {
     /// `search[seed=2]`

@@ -41,7 +41,8 @@ pub enum Ending {
 }
 
 impl RunReport {
-    /// How the run ended. Where several things went wrong: a stop before the store, inputs, failures, expectations.
+    /// How the run ended. Where several things went wrong: a stop before the store, inputs,
+    /// failures, expectations.
     pub fn ending(&self) -> Ending {
         if let Some(signal) = self.stopped {
             return Ending::Stopped(signal);

@@ -1,4 +1,5 @@
-//! The loop: take a member whose inputs are there, answer it from the store or do its work, tell what came of it.
+//! The loop: take a member whose inputs are there, answer it from the store or do its work, tell
+//! what came of it.
 
 use super::{
     EventKind, Listener, MemberReport, Outcome, RunReport, Signal, Stage, StageError, Stop,
@@ -27,8 +28,9 @@ pub struct Planned {
 
 /// Runs a pipeline: `stages` holds a stage for each of its members, in their order.
 ///
-/// A member that fails takes along only those that read it; those that gather go on with what else they name. After a stop, or a failure of the store, nothing more
-/// starts. Results that are in the store are not made again; with all of them there, nothing is written.
+/// A member that fails takes along only those that read it; those that gather go on with what else
+/// they name. After a stop, or a failure of the store, nothing more starts. Results that are in the
+/// store are not made again; with all of them there, nothing is written.
 ///
 /// # Panics
 /// If `stages` and the members differ in number. A panic of a stage becomes its failure, and the
@@ -195,8 +197,9 @@ impl Run<'_> {
 
     fn cached(&self, member: &Member, key: Key, record: Record) -> End {
         self.remember(member, key);
-        // A run killed just after it published leaves its checkpoints. Where they cannot be removed they only take space.
-        // Under the lock: somebody may be at work on an output that was lost since.
+        // A run killed just after it published leaves its checkpoints. Where they cannot be removed
+        // they only take space. Under the lock: somebody may be at work on an output that was lost
+        // since.
         if self.store.work_path(key).exists()
             && let Ok(Some(_lock)) = self.store.try_lock(key)
         {
@@ -205,7 +208,8 @@ impl Run<'_> {
         End { outcome: Outcome::Cached, record: Some(record), error: None }
     }
 
-    /// Keeps the key as the member's newest, where it is not already. Only explanations hang on it: a warning will do.
+    /// Keeps the key as the member's newest, where it is not already. Only explanations hang on it:
+    /// a warning will do.
     pub(super) fn remember(&self, member: &Member, key: Key) {
         match self.store.last(&self.pipeline.name, &member.name) {
             Ok(Some(known)) if known == key.digest() => return,
@@ -236,7 +240,8 @@ impl Run<'_> {
             })
     }
 
-    /// Ends the members that read what will not come. Members stand after what they read: one pass is enough.
+    /// Ends the members that read what will not come. Members stand after what they read: one pass
+    /// is enough.
     fn skip_hopeless(&mut self) {
         for at in 0..self.tasks.len() {
             if self.tasks[at].end.is_none()

@@ -1,4 +1,5 @@
-//! The wish to stop, from a signal or from a test. Whoever works long asks [`Stop::requested`] now and then.
+//! The wish to stop, from a signal or from a test. Whoever works long asks [`Stop::requested`] now
+//! and then.
 
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -12,7 +13,8 @@ use std::{
     },
 };
 
-/// Who asked to stop. A run stopped by either goes on from its checkpoints when it is started again.
+/// Who asked to stop. A run stopped by either goes on from its checkpoints when it is started
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT: a person pressed Ctrl-C.
@@ -37,7 +39,8 @@ impl Stop {
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new();
         let interrupted = Arc::new(AtomicBool::new(false));
-        // Actions run in order of registration: the first SIGINT finds the flag down, and raises it.
+        // Actions run in order of registration: the first SIGINT finds the flag down, and raises
+        // it.
         flag::register_conditional_shutdown(SIGINT, Signal::Interrupt.exit_code(), Arc::clone(&interrupted))?;
         flag::register(SIGINT, interrupted)?;
         flag::register_usize(SIGINT, Arc::clone(&stop.0), Signal::Interrupt as usize)?;

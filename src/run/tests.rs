@@ -55,7 +55,8 @@ impl Stage for Fake {
     }
 }
 
-/// A pipeline of fakes. Unless it is told otherwise, a stage publishes `out`: its parameter and all that it reads.
+/// A pipeline of fakes. Unless it is told otherwise, a stage publishes `out`: its parameter and all
+/// that it reads.
 #[derive(Clone, Default)]
 struct Story {
     members: Vec<Member>,
@@ -141,7 +142,8 @@ impl Story {
         run(&pipeline, stages.collect(), store, stop, listener)
     }
 
-    /// Runs, checks that the store is sound, and says how each member ended, which of them worked and what was said.
+    /// Runs, checks that the store is sound, and says how each member ended, which of them worked
+    /// and what was said.
     fn tell(&self, store: &Store) -> Told {
         self.tell_until(store, &Stop::new())
     }

@@ -20,7 +20,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// The name, among an input's outputs, of what its record says: no stage can publish one of this name by accident.
+/// The name, among an input's outputs, of what its record says: no stage can publish one of this
+/// name by accident.
 const RECORD: &str = "(record)";
 
 impl Run<'_> {
@@ -191,8 +192,8 @@ impl Run<'_> {
     }
 }
 
-/// A panic of a stage becomes its failure. A context that a panic went through is only dropped, so that nothing half-done
-/// in it is seen.
+/// A panic of a stage becomes its failure. A context that a panic went through is only dropped, so
+/// that nothing half-done in it is seen.
 fn guarded(work: impl FnOnce() -> Result<(), StageError>) -> Result<(), StageError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(StageError::failed(format!("internal error: {}", panic_message(&*panic)))))

@@ -1,7 +1,8 @@
 //! What a network costs: learned parameters, and multiply-adds of one image.
 //!
-//! Multiply-adds are those of convolutions and linear layers; pooling, batch norm, activations and sums are not counted, nor
-//! are biases. A supernet pays for all candidates. Alphas are no part of it.
+//! Multiply-adds are those of convolutions and linear layers; pooling, batch norm, activations and
+//! sums are not counted, nor are biases. A supernet pays for all candidates. Alphas are no part of
+//! it.
 
 use crate::space::network::{Block, Cell, Chain, Edge, Layer, LayerKind, Network};
 use std::{iter::Sum, ops::Add};
@@ -113,7 +114,8 @@ mod tests {
         assert_eq!(bench.parameters, 1_692_826);
     }
 
-    /// PC-DARTS on CIFAR-10 (K = 4). Betas, as alphas, are no part of it, and what passes by costs nothing.
+    /// PC-DARTS on CIFAR-10 (K = 4). Betas, as alphas, are no part of it, and what passes by costs
+    /// nothing.
     #[test]
     fn a_supernet_of_partial_channels_costs_what_the_reference_costs() {
         let edges = EdgeOptions { partial_channels: 4, edge_normalisation: true, ..EdgeOptions::default() };
@@ -122,7 +124,8 @@ mod tests {
         assert_eq!((cost.parameters, cost.multiply_adds), (299_578, 56_596_992));
     }
 
-    /// The spaces of RobustDARTS at DARTS' size; counted by a script of a few lines that gives DARTS' and PC-DARTS' own numbers too.
+    /// The spaces of RobustDARTS at DARTS' size; counted by a script of a few lines that gives
+    /// DARTS' and PC-DARTS' own numbers too.
     #[test]
     fn supernets_of_few_candidates_cost_theirs() {
         for (name, parameters, multiply_adds) in [
@@ -136,8 +139,9 @@ mod tests {
         }
     }
 
-    /// The cells that ship, at the sizes that papers retrain them at. NASNet-A and AmoebaNet-A have five nodes, 7x7
-    /// operations and outputs that leave nodes out; their counts were taken from the PyTorch network.
+    /// The cells that ship, at the sizes that papers retrain them at. NASNet-A and AmoebaNet-A have
+    /// five nodes, 7x7 operations and outputs that leave nodes out; their counts were taken from
+    /// the PyTorch network.
     #[test]
     fn published_cells_cost_what_their_networks_cost() {
         let space = shipped::space("darts");

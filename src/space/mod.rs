@@ -1,9 +1,10 @@
 //! The search-space language: what is searched, as data.
 //!
-//! A [`Space`] is read from a YAML file: operations as sequences of primitives, cells, skeletons, a rule of derivation.
-//! With a skeleton it is lowered to a [`network::Network`], in which nothing is left open: the supernet of all
-//! candidates, or the discrete network of a [`Genotype`]. Nothing here names a space, an operation or a kind of cell;
-//! `search_spaces/darts.yaml` teaches the language.
+//! A [`Space`] is read from a YAML file: operations as sequences of primitives, cells, skeletons, a
+//! rule of derivation. With a skeleton it is lowered to a [`network::Network`], in which nothing is
+//! left open: the supernet of all candidates, or the discrete network of a [`Genotype`]. Nothing
+//! here names a space, an operation or a kind of cell; `search_spaces/darts.yaml` teaches the
+//! language.
 //!
 //! | folder or file | what it is |
 //! | --- | --- |

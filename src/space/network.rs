@@ -1,8 +1,8 @@
 //! A network with nothing left open: every label, width, stride and size decided.
 //!
-//! A space file, a skeleton and either "all candidates" (a supernet) or a genotype (a discrete network) are
-//! lowered to this tree. `model` executes it, `cost` sums over it, and its labels are the names of tensors
-//! in files. It holds no tensor itself.
+//! A space file, a skeleton and either "all candidates" (a supernet) or a genotype (a discrete
+//! network) are lowered to this tree. `model` executes it, `cost` sums over it, and its labels are
+//! the names of tensors in files. It holds no tensor itself.
 
 use std::ops::Range;
 
@@ -33,8 +33,8 @@ impl std::fmt::Display for FeatureMap {
 pub struct Network {
     pub input: FeatureMap,
     pub classes: usize,
-    /// Stems in turn, each reading the one before; the outputs of the last two are the first cell's two
-    /// inputs (the same output twice where there is one stem).
+    /// Stems in turn, each reading the one before; the outputs of the last two are the first cell's
+    /// two inputs (the same output twice where there is one stem).
     pub stems: Vec<Chain>,
     pub blocks: Vec<Block>,
     /// Ends in class scores.
@@ -48,8 +48,9 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Auxiliary {
     pub after: usize,
-    /// The head's first ReLU also changes what those behind it read: in training they see block `after` without its
-    /// negative part. Cells that begin with a ReLU do not notice; the network's head does, where the block is the last.
+    /// The head's first ReLU also changes what those behind it read: in training they see block
+    /// `after` without its negative part. Cells that begin with a ReLU do not notice; the network's
+    /// head does, where the block is the last.
     pub in_place: bool,
     pub head: Chain,
 }
@@ -69,8 +70,8 @@ pub struct AlphaTable {
     pub extras: Vec<Extra>,
 }
 
-/// Edge normalisation (PC-DARTS, arXiv 1907.05737, eq. 4): a learned number an edge, whose softmax over the edges into a node
-/// weighs all that the edge gives.
+/// Edge normalisation (PC-DARTS, arXiv 1907.05737, eq. 4): a learned number an edge, whose softmax
+/// over the edges into a node weighs all that the edge gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Betas {
     /// `betas_normal`
@@ -82,7 +83,8 @@ pub struct Betas {
 /// What an edge weighs beside its candidates: a column of the mixing weights that no alpha decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extra {
-    /// The channels that pass the candidates by, where edges are normalised. Elsewhere their weight is 1, and no column.
+    /// The channels that pass the candidates by, where edges are normalised. Elsewhere their weight
+    /// is 1, and no column.
     Bypass,
     /// The auxiliary skip connection.
     Skip,
@@ -128,17 +130,19 @@ pub enum Block {
 pub struct Cell {
     /// `normal`
     pub kind: String,
-    /// Adapters of the cell's inputs, oldest state first: DARTS has two (the cell before the last, and the
-    /// last), NAS-Bench-201 one that does nothing. Their outputs are states 0, 1, …
+    /// Adapters of the cell's inputs, oldest state first: DARTS has two (the cell before the last,
+    /// and the last), NAS-Bench-201 one that does nothing. Their outputs are states 0, 1, …
     pub inputs: Vec<Chain>,
-    /// Edges in the order of the alpha table's rows: by target, then by source. In a discrete network by target, then in
-    /// the order of the genotype, where two edges may join the same states.
+    /// Edges in the order of the alpha table's rows: by target, then by source. In a discrete
+    /// network by target, then in the order of the genotype, where two edges may join the same
+    /// states.
     pub edges: Vec<Edge>,
     /// States that are not inputs; state `inputs.len() + n` is the sum of its incoming edges.
     pub nodes: usize,
     pub output: CellOutput,
     pub size: FeatureMap,
-    /// The alpha table of the cell; an index into [`Network::alphas`], absent in a discrete network.
+    /// The alpha table of the cell; an index into [`Network::alphas`], absent in a discrete
+    /// network.
     pub alphas: Option<usize>,
 }
 
@@ -157,20 +161,22 @@ pub struct Edge {
     pub target: usize,
     /// All candidates in a supernet, one in a discrete network.
     pub candidates: Vec<Candidate>,
-    /// Of a supernet whose edges have one: a skip connection beside the candidates, which reads and gives what they do.
+    /// Of a supernet whose edges have one: a skip connection beside the candidates, which reads and
+    /// gives what they do.
     pub skip: Option<Chain>,
     /// Of a supernet where only a part of the channels goes through the candidates.
     pub partial: Option<Partial>,
 }
 
-/// Partial channels (PC-DARTS, arXiv 1907.05737, section 3.1): the first `1/groups` of an edge's channels go through its candidates,
-/// the others pass them by. Both parts are laid side by side and then shuffled: of `C` channels, output `c · groups + g` is
-/// channel `g · C / groups + c`.
+/// Partial channels (PC-DARTS, arXiv 1907.05737, section 3.1): the first `1/groups` of an edge's
+/// channels go through its candidates, the others pass them by. Both parts are laid side by side
+/// and then shuffled: of `C` channels, output `c · groups + g` is channel `g · C / groups + c`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partial {
     /// *K*, which divides the cell's width.
     pub groups: usize,
-    /// What brings the channels that pass by to the sides of the edge's end: nothing on an edge of stride 1.
+    /// What brings the channels that pass by to the sides of the edge's end: nothing on an edge of
+    /// stride 1.
     pub bypass: Chain,
 }
 
@@ -210,7 +216,8 @@ pub struct Chain {
 /// One primitive at one place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// Prefix of its tensors' names, without the final `.weight`: `cells.0._ops.3.op.1`. Empty where the layer has no tensors.
+    /// Prefix of its tensors' names, without the final `.weight`: `cells.0._ops.3.op.1`. Empty
+    /// where the layer has no tensors.
     pub label: String,
     pub kind: LayerKind,
     pub input: FeatureMap,
@@ -224,23 +231,26 @@ pub enum LayerKind {
     Zero {
         stride: usize,
     },
-    /// Standard normal numbers of the output's shape, drawn anew in every pass; the input does not matter.
+    /// Standard normal numbers of the output's shape, drawn anew in every pass; the input does not
+    /// matter.
     Noise {
         /// Tells the network's layers of noise apart.
         number: usize,
     },
     Relu,
-    /// Any convolution. Depthwise where `groups` equals both widths, pointwise where the kernel is 1x1.
-    /// Tensors: `weight` `[out, in / groups, kh, kw]`, and `bias` `[out]` where `bias`.
+    /// Any convolution. Depthwise where `groups` equals both widths, pointwise where the kernel is
+    /// 1x1. Tensors: `weight` `[out, in / groups, kh, kw]`, and `bias` `[out]` where `bias`.
     Conv(Conv),
-    /// Two 1x1 convolutions of stride 2 on the input and on the input shifted by one pixel in both axes,
-    /// concatenated. Tensors `{first}.weight` and `{second}.weight`, each `[out / 2, in, 1, 1]` (the second takes
-    /// the odd channel); `first` and `second` are whole prefixes, as `label` is elsewhere.
+    /// Two 1x1 convolutions of stride 2 on the input and on the input shifted by one pixel in both
+    /// axes, concatenated. Tensors `{first}.weight` and `{second}.weight`, each
+    /// `[out / 2, in, 1, 1]` (the second takes the odd channel); `first` and `second` are whole
+    /// prefixes, as `label` is elsewhere.
     FactorizedReduce {
         first: String,
         second: String,
     },
-    /// Tensors: `running_mean`, `running_var`, and `weight`, `bias` where `affine`, each `[channels]`.
+    /// Tensors: `running_mean`, `running_var`, and `weight`, `bias` where `affine`, each
+    /// `[channels]`.
     BatchNorm {
         affine: bool,
     },

@@ -1,4 +1,5 @@
-//! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from input to output.
+//! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from
+//! input to output.
 
 use crate::space::network::{Block, Candidate, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
 use std::collections::HashSet;
@@ -18,7 +19,8 @@ impl Network {
         found
     }
 
-    /// Name and shape of all that is learned about edges: the alpha tables in their order, then the betas of those that have some.
+    /// Name and shape of all that is learned about edges: the alpha tables in their order, then the
+    /// betas of those that have some.
     pub fn alpha_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let alphas = self.alphas.iter().map(|table| (table.label.clone(), vec![table.rows(), table.columns()]));
         let betas =
@@ -28,7 +30,8 @@ impl Network {
 
     /// A name that two tensors have, if there is one.
     pub(super) fn duplicate_tensor(&self) -> Option<String> {
-        // Two tensors share a name exactly if two layers share a label: what follows the label has no dot.
+        // Two tensors share a name exactly if two layers share a label: what follows the label has
+        // no dot.
         let mut seen = HashSet::new();
         let mut twice = None;
         self.layers(&mut |layer| {
@@ -81,7 +84,8 @@ impl Chain {
 }
 
 impl Candidate {
-    /// Whether it has tensors that are learned: a convolution has, an identity or a pooling has not.
+    /// Whether it has tensors that are learned: a convolution has, an identity or a pooling has
+    /// not.
     pub fn is_learnable(&self) -> bool {
         let mut specs = Vec::new();
         self.chain.layers(&mut |layer| layer.tensors(&mut specs));

@@ -9,21 +9,23 @@ use crate::{
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// The packed data set of a `prepare` stage; `roots` are the reading stage's [`Site::data_roots`](super::Site), in one of
-/// which picture files lie.
+/// The packed data set of a `prepare` stage; `roots` are the reading stage's
+/// [`Site::data_roots`](super::Site), in one of which picture files lie.
 pub(super) fn dataset(prepared: &Input, roots: &[PathBuf]) -> Result<Dataset, StageError> {
     let packed = prepared.output("dataset")?;
     let dataset = packed.read(|reader| Dataset::read_from(reader, packed.size(), &packed.path()))?;
     Ok(dataset?.rooted(roots)?)
 }
 
-/// What a stage reads of its reference key `genotype`: the cell and its space, and not how a search came to it. So two searches
-/// that agree are two ways to one content, and what reads that is done once.
+/// What a stage reads of its reference key `genotype`: the cell and its space, and not how a search
+/// came to it. So two searches that agree are two ways to one content, and what reads that is done
+/// once.
 pub(super) fn genotype_outputs(slot: &str) -> Option<&'static [&'static str]> {
     (slot == "genotype").then_some(&["genotype", "space"])
 }
 
-/// Publishes a genotype and its space, and says what it is: two searches that agree make the same bytes.
+/// Publishes a genotype and its space, and says what it is: two searches that agree make the same
+/// bytes.
 pub(super) fn publish_genotype(
     context: &mut Context<'_>,
     genotype: &Genotype,
@@ -40,8 +42,8 @@ pub(super) fn publish_genotype(
     Ok(())
 }
 
-/// A genotype in the text form that is customary for its space. A cell string holds every genotype, that form perhaps not
-/// this one.
+/// A genotype in the text form that is customary for its space. A cell string holds every genotype,
+/// that form perhaps not this one.
 pub(super) fn customary_text(genotype: &Genotype, space: &Space) -> Result<String, StageError> {
     let text = genotype.to_text(space.genotype_text, space);
     let text = text.or_else(|_| genotype_text(genotype, GenotypeText::CellString, space))?;
@@ -59,7 +61,8 @@ fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// What a stage that trains a discrete network says of it, beside its `space`, `genotype` and `weights`: enough to build it again.
+/// What a stage that trains a discrete network says of it, beside its `space`, `genotype` and
+/// `weights`: enough to build it again.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct NetworkCard {
     #[serde(flatten)]

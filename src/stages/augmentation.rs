@@ -14,8 +14,10 @@ use crate::{
 pub(super) const SEARCH: Augment =
     Augment { crop_padding: 4, flip: true, cutout: None, resized_crop: None, jitter: None };
 
-/// `augment: {crop_padding: 4, flip: true, cutout: 16}` (or `cutout: {length: 16, probability: 0.5}`), and for picture files
-/// `augment: {resized_crop: {}, flip: true, jitter: {}}`. A change that is on by default is switched off with 0, `null` or `false`.
+/// `augment: {crop_padding: 4, flip: true, cutout: 16}` (or
+/// `cutout: {length: 16, probability: 0.5}`), and for picture files
+/// `augment: {resized_crop: {}, flip: true, jitter: {}}`. A change that is on by default is
+/// switched off with 0, `null` or `false`.
 pub(super) fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
     fields.map("augment", |keys| {
         let resized_crop = keys.switched_map("resized_crop", default.resized_crop.is_some(), |keys| {

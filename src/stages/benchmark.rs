@@ -15,7 +15,8 @@ struct Benchmark {
     table: PathBuf,
 }
 
-/// `table: nas_bench_201` is the table that the search space of that name declares; `table: my/cells.csv` is a file.
+/// `table: nas_bench_201` is the table that the search space of that name declares;
+/// `table: my/cells.csv` is a file.
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let name = fields.required_text("table");
     // What it says is in the key, by its digest.

@@ -8,8 +8,8 @@ use crate::{
 };
 use serde_json::{Value as Json, json};
 
-/// The figures of every epoch, the output `metrics` of a stage that trains. Of the examples that are fitted the first measure
-/// is told; all of them, of those that are watched.
+/// The figures of every epoch, the output `metrics` of a stage that trains. Of the examples that
+/// are fitted the first measure is told; all of them, of those that are watched.
 pub(super) fn of_epochs(records: &[EpochRecord], watched: Watched) -> Json {
     let name = watched.name();
     let of = |record: &EpochRecord| {

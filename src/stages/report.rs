@@ -1,4 +1,5 @@
-//! `report`: tables, curves and drawings of what stages found, in four forms; checks what was expected.
+//! `report`: tables, curves and drawings of what stages found, in four forms; checks what was
+//! expected.
 
 use super::{Site, site::found_file};
 use crate::{
@@ -32,8 +33,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     Some(Box::new(Report { title, expectations: expectations(fields), published }))
 }
 
-/// `beside: nas_bench_201_published`: `search_spaces/tables/NAME.yaml`, or a path as it ends in `.yaml`. Nothing where the key is
-/// absent, or after a complaint.
+/// `beside: nas_bench_201_published`: `search_spaces/tables/NAME.yaml`, or a path as it ends in
+/// `.yaml`. Nothing where the key is absent, or after a complaint.
 fn beside(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
     let name = fields.text("beside")?;
     let (path, text) = found_file(fields, "beside", space::find_published(&name, site.folder))?;
@@ -52,8 +53,8 @@ fn beside(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
     }
 }
 
-/// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`; `value: "search[method=darts].train_loss"` is of the
-/// members with that value of an axis alone.
+/// `expect: [{value: search.train_loss, at_most: 1.5, tolerance: 0.1, over: mean}]`;
+/// `value: "search[method=darts].train_loss"` is of the members with that value of an axis alone.
 fn expectations(fields: &mut Fields<'_>) -> Vec<Expectation> {
     let expected = "a list of `{value: STAGE.METRIC, at_least: NUMBER}`";
     fields.maps("expect", ("an expectation", expected), expectation).into_iter().flatten().collect()
@@ -85,7 +86,8 @@ fn expectation(keys: &mut Fields<'_>) -> Option<Expectation> {
     Some(Expectation { metric, bound, tolerance, over })
 }
 
-/// The members' values by name of the metric: of all members of a stage, and of those that an expectation selects.
+/// The members' values by name of the metric: of all members of a stage, and of those that an
+/// expectation selects.
 fn metrics(inputs: &[Input], expectations: &[Expectation]) -> BTreeMap<String, Vec<f64>> {
     let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut add = |members: &str, input: &Input| {
@@ -110,7 +112,8 @@ fn metrics(inputs: &[Input], expectations: &[Expectation]) -> BTreeMap<String, V
     metrics
 }
 
-/// Whether `stage[axis=value,other=value`, its closing bracket cut off, names this member among others.
+/// Whether `stage[axis=value,other=value`, its closing bracket cut off, names this member among
+/// others.
 fn selects(members: &str, input: &Input) -> bool {
     let Some((stage, point)) = members.split_once('[') else { return false };
     stage == input.stage

@@ -1,6 +1,7 @@
 //! `retrain` and `transfer`: the network of a genotype, trained from its first weights.
 //!
-//! Both do the same; what differs is the recipe that holds where the pipeline says nothing: DARTS' on CIFAR, DARTS' on ImageNet.
+//! Both do the same; what differs is the recipe that holds where the pipeline says nothing: DARTS'
+//! on CIFAR, DARTS' on ImageNet.
 
 use super::{
     Site, SpaceFile,
@@ -137,8 +138,8 @@ impl Retrain {
     }
 }
 
-/// The weights under PyTorch's names, the figures of every epoch. The result is the last epoch's: none is chosen by what it
-/// scores.
+/// The weights under PyTorch's names, the figures of every epoch. The result is the last epoch's:
+/// none is chosen by what it scores.
 fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) -> Result<(), StageError> {
     let (records, learner) = (trained.records(), &trained.learner);
     let name = watched.name();

@@ -40,7 +40,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     Some(Box::new(Search { file, compute, data_roots: site.data_roots(), settings, diagnosis }))
 }
 
-/// The space, all that decides the result besides it and the images, and how closely the search is looked at.
+/// The space, all that decides the result besides it and the images, and how closely the search is
+/// looked at.
 pub(super) fn settings(
     fields: &mut Fields<'_>,
     site: &Site<'_>,
@@ -110,9 +111,11 @@ impl Search {
             .map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })
     }
 
-    /// The space as it was searched, the alphas of every epoch, the weights under PyTorch's names, the metrics.
+    /// The space as it was searched, the alphas of every epoch, the weights under PyTorch's names,
+    /// the metrics.
     ///
-    /// The alphas of a search that ended early are told up to the epoch whose cell is its result, all else up to its end.
+    /// The alphas of a search that ended early are told up to the epoch whose cell is its result,
+    /// all else up to its end.
     fn publish(
         &self,
         searched: &Training<'_>,

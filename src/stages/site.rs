@@ -176,7 +176,8 @@ impl Size {
     }
 }
 
-/// The file that the key `key` names, where it was found, with its text; `None` after a complaint at the key's place.
+/// The file that the key `key` names, where it was found, with its text; `None` after a complaint
+/// at the key's place.
 pub(super) fn found_file(
     fields: &mut Fields<'_>,
     key: &str,
@@ -211,7 +212,8 @@ impl Site<'_> {
         self.inputs.get(slot).map_or(&[], Vec::as_slice)
     }
 
-    /// Where a path to data may lie: beside the pipeline, as what ships does, then where data sets lie.
+    /// Where a path to data may lie: beside the pipeline, as what ships does, then where data sets
+    /// lie.
     pub(super) fn data_roots(&self) -> Vec<PathBuf> {
         let beside = std::path::absolute(self.folder).unwrap_or_else(|_| self.folder.to_owned());
         vec![beside, self.data_root.to_owned()]
@@ -238,8 +240,8 @@ impl Site<'_> {
         }
     }
 
-    /// `skeleton`, `channels` and `size`: the skeleton must be one of the space's, whose own width and length hold where none are
-    /// given.
+    /// `skeleton`, `channels` and `size`: the skeleton must be one of the space's, whose own width
+    /// and length hold where none are given.
     pub(super) fn size(
         &self,
         fields: &mut Fields<'_>,
@@ -270,8 +272,8 @@ impl Site<'_> {
         self.tasks.iter().find(|kind| kind.name == name).copied().unwrap_or(usual)
     }
 
-    /// The stage's device, which need not be present on this machine yet, and `kernels: native`; the reference is burn's own
-    /// operators, to compare with. `precision: bf16` is for `cuda`.
+    /// The stage's device, which need not be present on this machine yet, and `kernels: native`;
+    /// the reference is burn's own operators, to compare with. `precision: bf16` is for `cuda`.
     pub(super) fn compute(&self, fields: &mut Fields<'_>) -> Option<Compute> {
         let names = [("native", Kernels::Native), ("reference", Kernels::Reference)];
         let kernels = fields.choice("kernels", Kernels::Native, &names);

@@ -110,7 +110,8 @@ impl Feed {
         Ok((loader(Part::Train, fit, options)?, watched))
     }
 
-    /// The held-out images, shuffled and changed at random as those to fit: what a bilevel search judges its alphas on.
+    /// The held-out images, shuffled and changed at random as those to fit: what a bilevel search
+    /// judges its alphas on.
     ///
     /// # Errors
     /// Where nothing is held out, or held-out images are fitted too.
@@ -123,15 +124,16 @@ impl Feed {
             return Err(StageError::Input { message: message.to_owned(), hint: Some(hint.to_owned()) });
         }
         let Self { batch, augment, seed, .. } = *self;
-        // Batches of one size, drawn in another order than those to fit: of one seed, both would be one permutation.
+        // Batches of one size, drawn in another order than those to fit: of one seed, both would be
+        // one permutation.
         let (seed, drop_last) = (seed ^ VALIDATION, held_out.len() >= batch);
         let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment: Some(augment), drop_last };
         Ok(Loader::new(dataset.clone(), Part::Train, held_out, options)?)
     }
 }
 
-/// Trains to the end: from the stage's checkpoint, if there is one that can be used. `told` are further figures of an epoch, to be shown
-/// when it is done.
+/// Trains to the end: from the stage's checkpoint, if there is one that can be used. `told` are
+/// further figures of an epoch, to be shown when it is done.
 pub(super) fn train<'a>(
     context: &mut Context<'_>,
     mut training: Training<'a>,
@@ -144,7 +146,8 @@ pub(super) fn train<'a>(
     match training.resume(&checkpoint, device) {
         Ok(Some(at)) => context.resumed(at, training.spent()),
         Ok(None) => {}
-        // Damaged, or of another version of the program: all is done anew, nothing is lost but time.
+        // Damaged, or of another version of the program: all is done anew, nothing is lost but
+        // time.
         Err(error) => {
             let kind = context.kind().to_owned();
             context.warn(format!("{}; the {kind} starts again", sentence(&error)));

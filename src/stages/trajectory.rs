@@ -1,4 +1,5 @@
-//! A search epoch by epoch as its outputs tell it: the derived cell with what a benchmark's table knows of it, and the other diagnoses.
+//! A search epoch by epoch as its outputs tell it: the derived cell with what a benchmark's table
+//! knows of it, and the other diagnoses.
 
 use super::artifacts;
 use crate::{
@@ -46,7 +47,8 @@ impl<'a> Trajectory<'a> {
         told
     }
 
-    /// The figures of a stage that are about its last epoch: the table's under the names that `benchmark` has for them behind `derived_`.
+    /// The figures of a stage that are about its last epoch: the table's under the names that
+    /// `benchmark` has for them behind `derived_`.
     pub fn metrics(&self, record: &EpochRecord) -> Vec<(String, f64)> {
         let mut metrics = self.benchmarked(record);
         let Some(diagnosis) = &record.diagnosis else { return metrics };
@@ -93,8 +95,8 @@ impl<'a> Trajectory<'a> {
         figures
     }
 
-    /// How much worse than the supernet its derived cells alone are on the watched examples, in the unit of the measure; not
-    /// known of an epoch that did not look.
+    /// How much worse than the supernet its derived cells alone are on the watched examples, in the
+    /// unit of the measure; not known of an epoch that did not look.
     fn gap(&self, record: &EpochRecord, diagnosis: &DiagnosisRecord) -> Option<(String, Option<f64>)> {
         let measure = self.measure.as_ref()?;
         let whole = record.watched.as_ref().and_then(|watched| watched.measures.get(measure.name));
@@ -102,7 +104,8 @@ impl<'a> Trajectory<'a> {
         Some((format!("discretisation_gap_{}", measure.unit_word()), gap))
     }
 
-    /// The derived cell's number and trained accuracies in the table; nothing where there is no table, or not this cell in it.
+    /// The derived cell's number and trained accuracies in the table; nothing where there is no
+    /// table, or not this cell in it.
     fn benchmarked(&self, record: &EpochRecord) -> Vec<(String, f64)> {
         let row = record.diagnosis.as_ref().and_then(|diagnosis| self.row(&diagnosis.derived));
         let Some(row) = row else { return Vec::new() };

@@ -1,4 +1,5 @@
-//! Between a training and its run: progress to show, checkpoints when they are due, requests to stop.
+//! Between a training and its run: progress to show, checkpoints when they are due, requests to
+//! stop.
 
 use super::{
     cadence::Cadence,
@@ -121,10 +122,12 @@ impl Pace {
         self.stepping.value()
     }
 
-    /// Time to the end: `left` steps of this epoch, then `epochs` of `steps`, and what follows each epoch.
+    /// Time to the end: `left` steps of this epoch, then `epochs` of `steps`, and what follows each
+    /// epoch.
     fn remaining(&self, epochs: usize, steps: usize, left: usize) -> Option<Duration> {
         let step = self.step_seconds()?;
-        // What lies between holds one step too; before an evaluation was seen it is taken to be that alone.
+        // What lies between holds one step too; before an evaluation was seen it is taken to be
+        // that alone.
         let between = self.between.value().unwrap_or(step);
         let stepping = step * (left + epochs * steps.saturating_sub(1)) as f64;
         Duration::try_from_secs_f64(stepping + between * (epochs + 1) as f64).ok()
@@ -144,7 +147,8 @@ mod tests {
             pace.step(start + second * at, epoch);
         }
         assert_eq!(pace.step_seconds(), Some(1.0));
-        // Two steps and an evaluation are left; what lies between is counted with the step that ends it.
+        // Two steps and an evaluation are left; what lies between is counted with the step that
+        // ends it.
         assert_eq!(pace.remaining(0, 3, 2), Some(second * 13));
     }
 }

@@ -1,7 +1,7 @@
 //! A search or a training without its data set: what a benchmark times a step of.
 //!
-//! The file is a stage of a pipeline, its keys and their defaults the same, with the images that it is to see said instead of a
-//! reference to a data set:
+//! The file is a stage of a pipeline, its keys and their defaults the same, with the images that it
+//! is to see said instead of a reference to a data set:
 //!
 //! ```yaml
 //! images: {channels: 3, size: 32, classes: 10}
@@ -64,7 +64,8 @@ pub enum WorkError {
 }
 
 impl Work {
-    /// Reads the file at `path`; spaces and genotypes that it names are found as a pipeline's at that place.
+    /// Reads the file at `path`; spaces and genotypes that it names are found as a pipeline's at
+    /// that place.
     pub fn read(path: &Path) -> Result<Self, WorkError> {
         let text = machine::read_text(path).map_err(|source| WorkError::Read { path: path.to_owned(), source })?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -17,7 +17,8 @@ const FORMAT: u32 = 2;
 /// no result.
 const UNSEALED: u32 = 1;
 
-/// What one piece of work made. It is written after all its objects and is the only mark of success.
+/// What one piece of work made. It is written after all its objects and is the only mark of
+/// success.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// What the key is the digest of, as JSON: the store does not look inside.

@@ -12,7 +12,8 @@ use tempfile::{Builder, NamedTempFile};
 /// Prefix of files being written, beside their target or in the store's `tmp-v2/`.
 const PREFIX: &str = ".writing-";
 
-/// Writes `path` through a temporary file in the same folder, which must exist: write, fsync, rename, fsync the folder.
+/// Writes `path` through a temporary file in the same folder, which must exist: write, fsync,
+/// rename, fsync the folder.
 ///
 /// On an error nothing of the new content is left and a file that was there before is as it was.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), StoreError> {
@@ -37,7 +38,8 @@ pub(super) fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
     Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(folder)
 }
 
-/// The last half of publishing: fsync, rename, fsync the folder, without which a crash could forget the name.
+/// The last half of publishing: fsync, rename, fsync the folder, without which a crash could forget
+/// the name.
 pub(super) fn persist(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
     file.as_file().sync_all().map_err(StoreError::io("write", path))?;
     file.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;

@@ -18,7 +18,8 @@ use std::{
 };
 use walkdir::WalkDir;
 
-/// A file this young could be written to again within one tick of its clock: its digest is not remembered.
+/// A file this young could be written to again within one tick of its clock: its digest is not
+/// remembered.
 pub(super) const SETTLED: Duration = Duration::from_secs(2);
 
 /// A file that a stage reads, and that cannot be read.
@@ -48,8 +49,9 @@ struct Found {
 }
 
 impl Store {
-    /// The digest of what `path` holds: of a file its SHA-256; of a folder the SHA-256 of a line for each file below
-    /// it, by relative path. Links are followed. Hashed again only when a name, size, mtime or inode changed.
+    /// The digest of what `path` holds: of a file its SHA-256; of a folder the SHA-256 of a line
+    /// for each file below it, by relative path. Links are followed. Hashed again only when a name,
+    /// size, mtime or inode changed.
     pub fn digest_path(&self, path: &Path) -> Result<Digest, UnreadableFile> {
         let unreadable = |source| UnreadableFile { path: path.to_owned(), source };
         let absolute = std::path::absolute(path).map_err(unreadable)?;
@@ -170,7 +172,8 @@ mod tests {
         let path = folder.path().join("data.bin");
         write(&path, "one", 5);
         assert_eq!(store.digest_path(&path).unwrap(), Digest::of(b"one"));
-        // Same size, same time, same inode: the memo answers, which shows that the file was not read.
+        // Same size, same time, same inode: the memo answers, which shows that the file was not
+        // read.
         write(&path, "two", 5);
         assert_eq!(store.digest_path(&path).unwrap(), Digest::of(b"one"));
         write(&path, "two", 6);

@@ -19,7 +19,8 @@ pub enum Waste {
     Record,
     /// An object that no record names.
     Object,
-    /// Checkpoints of finished work, or of work that nobody went on with for longer than was asked to be kept.
+    /// Checkpoints of finished work, or of work that nobody went on with for longer than was asked
+    /// to be kept.
     Work,
     /// What a killed process was writing.
     Leftover,
@@ -37,13 +38,16 @@ pub struct Garbage {
 }
 
 impl Store {
-    /// Everything that may go, records first. `keep` is how far back results and unfinished work are kept for their own sake;
-    /// without it all of them are. What is some stage's newest success stays in any case.
+    /// Everything that may go, records first. `keep` is how far back results and unfinished work
+    /// are kept for their own sake; without it all of them are. What is some stage's newest success
+    /// stays in any case.
     ///
-    /// The hold says that no run is at work: what it is about to name in a record would look like garbage.
+    /// The hold says that no run is at work: what it is about to name in a record would look like
+    /// garbage.
     ///
     /// # Errors
-    /// Where a record cannot be read, since what it names is unknown then. A damaged one names nothing.
+    /// Where a record cannot be read, since what it names is unknown then. A damaged one names
+    /// nothing.
     pub fn garbage(&self, _alone: &Hold, keep: Option<Duration>) -> Result<Vec<Garbage>, StoreError> {
         let now = SystemTime::now();
         let newest = self.newest_keys()?;

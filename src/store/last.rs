@@ -1,4 +1,5 @@
-//! The key of each stage's newest success, so that a rerun can say what changed. Losing it loses no result.
+//! The key of each stage's newest success, so that a rerun can say what changed. Losing it loses no
+//! result.
 
 use super::{
     Digest, Store, StoreError,

@@ -1,8 +1,10 @@
-//! The digest of a listing: names and sizes of the files below a folder, for folders that are too large to be hashed.
+//! The digest of a listing: names and sizes of the files below a folder, for folders that are too
+//! large to be hashed.
 //!
-//! A million files take long to look at even without opening them. What is remembered is therefore under the modification
-//! times of the folders alone, of which there are a thousand: adding, removing or renaming a file changes its folder's time.
-//! Writing to a file in place does not, and is noticed only when its folder is looked at again for another reason.
+//! A million files take long to look at even without opening them. What is remembered is therefore
+//! under the modification times of the folders alone, of which there are a thousand: adding,
+//! removing or renaming a file changes its folder's time. Writing to a file in place does not, and
+//! is noticed only when its folder is looked at again for another reason.
 
 use super::{
     Digest, Store,
@@ -42,8 +44,8 @@ impl FolderState {
 }
 
 impl Store {
-    /// The SHA-256 of path and size of each file below `folder`, in the order of their names. Links are followed.
-    /// Listed again only when a folder's modification time or inode changed.
+    /// The SHA-256 of path and size of each file below `folder`, in the order of their names. Links
+    /// are followed. Listed again only when a folder's modification time or inode changed.
     pub fn digest_listing(&self, folder: &Path) -> Result<Digest, UnreadableFile> {
         let absolute =
             std::path::absolute(folder).map_err(|source| UnreadableFile { path: folder.to_owned(), source })?;

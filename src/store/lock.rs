@@ -1,4 +1,5 @@
-//! Who works on a key, and who on the whole store: the kernel's locks on files, which no crash can leave behind.
+//! Who works on a key, and who on the whole store: the kernel's locks on files, which no crash can
+//! leave behind.
 
 use super::{Store, StoreError};
 use crate::machine;
@@ -15,7 +16,8 @@ pub struct Lock {
     _file: File,
 }
 
-/// The right to work in a store beside others who do, or alone. Ends when dropped, or with the process.
+/// The right to work in a store beside others who do, or alone. Ends when dropped, or with the
+/// process.
 #[derive(Debug)]
 pub struct Hold {
     /// Absent where the store cannot be written to: then nobody can remove anything either.
@@ -23,8 +25,8 @@ pub struct Hold {
 }
 
 impl Store {
-    /// Says that a run works in the store, so that nobody removes what it has not yet named in a record. Waits while
-    /// somebody is [alone](Self::try_alone) with it.
+    /// Says that a run works in the store, so that nobody removes what it has not yet named in a
+    /// record. Waits while somebody is [alone](Self::try_alone) with it.
     pub fn hold(&self) -> Result<Hold, StoreError> {
         match self.store_lock() {
             Err(StoreError::ReadOnly { .. } | StoreError::Permission { .. }) => Ok(Hold { _file: None }),
@@ -71,9 +73,11 @@ impl Store {
 
     /// Takes the lock of `key`, or says `None` at once while another process or thread holds it.
     ///
-    /// There is no waiting form: a wait in the kernel could not be ended by a signal, so whoever waits asks again.
+    /// There is no waiting form: a wait in the kernel could not be ended by a signal, so whoever
+    /// waits asks again.
     pub fn try_lock(&self, key: impl Display) -> Result<Option<Lock>, StoreError> {
-        // The empty file stays: removing it could let two processes hold locks on two files of one name.
+        // The empty file stays: removing it could let two processes hold locks on two files of one
+        // name.
         let path = self.lock_path(key);
         let file = open(&path)?;
         match file.try_lock() {

@@ -99,7 +99,8 @@ impl Store {
 }
 
 impl ObjectWriter {
-    /// Publishes what was written: fsync, rename, fsync the folder. Content that is there already is not written again.
+    /// Publishes what was written: fsync, rename, fsync the folder. Content that is there already
+    /// is not written again.
     pub fn finish(self) -> Result<ObjectRef, StoreError> {
         let Self { store, file, hasher, bytes } = self;
         let object = ObjectRef { digest: Digest::from_bytes(hasher.finalize().into()), bytes };

@@ -12,7 +12,8 @@ use std::{
 use tempfile::NamedTempFile;
 
 impl Store {
-    /// As [`write_atomically`](super::write_atomically), with the temporary file in the store's own folder for such files.
+    /// As [`write_atomically`](super::write_atomically), with the temporary file in the store's own
+    /// folder for such files.
     pub(super) fn write_file(
         &self,
         path: &Path,

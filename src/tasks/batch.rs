@@ -10,7 +10,8 @@ pub struct Batch {
     pub targets: Targets,
 }
 
-/// What examples ought to lead to, by names that the [`Objective`](super::Objective) of their task knows.
+/// What examples ought to lead to, by names that the [`Objective`](super::Objective) of their task
+/// knows.
 #[derive(Debug, Clone, Default)]
 pub struct Targets(Vec<(&'static str, Target)>);
 

@@ -9,7 +9,8 @@ use std::{fmt, sync::Arc};
 pub struct TaskKind {
     /// In a pipeline: `task: classification`.
     pub name: &'static str,
-    /// Reads the task's keys of a stage that trains a network, where they have the defaults of its recipe.
+    /// Reads the task's keys of a stage that trains a network, where they have the defaults of its
+    /// recipe.
     pub read: fn(&mut Fields<'_>, &LossDefaults) -> Arc<dyn TaskSettings>,
     /// The task without what only helps the training of a network: a search's, and an evaluation's.
     pub plain: fn() -> Arc<dyn TaskSettings>,
@@ -30,7 +31,8 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
     /// Of its [`TaskKind`].
     fn kind(&self) -> &'static str;
 
-    /// Numbers that a network's last layer puts out for an example of a data set of so many classes.
+    /// Numbers that a network's last layer puts out for an example of a data set of so many
+    /// classes.
     fn outputs(&self, classes: usize) -> usize;
 
     /// What is measured where there are so many classes.

@@ -1,11 +1,13 @@
-//! What a network is for. A task gives the batches, the loss, the measures; strategies and spaces do not know it.
+//! What a network is for. A task gives the batches, the loss, the measures; strategies and spaces
+//! do not know it.
 //!
-//! 1. A [`Task`] is what a training takes: streams of [`Batch`]es, and an [`Objective`], which says what a network's outputs
-//!    are worth: their loss, and [`Measure`]s that a person reads.
-//! 2. [`Supervised`] is the task of whoever learns from the examples of a data set. What differs there is a [`Supervision`]:
-//!    how a loaded example becomes a batch, and what a test on the whole of a part tells.
-//! 3. A [`TaskKind`] is one of these as a pipeline names it. [`KINDS`] are those that ship: a task is a file of this room and a
-//!    line there.
+//! 1. A [`Task`] is what a training takes: streams of [`Batch`]es, and an [`Objective`], which says
+//!    what a network's outputs are worth: their loss, and [`Measure`]s that a person reads.
+//! 2. [`Supervised`] is the task of whoever learns from the examples of a data set. What differs
+//!    there is a [`Supervision`]: how a loaded example becomes a batch, and what a test on the
+//!    whole of a part tells.
+//! 3. A [`TaskKind`] is one of these as a pipeline names it. [`KINDS`] are those that ship: a task
+//!    is a file of this room and a line there.
 
 mod batch;
 pub mod classification;

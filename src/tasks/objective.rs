@@ -10,8 +10,8 @@ pub trait Objective: fmt::Debug + Send + Sync {
     /// In the order in which they are shown; a line has room for the first.
     fn measures(&self) -> &[Measure];
 
-    /// The loss of a training pass, a mean over the batch, with all that only helps training (smoothed labels, auxiliary
-    /// heads).
+    /// The loss of a training pass, a mean over the batch, with all that only helps training
+    /// (smoothed labels, auxiliary heads).
     ///
     /// # Shapes
     /// → `[1]`

@@ -69,7 +69,8 @@ impl Score {
 }
 
 impl Figures {
-    /// The first measure: the one that a line has room for. `None` of a task that measures nothing but its loss.
+    /// The first measure: the one that a line has room for. `None` of a task that measures nothing
+    /// but its loss.
     pub fn first(&self) -> Option<f64> {
         self.measures.first().map(|(_, &value)| value)
     }

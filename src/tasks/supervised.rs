@@ -39,14 +39,16 @@ impl Supervised {
         }
     }
 
-    /// With examples that alphas are judged on and that the weights are not fitted on: the upper level of a bilevel search.
+    /// With examples that alphas are judged on and that the weights are not fitted on: the upper
+    /// level of a bilevel search.
     #[must_use]
     pub fn validating(self, validation: Loader) -> Self {
         let validation = Arc::new(validation);
         Self { validation: Some(validation.clone()), independent: Some(validation), ..self }
     }
 
-    /// With examples that the weights are not fitted on, changed at random as those that are: to compare the two.
+    /// With examples that the weights are not fitted on, changed at random as those that are: to
+    /// compare the two.
     #[must_use]
     pub fn comparing(self, independent: Loader) -> Self {
         Self { independent: Some(Arc::new(independent)), ..self }

@@ -13,14 +13,15 @@ pub trait Task {
     /// Batches in an epoch.
     fn batches_per_epoch(&self) -> usize;
 
-    /// The batches of `epoch` that are fitted, from the one numbered `first` on; after an error, nothing more.
+    /// The batches of `epoch` that are fitted, from the one numbered `first` on; after an error,
+    /// nothing more.
     ///
     /// # Errors
     /// Where they cannot be had.
     fn batches(&self, epoch: usize, first: usize) -> Result<Batches<'_>, TaskError>;
 
-    /// The batches that alphas are judged on, from the one numbered `first` of all on: epoch after epoch, without end. Nothing
-    /// where there are no such examples.
+    /// The batches that alphas are judged on, from the one numbered `first` of all on: epoch after
+    /// epoch, without end. Nothing where there are no such examples.
     ///
     /// # Errors
     /// Where they cannot be had.
@@ -32,20 +33,22 @@ pub trait Task {
     /// Where they cannot be had.
     fn fitted_again(&self, epoch: usize, count: usize) -> Result<Vec<Batch>, TaskError>;
 
-    /// As many batches of examples that the weights are not fitted on, others in each epoch; `None` where there are none.
+    /// As many batches of examples that the weights are not fitted on, others in each epoch; `None`
+    /// where there are none.
     ///
     /// # Errors
     /// Where they cannot be had.
     fn independent(&self, epoch: usize, count: usize) -> Result<Option<Vec<Batch>>, TaskError>;
 
-    /// The examples that are watched but not fitted, in order and as they are; `None` where there are none.
+    /// The examples that are watched but not fitted, in order and as they are; `None` where there
+    /// are none.
     ///
     /// # Errors
     /// Where they cannot be had.
     fn watched(&self) -> Result<Option<Batches<'_>>, TaskError>;
 
-    /// Called before the first step of each epoch, not when one is gone on with. `network` computes outputs in evaluation
-    /// mode: who makes their own examples makes them with it.
+    /// Called before the first step of each epoch, not when one is gone on with. `network` computes
+    /// outputs in evaluation mode: who makes their own examples makes them with it.
     ///
     /// # Errors
     /// Where the epoch's examples cannot be made.
@@ -53,7 +56,8 @@ pub trait Task {
         Ok(())
     }
 
-    /// What [`restore`](Self::restore) needs to go on: all that is no function of an epoch's number.
+    /// What [`restore`](Self::restore) needs to go on: all that is no function of an epoch's
+    /// number.
     fn state(&self) -> Json {
         Json::Null
     }
@@ -66,8 +70,8 @@ pub trait Task {
         Ok(())
     }
 
-    /// Whether a checkpoint may be made after `step` steps of an epoch. What an epoch gathered at its beginning may be too much
-    /// to keep.
+    /// Whether a checkpoint may be made after `step` steps of an epoch. What an epoch gathered at
+    /// its beginning may be too much to keep.
     fn may_checkpoint(&self, _step: usize) -> bool {
         true
     }

@@ -4,10 +4,11 @@ use crate::kernels::vector;
 use burn::tensor::Tensor;
 use std::mem;
 
-/// Exponential moving average of weights and running statistics: `a ← a + (1 − d)(w − a)` after each step.
+/// Exponential moving average of weights and running statistics: `a ← a + (1 − d)(w − a)` after
+/// each step.
 ///
-/// The decay `d` grows as `min(decay, (1 + t) / (10 + t))` with the steps `t` taken, so that the first weights are soon
-/// forgotten (TensorFlow's rule for `num_updates`).
+/// The decay `d` grows as `min(decay, (1 + t) / (10 + t))` with the steps `t` taken, so that the
+/// first weights are soon forgotten (TensorFlow's rule for `num_updates`).
 #[derive(Debug, Clone)]
 pub struct Average {
     decay: f64,

@@ -1,7 +1,8 @@
 //! A training stopped between two steps, as a file: everything that the next step depends on.
 //!
-//! Which training it is of is said by where it lies, in a folder of the key. The file itself says how its tensors are
-//! laid out, so that another version of the program, with the same numbers in another order, refuses it.
+//! Which training it is of is said by where it lies, in a folder of the key. The file itself says
+//! how its tensors are laid out, so that another version of the program, with the same numbers in
+//! another order, refuses it.
 
 use super::{AdamState, Average, Learner, OptimiserState};
 use crate::{
@@ -21,7 +22,8 @@ use std::{
 /// Bumped when the meaning of the file changes; an older file is refused.
 const FORMAT: u32 = 5;
 
-/// The entry that holds the digest of all other entries and all tensors: a flipped bit in a weight is still a number.
+/// The entry that holds the digest of all other entries and all tensors: a flipped bit in a weight
+/// is still a number.
 const SEAL: &str = "digest";
 
 /// A learner's tensors and `progress`: whatever else its loop must remember, as JSON.
@@ -84,8 +86,8 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Puts a saved state back into a learner of the same make and returns its `progress`, which `accept` may refuse; `None`
-    /// without a file.
+    /// Puts a saved state back into a learner of the same make and returns its `progress`, which
+    /// `accept` may refuse; `None` without a file.
     ///
     /// # Errors
     /// Where the file cannot be read or is of something else. The learner is then as it was.

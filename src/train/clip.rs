@@ -26,14 +26,16 @@ pub fn norm(vector: &Tensor<1>) -> Tensor<1> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clipped {
-    /// That of the weights: DARTS' clip covers the network's weights, and the alphas are no part of them.
+    /// That of the weights: DARTS' clip covers the network's weights, and the alphas are no part of
+    /// them.
     #[default]
     Weights,
     /// All that moves in a step, together: where one optimiser has both (RL-DARTS).
     All,
 }
 
-/// Scales both gradients down, by one factor, to where they have norm `limit` together; returns them with the norm they had.
+/// Scales both gradients down, by one factor, to where they have norm `limit` together; returns
+/// them with the norm they had.
 pub fn clip_together(gradients: [Tensor<1>; 2], limit: f64) -> ([Tensor<1>; 2], Tensor<1>) {
     let [weights, alphas] = [&gradients[0], &gradients[1]].map(norm);
     let norm = (weights.square() + alphas.square()).sqrt();

@@ -1,8 +1,9 @@
 //! How undecided an edge is.
 
-/// The entropy of an edge's mixing weights in nats, `−Σ p ln p` of the weights divided by their sum: `ln n` where `n` candidates weigh the
-/// same, 0 where one has all the weight. So it is defined as well for weights that need not sum to 1, as those of a sigmoid; an edge
-/// without any weight has 0.
+/// The entropy of an edge's mixing weights in nats, `−Σ p ln p` of the weights divided by their
+/// sum: `ln n` where `n` candidates weigh the same, 0 where one has all the weight. So it is
+/// defined as well for weights that need not sum to 1, as those of a sigmoid; an edge without any
+/// weight has 0.
 pub fn entropy(weights: &[f32]) -> f64 {
     let sum: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
     let shares = weights.iter().map(|&weight| f64::from(weight) / sum).filter(|share| *share > 0.0);

@@ -73,8 +73,8 @@ pub struct Pass {
     pub outputs: Outputs,
     /// ∇_w, before clipping, as long as the weights.
     pub weight_gradient: Tensor<1>,
-    /// ∂L/∂p of each table's mixing weights *p*, in their shapes: for candidate *k* of an edge it is `⟨G, o_k⟩`, the edge's
-    /// gradient along what the candidate gives.
+    /// ∂L/∂p of each table's mixing weights *p*, in their shapes: for candidate *k* of an edge it
+    /// is `⟨G, o_k⟩`, the edge's gradient along what the candidate gives.
     pub mixing_gradient: Vec<Tensor<2>>,
     /// The running statistics after the pass.
     pub running: Tensor<1>,
@@ -113,15 +113,18 @@ impl Learner {
         }
     }
 
-    /// The loss of `batch` in training mode and its gradients at the present weights and mixing weights. Moves nothing.
+    /// The loss of `batch` in training mode and its gradients at the present weights and mixing
+    /// weights. Moves nothing.
     pub fn pass(&self, batch: &Batch) -> Pass {
         self.pass_at(&self.weights, &self.mixing(), batch)
     }
 
-    /// A [`pass`](Self::pass) at other weights and mixing weights, with the running statistics and drop path of here.
+    /// A [`pass`](Self::pass) at other weights and mixing weights, with the running statistics and
+    /// drop path of here.
     pub fn pass_at(&self, weights: &TensorGroup, mixing: &[Tensor<2>], batch: &Batch) -> Pass {
         let leaves = self.model.leaves(weights);
-        // The mixing weights are leaves themselves: how alphas become them is a small graph of its own, see `alpha_gradient`.
+        // The mixing weights are leaves themselves: how alphas become them is a small graph of its
+        // own, see `alpha_gradient`.
         let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
         let inputs = batch.inputs.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
@@ -141,7 +144,8 @@ impl Learner {
         }
     }
 
-    /// The mixing weights *p(α)* of each table that a pass of this moment is taken at, `[edges, mixing columns]`, untracked.
+    /// The mixing weights *p(α)* of each table that a pass of this moment is taken at,
+    /// `[edges, mixing columns]`, untracked.
     pub fn mixing(&self) -> Vec<Tensor<2>> {
         let alphas = self.alphas.views();
         self.edge_weights(self.relaxed(&alphas), &alphas)
@@ -163,14 +167,16 @@ impl Learner {
         }
     }
 
-    /// What the weights' step on `batch` is taken at instead of [`mixing`](Self::mixing), where candidates' weights are moved.
+    /// What the weights' step on `batch` is taken at instead of [`mixing`](Self::mixing), where
+    /// candidates' weights are moved.
     pub fn perturbed(&self, batch: &Batch) -> Option<Vec<Tensor<2>>> {
         let alphas = self.alphas.views();
         let moved = self.perturb?.moved(self, &self.relaxed(&alphas), batch)?;
         Some(self.edge_weights(moved, &alphas))
     }
 
-    /// The gradients of a step on one batch, those that are clipped cut down to the longest norm, with the norm that they had.
+    /// The gradients of a step on one batch, those that are clipped cut down to the longest norm,
+    /// with the norm that they had.
     pub fn clip(&self, weights: Tensor<1>, alphas: Option<Tensor<1>>) -> (Tensor<1>, Option<Tensor<1>>, Tensor<1>) {
         match (self.clipped, alphas) {
             (Clipped::All, Some(alphas)) => {
@@ -195,14 +201,15 @@ impl Learner {
         self.alphas.update(|alphas| adam.step(alphas, gradient, rate));
     }
 
-    /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed so: see
-    /// [`evaluate_at`](Self::evaluate_at).
+    /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed
+    /// so: see [`evaluate_at`](Self::evaluate_at).
     pub fn evaluation_loss(&self, candidates: Vec<Tensor<2>>, batch: &Batch) -> f64 {
         let outputs = self.evaluate_at(candidates, batch.inputs.clone());
         f64::from(self.objective.loss(&outputs, &batch.targets).into_scalar::<f32>())
     }
 
-    /// The weights and running statistics that are evaluated and published: their average where one is kept.
+    /// The weights and running statistics that are evaluated and published: their average where one
+    /// is kept.
     pub fn evaluated(&self) -> (TensorGroup, TensorGroup) {
         match &self.average {
             None => (self.weights.clone(), self.running.clone()),
@@ -225,7 +232,8 @@ impl Learner {
         self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, inputs).outputs
     }
 
-    /// What everything on an edge is multiplied with, for each table, where candidates are mixed so.
+    /// What everything on an edge is multiplied with, for each table, where candidates are mixed
+    /// so.
     fn edge_weights(&self, candidates: Vec<Tensor<2>>, alphas: &Views) -> Vec<Tensor<2>> {
         edge_weights(&self.model.network().alphas, candidates, alphas, self.moment.auxiliary_skip())
     }

@@ -2,8 +2,9 @@
 
 use crate::model::{Gumbel, Mixing, Relaxation, between};
 
-/// What schedules follow and what draws are made from. It is set before each step, and is no part of a checkpoint: the steps taken
-/// say it all, so that a resumed training draws what an uninterrupted one would have drawn.
+/// What schedules follow and what draws are made from. It is set before each step, and is no part
+/// of a checkpoint: the steps taken say it all, so that a resumed training draws what an
+/// uninterrupted one would have drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// From 0.
@@ -14,7 +15,8 @@ pub struct Moment {
     /// Steps in the epoch.
     pub steps: usize,
     pub seed: u64,
-    /// Counts the draws of mixing weights; moved on by a strategy that draws more than once in a step.
+    /// Counts the draws of mixing weights; moved on by a strategy that draws more than once in a
+    /// step.
     pub pass: u64,
 }
 
@@ -32,8 +34,9 @@ impl Moment {
         self.epoch as f64 / (self.epochs.max(2) - 1) as f64
     }
 
-    /// Weight of auxiliary skip connections: 1 in the first epoch, falling along a line to 0 at the end. DARTS-'s paper (arXiv 2009.01027)
-    /// says that it decays; that it does so epoch by epoch and along a line is our choice.
+    /// Weight of auxiliary skip connections: 1 in the first epoch, falling along a line to 0 at the
+    /// end. DARTS-'s paper (arXiv 2009.01027) says that it decays; that it does so epoch by epoch
+    /// and along a line is our choice.
     pub fn auxiliary_skip(&self) -> f64 {
         1.0 - self.epoch as f64 / self.epochs.max(1) as f64
     }
@@ -62,7 +65,8 @@ impl Default for Moment {
 mod tests {
     use super::*;
 
-    /// GDAS' code: `tau_max - (tau_max - tau_min) * epoch / (epochs - 1)`. SSN's: `(epoch * steps + step) / (epochs * steps)`.
+    /// GDAS' code: `tau_max - (tau_max - tau_min) * epoch / (epochs - 1)`. SSN's:
+    /// `(epoch * steps + step) / (epochs * steps)`.
     #[test]
     fn temperatures_follow_epochs_and_radii_follow_steps() {
         let at = |epoch, step| Moment { epoch, epochs: 5, step, steps: 4, ..Moment::default() };

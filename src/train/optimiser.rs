@@ -43,8 +43,8 @@ impl Optimiser {
         }
     }
 
-    /// Where a step would lead that is not taken: see [`Sgd::ahead`]. Adam's is one along the gradient alone, whose derivative
-    /// is known: `w − η (g + λw)`.
+    /// Where a step would lead that is not taken: see [`Sgd::ahead`]. Adam's is one along the
+    /// gradient alone, whose derivative is known: `w − η (g + λw)`.
     ///
     /// # Shapes
     /// both `[len]` → `[len]`

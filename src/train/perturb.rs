@@ -1,5 +1,5 @@
-//! What the weights' step sees in the place of *p(α)*, so that weights are fitted which do well around the alphas too. The alphas' step
-//! sees *p(α)* itself.
+//! What the weights' step sees in the place of *p(α)*, so that weights are fitted which do well
+//! around the alphas too. The alphas' step sees *p(α)* itself.
 
 mod mean_shift;
 
@@ -17,8 +17,9 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Perturb {
     pub kind: PerturbKind,
-    /// Farthest that one weight is moved near the end of a search. The distance grows with the epoch from a tenth of it:
-    /// `radius/10 + 0.9 · radius · epoch/epochs`, as in the code of SmoothDARTS and MS-DARTS.
+    /// Farthest that one weight is moved near the end of a search. The distance grows with the
+    /// epoch from a tenth of it: `radius/10 + 0.9 · radius · epoch/epochs`, as in the code of
+    /// SmoothDARTS and MS-DARTS.
     pub radius: f64,
     /// The first epoch, from 0, in which weights are moved.
     pub from_epoch: usize,
@@ -36,8 +37,9 @@ pub enum PerturbKind {
 type Tables = Vec<Vec<f64>>;
 
 impl Perturb {
-    /// The candidates' weights that the weights' step on `batch` sees instead of `mixing`, `[edges, candidates]` a table as they are; `None` in epochs that are left
-    /// alone. What is drawn depends on the learner's moment alone.
+    /// The candidates' weights that the weights' step on `batch` sees instead of `mixing`,
+    /// `[edges, candidates]` a table as they are; `None` in epochs that are left alone. What is
+    /// drawn depends on the learner's moment alone.
     pub fn moved(&self, learner: &Learner, mixing: &[Tensor<2>], batch: &Batch) -> Option<Vec<Tensor<2>>> {
         if learner.moment.epoch < self.from_epoch {
             return None;
@@ -73,7 +75,8 @@ impl Perturb {
 enum Region {
     /// From 0 on, with the sum 1.
     Simplex,
-    /// Each from 0 to 1: where candidates do not compete there is no sum to keep. Neither paper has this case.
+    /// Each from 0 to 1: where candidates do not compete there is no sum to keep. Neither paper has
+    /// this case.
     Cube,
 }
 
@@ -95,7 +98,8 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
-    /// `point` plus `U(−reach, reach)` in each weight that an edge has; draws of one moment are numbered.
+    /// `point` plus `U(−reach, reach)` in each weight that an edge has; draws of one moment are
+    /// numbered.
     fn draw(&self, point: &Tables, number: usize) -> Tables {
         let Moment { seed, pass, .. } = self.moment;
         let mut random = generator(b"perturb_", seed, pass, number as u64);
@@ -105,8 +109,9 @@ impl Around<'_> {
         point
     }
 
-    /// The point brought back to where mixing weights lie, as the code of both papers does it: cut off at 0 and 1, then divided by the
-    /// sum. Of an edge whose weights are all cut off the largest stays, as 1.
+    /// The point brought back to where mixing weights lie, as the code of both papers does it: cut
+    /// off at 0 and 1, then divided by the sum. Of an edge whose weights are all cut off the
+    /// largest stays, as 1.
     fn projected(&self, mut point: Tables) -> Tables {
         self.each_edge(&mut point, |weights| {
             let largest = (0..weights.len()).reduce(|best, at| if weights[at] > weights[best] { at } else { best });
@@ -123,7 +128,8 @@ impl Around<'_> {
         point
     }
 
-    /// What `change` makes of the weights of each edge; columns that an edge does not use stay as they are.
+    /// What `change` makes of the weights of each edge; columns that an edge does not use stay as
+    /// they are.
     fn each_edge(&self, point: &mut Tables, mut change: impl FnMut(&mut [f64])) {
         for ((_, edges), numbers) in self.edges.iter().zip(point) {
             edges.iter().for_each(|edge| change(&mut numbers[edge.clone()]));

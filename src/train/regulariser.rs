@@ -1,4 +1,5 @@
-//! What is added to the objective of the alphas, besides the loss: keys that stand by themselves, each off at 0.
+//! What is added to the objective of the alphas, besides the loss: keys that stand by themselves,
+//! each off at 0.
 
 use super::Moment;
 use crate::model::{TensorGroup, host};
@@ -8,17 +9,19 @@ use std::ops::Range;
 /// The weight of each term.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Regulariser {
-    /// *λ* of `λ(t) · mean over edges of logsumexp(α)` (Ye et al., "β-DARTS", arXiv 2203.01665, "beta decay"): holds the largest weight
-    /// of an edge back. `λ(t)` grows along a line, from 0 in the first epoch to this in the last.
+    /// *λ* of `λ(t) · mean over edges of logsumexp(α)` (Ye et al., "β-DARTS", arXiv 2203.01665,
+    /// "beta decay"): holds the largest weight of an edge back. `λ(t)` grows along a line, from 0
+    /// in the first epoch to this in the last.
     pub beta_decay: f64,
-    /// *w* of `−w · mean over alphas of (sigmoid(α) − 0.5)²` (Chu et al., "FairDARTS", arXiv 1911.12126, the zero-one loss): drives each
-    /// weight to 0 or 1.
+    /// *w* of `−w · mean over alphas of (sigmoid(α) − 0.5)²` (Chu et al., "FairDARTS", arXiv
+    /// 1911.12126, the zero-one loss): drives each weight to 0 or 1.
     pub zero_one: f64,
 }
 
 impl Regulariser {
-    /// The gradient of all terms in the alphas, as long as they; `None` where there is nothing to add. `edges` says where the alphas of
-    /// each edge lie in each table, as [`Model::edges`](crate::model::Model::edges) does; betas are no part of them.
+    /// The gradient of all terms in the alphas, as long as they; `None` where there is nothing to
+    /// add. `edges` says where the alphas of each edge lie in each table, as
+    /// [`Model::edges`](crate::model::Model::edges) does; betas are no part of them.
     pub fn gradient(
         &self,
         edges: &[(&str, Vec<Range<usize>>)],

@@ -1,4 +1,5 @@
-//! The shipped spaces of RobustDARTS (arXiv 1909.09656), a step of a search each, and the cells that are derived from it.
+//! The shipped spaces of RobustDARTS (arXiv 1909.09656), a step of a search each, and the cells
+//! that are derived from it.
 
 use super::{
     Learner,

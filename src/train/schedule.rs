@@ -12,9 +12,10 @@ pub enum Schedule {
     Cosine { minimum: f64, by: By },
     /// Times `factor` each epoch: DARTS on ImageNet, with 0.97.
     Exponential { factor: f64 },
-    /// Falls along a line that would reach 0 `tail` epochs before the end, until so many are left; then along a flatter one to the end:
-    /// `max · (E − T − e) / (E − T)`, then `max · (E − e) / (T (E − T))`. P-DARTS and PC-DARTS on ImageNet, with T = 5.
-    /// A tail of 0 is one line to 0.
+    /// Falls along a line that would reach 0 `tail` epochs before the end, until so many are left;
+    /// then along a flatter one to the end: `max · (E − T − e) / (E − T)`, then
+    /// `max · (E − e) / (T (E − T))`. P-DARTS and PC-DARTS on ImageNet, with T = 5. A tail of 0 is
+    /// one line to 0.
     Linear { tail: usize },
     /// Times `factor` at each of these epochs or steps.
     Milestones { at: Vec<usize>, factor: f64, by: By },
@@ -33,8 +34,8 @@ pub enum By {
 pub struct Rate {
     pub first: f64,
     pub schedule: Schedule,
-    /// In epoch or step `e` below this number the rate is `first · (e + 1) / warmup`, whatever the schedule says (by epoch
-    /// P-DARTS and PC-DARTS, by step Transformers).
+    /// In epoch or step `e` below this number the rate is `first · (e + 1) / warmup`, whatever the
+    /// schedule says (by epoch P-DARTS and PC-DARTS, by step Transformers).
     pub warmup: usize,
     pub warmup_by: By,
 }
@@ -109,8 +110,9 @@ mod tests {
         assert!((rate.at(2, 250, 0, 10) - 0.1 * 0.97 * 0.97).abs() < 1e-15);
     }
 
-    /// `train_imagenet.py` of PC-DARTS with 250 epochs and 0.5: warm-up 0.1, 0.2, …, 0.5, then 0.5 · 240 / 245, …;
-    /// at 245 epochs the last line, 0.5 · 5 / (5 · 245), begins where the first left off.
+    /// `train_imagenet.py` of PC-DARTS with 250 epochs and 0.5: warm-up 0.1, 0.2, …, 0.5, then 0.5
+    /// · 240 / 245, …; at 245 epochs the last line, 0.5 · 5 / (5 · 245), begins where the first
+    /// left off.
     #[test]
     fn the_line_has_a_warm_up_and_a_tail() {
         let warm = Rate { warmup: 5, ..rate(0.5, Schedule::Linear { tail: 5 }) };

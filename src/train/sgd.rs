@@ -1,4 +1,5 @@
-//! Stochastic gradient descent with momentum (Sutskever et al., ICML 2013, for Nesterov's), on one vector.
+//! Stochastic gradient descent with momentum (Sutskever et al., ICML 2013, for Nesterov's), on one
+//! vector.
 
 use crate::kernels::vector;
 use burn::tensor::Tensor;
@@ -35,7 +36,8 @@ impl Sgd {
         self.velocity = velocity;
     }
 
-    /// Where a step without Nesterov would lead that is not taken: `w − η (μv + g + λw)`, DARTS' virtual step.
+    /// Where a step without Nesterov would lead that is not taken: `w − η (μv + g + λw)`, DARTS'
+    /// virtual step.
     ///
     /// # Shapes
     /// both `[len]` → `[len]`

@@ -19,8 +19,9 @@ pub struct TableRecord {
     /// Where edges are normalised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub betas: Option<BetaRecord>,
-    /// The mixing weights of the candidates: the alphas after the relaxation, times the edge's share where edges are normalised;
-    /// `[edges, candidates]`. Of candidates that are drawn, the probability of each.
+    /// The mixing weights of the candidates: the alphas after the relaxation, times the edge's
+    /// share where edges are normalised; `[edges, candidates]`. Of candidates that are drawn, the
+    /// probability of each.
     pub weights: Vec<Vec<f32>>,
     /// Of each edge, in nats; see [`entropy`](super::entropy()).
     pub entropy: Vec<f64>,

@@ -64,8 +64,8 @@ pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
     Learner::new(Model::new(network, Kernels::Native), objective(), config, 5, &Device::flex())
 }
 
-/// Ten images to fit and ten held out, three steps an epoch, the last of two images. Alphas are judged on the held-out ones, four a batch
-/// in another order, the odd two left out.
+/// Ten images to fit and ten held out, three steps an epoch, the last of two images. Alphas are
+/// judged on the held-out ones, four a batch in another order, the odd two left out.
 pub(super) fn task() -> Supervised {
     let source = Source::Synthetic(Synthetic { train: 20, test: 2, classes: 3, size: 4, ..Synthetic::default() });
     let raw = source.locate(Path::new("")).unwrap().read().unwrap();

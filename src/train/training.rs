@@ -1,4 +1,5 @@
-//! The one loop: epochs of steps, a look at the watched images after them, a checkpoint now and then.
+//! The one loop: epochs of steps, a look at the watched images after them, a checkpoint now and
+//! then.
 
 use super::{
     Checkpoint, CheckpointError, Diagnosis, EpochRecord, Learner, Moment, Rate,
@@ -31,7 +32,8 @@ pub struct TrainingConfig {
     pub warmup_epochs: usize,
     /// Batches that make one step.
     pub accumulate: usize,
-    /// Paths dropped near the end: the probability grows with the epoch, from 0 in the first (DARTS' `drop_path_prob · epoch / epochs`).
+    /// Paths dropped near the end: the probability grows with the epoch, from 0 in the first
+    /// (DARTS' `drop_path_prob · epoch / epochs`).
     pub drop_path: f64,
     /// Decides what is drawn on the way: paths that are dropped, candidates, perturbations.
     pub seed: u64,
@@ -52,7 +54,8 @@ pub trait Observer {
     /// Asked before a checkpoint is saved: how long the work took so far, in this process and in
     /// those that it goes on from.
     fn spent(&self) -> Duration;
-    /// Asked after each step and before each batch of watched images: whether to save a checkpoint and stop.
+    /// Asked after each step and before each batch of watched images: whether to save a checkpoint
+    /// and stop.
     fn stop_requested(&self) -> bool;
 }
 

@@ -1,9 +1,11 @@
-//! Files of one room that name each other in a circle: none of them can be read, moved or tested without the others.
+//! Files of one room that name each other in a circle: none of them can be read, moved or tested
+//! without the others.
 //!
-//! A file names another where a path of its code or of its `use` lines leads to what that file defines. Re-exports are
-//! followed to the file that defines. A front (`mod.rs`, `lib.rs`, `name.rs` beside `name/`) and the files of its folder
-//! may name each other: it defines what they share, and picks among them. Calls of methods are not seen, so that an
-//! `impl` may stand apart from its type.
+//! A file names another where a path of its code or of its `use` lines leads to what that file
+//! defines. Re-exports are followed to the file that defines. A front (`mod.rs`, `lib.rs`,
+//! `name.rs` beside `name/`) and the files of its folder may name each other: it defines what they
+//! share, and picks among them. Calls of methods are not seen, so that an `impl` may stand apart
+//! from its type.
 
 use super::{Token, flatten, starts_with, test_files};
 use proc_macro2::TokenStream;
@@ -153,7 +155,8 @@ fn uses(tokens: &[Token]) -> Vec<(Option<String>, Vec<String>, bool)> {
     found
 }
 
-/// Reads the use tree that begins here behind `prefix`, and returns how many tokens it has. A glob has no name.
+/// Reads the use tree that begins here behind `prefix`, and returns how many tokens it has. A glob
+/// has no name.
 fn branches(tokens: &[Token], prefix: &mut Vec<String>, found: &mut Vec<(Option<String>, Vec<String>)>) -> usize {
     let (mut at, before) = (0, prefix.len());
     loop {

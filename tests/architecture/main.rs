@@ -1,9 +1,10 @@
-//! Holds the source to its shape: which room may use which, which words belong to which room, how long a file may be,
-//! and that no files of a room name each other in a circle.
+//! Holds the source to its shape: which room may use which, which words belong to which room, how
+//! long a file may be, and that no files of a room name each other in a circle.
 //!
-//! A room is a folder of `src/`. The two tables are the drawing of `DESIGN.md` in a form that a machine can check: a new
-//! arrow fails here until someone writes it down, which is the moment to ask whether it should exist. Comments, strings
-//! and test modules do not count; `lib.rs` and `main.rs` only tie the rooms together.
+//! A room is a folder of `src/`. The two tables are the drawing of `DESIGN.md` in a form that a
+//! machine can check: a new arrow fails here until someone writes it down, which is the moment to
+//! ask whether it should exist. Comments, strings and test modules do not count; `lib.rs` and
+//! `main.rs` only tie the rooms together.
 
 mod circles;
 
@@ -31,7 +32,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &["machine"]),
     // config: a task reads its own keys. report: what a test tells has an interval.
     ("tasks", &["config", "model", "data", "report"]),
-    // kernels: optimisers in one pass over the weights. space: the cell that a search's weights stand for, epoch by epoch.
+    // kernels: optimisers in one pass over the weights. space: the cell that a search's weights
+    // stand for, epoch by epoch.
     ("train", &["machine", "space", "kernels", "model", "tasks", "store"]),
     // What a person sees.
     ("observe", &["run"]),
@@ -41,7 +43,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Where it meets.
     ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
     ("stages", &["*", "observe", "bench", "cli"]),
-    // What a bench times is a stage's step, read as the stage is and taken by what a training takes its steps by.
+    // What a bench times is a stage's step, read as the stage is and taken by what a training takes
+    // its steps by.
     ("bench", &["kernels", "model", "data", "tasks", "train", "stages"]),
     ("cli", &["*"]),
 ];
@@ -70,8 +73,8 @@ const WORDS: &[(&[&str], Where, &str)] = &[
 const TERMINAL: Where = Where::OnlyIn(&["cli", "observe", "report"]);
 const WRITES: &str = "other rooms emit events and return values";
 
-/// Room → circles of files that name each other (`circles.rs`). A number may fall and never rise; a room that is not here
-/// has none.
+/// Room → circles of files that name each other (`circles.rs`). A number may fall and never rise; a
+/// room that is not here has none.
 const CIRCLES: &[(&str, usize)] = &[
     ("kernels", 2), // on the CPU around the tape of a pass; on a GPU a launch and its plan
     ("model", 2),   // the supernet and its fused form; relaxations and the one that draws
@@ -162,8 +165,8 @@ fn test_files(path: &str, source: &str) -> Vec<String> {
         .collect()
 }
 
-/// The arrows and words of one file that its room may not have, a line each: place, then fault. `path` is relative to
-/// the package, with `/`.
+/// The arrows and words of one file that its room may not have, a line each: place, then fault.
+/// `path` is relative to the package, with `/`.
 fn room_faults(path: &str, source: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let Some((room, _)) = path.strip_prefix("src/").and_then(|inside| inside.split_once('/')) else {
@@ -210,7 +213,8 @@ struct Token {
     line: usize,
 }
 
-/// The tokens of `stream` in order, without literals (doc comments are literals too) and without test modules.
+/// The tokens of `stream` in order, without literals (doc comments are literals too) and without
+/// test modules.
 fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     let trees: Vec<TokenTree> = stream.into_iter().collect();
     let mut at = 0;
@@ -240,8 +244,9 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     }
 }
 
-/// The name of the module and the number of trees, where `#[cfg(test)] mod name { … }` or `#[cfg(test)] mod name;` stands
-/// here, whoever may see it. Tests that want a feature too, as in `#[cfg(all(test, …))]`, are tests.
+/// The name of the module and the number of trees, where `#[cfg(test)] mod name { … }` or
+/// `#[cfg(test)] mod name;` stands here, whoever may see it. Tests that want a feature too, as in
+/// `#[cfg(all(test, …))]`, are tests.
 fn test_module(trees: &[TokenTree]) -> Option<(String, usize)> {
     let [TokenTree::Punct(hash), TokenTree::Group(attribute), rest @ ..] = trees else { return None };
     let attribute = attribute.stream().to_string().replace([' ', '\n'], "");
@@ -265,9 +270,9 @@ fn starts_with(tokens: &[Token], words: &[&str]) -> bool {
     tokens.len() >= words.len() && tokens.iter().zip(words).all(|(token, word)| token.text == *word)
 }
 
-/// The first names below the crate where a path begins here: one for `crate::a::B`, several for `crate::{a::B, c}`.
-/// Rooms are folders of the crate, so `super::super::…` out of a room would be an arrow too: the rooms do not nest that
-/// deep, and `crate::` is how we write it.
+/// The first names below the crate where a path begins here: one for `crate::a::B`, several for
+/// `crate::{a::B, c}`. Rooms are folders of the crate, so `super::super::…` out of a room would be
+/// an arrow too: the rooms do not nest that deep, and `crate::` is how we write it.
 fn rooms_named(tokens: &[Token]) -> Vec<Token> {
     // A room that is a package of its own.
     let package = tokens.first().and_then(|token| Some((token.text.strip_prefix("darts_")?, token.line)));

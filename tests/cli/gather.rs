@@ -2,7 +2,8 @@
 
 use crate::scratch::Scratch;
 
-/// Searches with the rates given, one of which may be too high, and a report of all that comes of them.
+/// Searches with the rates given, one of which may be too high, and a report of all that comes of
+/// them.
 fn matrix(scratch: &Scratch, of: &str) {
     let weights = "      seed: 1\n      weights: {learning_rate: \"${matrix.rate}\", clip_norm: 1e30}\n";
     scratch.edit(

@@ -22,7 +22,8 @@ stages:
       augment: {resized_crop: {}, flip: true, jitter: {}}
 ";
 
-/// Two classes of twelve training and four test pictures below `data/flowers`, and a pipeline that searches on them.
+/// Two classes of twelve training and four test pictures below `data/flowers`, and a pipeline that
+/// searches on them.
 fn flowers() -> Scratch {
     let scratch = Scratch::new();
     scratch.write("flowers.yaml", PIPELINE);

@@ -9,7 +9,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Splits a golden file into what a user would have: weights, alphas, images, a genotype. Gives the scores that PyTorch computed.
+/// Splits a golden file into what a user would have: weights, alphas, images, a genotype. Gives the
+/// scores that PyTorch computed.
 fn split(scratch: &Scratch, golden: &str) -> Vec<f32> {
     let bytes = fs::read(root().join("tests/golden").join(format!("{golden}.safetensors"))).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();

@@ -5,8 +5,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value as Json;
 use std::{fs, path::PathBuf};
 
-/// Everything that a training may have at once: an auxiliary head, dropped paths, smoothed labels, steps of two batches, an
-/// average of the weights, a warm-up.
+/// Everything that a training may have at once: an auxiliary head, dropped paths, smoothed labels,
+/// steps of two batches, an average of the weights, a warm-up.
 const PIPELINE: &str = "\
 name: tiny
 stages:

@@ -15,7 +15,8 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// What takes longer than this will never be: on a machine that does nothing else all of it takes seconds.
+/// What takes longer than this will never be: on a machine that does nothing else all of it takes
+/// seconds.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 pub struct Scratch {
@@ -136,7 +137,8 @@ impl Scratch {
         Running { child, events }
     }
 
-    /// The outputs of the stages of `kind` in the store `store`: name → digest, of the newest record.
+    /// The outputs of the stages of `kind` in the store `store`: name → digest, of the newest
+    /// record.
     pub fn outputs(&self, store: &str, kind: &str) -> BTreeMap<String, String> {
         let records = fs::read_dir(self.path(store).join("actions-v1")).unwrap();
         let records: Vec<Json> = records

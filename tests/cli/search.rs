@@ -110,7 +110,8 @@ fn a_width_that_is_the_skeletons_own_is_the_same_search_as_none() {
     scratch.run(&["tiny.yaml", "--set", "search.channels=6"]).exits(0).line(&["search", "params.channels 4 → 6"]);
 }
 
-/// The keys of a mixing are hashed, its supernet is evaluated as the search left it, and it may be perturbed and regularised.
+/// The keys of a mixing are hashed, its supernet is evaluated as the search left it, and it may be
+/// perturbed and regularised.
 fn mixes(mixing: &str, key: [&str; 2], other: &str, reason: &str) {
     let scratch = Scratch::new();
     search_only(&scratch);
@@ -219,7 +220,8 @@ fn a_space_that_extends_another_is_published_whole() {
     assert!(!published.contains("\nextends:"), "{published}");
 }
 
-/// The figures of each epoch have its derived cell with what the table knows of it, and the last cell is the one that is derived.
+/// The figures of each epoch have its derived cell with what the table knows of it, and the last
+/// cell is the one that is derived.
 #[test]
 fn a_search_tells_the_way_to_its_cell() {
     let scratch = Scratch::new();
@@ -248,7 +250,8 @@ fn a_search_tells_the_way_to_its_cell() {
     assert_eq!(last["derived_cifar10_valid_percent"], found["accuracies"][0]["percent"]);
 }
 
-/// A search that a rule ends is complete: it is cached, its cell is of the epoch before, and a report says why.
+/// A search that a rule ends is complete: it is cached, its cell is of the epoch before, and a
+/// report says why.
 #[test]
 fn a_search_that_ends_early_is_complete_and_says_so() {
     let scratch = Scratch::new();

@@ -3,7 +3,8 @@
 use crate::scratch::Scratch;
 use std::path::Path;
 
-/// The counts of the cells that ship, as they are printed: those of the tables that papers are compared by.
+/// The counts of the cells that ship, as they are printed: those of the tables that papers are
+/// compared by.
 #[test]
 fn shipped_genotypes_are_counted_as_published() {
     let scratch = Scratch::new();

@@ -10,8 +10,9 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 #[derive(Args, Debug)]
 pub(super) struct BenchArguments {
-    /// What to measure: `loader` (picture files into batches); `nb201`, `darts`, `retrain` or a file of your own (a step of a
-    /// search or a training; benches/works shows how such a file looks). Several may be given
+    /// What to measure: `loader` (picture files into batches); `nb201`, `darts`, `retrain` or a
+    /// file of your own (a step of a search or a training; benches/works shows how such a file
+    /// looks). Several may be given
     #[arg(long, value_name = "WORK", num_args = 1.., required = true)]
     work: Vec<String>,
     /// Images a batch; several may be given [default: 64, of the loader 32]
@@ -38,11 +39,12 @@ pub(super) struct BenchArguments {
     /// Steps on images that are loaded and changed meanwhile too, and what that costs
     #[arg(long)]
     with_data: bool,
-    /// Of the loader: folder of class folders of JPEG and PNG files, or one with such a `train` in it; `--with-data`: folder of
-    /// CIFAR-10's binary files. Without it, pictures are drawn
+    /// Of the loader: folder of class folders of JPEG and PNG files, or one with such a `train` in
+    /// it; `--with-data`: folder of CIFAR-10's binary files. Without it, pictures are drawn
     #[arg(long, value_name = "FOLDER", value_parser = path())]
     data: Option<PathBuf>,
-    /// Where a step's time goes: operator by operator, against the most that this machine does (of the CPU)
+    /// Where a step's time goes: operator by operator, against the most that this machine does (of
+    /// the CPU)
     #[arg(long, conflicts_with = "with_data")]
     profile: bool,
     /// One JSON object a configuration, each on a line, instead of a table

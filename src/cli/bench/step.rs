@@ -20,7 +20,8 @@ use std::{
 const BATCH: usize = 64;
 const STEPS: usize = 5;
 
-/// One configuration is measured in this process; of several each in one of its own, so that its memory is its own.
+/// One configuration is measured in this process; of several each in one of its own, so that its
+/// memory is its own.
 pub(super) fn run(arguments: &BenchArguments) -> Result<u8, Complaint> {
     let works = arguments.work.iter().map(|name| Ok((name, read(name)?))).collect::<Result<Vec<_>, Complaint>>()?;
     let batches = arguments.batches(BATCH);

@@ -18,7 +18,8 @@ const PIECE: usize = 1 << 16;
 /// How servers are asked, and how patiently.
 pub(crate) struct Client {
     agent: Agent,
-    /// Before each new try after one that brought nothing new; as many tries as there are, and the first.
+    /// Before each new try after one that brought nothing new; as many tries as there are, and the
+    /// first.
     pub(super) pauses: Vec<Duration>,
 }
 
@@ -53,7 +54,8 @@ pub(super) struct Head {
 }
 
 impl Client {
-    /// One that hardly waits before it asks again and looks for no proxy, for servers on this machine.
+    /// One that hardly waits before it asks again and looks for no proxy, for servers on this
+    /// machine.
     #[cfg(test)]
     pub fn local(silence: Duration) -> Self {
         let silence = Some(silence);
@@ -63,8 +65,9 @@ impl Client {
 
     /// Asks for the archive from the byte `from` on.
     ///
-    /// The request has a thread of its own, since it may sit for its whole timeout in the kernel: who listens can turn away at any
-    /// time. The thread touches nothing but its connection, and ends with its next word to nobody.
+    /// The request has a thread of its own, since it may sit for its whole timeout in the kernel:
+    /// who listens can turn away at any time. The thread touches nothing but its connection, and
+    /// ends with its next word to nobody.
     pub(super) fn request(&self, url: &str, from: u64) -> Receiver<Result<Said, Error>> {
         let (say, hear) = sync_channel(PIECES);
         let (agent, url, answer) = (self.agent.clone(), url.to_owned(), say.clone());

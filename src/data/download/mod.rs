@@ -1,4 +1,5 @@
-//! Downloads of published data sets: the archive fetched, checked, unpacked beside its place, and moved there in one step.
+//! Downloads of published data sets: the archive fetched, checked, unpacked beside its place, and
+//! moved there in one step.
 //!
 //! | file | what it is |
 //! | --- | --- |
@@ -82,12 +83,12 @@ impl Watcher<'_> {
     }
 }
 
-/// Brings the folder of `wanted` into `root`: from the archive that someone put there, else from its address.
-/// Where another process just did, nothing is left to do.
+/// Brings the folder of `wanted` into `root`: from the archive that someone put there, else from
+/// its address. Where another process just did, nothing is left to do.
 ///
 /// # Errors
-/// What failed, with what to do by hand. The folder is whole or not there; what came stays for the next run, unless its digest is
-/// wrong.
+/// What failed, with what to do by hand. The folder is whole or not there; what came stays for the
+/// next run, unless its digest is wrong.
 pub(super) fn fetch(
     root: &Path,
     wanted: &Wanted,

@@ -44,8 +44,8 @@ impl Part {
                 }
                 Err(TryLockError::Error(error)) => return Err(DataError::write(path)(error)),
             }
-            // Whoever held it may have removed it: then the lock is on a file without a name, and the next process
-            // would lock another one.
+            // Whoever held it may have removed it: then the lock is on a file without a name, and
+            // the next process would lock another one.
             if file.metadata().map_err(DataError::write(path))?.nlink() == 0 {
                 continue;
             }

@@ -17,14 +17,16 @@ pub enum Manner {
     Good,
     /// Closes the connection after so many bytes of the body.
     CutAfter(usize),
-    /// Says nothing more after so many bytes of the body, and keeps the connection for as long as the server is there.
+    /// Says nothing more after so many bytes of the body, and keeps the connection for as long as
+    /// the server is there.
     SilentAfter(usize),
     /// Sends all of it, whatever range was asked for.
     NoRanges,
     /// Answers with a range that begins at this byte.
     WrongRange(usize),
     Status(u16),
-    /// No `Content-Length`: the end of the connection is the end of the body, here after so many bytes.
+    /// No `Content-Length`: the end of the connection is the end of the body, here after so many
+    /// bytes.
     NoLength(usize),
 }
 
@@ -38,7 +40,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves `archive`: the first request in the first manner and so on, all further ones in the last.
+    /// Serves `archive`: the first request in the first manner and so on, all further ones in the
+    /// last.
     pub fn new(archive: Vec<u8>, manners: &[Manner]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/archive.tar.gz", listener.local_addr().unwrap());

@@ -17,7 +17,8 @@ use ureq::{Error, Timeout};
 const NEWS: Duration = Duration::from_millis(250);
 /// How soon a stop is seen while a server says nothing.
 const TURN: Duration = Duration::from_millis(100);
-/// Where nobody says how large an archive is: far above any data set that is read here, far below a disk.
+/// Where nobody says how large an archive is: far above any data set that is read here, far below a
+/// disk.
 const LARGEST: u64 = 1 << 33;
 
 /// Why one request did not bring the archive to its end.
@@ -147,7 +148,8 @@ impl Session<'_> {
         }
     }
 
-    /// Looks at the beginning of an answer, makes `part` fit it, and says how large the archive is, if that is known.
+    /// Looks at the beginning of an answer, makes `part` fit it, and says how large the archive is,
+    /// if that is known.
     fn head(&mut self, head: &Head, part: &mut Part) -> Result<Option<u64>, Ended> {
         match head.status {
             200 | 206 => {}

@@ -23,7 +23,8 @@ const MOST_FILES: usize = 10_000;
 /// # Errors
 /// What is wrong with the archive, or what the disk said. Nothing of it is left then.
 pub(super) fn publish(archive: &Path, root: &Path, wanted: &Wanted, watcher: &Watcher<'_>) -> Result<(), DataError> {
-    // A name of its own suffices: whoever is here holds the lock of the part file. A killed process may have left one.
+    // A name of its own suffices: whoever is here holds the lock of the part file. A killed process
+    // may have left one.
     let beside = root.join(format!(".unpacking-{}", wanted.official().folder));
     let remove = || match fs::remove_dir_all(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DataError::write(&beside)(error)),
@@ -94,7 +95,8 @@ fn write(entry: &mut Entry<'_, impl Read>, path: &Path, archive: &Path) -> Resul
     })?;
     let mut buffer = vec![0; 1 << 16];
     loop {
-        // Told apart: what cannot be read is the archive's fault, what cannot be written the disk's.
+        // Told apart: what cannot be read is the archive's fault, what cannot be written the
+        // disk's.
         match entry.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => file.write_all(&buffer[..count]).map_err(DataError::write(path))?,

@@ -78,8 +78,8 @@ impl Augmentation {
 }
 
 impl Workbench {
-    /// Decodes a file and writes the view of it. Each kind of change has draws of its own, so that switching one leaves
-    /// the others as they were.
+    /// Decodes a file and writes the view of it. Each kind of change has draws of its own, so that
+    /// switching one leaves the others as they were.
     fn paint(
         &mut self,
         files: &Files,

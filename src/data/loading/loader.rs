@@ -1,4 +1,5 @@
-//! Batches by epoch and step, in any order: what a resumed run asks for is what an uninterrupted one would have got.
+//! Batches by epoch and step, in any order: what a resumed run asks for is what an uninterrupted
+//! one would have got.
 
 use crate::{
     Augment, Batch, DataError, Dataset, Part, Pixels,
@@ -27,7 +28,8 @@ pub struct LoaderOptions {
     /// Decides the order and the augmentation of every epoch.
     pub seed: u64,
     pub augment: Option<Augment>,
-    /// Leaves out the last batch of an epoch where it is not full; PyTorch's default, and DARTS', keeps it.
+    /// Leaves out the last batch of an epoch where it is not full; PyTorch's default, and DARTS',
+    /// keeps it.
     pub drop_last: bool,
 }
 
@@ -50,7 +52,8 @@ impl Loader {
     /// `indices` into the images of `part`.
     ///
     /// # Errors
-    /// Where the data set contradicts itself, an index is out of range, there is no batch in an epoch, or the augmentation does not fit the images.
+    /// Where the data set contradicts itself, an index is out of range, there is no batch in an
+    /// epoch, or the augmentation does not fit the images.
     pub fn new(
         dataset: Arc<Dataset>,
         part: Part,
@@ -92,7 +95,8 @@ impl Loader {
         self.images_per_epoch().div_ceil(self.options.batch)
     }
 
-    /// The batch of a step. A step past the epoch's last is one of a later epoch: `batch(0, n)` is the n-th batch of all.
+    /// The batch of a step. A step past the epoch's last is one of a later epoch: `batch(0, n)` is
+    /// the n-th batch of all.
     ///
     /// # Errors
     /// Where an image's file cannot be read any more. Images in memory give none.

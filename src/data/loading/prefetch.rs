@@ -10,9 +10,9 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-/// An iterator over a loader's batches, the next few of which a thread prepares while the step computes.
-/// Yields what [`Loader::batch`] gives, without end but for an error, after which there is nothing more.
-/// The thread ends when this is dropped.
+/// An iterator over a loader's batches, the next few of which a thread prepares while the step
+/// computes. Yields what [`Loader::batch`] gives, without end but for an error, after which there
+/// is nothing more. The thread ends when this is dropped.
 #[derive(Debug)]
 pub struct Prefetch {
     /// Both are there until the iterator is dropped or its thread has failed.
@@ -24,7 +24,8 @@ pub struct Prefetch {
 const AHEAD: usize = 2;
 
 impl Loader {
-    /// All batches from a step on, epoch after epoch without end, prepared ahead on a thread of their own.
+    /// All batches from a step on, epoch after epoch without end, prepared ahead on a thread of
+    /// their own.
     ///
     /// # Errors
     /// Where the system starts no thread.

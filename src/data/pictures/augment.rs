@@ -1,5 +1,5 @@
-//! Random changes to training images, in the order of the DARTS code: crop with padding, flip, normalise, cutout; of
-//! pictures in files a part of any size, flip, colours, normalise, cutout.
+//! Random changes to training images, in the order of the DARTS code: crop with padding, flip,
+//! normalise, cutout; of pictures in files a part of any size, flip, colours, normalise, cutout.
 
 use crate::{DataError, Dataset, Jitter, Part, Pixels, ResizedCrop, random::Stream};
 use std::ops::Range;
@@ -7,13 +7,14 @@ use std::ops::Range;
 /// Which changes are made. All off is plain normalisation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Augment {
-    /// Pixels of black around the image before a window of the image's size is cut out at random; 0 is off. Black is the pixel value 0
-    /// before normalisation, as torchvision pads.
+    /// Pixels of black around the image before a window of the image's size is cut out at random; 0
+    /// is off. Black is the pixel value 0 before normalisation, as torchvision pads.
     pub crop_padding: usize,
     /// Mirrors left and right with probability ½.
     pub flip: bool,
     pub cutout: Option<Cutout>,
-    /// Only of picture files: a random part, brought to the size of the view. Without it the middle is seen, as in an evaluation.
+    /// Only of picture files: a random part, brought to the size of the view. Without it the middle
+    /// is seen, as in an evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resized_crop: Option<ResizedCrop>,
     /// Only of picture files.
@@ -21,8 +22,9 @@ pub struct Augment {
     pub jitter: Option<Jitter>,
 }
 
-/// A square hole of zeros after normalisation, that is of the mean colour (DeVries and Taylor, arXiv 1708.04552).
-/// Its centre is uniform over the pixels and it is clipped at the borders, so that it is smaller there.
+/// A square hole of zeros after normalisation, that is of the mean colour (DeVries and Taylor,
+/// arXiv 1708.04552). Its centre is uniform over the pixels and it is clipped at the borders, so
+/// that it is smaller there.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Cutout {
     /// Side of the square in pixels.
@@ -44,7 +46,8 @@ pub(crate) struct Placement {
 
 impl Augment {
     /// # Errors
-    /// Where a change is not for this kind of images, or a number does not fit their height and width.
+    /// Where a change is not for this kind of images, or a number does not fit their height and
+    /// width.
     pub(crate) fn check(&self, dataset: &Dataset, part: Part) -> Result<(), DataError> {
         self.fits(dataset.shape, matches!(dataset.part(part).pixels, Pixels::Files(_)))
     }
@@ -90,7 +93,8 @@ impl Augment {
         Ok(())
     }
 
-    /// Draws for one image. Always takes six words of the stream, so that switching one change leaves the others as they were.
+    /// Draws for one image. Always takes six words of the stream, so that switching one change
+    /// leaves the others as they were.
     pub(crate) fn place(&self, [_, height, width]: [usize; 3], stream: &mut Stream) -> Placement {
         let padding = self.crop_padding as isize;
         let down = stream.below(2 * self.crop_padding + 1) as isize - padding;
@@ -103,14 +107,16 @@ impl Augment {
     }
 }
 
-/// The pixels that a hole centred at `centre` covers: for even lengths `[centre − length/2, centre + length/2)` as in the DARTS code.
+/// The pixels that a hole centred at `centre` covers: for even lengths
+/// `[centre − length/2, centre + length/2)` as in the DARTS code.
 fn covered(centre: usize, length: usize, side: usize) -> Range<usize> {
     let end = centre + length - length / 2;
     centre.saturating_sub(length / 2)..end.min(side)
 }
 
 impl Placement {
-    /// Writes an image: `pixels` and `out` are `[channels, height, width]`, `tables` as of [`crate::Statistics::tables`].
+    /// Writes an image: `pixels` and `out` are `[channels, height, width]`, `tables` as of
+    /// [`crate::Statistics::tables`].
     pub(crate) fn paint(&self, pixels: &[u8], [_, height, width]: [usize; 3], tables: &[[f32; 256]], out: &mut [f32]) {
         let plane = height * width;
         // The output columns before the mirror that show a column of the image.

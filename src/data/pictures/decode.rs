@@ -11,7 +11,8 @@ use std::{io::Cursor, path::Path};
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::JpegDecoder;
 
-/// Where Pillow begins to warn of a decompression bomb (`Image.MAX_IMAGE_PIXELS`): 256 MiB of RGB. Far above ImageNet's largest.
+/// Where Pillow begins to warn of a decompression bomb (`Image.MAX_IMAGE_PIXELS`): 256 MiB of RGB.
+/// Far above ImageNet's largest.
 const MOST_PIXELS: usize = 89_478_485;
 
 /// Bytes of the largest file: no more than 89 megapixels are decoded, and each has six bytes at
@@ -48,11 +49,13 @@ pub(crate) fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
 }
 
 fn decode_jpeg(bytes: &[u8], picture: &mut Picture) -> Result<Option<Orientation>, String> {
-    // The decoder takes what is cut off within the last rows for grey; so do those that Pillow refuses as truncated.
+    // The decoder takes what is cut off within the last rows for grey; so do those that Pillow
+    // refuses as truncated.
     if !has_end(bytes) {
         return Err("it is cut short: a JPEG without its end".to_owned());
     }
-    // Strict: damage is an error, not a half-grey picture. The sides are checked below, by their product.
+    // Strict: damage is an error, not a half-grey picture. The sides are checked below, by their
+    // product.
     let options = DecoderOptions::new_fast()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -69,8 +72,8 @@ fn decode_jpeg(bytes: &[u8], picture: &mut Picture) -> Result<Option<Orientation
     Ok(decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)))
 }
 
-/// Whether the marker of the end follows the first scan. Within a scan no two data bytes look like it (ITU-T T.81, B.1.1.5);
-/// before the scan it may stand in a thumbnail.
+/// Whether the marker of the end follows the first scan. Within a scan no two data bytes look like
+/// it (ITU-T T.81, B.1.1.5); before the scan it may stand in a thumbnail.
 fn has_end(bytes: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xda;
     let mut at = 2;
@@ -170,7 +173,8 @@ mod tests {
         Picture::open(&golden(name)).unwrap()
     }
 
-    /// The greatest difference of a byte from what `make.py` beside the pictures says that Pillow makes of them.
+    /// The greatest difference of a byte from what `make.py` beside the pictures says that Pillow
+    /// makes of them.
     fn difference(name: &str, expected: &str) -> u8 {
         let (found, expected) = (open(name), open(expected));
         assert_eq!((found.width, found.height), (expected.width, expected.height), "{name}");

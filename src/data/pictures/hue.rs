@@ -1,4 +1,5 @@
-//! Turning the hue of pixels: to hue, saturation and value in bytes as Pillow does it, a step on the circle, and back.
+//! Turning the hue of pixels: to hue, saturation and value in bytes as Pillow does it, a step on
+//! the circle, and back.
 
 use std::sync::LazyLock;
 
@@ -19,7 +20,8 @@ pub(crate) fn turn(pixels: &mut [Rgb], steps: u8) {
     }
 }
 
-/// What Pillow's conversion gives, worked out once: it divides four times a pixel, which took seven times as long.
+/// What Pillow's conversion gives, worked out once: it divides four times a pixel, which took seven
+/// times as long.
 struct Tables {
     /// At [`hue_at`].
     hue: Vec<u8>,
@@ -49,7 +51,8 @@ impl Tables {
     }
 }
 
-/// The hue depends on the order of the channels, on their range, and on how far the middle one is below the greatest.
+/// The hue depends on the order of the channels, on their range, and on how far the middle one is
+/// below the greatest.
 fn hue_at(sector: u8, range: u8, distance: u8) -> usize {
     usize::from(sector) << 16 | usize::from(range) << 8 | usize::from(distance)
 }
@@ -93,7 +96,8 @@ impl Ordered {
     }
 }
 
-/// Hue, saturation and value as bytes (Pillow's `Convert.c`, `rgb2hsv_row`, which follows Python's colorsys).
+/// Hue, saturation and value as bytes (Pillow's `Convert.c`, `rgb2hsv_row`, which follows Python's
+/// colorsys).
 fn to_hsv([r, g, b]: Rgb) -> [u8; 3] {
     let (most, least) = (r.max(g).max(b), r.min(g).min(b));
     if most == least {
@@ -102,7 +106,8 @@ fn to_hsv([r, g, b]: Rgb) -> [u8; 3] {
     let range = f32::from(most - least);
     let saturation = range / f32::from(most);
     let below = |value: u8| f32::from(most - value) / range;
-    // In C the constants are doubles, so that sums with them are, and the result is stored as a float.
+    // In C the constants are doubles, so that sums with them are, and the result is stored as a
+    // float.
     let sixth = if r == most {
         below(b) - below(g)
     } else if g == most {
@@ -116,7 +121,8 @@ fn to_hsv([r, g, b]: Rgb) -> [u8; 3] {
     [(f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, most]
 }
 
-/// The sixth of the circle that a hue is in, and how far it is within it (`hsv2rgb_row`; both are floats there).
+/// The sixth of the circle that a hue is in, and how far it is within it (`hsv2rgb_row`; both are
+/// floats there).
 fn place(hue: u8) -> (u8, f64) {
     let sixths = f64::from(hue) * 6.0 / 255.0;
     let sector = sixths as u8;
@@ -165,8 +171,9 @@ mod tests {
         }
     }
 
-    /// Over the same colours as `Image.fromarray(…).convert("HSV")` of Pillow 13 gives them, and back, as a checksum:
-    /// `zlib.crc32(np.asarray(…).tobytes())`. All 16,777,216 colours were compared once.
+    /// Over the same colours as `Image.fromarray(…).convert("HSV")` of Pillow 13 gives them, and
+    /// back, as a checksum: `zlib.crc32(np.asarray(…).tobytes())`. All 16,777,216 colours were
+    /// compared once.
     #[test]
     fn all_colours_become_pillows_hsv_and_back() {
         let crc = |bytes: Vec<u8>| {

@@ -1,7 +1,8 @@
 //! Random changes of colour: torchvision's `ColorJitter` on Pillow's pictures, byte for byte.
 //!
-//! Four changes in random order, each by a factor of its own. Every change rounds to bytes as Pillow does, so that the
-//! order matters here as it does there. The formulas are those of Pillow's `ImageEnhance.py`, `Blend.c` and `Convert.c`.
+//! Four changes in random order, each by a factor of its own. Every change rounds to bytes as
+//! Pillow does, so that the order matters here as it does there. The formulas are those of Pillow's
+//! `ImageEnhance.py`, `Blend.c` and `Convert.c`.
 
 use crate::{DataError, pictures::hue, random::Stream};
 
@@ -56,8 +57,8 @@ impl Jitter {
         Ok(())
     }
 
-    /// Draws the changes for one picture, in the order in which they are made; those that are switched off are left out.
-    /// Always takes as many words of the stream.
+    /// Draws the changes for one picture, in the order in which they are made; those that are
+    /// switched off are left out. Always takes as many words of the stream.
     pub(crate) fn draw(&self, stream: &mut Stream) -> Vec<Recolour> {
         let mut order = [0, 1, 2, 3];
         stream.shuffle(&mut order);
@@ -105,7 +106,8 @@ fn each_byte(pixels: &mut [Rgb], change: impl Fn(u8) -> u8) {
     pixels.as_flattened_mut().iter_mut().for_each(|value| *value = table[usize::from(*value)]);
 }
 
-/// `from` at factor 0, `to` at 1, cut off at black and white beyond; fractions are cut off (`Blend.c`).
+/// `from` at factor 0, `to` at 1, cut off at black and white beyond; fractions are cut off
+/// (`Blend.c`).
 fn blend(from: u8, to: u8, factor: f32) -> u8 {
     let (from, to) = (f32::from(from), f32::from(to));
     // `as` saturates and cuts fractions off.

@@ -1,5 +1,5 @@
-//! A random part of a picture, of random area and shape: torchvision's `RandomResizedCrop`, the crop of GoogLeNet
-//! (Szegedy et al., arXiv 1409.4842, section 6).
+//! A random part of a picture, of random area and shape: torchvision's `RandomResizedCrop`, the
+//! crop of GoogLeNet (Szegedy et al., arXiv 1409.4842, section 6).
 
 use crate::{DataError, random::Stream};
 
@@ -102,8 +102,9 @@ mod tests {
             assert!((0.079..=1.0).contains(&area), "{area}");
             sums.iter_mut().zip([area, shape, left as f64, top as f64]).for_each(|(sum, value)| *sum += value);
         }
-        // Means of 20,000 draws of torchvision's `RandomResizedCrop.get_params`: large parts seldom fit, so that the area is
-        // below 0.54. Ours of 4,000 lie within four of their standard errors.
+        // Means of 20,000 draws of torchvision's `RandomResizedCrop.get_params`: large parts seldom
+        // fit, so that the area is below 0.54. Ours of 4,000 lie within four of their standard
+        // errors.
         for (sum, (torchvision, within)) in sums.iter().zip([(0.435, 0.014), (1.046, 0.01), (108.5, 5.6), (51.9, 3.8)])
         {
             let mean = sum / 4000.0;

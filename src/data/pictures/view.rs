@@ -1,8 +1,9 @@
-//! A square view of a picture: which part of it is looked at, brought to the view's size, normalised.
+//! A square view of a picture: which part of it is looked at, brought to the view's size,
+//! normalised.
 //!
-//! Resampling is `fast_image_resize`'s convolution with the triangle filter, stretched where the picture shrinks: what
-//! Pillow's `BILINEAR` is, and so torchvision's default with antialias on Pillow's pictures. Both round to bytes after
-//! the horizontal and after the vertical pass.
+//! Resampling is `fast_image_resize`'s convolution with the triangle filter, stretched where the
+//! picture shrinks: what Pillow's `BILINEAR` is, and so torchvision's default with antialias on
+//! Pillow's pictures. Both round to bytes after the horizontal and after the vertical pass.
 
 use crate::{DataError, Picture, Statistics, pictures::resized_crop::Region};
 use fast_image_resize::{
@@ -40,7 +41,8 @@ impl View {
         Ok(())
     }
 
-    /// torchvision's `Resize(resize)` and `CenterCrop(size)` in one step: only what will be seen is resampled.
+    /// torchvision's `Resize(resize)` and `CenterCrop(size)` in one step: only what will be seen is
+    /// resampled.
     pub fn middle(&self, picture: &Picture, resampler: &mut Resampler) {
         let (left, top, width, height) = self.middle_of(picture.width, picture.height);
         let source = source(picture);
@@ -50,7 +52,8 @@ impl View {
 
     /// Left, top, width and height, in the picture's own pixels, of what an evaluation sees.
     fn middle_of(&self, width: usize, height: usize) -> (f64, f64, f64, f64) {
-        // torchvision: the longer side is int(resize · long / short), the corner int(round((side − size) / 2)).
+        // torchvision: the longer side is int(resize · long / short), the corner int(round((side −
+        // size) / 2)).
         let resized = |side: usize| self.resize * side / width.min(height);
         let corner = |side: usize| ((resized(side) - self.size) as f64 / 2.0).round_ties_even();
         let (across, down) = (width as f64 / resized(width) as f64, height as f64 / resized(height) as f64);
@@ -59,7 +62,8 @@ impl View {
         (left, top, (size * across).min(width as f64 - left), (size * down).min(height as f64 - top))
     }
 
-    /// torchvision's `resized_crop`: the region is cut out, then resampled, so that nothing beyond it shines in.
+    /// torchvision's `resized_crop`: the region is cut out, then resampled, so that nothing beyond
+    /// it shines in.
     pub fn region(&self, picture: &Picture, region: &Region, resampler: &mut Resampler) {
         let source = source(picture);
         let Region { left, top, width, height } = *region;
@@ -70,8 +74,8 @@ impl View {
 }
 
 impl Picture {
-    /// The picture as an evaluation sees it: its shorter side brought to `resize`, the middle `size`x`size` cut out,
-    /// normalised. `[3, size, size]`
+    /// The picture as an evaluation sees it: its shorter side brought to `resize`, the middle
+    /// `size`x`size` cut out, normalised. `[3, size, size]`
     ///
     /// # Errors
     /// Where `resize` is below `size`, or the statistics are not of three channels.
@@ -105,7 +109,8 @@ impl Resampler {
         self.resizer.resize(source, &mut to, options).expect("a part of the picture, of the same kind of pixels");
     }
 
-    /// Writes the view, mirrored or not, normalised by a table a channel. `out` is `[3, size, size]`.
+    /// Writes the view, mirrored or not, normalised by a table a channel. `out` is
+    /// `[3, size, size]`.
     pub fn paint(&self, mirrored: bool, tables: &[[f32; 256]], out: &mut [f32]) {
         let [red_table, green_table, blue_table] = tables else { unreachable!("pictures have three channels") };
         let (size, plane) = (self.size, self.size * self.size);
@@ -190,7 +195,8 @@ mod tests {
         assert_eq!(rounded, [3, 0, 9, 6, 4, 1, 10, 7, 5, 2, 11, 8]);
     }
 
-    /// The corner and the scale are products of rounded numbers, and none may reach past the picture.
+    /// The corner and the scale are products of rounded numbers, and none may reach past the
+    /// picture.
     #[test]
     fn pictures_of_any_shape_have_a_middle() {
         let mut resampler = Resampler::default();

@@ -15,11 +15,13 @@ thread_local! {
     static WORKBENCH: RefCell<Workbench> = RefCell::default();
 }
 
-/// A thread keeps no more than this for the next picture: a 16-megapixel one. What a larger one takes is given back.
+/// A thread keeps no more than this for the next picture: a 16-megapixel one. What a larger one
+/// takes is given back.
 const KEPT_BYTES: usize = 48 << 20;
 
 impl Workbench {
-    /// Works with the thread's own. Work must not hand parts of itself to other threads: they might be given to this one.
+    /// Works with the thread's own. Work must not hand parts of itself to other threads: they might
+    /// be given to this one.
     pub fn with<T>(work: impl FnOnce(&mut Self) -> T) -> T {
         WORKBENCH.with_borrow_mut(|bench| {
             let done = work(bench);

@@ -1,4 +1,5 @@
-//! A data set that is ready to be loaded from: images or where they lie, labels, what is needed to normalise and to search.
+//! A data set that is ready to be loaded from: images or where they lie, labels, what is needed to
+//! normalise and to search.
 
 use crate::{DataError, Files, Normalise, Split, SplitRule, Statistics};
 use std::path::PathBuf;
@@ -91,7 +92,8 @@ impl Normalise {
 }
 
 impl Statistics {
-    /// Mean and population standard deviation of the training images. Sums are whole numbers, so no order of adding matters.
+    /// Mean and population standard deviation of the training images. Sums are whole numbers, so no
+    /// order of adding matters.
     pub fn measured(raw: &Raw) -> Self {
         let [channels, height, width] = raw.shape;
         let (mut mean, mut std) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
@@ -133,7 +135,8 @@ impl Dataset {
         classes.filter(|(_, tested)| !tested).map(|(class, _)| class.as_str()).collect()
     }
 
-    /// Finds the folders of picture files, each in the first of `roots` that has it. Images in memory need none.
+    /// Finds the folders of picture files, each in the first of `roots` that has it. Images in
+    /// memory need none.
     ///
     /// # Errors
     /// Where a folder is in none of them.

@@ -2,13 +2,15 @@
 
 use crate::DataError;
 
-/// How the channel statistics of a data set are chosen. Reads as `measured`, `cifar10_darts`, … or `{mean: […], std: […]}`.
+/// How the channel statistics of a data set are chosen. Reads as `measured`, `cifar10_darts`, … or
+/// `{mean: […], std: […]}`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalise {
     /// Of the training images of the data set at hand.
     Measured,
-    /// CIFAR-10 in the DARTS code (quark0/darts, `cnn/utils.py`); the PC-DARTS scripts use it for CIFAR-100 too.
+    /// CIFAR-10 in the DARTS code (quark0/darts, `cnn/utils.py`); the PC-DARTS scripts use it for
+    /// CIFAR-100 too.
     Cifar10Darts,
     /// CIFAR-10 in NAS-Bench-201 (D-X-Y/AutoDL-Projects).
     #[serde(rename = "cifar10_nas_bench_201")]
@@ -64,8 +66,8 @@ impl Normalise {
 }
 
 impl Statistics {
-    /// For each channel, what each pixel value becomes: (value / white − mean) / std, in the order and precision
-    /// of torchvision's `ToTensor` and `Normalize`.
+    /// For each channel, what each pixel value becomes: (value / white − mean) / std, in the order
+    /// and precision of torchvision's `ToTensor` and `Normalize`.
     pub fn tables(&self, white: u8) -> Vec<[f32; 256]> {
         let table =
             |(&mean, &std): (&f32, &f32)| std::array::from_fn(|value| (value as f32 / f32::from(white) - mean) / std);

@@ -9,8 +9,9 @@
 //! | | training images, training labels two bytes each; test images, test labels |
 //! | 4 | CRC-32 of all bytes before |
 //!
-//! Images are, in version 1, pixels `[n, c, h, w]` a byte each; in version 2, where they stay in their files, the names of
-//! these with a byte 0 after each, then the bytes of each file as eight-byte numbers.
+//! Images are, in version 1, pixels `[n, c, h, w]` a byte each; in version 2, where they stay in
+//! their files, the names of these with a byte 0 after each, then the bytes of each file as
+//! eight-byte numbers.
 
 use crate::{DataError, Dataset, Examples, Files, Pixels, Split, Statistics, sets::files::Names};
 use flate2::{CrcReader, CrcWriter};
@@ -21,7 +22,8 @@ use std::{
 };
 
 const MAGIC: [u8; 8] = *b"DRUNDATA";
-/// To be raised when the layout or the meaning of a header field changes. Data sets that version 1 can hold are of version 1.
+/// To be raised when the layout or the meaning of a header field changes. Data sets that version 1
+/// can hold are of version 1.
 const VERSION: u32 = 1;
 const VERSION_OF_FILES: u32 = 2;
 

@@ -13,15 +13,18 @@ pub struct Split {
     pub held_out: Vec<u32>,
 }
 
-/// How a [`Split`] is made. Reads as `halves`, `all`, `{fraction: 0.5}` or `{shuffled: {fraction: 0.5, seed: 0}}`.
+/// How a [`Split`] is made. Reads as `halves`, `all`, `{fraction: 0.5}` or
+/// `{shuffled: {fraction: 0.5, seed: 0}}`.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitRule {
-    /// The first half is fit, the second held out: DARTS' `train_portion` of 0.5 (its shuffle is the loader's).
+    /// The first half is fit, the second held out: DARTS' `train_portion` of 0.5 (its shuffle is
+    /// the loader's).
     Halves,
     /// The first ⌊fraction · n⌋ images are fit.
     Fraction(f64),
-    /// ⌊fraction · n⌋ images are fit, drawn at random and shared out over the classes in proportion.
+    /// ⌊fraction · n⌋ images are fit, drawn at random and shared out over the classes in
+    /// proportion.
     Shuffled { fraction: f64, seed: u64 },
     /// All images are fit, none held out.
     All,
@@ -67,7 +70,8 @@ impl Split {
     }
 }
 
-/// ⌊fraction · n⌋, as the product of two doubles: what Python's `int(np.floor(fraction * n))` gives.
+/// ⌊fraction · n⌋, as the product of two doubles: what Python's `int(np.floor(fraction * n))`
+/// gives.
 pub(crate) fn share(setting: &'static str, fraction: f64, n: usize) -> Result<usize, DataError> {
     if fraction > 0.0 && fraction <= 1.0 {
         Ok((fraction * n as f64).floor() as usize)
@@ -76,8 +80,8 @@ pub(crate) fn share(setting: &'static str, fraction: f64, n: usize) -> Result<us
     }
 }
 
-/// Draws `take` images; each class gives its proportion of them, whole numbers by largest remainder (ties: lower label).
-/// Both the drawn and the rest keep the order of the indices.
+/// Draws `take` images; each class gives its proportion of them, whole numbers by largest remainder
+/// (ties: lower label). Both the drawn and the rest keep the order of the indices.
 pub(crate) fn stratified(
     labels: &[u16],
     classes: usize,

@@ -61,8 +61,8 @@ pub(crate) const CIFAR10: Wanted = Wanted {
            with `--set data.root=FOLDER`",
     archive: Some(Official {
         url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-        // The page gives its MD5, c32a1d4ab5d03f1284b67883e8d87530; SHA-256 and size are those of TensorFlow Datasets'
-        // list of checksums, `url_checksums/cifar10.txt`.
+        // The page gives its MD5, c32a1d4ab5d03f1284b67883e8d87530; SHA-256 and size are those of
+        // TensorFlow Datasets' list of checksums, `url_checksums/cifar10.txt`.
         sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         bytes: 170_052_171,
     }),
@@ -82,7 +82,8 @@ pub(crate) const CIFAR100: Wanted = Wanted {
            `--set data.root=FOLDER`",
     archive: Some(Official {
         url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-        // MD5 03b5dce01913d631647c71ecec9e9cb8; SHA-256 and size as above, from `url_checksums/cifar100.txt`.
+        // MD5 03b5dce01913d631647c71ecec9e9cb8; SHA-256 and size as above, from
+        // `url_checksums/cifar100.txt`.
         sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         bytes: 168_513_733,
     }),

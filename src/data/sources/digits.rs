@@ -1,4 +1,5 @@
-//! The handwritten digits: CSV, plain or gzip'd, 64 pixel values from 0 to 16 and the digit on a line, no header.
+//! The handwritten digits: CSV, plain or gzip'd, 64 pixel values from 0 to 16 and the digit on a
+//! line, no header.
 
 use crate::{
     DataError, Images, Raw,

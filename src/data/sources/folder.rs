@@ -1,9 +1,11 @@
-//! A folder of class folders of pictures, as ImageNet is laid out: listed once, then opened by the list.
+//! A folder of class folders of pictures, as ImageNet is laid out: listed once, then opened by the
+//! list.
 //!
-//! Every picture is decoded once when the list is made, and one that cannot be decoded is left out of it, with its name
-//! and the reason. So each batch is full, each epoch has the images that the list has, and an accuracy is over images
-//! that were really seen. To put another image in a broken one's place while training would count that one twice, and
-//! where a whole disk went away it would go on with ever fewer images; here a file that fails later ends the run by name.
+//! Every picture is decoded once when the list is made, and one that cannot be decoded is left out
+//! of it, with its name and the reason. So each batch is full, each epoch has the images that the
+//! list has, and an accuracy is over images that were really seen. To put another image in a broken
+//! one's place while training would count that one twice, and where a whole disk went away it would
+//! go on with ever fewer images; here a file that fails later ends the run by name.
 
 mod left_out;
 mod parts;
@@ -236,8 +238,8 @@ impl Listing {
         by_letters.array_windows().filter(|[a, b]| small(a) == small(b)).copied().collect()
     }
 
-    /// Decodes every picture, and takes those that cannot be decoded off the list. `go_on` hears how many are done and
-    /// says whether to go on; `None` where it said no.
+    /// Decodes every picture, and takes those that cannot be decoded off the list. `go_on` hears
+    /// how many are done and says whether to go on; `None` where it said no.
     ///
     /// # Errors
     /// Where a file cannot be read, or a class has none left.
@@ -283,7 +285,8 @@ impl Listing {
     /// Makes the data set that is loaded from.
     ///
     /// # Errors
-    /// Where the statistics would have to be measured, or a share or a split leaves nothing on one side.
+    /// Where the statistics would have to be measured, or a share or a split leaves nothing on one
+    /// side.
     pub fn finish(self, normalise: &Normalise, rule: &SplitRule) -> Result<Dataset, DataError> {
         let Self { folder, classes, parts, .. } = self;
         let Some(statistics) = normalise.constants() else {

@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 #[serde(tag = "dataset", rename_all = "snake_case")]
 pub enum Source {
-    /// Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; official binary layout.
+    /// Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; official binary
+    /// layout.
     Cifar10,
     /// Of the same report; official binary layout.
     Cifar100 { labels: Cifar100Labels },
-    /// Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998, as scikit-learn's CSV. It has no test set of its own:
-    /// a fraction of the images, the same share of each digit, is drawn for one.
+    /// Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998, as
+    /// scikit-learn's CSV. It has no test set of its own: a fraction of the images, the same share
+    /// of each digit, is drawn for one.
     Digits { test_fraction: f64, test_seed: u64 },
     /// Drawn by the program, for tests.
     Synthetic(Synthetic),
@@ -35,7 +37,8 @@ impl Source {
     /// The share of the digits that becomes their test set unless told otherwise.
     pub const DIGITS_TEST_FRACTION: f64 = 0.2;
 
-    /// The statistics to normalise with unless told otherwise: published constants where there are any.
+    /// The statistics to normalise with unless told otherwise: published constants where there are
+    /// any.
     pub fn default_normalise(&self) -> Normalise {
         match self {
             Self::Cifar10 => Normalise::Cifar10Darts,
@@ -58,7 +61,8 @@ impl Source {
     /// Finds the files: at `place` or in the folder of the official archive below it.
     ///
     /// # Errors
-    /// Names the folders that were looked at, or the files that are missing from the one that was found.
+    /// Names the folders that were looked at, or the files that are missing from the one that was
+    /// found.
     pub fn locate(&self, place: &Path) -> Result<Located, DataError> {
         let files = match self.wanted() {
             Some(wanted) => locate(place, &wanted)?,

@@ -1,7 +1,8 @@
 //! Images made by rule, so that tests need no files and a small network can learn them.
 //!
-//! Class k of K is a grating whose stripes stand at the angle πk/K; its phase wanders by an eighth of a period either way, and every
-//! pixel gets uniform noise. Colour channels carry the same stripes at falling contrast.
+//! Class k of K is a grating whose stripes stand at the angle πk/K; its phase wanders by an eighth
+//! of a period either way, and every pixel gets uniform noise. Colour channels carry the same
+//! stripes at falling contrast.
 
 use crate::{
     DataError, Images, Raw,

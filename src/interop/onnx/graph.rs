@@ -24,7 +24,8 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Adds a node and gives the name of its output: its label, or the operator with a number where it has none.
+    /// Adds a node and gives the name of its output: its label, or the operator with a number where
+    /// it has none.
     pub fn node(&mut self, operator: &str, label: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
         let mut name = if label.is_empty() {
             let count = self.unlabelled.entry(operator.to_owned()).or_default();

@@ -1,6 +1,6 @@
 //! The messages of ONNX that a network needs, with the field numbers of
-//! <https://github.com/onnx/onnx/blob/v1.17.0/onnx/onnx.proto3>. Fields that are never written are left out; a reader of
-//! protocol buffers passes over what it does not know.
+//! <https://github.com/onnx/onnx/blob/v1.17.0/onnx/onnx.proto3>. Fields that are never written are
+//! left out; a reader of protocol buffers passes over what it does not know.
 
 use prost::Message;
 
@@ -66,7 +66,8 @@ pub struct NodeProto {
     pub attribute: Vec<AttributeProto>,
 }
 
-/// Exactly one of the values, as `type` says. They are optional so that a zero is written too: a checker counts them.
+/// Exactly one of the values, as `type` says. They are optional so that a zero is written too: a
+/// checker counts them.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
     #[prost(string, tag = "1")]

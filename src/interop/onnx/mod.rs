@@ -1,4 +1,5 @@
-//! A discrete network as an ONNX file: what it computes in evaluation, each layer a node, each tensor under its own name.
+//! A discrete network as an ONNX file: what it computes in evaluation, each layer a node, each
+//! tensor under its own name.
 
 mod graph;
 mod message;
@@ -12,8 +13,8 @@ use graph::{Graph, INPUT, float, integer, integers, signed, zero};
 use message::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use prost::Message;
 
-/// Operators as of ONNX 1.12 (2022) in the file format that came with it: old enough for every runtime in use, and the
-/// last set needed here is 15 (`Shape` of some axes).
+/// Operators as of ONNX 1.12 (2022) in the file format that came with it: old enough for every
+/// runtime in use, and the last set needed here is 15 (`Shape` of some axes).
 const OPERATOR_SET: i64 = 17;
 const FILE_FORMAT: i64 = 8;
 
@@ -29,8 +30,9 @@ pub enum OnnxError {
     TooLarge { bytes: usize },
 }
 
-/// The file of a network in evaluation mode, without its auxiliary head. Input `x` `[N, channels, height, width]`, output
-/// `logits` `[N, classes]`, N any number; what the network is stands in the file's metadata.
+/// The file of a network in evaluation mode, without its auxiliary head. Input `x`
+/// `[N, channels, height, width]`, output `logits` `[N, classes]`, N any number; what the network
+/// is stands in the file's metadata.
 pub fn to_onnx(trained: &TrainedNetwork) -> Result<Vec<u8>, OnnxError> {
     if !trained.network.alphas.is_empty() {
         return Err(OnnxError::Supernet);
@@ -232,7 +234,8 @@ mod tests {
         (network, model.graph.unwrap())
     }
 
-    /// What a runtime insists on: every value is there before it is read, once, and names an operator's attributes once.
+    /// What a runtime insists on: every value is there before it is read, once, and names an
+    /// operator's attributes once.
     fn check(network: &Network, graph: &GraphProto) {
         let mut values: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         assert_eq!(values.len(), graph.initializer.len());

@@ -1,4 +1,5 @@
-//! Stages that go on with those of their inputs that are there, and stages that read a part of them.
+//! Stages that go on with those of their inputs that are there, and stages that read a part of
+//! them.
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! Derivation: from mixing weights to a genotype.
 //!
-//! The rule is part of a space. `{edges: 2, exclude: [none]}` is the one of DARTS (Liu et al. 2019, section 2.4): at each
-//! node the two incoming edges whose best candidate, `none` aside, weighs most. `{edges: all}` is the one of
-//! NAS-Bench-201: on every edge its heaviest candidate.
+//! The rule is part of a space. `{edges: 2, exclude: [none]}` is the one of DARTS (Liu et al. 2019,
+//! section 2.4): at each node the two incoming edges whose best candidate, `none` aside, weighs
+//! most. `{edges: all}` is the one of NAS-Bench-201: on every edge its heaviest candidate.
 
 use crate::space::genotype::{CellGenotype, Choice, Genotype};
 use crate::space::{CellKind, KeptEdges, Space};
@@ -26,9 +26,9 @@ pub enum DeriveError {
 }
 
 impl Space {
-    /// The cell that the rule takes from `weights`: by label of the alpha table, a row an edge, a column a candidate,
-    /// after the relaxation (and after edge normalisation, where a method has it). Columns past an edge's candidates
-    /// are not looked at.
+    /// The cell that the rule takes from `weights`: by label of the alpha table, a row an edge, a
+    /// column a candidate, after the relaxation (and after edge normalisation, where a method has
+    /// it). Columns past an edge's candidates are not looked at.
     pub fn derive(&self, weights: &BTreeMap<String, Vec<Vec<f64>>>) -> Result<Genotype, DeriveError> {
         let mut cells = indexmap::IndexMap::new();
         for kind in self.cell_kinds() {
@@ -167,7 +167,8 @@ mod tests {
         assert_eq!(missing.to_string(), "no mixing weights `arch_parameters` for cell kind `cell`");
     }
 
-    /// The softmax of a golden file's alphas, times that of the betas over the edges into a node where it has some, and the genotype that the reference derived from them.
+    /// The softmax of a golden file's alphas, times that of the betas over the edges into a node
+    /// where it has some, and the genotype that the reference derived from them.
     fn golden(file: &str) -> (BTreeMap<String, Vec<Vec<f64>>>, serde_json::Value) {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
         let bytes = std::fs::read(path).unwrap();

@@ -1,8 +1,8 @@
 //! Derivation of cells with at most so many of an operation.
 //!
-//! The refinement of P-DARTS (Chen et al. 2019, arXiv 1904.12760, section 3.3), which keeps skip-connections, the sign of a
-//! collapsed search, to two: while a derived cell has too many, the weakest of them is given the weight zero and the cell is
-//! derived again.
+//! The refinement of P-DARTS (Chen et al. 2019, arXiv 1904.12760, section 3.3), which keeps
+//! skip-connections, the sign of a collapsed search, to two: while a derived cell has too many, the
+//! weakest of them is given the weight zero and the cell is derived again.
 
 use crate::space::{CellGenotype, CellKind, DeriveError, Genotype, Space};
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ pub struct Struck {
 }
 
 impl Space {
-    /// As [`Space::derive`], within `limits`; and what had to be struck, in turn. Of equally weak candidates the one on the
-    /// later edge goes, as the earlier edge wins a tie of the derivation.
+    /// As [`Space::derive`], within `limits`; and what had to be struck, in turn. Of equally weak
+    /// candidates the one on the later edge goes, as the earlier edge wins a tie of the derivation.
     pub fn derive_within_limits(
         &self,
         weights: &BTreeMap<String, Vec<Vec<f64>>>,
@@ -108,7 +108,8 @@ mod tests {
         cell.nodes.iter().flatten().filter(|choice| choice.operation == operation).count()
     }
 
-    /// Candidates: none, max, avg, skip, sep 3, …; skip leads on every edge, the less the later the edge.
+    /// Candidates: none, max, avg, skip, sep 3, …; skip leads on every edge, the less the later the
+    /// edge.
     fn skips() -> BTreeMap<String, Vec<Vec<f64>>> {
         let rows = || {
             let row = |edge: usize| {
@@ -130,7 +131,8 @@ mod tests {
         // Node 2 keeps edges 0 and 1, the two strongest of all.
         let first = &genotype.cells["normal"].nodes[0];
         assert!(first.iter().all(|choice| choice.operation == "skip_connect"), "{first:?}");
-        // Struck from the weakest of those that the cell had at the time: node 5's edges in turn, then node 4's.
+        // Struck from the weakest of those that the cell had at the time: node 5's edges in turn,
+        // then node 4's.
         let weights: Vec<f64> = struck.iter().map(|struck| struck.weight).collect();
         assert_eq!((struck[0].source, struck[0].target), (1, 5));
         assert!((weights[0] - 0.4).abs() < 1e-12, "{weights:?}");
@@ -160,7 +162,8 @@ mod tests {
     fn a_limit_that_no_cell_keeps_is_said() {
         let rows = vec![vec![0.0, 0.5, 0.0, 0.0, 0.0]; 6];
         let weights = [("arch_parameters".to_owned(), rows)].into();
-        // All weights become zero, the first candidate leads: `none` on every edge, which two may be.
+        // All weights become zero, the first candidate leads: `none` on every edge, which two may
+        // be.
         let limits = [limit("cell", "skip_connect", 0), limit("cell", "none", 2)];
         let error = space("nas_bench_201").derive_within_limits(&weights, &limits).unwrap_err();
         assert_eq!(

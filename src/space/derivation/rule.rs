@@ -14,7 +14,8 @@ pub struct Derivation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptEdges {
     All,
-    /// So many of those with the heaviest candidates, in the order of that weight; ties go to the earlier edge.
+    /// So many of those with the heaviest candidates, in the order of that weight; ties go to the
+    /// earlier edge.
     Best(usize),
 }
 

@@ -1,15 +1,16 @@
 //! Derivation of every candidate that is heavy enough.
 //!
-//! FairDARTS (Chu et al., arXiv 1911.12126, section 4.2): where candidates do not compete, the weight of each says by itself whether it
-//! belongs into the cell. A node keeps those above a threshold, the heaviest first and no more than the space's rule keeps
-//! edges; two of them may lie on one edge.
+//! FairDARTS (Chu et al., arXiv 1911.12126, section 4.2): where candidates do not compete, the
+//! weight of each says by itself whether it belongs into the cell. A node keeps those above a
+//! threshold, the heaviest first and no more than the space's rule keeps edges; two of them may lie
+//! on one edge.
 
 use crate::space::{CellGenotype, CellKind, Choice, DeriveError, Genotype, KeptEdges, Space};
 use std::collections::BTreeMap;
 
 impl Space {
-    /// As [`Space::derive`], of candidates heavier than `threshold`. A node without any keeps its heaviest, which is our choice: a
-    /// state of a cell needs an edge.
+    /// As [`Space::derive`], of candidates heavier than `threshold`. A node without any keeps its
+    /// heaviest, which is our choice: a state of a cell needs an edge.
     pub fn derive_above(
         &self,
         weights: &BTreeMap<String, Vec<Vec<f64>>>,

@@ -4,8 +4,8 @@ use crate::space::language::hint::did_you_mean;
 use crate::space::{CellGenotype, Choice, Genotype, GenotypeError, KeptEdges, Space};
 
 impl Genotype {
-    /// Whether `space` can build the cells: its kinds and no others, operations that it knows, edges that go forwards.
-    /// Where the space keeps all edges, a cell must have each of them once.
+    /// Whether `space` can build the cells: its kinds and no others, operations that it knows,
+    /// edges that go forwards. Where the space keeps all edges, a cell must have each of them once.
     pub fn check(&self, space: &Space) -> Result<(), GenotypeError> {
         if let Some(kind) = self.cells.keys().find(|kind| space.cell_kind(kind).is_none()) {
             let kinds = space.cell_kinds().iter().map(|kind| kind.name.as_str());
@@ -20,8 +20,8 @@ impl Genotype {
         Ok(())
     }
 
-    /// Brings kinds into the order of the space and, where all edges are kept, edges into the order of their sources:
-    /// two texts of one cell read as equal genotypes.
+    /// Brings kinds into the order of the space and, where all edges are kept, edges into the order
+    /// of their sources: two texts of one cell read as equal genotypes.
     pub(in crate::space) fn arrange(&mut self, space: &Space) {
         let rank = |name: &str| space.cell_kinds().iter().position(|kind| kind.name == name);
         self.cells.sort_by(|a, _, b, _| rank(a).cmp(&rank(b)));

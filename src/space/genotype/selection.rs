@@ -3,8 +3,8 @@
 use crate::space::{CellGenotype, CellKind, Space};
 
 impl Space {
-    /// For each edge of a searched cell of this kind, in the order of its alpha table's rows, the column of the candidate that `cell` keeps
-    /// there; `None` where it drops the edge.
+    /// For each edge of a searched cell of this kind, in the order of its alpha table's rows, the
+    /// column of the candidate that `cell` keeps there; `None` where it drops the edge.
     pub fn selection(&self, kind: &CellKind, cell: &CellGenotype) -> Vec<Option<usize>> {
         let of_edge = |(&(source, target), candidates): (&(usize, usize), &Vec<String>)| {
             let node = cell.nodes.get(target - self.inputs())?;

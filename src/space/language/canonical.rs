@@ -15,7 +15,8 @@ pub(in crate::space) fn digest(node: &Node) -> Digest {
     Digest::of(canonical.as_bytes())
 }
 
-/// Compact JSON with the keys in the order of the file, whatever order a JSON library would give them.
+/// Compact JSON with the keys in the order of the file, whatever order a JSON library would give
+/// them.
 fn write_canonical(node: &Node, top: bool, text: &mut String) {
     match &node.value {
         Value::Map(map) => {

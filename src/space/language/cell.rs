@@ -10,7 +10,8 @@ use indexmap::IndexMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CellKind {
     pub name: String,
-    /// Label of the table of architecture parameters that all cells of the kind share: `alphas_normal`.
+    /// Label of the table of architecture parameters that all cells of the kind share:
+    /// `alphas_normal`.
     pub alphas: String,
     /// Label of the numbers that weigh its edges, where a search normalises edges: `betas_normal`.
     pub betas: String,

@@ -20,8 +20,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A search space: operations, cells, skeletons, the rule that derives a cell. Checked: names refer to something, edges
-/// go forwards, operations keep what an edge needs kept.
+/// A search space: operations, cells, skeletons, the rule that derives a cell. Checked: names refer
+/// to something, edges go forwards, operations keep what an edge needs kept.
 #[derive(Debug, Clone)]
 pub struct Space {
     pub name: String,
@@ -29,7 +29,8 @@ pub struct Space {
     pub about: String,
     /// How its cells are customarily written.
     pub genotype_text: GenotypeText,
-    /// A table of trained accuracies; the path is as written, joined to the folder of the space's file.
+    /// A table of trained accuracies; the path is as written, joined to the folder of the space's
+    /// file.
     pub benchmark: Option<PathBuf>,
     digest: Digest,
     text: String,
@@ -66,8 +67,8 @@ impl Space {
         Self::parse(path, text).map_err(|problems| SpaceFileError::Invalid { path: path.to_owned(), problems })
     }
 
-    /// Reads `text`; `path` is what complaints call it and what relative paths in it are relative to, that of a space which it
-    /// extends among them.
+    /// Reads `text`; `path` is what complaints call it and what relative paths in it are relative
+    /// to, that of a space which it extends among them.
     pub fn parse(path: &Path, text: impl Into<String>) -> Result<Self, Problems> {
         let text = text.into();
         let (node, extends) = extends::read(path, text.clone())?;
@@ -175,7 +176,8 @@ impl Space {
         self.shape.nodes
     }
 
-    /// The searched edges, (source, target), in the order of the alpha tables' rows: by target, then by source.
+    /// The searched edges, (source, target), in the order of the alpha tables' rows: by target,
+    /// then by source.
     pub fn edges(&self) -> &[(usize, usize)] {
         &self.shape.edges
     }
@@ -185,7 +187,8 @@ impl Space {
         self.edges().iter().filter(move |(_, target)| *target == state).map(|(source, _)| *source)
     }
 
-    /// The states that make up the output of a cell with so many nodes, unless its genotype says otherwise.
+    /// The states that make up the output of a cell with so many nodes, unless its genotype says
+    /// otherwise.
     pub fn output_states(&self, nodes: usize) -> Vec<usize> {
         self.shape.output.states(self.inputs(), nodes)
     }

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 /// The key that names the other space.
 const KEY: &str = "extends";
 
-/// What a space does not take from the one it extends: its name, what is said about it, and the table of accuracies, which is
-/// of other cells.
+/// What a space does not take from the one it extends: its name, what is said about it, and the
+/// table of accuracies, which is of other cells.
 const OWN: [&str; 3] = ["name", "about", "benchmark"];
 
-/// The keys of a space's file, those of the spaces that it extends included; and whether there are such spaces. `path` is what
-/// complaints call the file, and what the names in it are looked up from.
+/// The keys of a space's file, those of the spaces that it extends included; and whether there are
+/// such spaces. `path` is what complaints call the file, and what the names in it are looked up
+/// from.
 pub(in crate::space) fn read(path: &Path, text: String) -> Result<(Node, bool), Problems> {
     let mut node = Node::parse(path, text)?;
     let mut chain = vec![path.to_owned()];
@@ -110,7 +111,8 @@ mod tests {
         assert_eq!(space.cell_kinds()[0].candidates, vec![vec!["plain"]; 6]);
     }
 
-    /// A result holds the text of its space, and stands without the files that the space was made from.
+    /// A result holds the text of its space, and stands without the files that the space was made
+    /// from.
     #[test]
     fn a_space_written_out_in_full_is_the_same_space() {
         for name in ["robust_s1", "robust_s4"] {

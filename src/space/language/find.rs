@@ -33,15 +33,16 @@ pub struct NotFound {
     pub hint: Option<String>,
 }
 
-/// The file of a space. What contains `/` or ends in `.yaml` is a path, relative to the folder `beside` (a pipeline's) or
-/// else to the current folder; anything else is a name, `search_spaces/NAME.yaml` in `beside`, in a folder above it,
-/// in the current folder or above that.
+/// The file of a space. What contains `/` or ends in `.yaml` is a path, relative to the folder
+/// `beside` (a pipeline's) or else to the current folder; anything else is a name,
+/// `search_spaces/NAME.yaml` in `beside`, in a folder above it, in the current folder or above
+/// that.
 pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
     SPACES.find(name_or_path, beside)
 }
 
-/// The file of a published genotype, found as a space is: `search_spaces/genotypes/NAME.txt`, or a path that contains `/` or ends
-/// in `.txt` or `.yaml`.
+/// The file of a published genotype, found as a space is: `search_spaces/genotypes/NAME.txt`, or a
+/// path that contains `/` or ends in `.txt` or `.yaml`.
 pub fn find_genotype(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
     GENOTYPES.find(name_or_path, beside)
 }
@@ -104,7 +105,8 @@ impl Shelf {
     }
 }
 
-/// The spaces that have a name seen from `beside`: all that [`find`] would find, nearest folder first, then by name.
+/// The spaces that have a name seen from `beside`: all that [`find`] would find, nearest folder
+/// first, then by name.
 pub fn all(beside: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for folder in upwards(beside).into_iter().chain(upwards(Path::new(""))) {

@@ -11,7 +11,8 @@ pub(in crate::space) struct Labels {
     pub edge: String,
     /// `{candidate}`, `{operation}`; supernets only.
     pub candidate: String,
-    /// `{choice}`: the position in the genotype's list; `{source}`, `{target}`, `{operation}`; discrete networks only.
+    /// `{choice}`: the position in the genotype's list; `{source}`, `{target}`, `{operation}`;
+    /// discrete networks only.
     pub choice: String,
 }
 

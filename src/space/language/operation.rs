@@ -45,8 +45,8 @@ impl Operation {
         }
     }
 
-    /// Why the operation cannot stand on an edge of `stride`, if so: it must keep the width `C` and divide the sides by
-    /// the stride, in a supernet and in a discrete network.
+    /// Why the operation cannot stand on an edge of `stride`, if so: it must keep the width `C` and
+    /// divide the sides by the stride, in a supernet and in a discrete network.
     pub fn fault(&self, stride: usize) -> Option<String> {
         if matches!(self, Self::Broken) {
             return None;

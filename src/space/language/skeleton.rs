@@ -12,8 +12,8 @@ pub struct SkeletonDefaults {
     pub channels: usize,
     /// Cells, in all or a segment.
     pub size: usize,
-    /// Classes and side of the images that the network is customarily counted for. A data set's own decide when it is
-    /// built for one.
+    /// Classes and side of the images that the network is customarily counted for. A data set's own
+    /// decide when it is built for one.
     pub classes: usize,
     pub input: usize,
 }
@@ -48,7 +48,8 @@ pub(in crate::space) struct Body {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::space) enum Count {
-    /// `size` blocks in all; transitions stand in the place of cells, at `floor(segment * size / segments)`.
+    /// `size` blocks in all; transitions stand in the place of cells, at
+    /// `floor(segment * size / segments)`.
     Total,
     /// `size` cells a segment; transitions stand between.
     PerSegment,
@@ -162,7 +163,8 @@ impl Body {
         let count =
             fields.choice("count", Count::Total, &[("total", Count::Total), ("per_segment", Count::PerSegment)]);
         let expected = format!("a whole number from 1 to {MOST_SEGMENTS}");
-        // A bad number reads as one that wants a transition, so that the transition is looked at too.
+        // A bad number reads as one that wants a transition, so that the transition is looked at
+        // too.
         let default = if fields.node("segments").is_some() { 2 } else { 1 };
         let segments = fields.integer("segments", default, 1..=MOST_SEGMENTS, &expected);
         let mut transition = None;

@@ -1,8 +1,8 @@
 //! Steps: the primitives that a space file composes, each with its options.
 //!
-//! A chain of steps is a list, or a map of `label` and `steps`. A step is the name of a primitive, a map of one
-//! primitive to its options, or a chain. Every primitive takes `label` (in place of its position in tensor
-//! names) and `when` (the phase that has it).
+//! A chain of steps is a list, or a map of `label` and `steps`. A step is the name of a primitive,
+//! a map of one primitive to its options, or a chain. Every primitive takes `label` (in place of
+//! its position in tensor names) and `when` (the phase that has it).
 
 use crate::config::{Fields, Node, Problems, Value};
 use crate::space::{language::hint::did_you_mean, language::width::Width};
@@ -243,7 +243,8 @@ impl Step {
         }
     }
 
-    /// `place` is where the primitive is named, `options` its map (or list, for `sum` and `concat`).
+    /// `place` is where the primitive is named, `options` its map (or list, for `sum` and
+    /// `concat`).
     fn read_primitive(
         name: &str,
         place: &Node,
@@ -368,7 +369,8 @@ fn read_two_labels(fields: &mut Fields<'_>) -> [String; 2] {
     })
 }
 
-/// The padding that keeps a map's sides, `span` being `dilation * (kernel - 1)`, unless `padding` is given.
+/// The padding that keeps a map's sides, `span` being `dilation * (kernel - 1)`, unless `padding`
+/// is given.
 fn read_padding(fields: &mut Fields<'_>, spans: [usize; 2]) -> [usize; 2] {
     if fields.node("padding").is_some() {
         return read_pair(fields, "padding", Some([0, 0]), 0, LARGEST_KERNEL * LARGEST_KERNEL);

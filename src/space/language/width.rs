@@ -39,7 +39,8 @@ impl Width {
         (1..=WIDEST).contains(&value).then_some(Self::Fixed(value))
     }
 
-    /// The sum of two widths, `None` where only one is in terms of `C`, or where it is absurdly large.
+    /// The sum of two widths, `None` where only one is in terms of `C`, or where it is absurdly
+    /// large.
     pub fn plus(self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Fixed(a), Self::Fixed(b)) => Some(Self::Fixed(a.checked_add(b)?)),

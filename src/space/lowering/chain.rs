@@ -33,7 +33,8 @@ impl Chains {
         Self { phase, classes, noises: Cell::new(0) }
     }
 
-    /// The chain under `prefix`, read where C is `channels` and the edge has `stride`, and the map that it ends in.
+    /// The chain under `prefix`, read where C is `channels` and the edge has `stride`, and the map
+    /// that it ends in.
     pub fn lower(
         &self,
         steps: &Steps,
@@ -211,7 +212,8 @@ fn pooled(pool: Pool, input: FeatureMap, place: impl FnOnce() -> String) -> Resu
     slid([pool.kernel; 2], [pool.stride; 2], [pool.padding; 2], input, place)
 }
 
-/// The map of a window that slides: `floor((side + 2 * padding - window) / stride) + 1` on each axis.
+/// The map of a window that slides: `floor((side + 2 * padding - window) / stride) + 1` on each
+/// axis.
 fn slid(
     window: [usize; 2],
     stride: [usize; 2],

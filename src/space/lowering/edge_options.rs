@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Options of a supernet's edges. They do not depend on each other, nor on the space, and say nothing of a discrete network.
+/// Options of a supernet's edges. They do not depend on each other, nor on the space, and say
+/// nothing of a discrete network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EdgeOptions {
-    /// *K* of partial channels (PC-DARTS, arXiv 1907.05737): one channel in so many goes through the candidates. All do where
-    /// it is 1.
+    /// *K* of partial channels (PC-DARTS, arXiv 1907.05737): one channel in so many goes through
+    /// the candidates. All do where it is 1.
     pub partial_channels: usize,
-    /// Edge normalisation (the same paper): a learned number an edge, whose softmax over the edges into a node weighs the edge.
+    /// Edge normalisation (the same paper): a learned number an edge, whose softmax over the edges
+    /// into a node weighs the edge.
     pub edge_normalisation: bool,
-    /// An auxiliary skip connection beside the candidates of each edge (DARTS-, arXiv 2009.01027). Its weight comes from
-    /// outside, and a derived network does not have it.
+    /// An auxiliary skip connection beside the candidates of each edge (DARTS-, arXiv 2009.01027).
+    /// Its weight comes from outside, and a derived network does not have it.
     pub auxiliary_skip: bool,
 }
 

@@ -88,8 +88,8 @@ impl Lowering<'_> {
     }
 }
 
-/// What brings channels that pass an edge's candidates by to its end: on an edge with a stride the maximum of windows as large as the
-/// stride, as in the reference of PC-DARTS.
+/// What brings channels that pass an edge's candidates by to its end: on an edge with a stride the
+/// maximum of windows as large as the stride, as in the reference of PC-DARTS.
 fn bypass(edge: &str, source: usize, site: &CellSite<'_>) -> Result<Chain, SpaceError> {
     let (stride, input) = site.from(source);
     if stride == 1 {

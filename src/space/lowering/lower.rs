@@ -1,4 +1,5 @@
-//! Lowering: from a declared space to a [`Network`] with every label, width, stride and size decided.
+//! Lowering: from a declared space to a [`Network`] with every label, width, stride and size
+//! decided.
 
 use super::chain::{Chains, MOST_CHANNELS};
 use super::edge_options::EdgeOptions;
@@ -20,7 +21,8 @@ pub struct Build {
     pub skeleton: String,
     /// Width of the first cell; the skeleton's own where `None`.
     pub channels: Option<usize>,
-    /// Number of cells, in all or a segment as the skeleton counts them; the skeleton's own where `None`.
+    /// Number of cells, in all or a segment as the skeleton counts them; the skeleton's own where
+    /// `None`.
     pub size: Option<usize>,
     pub classes: usize,
     /// One image.
@@ -176,7 +178,8 @@ impl<'a> Lowering<'a> {
         let mut plan = Vec::new();
         match count {
             Count::Total => {
-                // Segments too small for a block of their own share a transition, as in the reference.
+                // Segments too small for a block of their own share a transition, as in the
+                // reference.
                 plan.extend((0..self.size).map(|_| Planned::Cell));
                 for (segment, transition) in transitions.enumerate() {
                     plan[(segment + 1) * self.size / segments] = Planned::Transition(transition);

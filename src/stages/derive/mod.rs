@@ -1,4 +1,5 @@
-//! `derive`: chooses a genotype from the alphas of searches, by the rule of their space and a rule of its own.
+//! `derive`: chooses a genotype from the alphas of searches, by the rule of their space and a rule
+//! of its own.
 //!
 //! ```yaml
 //! derive: {search: search}                        # what the last epoch derives to, as DARTS does
@@ -31,7 +32,8 @@ struct Derive {
     rule: Rule,
     /// As it is hashed and told.
     rule_json: Json,
-    /// Names of what is gathered, where the rule takes several: what is published tells them apart by it.
+    /// Names of what is gathered, where the rule takes several: what is published tells them apart
+    /// by it.
     searches: Vec<String>,
     judges: Vec<String>,
     /// Of the rule, for what shows only when it is followed.

@@ -15,7 +15,8 @@ pub(super) enum Rule {
     /// The last epoch's: what DARTS does.
     Last,
     Epoch(usize),
-    /// That of the epoch, of any search, whose figure is best. Ties go to the earlier epoch, then to the earlier search.
+    /// That of the epoch, of any search, whose figure is best. Ties go to the earlier epoch, then
+    /// to the earlier search.
     Best {
         figure: String,
         aim: Aim,
@@ -89,7 +90,8 @@ fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     }
 }
 
-/// `best: held_out_accuracy_percent`: whether more or less is better is what the task says of its measures.
+/// `best: held_out_accuracy_percent`: whether more or less is better is what the task says of its
+/// measures.
 fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     let figure = keys.required_text("best");
     let inputs = site.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
@@ -110,7 +112,8 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     Some(Rule::Best { figure, aim })
 }
 
-/// `at_most: {skip_connect: 2}` for each kind of cell, `at_most: {normal: {skip_connect: 2}}` for one.
+/// `at_most: {skip_connect: 2}` for each kind of cell, `at_most: {normal: {skip_connect: 2}}` for
+/// one.
 fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
     let node = keys.node("at_most");
     let Some(map) = node.and_then(Node::as_map).filter(|map| !map.is_empty()) else {
@@ -230,7 +233,8 @@ impl Rule {
         matches!(self, Self::Best { .. } | Self::Consensus)
     }
 
-    /// Complains about what the rule cannot do with the stages that are named: before a search of days, not after it.
+    /// Complains about what the rule cannot do with the stages that are named: before a search of
+    /// days, not after it.
     pub fn check(&self, place: &Origin, site: &Site<'_>, problems: &mut Problems) {
         let (searches, judges) = (site.inputs_of("search"), site.inputs_of("judged_by"));
         if searches.len() > 1 && !self.takes_several() {

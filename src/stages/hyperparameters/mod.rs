@@ -1,9 +1,10 @@
 //! The keys of training and their defaults: the one place where these stand.
 //!
-//! The defaults are those of DARTS' search on CIFAR-10 (arXiv 1806.09055; `cnn/train_search.py`, `architect.py` and
-//! `model_search.py` of its code base). That single-level search starts from the same ones is our choice: its paper
-//! (arXiv 2108.08128) is about the level, not about rates. The baselines of NAS-Bench-201 (arXiv 2001.00326) differ in
-//! `nesterov: true`, `weight_decay: 5e-4` and `schedule_by: step`; a pipeline for that space says so.
+//! The defaults are those of DARTS' search on CIFAR-10 (arXiv 1806.09055; `cnn/train_search.py`,
+//! `architect.py` and `model_search.py` of its code base). That single-level search starts from the
+//! same ones is our choice: its paper (arXiv 2108.08128) is about the level, not about rates. The
+//! baselines of NAS-Bench-201 (arXiv 2001.00326) differ in `nesterov: true`, `weight_decay: 5e-4`
+//! and `schedule_by: step`; a pipeline for that space says so.
 
 mod diagnosis;
 mod mixing;
@@ -30,7 +31,8 @@ pub(super) fn batch(fields: &mut Fields<'_>) -> usize {
     fields.integer("batch", 64, 1.., COUNT)
 }
 
-/// `seed: 0`; the number is ours (DARTS' code has 2), and gives other draws than PyTorch's in any case.
+/// `seed: 0`; the number is ours (DARTS' code has 2), and gives other draws than PyTorch's in any
+/// case.
 pub(super) fn seed(fields: &mut Fields<'_>) -> u64 {
     fields.integer("seed", 0, 0.., "a whole number from 0")
 }

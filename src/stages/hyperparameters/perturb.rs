@@ -6,12 +6,15 @@ use crate::{
     train::{MeanShift, Perturb, PerturbKind},
 };
 
-/// `perturb: {kind: random, radius: 0.3, from_epoch: 0}` (SDARTS-RS; the radius is that of SmoothDARTS' code), or
-/// `{kind: mean_shift, radius: 0.25, samples: 3, rounds: 2, bandwidth: 1, from_epoch: 0}` (the code of MS-DARTS, whose alphas stay as
-/// they are in the first five epochs: `warmup_epochs: 5`). Nothing is moved where the key is absent.
+/// `perturb: {kind: random, radius: 0.3, from_epoch: 0}` (SDARTS-RS; the radius is that of
+/// SmoothDARTS' code), or
+/// `{kind: mean_shift, radius: 0.25, samples: 3, rounds: 2, bandwidth: 1, from_epoch: 0}` (the code
+/// of MS-DARTS, whose alphas stay as they are in the first five epochs: `warmup_epochs: 5`).
+/// Nothing is moved where the key is absent.
 ///
-/// The alphas' step sees the mixing weights as they are. So in a single-level search a step has a second pass for the alphas; a bilevel
-/// one has a pass for them in any case. `mean_shift` takes `samples · rounds` forward passes more.
+/// The alphas' step sees the mixing weights as they are. So in a single-level search a step has a
+/// second pass for the alphas; a bilevel one has a pass for them in any case. `mean_shift` takes
+/// `samples · rounds` forward passes more.
 pub(super) fn perturb(fields: &mut Fields<'_>) -> Option<Perturb> {
     fields.optional_map("perturb", |keys| {
         keys.required_node("kind");

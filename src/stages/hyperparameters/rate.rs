@@ -23,8 +23,9 @@ pub(super) fn rate(keys: &mut Fields<'_>, defaults: &RateDefaults) -> Rate {
     Rate { first, schedule: schedule(keys, first, defaults), warmup, warmup_by }
 }
 
-/// `schedule: cosine`, with `minimum_learning_rate` and `schedule_by`; `exponential` with `factor`; `linear` with `tail_epochs`;
-/// `milestones` with a list of that name, `factor` and `schedule_by`; `constant`. A key of another schedule is unknown here.
+/// `schedule: cosine`, with `minimum_learning_rate` and `schedule_by`; `exponential` with `factor`;
+/// `linear` with `tail_epochs`; `milestones` with a list of that name, `factor` and `schedule_by`;
+/// `constant`. A key of another schedule is unknown here.
 fn schedule(keys: &mut Fields<'_>, first: f64, defaults: &RateDefaults) -> Schedule {
     let names = ["cosine", "exponential", "linear", "milestones", "constant"];
     const BY: [(&str, By); 2] = [("epoch", By::Epoch), ("step", By::Step)];

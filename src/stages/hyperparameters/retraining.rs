@@ -41,8 +41,8 @@ impl Recipe {
         auxiliary_weight: 0.4,
     };
 
-    /// DARTS on ImageNet (`cnn/train_imagenet.py`). P-DARTS and PC-DARTS have a batch of 1024, `schedule: linear`, a rate of 0.5 and
-    /// `warmup_epochs: 5`.
+    /// DARTS on ImageNet (`cnn/train_imagenet.py`). P-DARTS and PC-DARTS have a batch of 1024,
+    /// `schedule: linear`, a rate of 0.5 and `warmup_epochs: 5`.
     pub const IMAGENET: Self = Self {
         epochs: 250,
         batch: 128,

@@ -20,8 +20,8 @@ use crate::{
 /// `architect.py` of DARTS: Adam at one rate.
 const ALPHA_RATE: RateDefaults = RateDefaults { rate: 3e-4, schedule: "constant", minimum: 0.0, factor: 0.97 };
 
-/// `partial_channels: 4` and `edge_normalisation: true` are PC-DARTS' on CIFAR-10 (arXiv 1907.05737), `auxiliary_skip: true` is DARTS-'s
-/// (arXiv 2009.01027); left out, edges are DARTS'.
+/// `partial_channels: 4` and `edge_normalisation: true` are PC-DARTS' on CIFAR-10 (arXiv
+/// 1907.05737), `auxiliary_skip: true` is DARTS-'s (arXiv 2009.01027); left out, edges are DARTS'.
 pub fn edges(fields: &mut Fields<'_>) -> EdgeOptions {
     let usual = EdgeOptions::default();
     EdgeOptions {
@@ -31,7 +31,8 @@ pub fn edges(fields: &mut Fields<'_>) -> EdgeOptions {
     }
 }
 
-/// `strategy: single_level`, or `strategy: bilevel` with `order` and `moves_first`. The defaults of the latter are those of DARTS.
+/// `strategy: single_level`, or `strategy: bilevel` with `order` and `moves_first`. The defaults of
+/// the latter are those of DARTS.
 fn strategy(fields: &mut Fields<'_>) -> Strategy {
     match fields.choice("strategy", "single_level", &["single_level", "bilevel"].map(|name| (name, name))) {
         "bilevel" => Strategy::Bilevel(Bilevel {
@@ -46,8 +47,9 @@ fn strategy(fields: &mut Fields<'_>) -> Strategy {
     }
 }
 
-/// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `perturb`, `regularise`, `weights: {…}`, `alphas: {…}` and
-/// `watch_every`: how a supernet learns, and for how long. `seed` decides what it draws on the way.
+/// `strategy`, `epochs`, `warmup_epochs`, `mixing`, `perturb`, `regularise`, `weights: {…}`,
+/// `alphas: {…}` and `watch_every`: how a supernet learns, and for how long. `seed` decides what it
+/// draws on the way.
 pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingConfig) {
     let strategy = strategy(fields);
     let epochs = fields.integer("epochs", 50, 1.., COUNT);
@@ -111,7 +113,8 @@ mod tests {
         problems.into_result(configs).map_err(|problems| problems.iter().map(|p| p.message.clone()).collect())
     }
 
-    /// The numbers of `train_search.py`, `architect.py` and `model_search.py`: a silent change would change every search.
+    /// The numbers of `train_search.py`, `architect.py` and `model_search.py`: a silent change
+    /// would change every search.
     #[test]
     fn what_is_left_out_is_darts() {
         let (learner, search) = read("{}").unwrap();

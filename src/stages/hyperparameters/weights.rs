@@ -30,8 +30,9 @@ impl WeightDefaults {
     };
 }
 
-/// `weights: {learning_rate, warmup_epochs, schedule, …, optimiser, weight_decay, clip_norm, clip}`: `optimiser: sgd` with
-/// `momentum` and `nesterov`, or `adam` with `betas` and `epsilon`; `clip: weights`, or `all` that moves in a step, together.
+/// `weights: {learning_rate, warmup_epochs, schedule, …, optimiser, weight_decay, clip_norm, clip}`:
+/// `optimiser: sgd` with `momentum` and `nesterov`, or `adam` with `betas` and `epsilon`;
+/// `clip: weights`, or `all` that moves in a step, together.
 pub(super) fn weights(fields: &mut Fields<'_>, defaults: &WeightDefaults) -> Weights {
     fields.map("weights", |keys| {
         let rate = rate(keys, &defaults.rate);

@@ -1,7 +1,7 @@
 //! `prepare: {image_folder: …}`: lists a folder of pictures, decodes each once, publishes the list.
 //!
-//! The pictures stay where they are. Their listing enters the key; so does the path as the pipeline has it, other than
-//! anywhere else, since the published list says where the pictures lie.
+//! The pictures stay where they are. Their listing enters the key; so does the path as the pipeline
+//! has it, other than anywhere else, since the published list says where the pictures lie.
 
 use crate::{
     config::Fields,

@@ -127,7 +127,8 @@ fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
     }
 }
 
-/// `download: true | false | {url: …, sha256: …}`: the published archive, the same one from a mirror, or another with the same files.
+/// `download: true | false | {url: …, sha256: …}`: the published archive, the same one from a
+/// mirror, or another with the same files.
 fn download(keys: &mut Fields<'_>, mut archive: Archive) -> Option<Archive> {
     const SHA256: &str = "the SHA-256 of the archive, 64 hexadecimal digits";
     match keys.node("download").map(|node| &node.value) {
@@ -175,7 +176,8 @@ pub(super) fn split(keys: &mut Fields<'_>, default: SplitRule) -> SplitRule {
     split
 }
 
-/// `normalise: measured | cifar10_darts | … | {mean: […], std: […]}`; the default is the data set's published one.
+/// `normalise: measured | cifar10_darts | … | {mean: […], std: […]}`; the default is the data set's
+/// published one.
 pub(super) fn normalise(keys: &mut Fields<'_>, default: Normalise) -> Normalise {
     let normalise = match keys.node("normalise").map(|node| &node.value) {
         None => default,

@@ -2,8 +2,9 @@
 
 use burn::tensor::{Int, Tensor, activation};
 
-/// Mean over the batch of `−Σ_k t_k log softmax(logits)_k`. The target `t` is 1 at the label; with a label smoothing of `ε` it is
-/// `(1 − ε) + ε / classes` there and `ε / classes` elsewhere (Szegedy et al., arXiv 1512.00567).
+/// Mean over the batch of `−Σ_k t_k log softmax(logits)_k`. The target `t` is 1 at the label; with
+/// a label smoothing of `ε` it is `(1 − ε) + ε / classes` there and `ε / classes` elsewhere
+/// (Szegedy et al., arXiv 1512.00567).
 ///
 /// # Shapes
 /// `[batch, classes]`, `[batch]` → `[1]`

@@ -89,7 +89,8 @@ impl Supervision for Classes {
     }
 }
 
-/// Images, `[batch, channels, height, width]`, normalised, with the numbers of their classes, `[batch]`.
+/// Images, `[batch, channels, height, width]`, normalised, with the numbers of their classes,
+/// `[batch]`.
 pub fn labelled(images: Tensor<4>, labels: Tensor<1, Int>) -> Batch {
     Batch { inputs: images, targets: Targets::new([(CLASS, Target::Whole(labels))]) }
 }

@@ -1,7 +1,8 @@
 //! How well logits match labels.
 
-/// For each image, how many classes come before its own: those of a larger logit, and of equal ones the earlier. So ties are
-/// broken one way, and logits that all are one number make one class right and not all.
+/// For each image, how many classes come before its own: those of a larger logit, and of equal ones
+/// the earlier. So ties are broken one way, and logits that all are one number make one class right
+/// and not all.
 ///
 /// # Shapes
 /// `logits`: `[images, classes]`, `labels`: `[images]`

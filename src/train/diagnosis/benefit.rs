@@ -1,23 +1,27 @@
-//! What candidates are worth to a batch: `c_k = −⟨G, o_k⟩ = −∂L/∂p_k`, by how much the loss falls with an edge's weight on candidate *k*.
+//! What candidates are worth to a batch: `c_k = −⟨G, o_k⟩ = −∂L/∂p_k`, by how much the loss falls
+//! with an edge's weight on candidate *k*.
 //!
-//! This is what alphas descend on, before the relaxation. Measured on images that the weights are fitted on and on independent ones, it
-//! shows what "Single-DARTS" (arXiv 2108.08128) explains collapse by: half-trained convolutions help the former and look like noise on
-//! the latter, where operations without weights get ahead.
+//! This is what alphas descend on, before the relaxation. Measured on images that the weights are
+//! fitted on and on independent ones, it shows what "Single-DARTS" (arXiv 2108.08128) explains
+//! collapse by: half-trained convolutions help the former and look like noise on the latter, where
+//! operations without weights get ahead.
 
 use super::nature::{Nature, Natures};
 use crate::{model::host, tasks::Batch, train::Learner};
 use serde::{Deserialize, Serialize};
 
-/// Mean of `c_k` over the candidates of a nature, all edges of all tables, in loss per unit of mixing weight; a table's cells add up. Zero
-/// operations are not counted: theirs is exactly 0 on any images, and their share of the candidates would only scale the mean. Absent
-/// where a supernet has no such candidates, or the mean is no number.
+/// Mean of `c_k` over the candidates of a nature, all edges of all tables, in loss per unit of
+/// mixing weight; a table's cells add up. Zero operations are not counted: theirs is exactly 0 on
+/// any images, and their share of the candidates would only scale the mean. Absent where a supernet
+/// has no such candidates, or the mean is no number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Benefit {
     pub learnable: Option<f64>,
     pub parameter_free: Option<f64>,
 }
 
-/// Over `batches`, in training mode, as alphas meet them. The running statistics that the passes come to are dropped.
+/// Over `batches`, in training mode, as alphas meet them. The running statistics that the passes
+/// come to are dropped.
 pub(super) fn mean(learner: &Learner, natures: &Natures, batches: &[Batch]) -> Benefit {
     let (mut learnable, mut parameter_free) = (Mean::default(), Mean::default());
     for batch in batches {

@@ -1,11 +1,12 @@
 //! The largest eigenvalue of the Hessian of the validation loss in the alphas.
 //!
-//! Where it grows, the valley that the alphas found is sharp, and a step to a one-hot choice leaves it (Zela et al., "Understanding and
-//! Robustifying Differentiable Architecture Search", arXiv 1909.09656). The reference builds the whole matrix on one batch; here it is
-//! Lanczos' iteration on products `H v`, each the central difference `(∇_α L(α + εv) − ∇_α L(α − εv)) / 2ε`.
+//! Where it grows, the valley that the alphas found is sharp, and a step to a one-hot choice leaves
+//! it (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", arXiv
+//! 1909.09656). The reference builds the whole matrix on one batch; here it is Lanczos' iteration
+//! on products `H v`, each the central difference `(∇_α L(α + εv) − ∇_α L(α − εv)) / 2ε`.
 //!
-//! Batch norm is in training mode: this is the loss that alphas descend on in a bilevel search, and running statistics lag behind the
-//! weights. The statistics that the passes come to are dropped.
+//! Batch norm is in training mode: this is the loss that alphas descend on in a bilevel search, and
+//! running statistics lag behind the weights. The statistics that the passes come to are dropped.
 
 use crate::{
     model::{host, initial_alphas},
@@ -14,18 +15,20 @@ use crate::{
 };
 use burn::tensor::Tensor;
 
-/// How far a difference moves the alphas, all together. Our choice: a softmax bends over distances of about 1, so the error that grows with
-/// ε² stays at some 1e-4 of the product, well above the rounding of gradients in single precision. Over the kinks of a ReLU it averages.
+/// How far a difference moves the alphas, all together. Our choice: a softmax bends over distances
+/// of about 1, so the error that grows with ε² stays at some 1e-4 of the product, well above the
+/// rounding of gradients in single precision. Over the kinks of a ReLU it averages.
 const REACH: f64 = 0.05;
 
-/// An iteration that changes the eigenvalue by less than this share is the last. Our choice: the curve is read, not computed with.
+/// An iteration that changes the eigenvalue by less than this share is the last. Our choice: the
+/// curve is read, not computed with.
 const SETTLED: f64 = 1e-3;
 
 /// Tells the direction that an iteration starts in from the first alphas.
 const START: u64 = 0x6375_7276_6174_7572;
 
-/// On one batch of held-out images, by at most `iterations` products. `None` where it is no number. The alphas are afterwards where they
-/// were, to the bit.
+/// On one batch of held-out images, by at most `iterations` products. `None` where it is no number.
+/// The alphas are afterwards where they were, to the bit.
 pub(super) fn largest_eigenvalue(learner: &mut Learner, batch: &Batch, iterations: usize, seed: u64) -> Option<f64> {
     let device = learner.alphas.values().device();
     let start = initial_alphas(learner.model.network(), 1.0, seed ^ START, &device).to_host();
@@ -33,8 +36,9 @@ pub(super) fn largest_eigenvalue(learner: &mut Learner, batch: &Batch, iteration
     largest(|direction| product(learner, batch, direction), start, iterations)
 }
 
-/// The largest eigenvalue of the symmetric matrix that `product` multiplies a vector with, by Lanczos' iteration from `start`: that of the
-/// matrix on the space of the directions seen so far, which grows towards it however large others are below zero.
+/// The largest eigenvalue of the symmetric matrix that `product` multiplies a vector with, by
+/// Lanczos' iteration from `start`: that of the matrix on the space of the directions seen so far,
+/// which grows towards it however large others are below zero.
 fn largest(mut product: impl FnMut(&[f64]) -> Vec<f64>, start: Vec<f64>, iterations: usize) -> Option<f64> {
     let mut basis = vec![normalised(start)?];
     let (mut diagonal, mut beside, mut eigenvalue) = (Vec::new(), Vec::new(), f64::NEG_INFINITY);
@@ -65,8 +69,9 @@ fn largest(mut product: impl FnMut(&[f64]) -> Vec<f64>, start: Vec<f64>, iterati
     Some(eigenvalue)
 }
 
-/// Of the symmetric matrix with `diagonal` and, to either side, `beside`: bisection by the number of eigenvalues below a point, which is
-/// the number of negative pivots of the matrix less that point.
+/// Of the symmetric matrix with `diagonal` and, to either side, `beside`: bisection by the number
+/// of eigenvalues below a point, which is the number of negative pivots of the matrix less that
+/// point.
 fn largest_of_tridiagonal(diagonal: &[f64], beside: &[f64]) -> f64 {
     let is_above_all = |point: f64| {
         let (mut pivot, mut off) = (f64::INFINITY, 0.0);
@@ -163,7 +168,8 @@ mod tests {
     fn on_a_learner_it_is_the_largest_of_the_brute_force_hessian() {
         for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
             let config = crate::train::LearnerConfig { alpha_deviation: 1.0, ..tiny::config(mixing) };
-            // Without a ReLU, whose kinks have no curvature that two differences of another reach could agree on.
+            // Without a ReLU, whose kinks have no curvature that two differences of another reach
+            // could agree on.
             let mut learner = tiny::learner(&tiny::SPACE.replace("relu, ", ""), &config);
             for batch in tiny::batches() {
                 let before = learner.alphas.to_host();

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 pub struct CellCounts {
     /// By operation, in the order of the space; 0 for one that the cell does not have.
     pub operations: IndexMap<String, usize>,
-    /// How many have no weights that are learned: skips, poolings, and those that contribute nothing.
+    /// How many have no weights that are learned: skips, poolings, and those that contribute
+    /// nothing.
     pub parameter_free: usize,
     pub learnable: usize,
 }
@@ -71,7 +72,8 @@ mod tests {
     use super::*;
     use crate::space::shipped;
 
-    /// DARTS-V2: six separable convolutions of eight edges in the normal cell; a reduction cell of five poolings and three skips.
+    /// DARTS-V2: six separable convolutions of eight edges in the normal cell; a reduction cell of
+    /// five poolings and three skips.
     #[test]
     fn a_published_cell_is_counted() {
         let space = shipped::space("darts");

@@ -1,8 +1,10 @@
-//! The discretisation gap: what a supernet loses when its derived cells alone are left of it, with the weights that it has.
+//! The discretisation gap: what a supernet loses when its derived cells alone are left of it, with
+//! the weights that it has.
 //!
-//! That is the supernet with mixing weights of 1 at the candidates that derivation keeps and 0 at all others. A candidate that weighs
-//! nothing need not be computed, so what is evaluated is the network without it. Where edges have more than candidates (channels that pass
-//! by, betas, an auxiliary skip) that stays as it is, and the whole supernet is evaluated.
+//! That is the supernet with mixing weights of 1 at the candidates that derivation keeps and 0 at
+//! all others. A candidate that weighs nothing need not be computed, so what is evaluated is the
+//! network without it. Where edges have more than candidates (channels that pass by, betas, an
+//! auxiliary skip) that stays as it is, and the whole supernet is evaluated.
 
 use crate::{
     model::{Mode, Model},
@@ -37,7 +39,8 @@ impl Discretised {
         Self::Network(Box::new(learner.model.like(discretised(network, selection))))
     }
 
-    /// On a batch in evaluation mode: with the running statistics of the supernet, as nothing is trained anew.
+    /// On a batch in evaluation mode: with the running statistics of the supernet, as nothing is
+    /// trained anew.
     pub fn score(&self, learner: &Learner, batch: &Batch) -> Score {
         let inputs = batch.inputs.clone();
         let outputs = match self {
@@ -63,7 +66,8 @@ fn one_hot(table: &AlphaTable, kept: &[Option<usize>], device: &Device) -> Tenso
     Tensor::from_data(TensorData::new(numbers, shape), device)
 }
 
-/// The network of the kept candidates alone. It has no tables of its own; its tensors are called what they are in the supernet.
+/// The network of the kept candidates alone. It has no tables of its own; its tensors are called
+/// what they are in the supernet.
 fn discretised(network: &Network, selection: &[Vec<Option<usize>>]) -> Network {
     let kept = |cell: &Cell, table: usize| {
         let edge = |(edge, column): (&Edge, &Option<usize>)| {
@@ -90,8 +94,8 @@ mod tests {
         model::{Mixing, OUTPUT, host},
         train::tiny,
     };
-    /// The network of what is kept computes what the supernet does with weights of 0 and 1; where all edges into a node are gone or
-    /// chose `none`, nothing arrives.
+    /// The network of what is kept computes what the supernet does with weights of 0 and 1; where
+    /// all edges into a node are gone or chose `none`, nothing arrives.
     #[test]
     fn it_is_the_supernet_with_one_hot_mixing_weights() {
         let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));

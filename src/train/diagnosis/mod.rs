@@ -1,7 +1,9 @@
-//! Whether a search collapses: what is looked at after every epoch, beside the images that are watched.
+//! Whether a search collapses: what is looked at after every epoch, beside the images that are
+//! watched.
 //!
-//! Collapse is the name of what bilevel DARTS is known for: operations without weights take over, and the cell that is derived falls
-//! behind the supernet that it was taken from. Nothing here moves a search: with all of it and with none of it the same bits are trained.
+//! Collapse is the name of what bilevel DARTS is known for: operations without weights take over,
+//! and the cell that is derived falls behind the supernet that it was taken from. Nothing here
+//! moves a search: with all of it and with none of it the same bits are trained.
 
 mod benefit;
 mod curvature;
@@ -28,7 +30,8 @@ pub use stopping::{CountRule, EigenvalueRule, StopEarly, Stopped};
 /// How closely a search is looked at, and when it ends before its last epoch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DiagnosisConfig {
-    /// Batches of each kind of images that the benefit of candidates is measured on after an epoch; none turns it off.
+    /// Batches of each kind of images that the benefit of candidates is measured on after an epoch;
+    /// none turns it off.
     pub benefit_batches: usize,
     /// The eigenvalue is measured after every so many epochs, where it is.
     pub eigenvalue_every: Option<usize>,
@@ -39,8 +42,9 @@ pub struct DiagnosisConfig {
 }
 
 impl Default for DiagnosisConfig {
-    /// The numbers are our choice. A batch on either side costs two passes an epoch, half a per cent of an epoch of 25,000 images in batches
-    /// of 64. Twenty products are more than a spectrum with a dominant eigenvalue takes.
+    /// The numbers are our choice. A batch on either side costs two passes an epoch, half a per
+    /// cent of an epoch of 25,000 images in batches of 64. Twenty products are more than a spectrum
+    /// with a dominant eigenvalue takes.
     fn default() -> Self {
         Self { benefit_batches: 1, eigenvalue_every: None, eigenvalue_iterations: 20, stop_early: StopEarly::default() }
     }
@@ -90,7 +94,8 @@ impl<'a> Diagnosis<'a> {
         })
     }
 
-    /// Measures what needs gradients after `epoch` (from 0). The learner is afterwards as it was, to the bit.
+    /// Measures what needs gradients after `epoch` (from 0). The learner is afterwards as it was,
+    /// to the bit.
     pub(super) fn conclude(
         &self,
         examination: Examination,

@@ -17,7 +17,8 @@ pub(super) enum Nature {
 pub(super) struct Natures(Vec<Vec<Vec<Nature>>>);
 
 impl Natures {
-    /// Of a supernet. Cells that share a table share its candidates; one is learnable where it is so in any of them.
+    /// Of a supernet. Cells that share a table share its candidates; one is learnable where it is
+    /// so in any of them.
     pub fn of(network: &Network) -> Self {
         let blank = |table: &crate::space::network::AlphaTable| {
             table.candidates.iter().map(|edge| vec![Nature::Zero; edge.len()]).collect::<Vec<_>>()

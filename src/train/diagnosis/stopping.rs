@@ -1,6 +1,7 @@
 //! When a search ends before its last epoch.
 //!
-//! Each rule looks at the finished epochs alone, so that a search that was stopped and resumed ends where it would have ended.
+//! Each rule looks at the finished epochs alone, so that a search that was stopped and resumed ends
+//! where it would have ended.
 
 use crate::train::EpochRecord;
 use serde::Serialize;
@@ -12,19 +13,21 @@ pub struct StopEarly {
     pub eigenvalue: Option<EigenvalueRule>,
 }
 
-/// The search ends once a derived cell has more than so many of an operation, and the cell of the epoch before is its result (Liang et al.,
-/// "DARTS+", arXiv 1909.06035: two skips in a normal cell). An epoch before that has as many already is no result either: while there is
-/// none with fewer, as by the chance of the first alphas, the search goes on. That is our choice.
+/// The search ends once a derived cell has more than so many of an operation, and the cell of the
+/// epoch before is its result (Liang et al., "DARTS+", arXiv 1909.06035: two skips in a normal
+/// cell). An epoch before that has as many already is no result either: while there is none with
+/// fewer, as by the chance of the first alphas, the search goes on. That is our choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CountRule {
     pub operation: String,
     pub more_than: usize,
 }
 
-/// The search ends once the mean of the last `window` eigenvalues is more than `ratio` times the mean of as many before them, and its result
-/// is the cell at the middle of those before (arXiv 1909.09656, section 4.3). The authors' code has windows of 5 values that are 4 apart, a
-/// ratio of 1.3 and looks from the tenth epoch on; that the paper says 1 / 0.75 and 5 is from memory. Two windows side by side are
-/// our choice between the two.
+/// The search ends once the mean of the last `window` eigenvalues is more than `ratio` times the
+/// mean of as many before them, and its result is the cell at the middle of those before (arXiv
+/// 1909.09656, section 4.3). The authors' code has windows of 5 values that are 4 apart, a ratio of
+/// 1.3 and looks from the tenth epoch on; that the paper says 1 / 0.75 and 5 is from memory. Two
+/// windows side by side are our choice between the two.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EigenvalueRule {
     pub ratio: f64,
@@ -154,7 +157,8 @@ mod tests {
         };
         assert_eq!(ends(&rules, &search(&[0.1; 8])), None);
         assert_eq!(ends(&rules, &search(&[0.1, 0.1, 0.1, 0.1, 0.1])), None, "two windows are needed");
-        // 0.1 to 0.1333 after six measures is more than 1.3-fold; the middle of the first window is the second measure.
+        // 0.1 to 0.1333 after six measures is more than 1.3-fold; the middle of the first window is
+        // the second measure.
         assert_eq!(ends(&rules, &search(&[0.1, 0.1, 0.1, 0.1, 0.1, 0.2])), Some((12, 4)));
         assert_eq!(ends(&rules, &search(&[-0.1, -0.1, -0.1, 0.1, 0.1, 0.2])), None);
         // A fall to the old height is no rise.

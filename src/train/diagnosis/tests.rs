@@ -113,14 +113,16 @@ fn between_two_looks_at_the_watched_images_cells_are_derived_all_the_same() {
 fn a_resumed_search_has_the_diagnoses_of_a_whole_one_to_the_bit() {
     let config = config(Strategy::SingleLevel, 2);
     let whole = search(&config, Some(&all()), None);
-    // Three steps an epoch, three batches that are watched, and once before gradients are asked for.
+    // Three steps an epoch, three batches that are watched, and once before gradients are asked
+    // for.
     for question in 1..=14 {
         assert_eq!(search(&config, Some(&all()), Some(question)), whole, "stopped at question {question}");
     }
 }
 
-/// An edge that begins with a preference loses it again unless it is for the best; a rule on what the cell then has more of ends the
-/// search there, and where it was interrupted before makes no difference.
+/// An edge that begins with a preference loses it again unless it is for the best; a rule on what
+/// the cell then has more of ends the search there, and where it was interrupted before makes no
+/// difference.
 #[test]
 fn a_search_that_ends_early_is_the_beginning_of_a_longer_one_wherever_it_was_interrupted() {
     let config = TrainingConfig { alpha_rate: Rate::constant(0.01), ..config(Strategy::SingleLevel, 8) };

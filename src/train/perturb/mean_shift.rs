@@ -2,10 +2,12 @@
 
 use super::{Around, Tables};
 
-/// MS-DARTS (arXiv 2108.09996; the author's code): points are drawn around the mixing weights, and these move to the points' mean, again
-/// and again. A point counts as a Gaussian kernel of its distance says, and more where its loss is higher: a push away from what the
-/// weights are good at, as by an adversary. The loss is of the batch that the weights' step is on, in evaluation mode, at the point
-/// brought back to the simplex; the mean is of the points as they were drawn. Costs `samples · rounds` forward passes a step.
+/// MS-DARTS (arXiv 2108.09996; the author's code): points are drawn around the mixing weights, and
+/// these move to the points' mean, again and again. A point counts as a Gaussian kernel of its
+/// distance says, and more where its loss is higher: a push away from what the weights are good at,
+/// as by an adversary. The loss is of the batch that the weights' step is on, in evaluation mode,
+/// at the point brought back to the simplex; the mean is of the points as they were drawn. Costs
+/// `samples · rounds` forward passes a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MeanShift {
     /// Points a round.
@@ -33,8 +35,9 @@ impl MeanShift {
         centre
     }
 
-    /// Of each point in the mean: `softmax(loss)_n · exp(−(distance_n / bandwidth)² / 2)`, divided by the sum, which takes away the
-    /// kernel's constant too. In one softmax, no factor underflows.
+    /// Of each point in the mean: `softmax(loss)_n · exp(−(distance_n / bandwidth)² / 2)`, divided
+    /// by the sum, which takes away the kernel's constant too. In one softmax, no factor
+    /// underflows.
     fn shares(&self, losses: &[f64], distances: impl Iterator<Item = f64>) -> Vec<f64> {
         let exponent = |(loss, distance): (&f64, f64)| loss - (distance / self.bandwidth).powi(2) / 2.0;
         let exponents: Vec<f64> = losses.iter().zip(distances).map(exponent).collect();
@@ -118,11 +121,13 @@ mod tests {
             assert!(found[0].iter().zip(&start[0]).all(|(a, b)| (a - b).abs() <= 0.2), "{found:?}");
             assert_eq!([found[0][4], found[0][5], found[0][8]], [0.0; 3]);
         }
-        // Not in each draw: the loss is of the point on the simplex, the mean of the points as they were drawn.
+        // Not in each draw: the loss is of the point on the simplex, the mean of the points as they
+        // were drawn.
         assert!(climbed > 0.05, "a higher loss weighs more: {climbed}");
     }
 
-    /// The loss is that of the batch of the step: another batch, another shift. The learner is as it was.
+    /// The loss is that of the batch of the step: another batch, another shift. The learner is as
+    /// it was.
     #[test]
     fn on_a_network_the_batch_decides() {
         let kind = PerturbKind::MeanShift(MeanShift { samples: 3, rounds: 2, bandwidth: 1.0 });

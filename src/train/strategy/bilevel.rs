@@ -1,7 +1,9 @@
-//! Bilevel search: weights descend on one batch, alphas on another that the weights are not fitted on.
+//! Bilevel search: weights descend on one batch, alphas on another that the weights are not fitted
+//! on.
 //!
-//! `min_α L_val(w*(α), α)` with `w*(α) = argmin_w L_train(w, α)` (Liu, Simonyan and Yang, "DARTS", arXiv 1806.09055, eq. 3 and 4).
-//! The first order takes the present weights for `w*`; the second a step ahead, `w' = w − ξ ∇_w L_train(w, α)` (eq. 6 to 8).
+//! `min_α L_val(w*(α), α)` with `w*(α) = argmin_w L_train(w, α)` (Liu, Simonyan and Yang, "DARTS",
+//! arXiv 1806.09055, eq. 3 and 4). The first order takes the present weights for `w*`; the second a
+//! step ahead, `w' = w − ξ ∇_w L_train(w, α)` (eq. 6 to 8).
 
 use super::{Rates, StepOutcome};
 use crate::{
@@ -37,13 +39,15 @@ pub enum First {
     Weights,
 }
 
-/// The finite difference moves all weights together so far: `ε = 0.01 / ‖∇_{w'} L_val‖` (section 2.3 of the paper).
+/// The finite difference moves all weights together so far: `ε = 0.01 / ‖∇_{w'} L_val‖` (section
+/// 2.3 of the paper).
 const REACH: f64 = 0.01;
 
 impl Bilevel {
     /// One step: alphas on `validation`, unless they are frozen, weights on `fit`.
     pub fn step(self, learner: &mut Learner, fit: &Batch, validation: Option<&Batch>, rates: Rates) -> StepOutcome {
-        // Each gradient is of the point that the other's step led to, and of mixing weights drawn anew where they are drawn.
+        // Each gradient is of the point that the other's step led to, and of mixing weights drawn
+        // anew where they are drawn.
         let move_alphas = |learner: &mut Learner| {
             if let (Some(rate), Some(validation)) = (rates.alphas, validation) {
                 let (mut gradient, running) = self.alpha_gradient(learner, fit, validation, rates.weights);
@@ -70,8 +74,9 @@ impl Bilevel {
         StepOutcome { loss: pass.loss, outputs: vec![(pass.outputs, fit.targets.clone())], gradient_norm }
     }
 
-    /// ∇_α of the validation loss, and the running statistics after the pass at the present weights that it takes. Batch norm is in
-    /// training mode in every pass, as in the reference; passes at weights that are not taken leave no trace, which is our choice.
+    /// ∇_α of the validation loss, and the running statistics after the pass at the present weights
+    /// that it takes. Batch norm is in training mode in every pass, as in the reference; passes at
+    /// weights that are not taken leave no trace, which is our choice.
     pub fn alpha_gradient(
         self,
         learner: &Learner,
@@ -89,8 +94,9 @@ impl Bilevel {
     }
 }
 
-/// `∇_α L_val(w', α) − ξ ∇²_{α,w} L_train(w, α) · ∇_{w'} L_val(w', α)`, the product of the second term by central differences:
-/// `(∇_α L_train(w⁺, α) − ∇_α L_train(w⁻, α)) / 2ε` with `w± = w ± ε ∇_{w'} L_val(w', α)`.
+/// `∇_α L_val(w', α) − ξ ∇²_{α,w} L_train(w, α) · ∇_{w'} L_val(w', α)`, the product of the second
+/// term by central differences: `(∇_α L_train(w⁺, α) − ∇_α L_train(w⁻, α)) / 2ε` with
+/// `w± = w ± ε ∇_{w'} L_val(w', α)`.
 fn second_order(learner: &Learner, fit: &Batch, validation: &Batch, rate: f64) -> (Tensor<1>, Tensor<1>) {
     let mixing = learner.mixing();
     let w = learner.weights.values();
@@ -226,8 +232,8 @@ skeletons:
         (0..at.len()).map(|place| (moved(place, step) - moved(place, -step)) / (2.0 * step)).collect()
     }
 
-    /// The second order is the derivative of `L_val(w − ξ (μv + ∇_w L_train(w, α) + λw), α)` in α, taken here through the step
-    /// and not along it; the first order is that of `L_val(w, α)`.
+    /// The second order is the derivative of `L_val(w − ξ (μv + ∇_w L_train(w, α) + λw), α)` in α,
+    /// taken here through the step and not along it; the first order is that of `L_val(w, α)`.
     #[test]
     fn alpha_gradients_are_direct_derivatives_in_double_precision() {
         let learner = learner();

@@ -1,5 +1,5 @@
-//! In what order weights and alphas move, and on which images. One file a strategy, so that the difference
-//! between two is what one sees.
+//! In what order weights and alphas move, and on which images. One file a strategy, so that the
+//! difference between two is what one sees.
 
 pub mod bilevel;
 pub mod single_level;
@@ -48,8 +48,9 @@ impl Strategy {
         matches!(self, Self::Bilevel(_)) && rates.alphas.is_some()
     }
 
-    /// One step on the next of `fit`, on `accumulate` of them where only weights descend; alphas that are judged on other images are
-    /// so on the next of `validation`. `None` where there are no more.
+    /// One step on the next of `fit`, on `accumulate` of them where only weights descend; alphas
+    /// that are judged on other images are so on the next of `validation`. `None` where there are
+    /// no more.
     ///
     /// # Errors
     /// The first error of a batch; nothing has moved then but running statistics.

@@ -1,8 +1,9 @@
 //! Single-level search: weights and alphas descend together, from one backward pass on one batch.
 //!
-//! `(α, w) ← (α, w) − ξ ∇_{(α, w)} L_train(α, w)` (Hou, Jin and Chen, "Single-DARTS", arXiv 2108.08128).
-//! Bilevel DARTS judges alphas on a batch that the weights were not fitted on, where half-trained convolutions
-//! look like noise and operations without weights get ahead; here both see the same batch.
+//! `(α, w) ← (α, w) − ξ ∇_{(α, w)} L_train(α, w)` (Hou, Jin and Chen, "Single-DARTS", arXiv
+//! 2108.08128). Bilevel DARTS judges alphas on a batch that the weights were not fitted on, where
+//! half-trained convolutions look like noise and operations without weights get ahead; here both
+//! see the same batch.
 
 use super::{Rates, StepOutcome};
 use crate::{tasks::Batch, train::Learner};
@@ -15,7 +16,8 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     let pass = learner.pass_at(&learner.weights, perturbed.as_ref().unwrap_or(&mixing), batch);
     let alpha_gradient = rates.alphas.map(|_| match &perturbed {
         None => learner.alpha_gradient(&pass.mixing_gradient),
-        // Weights that see moved mixing weights cost a second pass, at those of the alphas. It leaves no trace but their gradient.
+        // Weights that see moved mixing weights cost a second pass, at those of the alphas. It
+        // leaves no trace but their gradient.
         Some(_) => learner.alpha_gradient(&learner.pass_at(&learner.weights, &mixing, batch).mixing_gradient),
     });
 
@@ -56,8 +58,9 @@ mod tests {
         }
     }
 
-    /// SGD with momentum and Adam written out in f64 beside the real steps. Each takes both gradients at the point
-    /// where the step began: moving the weights first would show in the alphas' gradient, and the other way round.
+    /// SGD with momentum and Adam written out in f64 beside the real steps. Each takes both
+    /// gradients at the point where the step began: moving the weights first would show in the
+    /// alphas' gradient, and the other way round.
     #[test]
     fn three_steps_are_sgd_and_adam_on_the_gradients_of_one_pass() {
         for mixing in [Mixing::Softmax, Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX] {
@@ -89,7 +92,8 @@ mod tests {
                 assert!((norm - norm_w).abs() < 1e-5 * norm_w, "the norm is of the weights alone: {norm}, {norm_w}");
                 near(learner.weights.to_host(), &w);
                 near(learner.alphas.to_host(), &a);
-                // Adam's step hides a scale of its gradient; its moment shows that nothing was clipped.
+                // Adam's step hides a scale of its gradient; its moment shows that nothing was
+                // clipped.
                 near(host(learner.adam.state().unwrap().first.clone()), &m);
             }
         }

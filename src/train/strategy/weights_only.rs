@@ -1,7 +1,8 @@
 //! Training a network whose cells are chosen: there are no alphas, only weights descend.
 //!
-//! A step may be made of several batches (gradient accumulation), where one of the wanted size does not fit in memory. Its gradient
-//! is the mean over all their images; batch norm sees each batch by itself, as data-parallel training does.
+//! A step may be made of several batches (gradient accumulation), where one of the wanted size does
+//! not fit in memory. Its gradient is the mean over all their images; batch norm sees each batch by
+//! itself, as data-parallel training does.
 
 use super::StepOutcome;
 use crate::{
@@ -73,9 +74,10 @@ mod tests {
         train::tiny,
     };
 
-    /// Without batch norm in training mode the mean of two halves' gradients is the whole's; with it, the halves are
-    /// normalised by themselves. So the check is on the arithmetic: a step on [a, b] moves by the weighted mean of the
-    /// gradients of a and b, b seeing the running statistics but not the weights that a left.
+    /// Without batch norm in training mode the mean of two halves' gradients is the whole's; with
+    /// it, the halves are normalised by themselves. So the check is on the arithmetic: a step on
+    /// [a, b] moves by the weighted mean of the gradients of a and b, b seeing the running
+    /// statistics but not the weights that a left.
     #[test]
     fn a_step_of_two_batches_moves_along_the_mean_over_their_images() {
         let batches: Vec<Batch> = tiny::batches().split_off(1);

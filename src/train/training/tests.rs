@@ -88,7 +88,8 @@ fn stopped_and_resumed(space: &str, learner: &LearnerConfig, config: &TrainingCo
     let (device, task) = (Device::flex(), tiny::task());
     let whole = searched_in(space, learner, config);
     let folder = tempfile::tempdir().unwrap();
-    // An epoch asks after each of its three steps and before each of three batches that it is judged on.
+    // An epoch asks after each of its three steps and before each of three batches that it is
+    // judged on.
     let mut places = Vec::new();
     for question in 1..=12 {
         let path = folder.path().join(question.to_string());

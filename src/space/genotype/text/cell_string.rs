@@ -1,7 +1,8 @@
-//! The NAS-Bench-201 form: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, a block a node, `~` before the source.
+//! The NAS-Bench-201 form: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, a block a node, `~` before the
+//! source.
 //!
-//! A space of several kinds has a line for each, `normal: |…|+|…|`. Where the output differs from the space's, the
-//! states follow: `|…|+|…| -> [3, 4]`.
+//! A space of several kinds has a line for each, `normal: |…|+|…|`. Where the output differs from
+//! the space's, the states follow: `|…|+|…| -> [3, 4]`.
 
 use super::draft::{Draft, DraftCell, DraftEdges, DraftKind};
 use super::python::Place;

@@ -9,7 +9,8 @@ use crate::{
 };
 use serde_json::json;
 
-/// An epoch in which the same candidate leads on all edges, by `lead`: none, skip, conv 1x1, conv 3x3, pooling.
+/// An epoch in which the same candidate leads on all edges, by `lead`: none, skip, conv 1x1, conv
+/// 3x3, pooling.
 fn epoch(number: usize, leader: usize, lead: f32) -> EpochAlphas {
     let mut row = vec![(1.0 - lead) / 4.0; 5];
     row[leader] = lead;
@@ -152,7 +153,8 @@ fn the_latest_epoch_within_the_budget_counts_what_its_network_has() {
 
 #[test]
 fn a_consensus_is_what_the_mean_of_the_weights_derives_to() {
-    // Two narrow leads of the 3x3 convolution against a wide one of pooling: the mean sides with pooling.
+    // Two narrow leads of the 3x3 convolution against a wide one of pooling: the mean sides with
+    // pooling.
     let mut searches = [search(0, &[(0, 0.0)]), search(1, &[(0, 0.0)]), search(2, &[(0, 0.0)])];
     for (search, (leader, lead)) in searches.iter_mut().zip([(3, 0.3), (3, 0.3), (4, 0.9)]) {
         search.epochs = vec![epoch(1, leader, lead)];
