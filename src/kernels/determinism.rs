@@ -1,11 +1,12 @@
-//! The same bits on any number of threads: our programs, and those of burn's CPU backend that networks use too.
+//! The same bits on any number of threads: our programs, and those of burn's CPU backend that
+//! networks use too.
 
 use burn::tensor::activation::{log_softmax, relu, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::held;
+use super::parity;
 
 type Bits = Vec<Vec<u32>>;
 
@@ -51,7 +52,7 @@ fn value_and_gradients<const A: usize, const B: usize, const R: usize>(
 fn programs() {
     for images in [1, 37] {
         assert_same_bits(&format!("a program on {images} images"), || {
-            let found = held::small_supernet_on(images, &Device::flex());
+            let found = parity::small_supernet_on(images, &Device::flex());
             found.into_iter().map(|numbers| numbers.into_iter().map(f32::to_bits).collect()).collect()
         });
     }

@@ -1,7 +1,8 @@
 //! What networks are computed by.
 //!
-//! A network runs as a [`program`](mod@program): a list of three fused operators, convolutions, pools and nodes, over the feature maps of a
-//! whole batch. Engines run programs and their reverse; each is held to the reference in value and in every gradient.
+//! A network runs as a [`program`](mod@program): a list of three fused operators, convolutions,
+//! pools and nodes, over the feature maps of a whole batch. Engines run programs and their reverse;
+//! each is held to the reference in value and in every gradient.
 //!
 //! | folder | runs programs |
 //! | --- | --- |
@@ -16,9 +17,9 @@ mod cpu;
 mod determinism;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
-#[cfg(test)]
-mod held;
 mod operator;
+#[cfg(test)]
+mod parity;
 mod peak;
 mod precision;
 mod profile;

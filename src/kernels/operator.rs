@@ -45,15 +45,16 @@ pub use super::gpu::Plans;
 pub struct PassOutput {
     /// The program's outputs end to end, each `[n, channels]`.
     pub outputs: Tensor<1>,
-    /// `[running]`, without gradient: where a batch norm ran in training the batch's mean and unbiased variance, elsewhere
-    /// what was given.
+    /// `[running]`, without gradient: where a batch norm ran in training the batch's mean and
+    /// unbiased variance, elsewhere what was given.
     pub observed: Tensor<1>,
 }
 
 /// Runs a program on a device that [has programs](super::Kernels::has_programs).
 ///
 /// # Shapes
-/// `x` `[n, c, h, w]`; `weights`, `mixing` and `running` as long as the program says, `mixing` one longer where that is 0.
+/// `x` `[n, c, h, w]`; `weights`, `mixing` and `running` as long as the program says, `mixing` one
+/// longer where that is 0.
 ///
 /// # Panics
 /// When the shapes are not those of the program.
@@ -104,12 +105,12 @@ fn forward(
     [x, weights, mixing, running]: [&FlexTensor; 4],
     pass: Pass,
     keep: bool,
-) -> (FlexTensor, FlexTensor, cpu::Tape) {
+) -> (FlexTensor, FlexTensor, cpu::PassState) {
     let [images, ..]: [usize; 4] = x.layout().shape().dims();
     let [x, weights, mixing, running] = [x, weights, mixing, running].map(FlexTensor::to_contiguous);
     let vectors = [values(&weights), &values(&mixing)[..pass.program.mixing], values(&running)];
-    let (output, tape) = cpu::forward(pass, images, values(&x), vectors, keep);
-    (vector(output.outputs), vector(output.observed), tape)
+    let (output, state) = cpu::forward(pass, images, values(&x), vectors, keep);
+    (vector(output.outputs), vector(output.observed), state)
 }
 
 /// The values of a contiguous `f32` tensor.
@@ -122,14 +123,15 @@ fn vector(values: Vec<f32>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-/// The backward step: the gradients of weights and mixing weights, and of the input where it is tracked.
+/// The backward step: the gradients of weights and mixing weights, and of the input where it is
+/// tracked.
 #[derive(Debug)]
 struct NetworkGradient;
 
-/// The tape is taken by the one backward pass that a graph sees.
+/// The state is taken by the one backward pass that a graph sees.
 #[derive(Debug, Clone)]
 struct Saved {
-    tape: Arc<Mutex<Option<cpu::Tape>>>,
+    forward: Arc<Mutex<Option<cpu::PassState>>>,
     x: [usize; 4],
 }
 
@@ -139,9 +141,9 @@ impl Backward<Flex, 3> for NetworkGradient {
     fn backward(self, ops: Ops<Saved, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let [x, weights, mixing] = ops.parents;
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let tape = ops.state.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let tape = tape.expect("a graph is walked once");
-        let found = cpu::backward(tape, values(&gradient), x.is_some());
+        let state = ops.state.forward.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let state = state.expect("a graph is walked once");
+        let found = cpu::backward(state, values(&gradient), x.is_some());
         if let Some(node) = weights {
             gradients.register::<Flex>(node.id, vector(found.weights));
         }
@@ -170,8 +172,8 @@ impl<C: CheckpointStrategy> NetworkOperator for Autodiff<Flex, C> {
         let tensors = [x.primitive(), weights.primitive(), mixing.primitive(), running.primitive()];
         let (outputs, observed) = match NetworkGradient.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (outputs, observed, tape) = forward(tensors, pass, true);
-                let saved = Saved { tape: Arc::new(Mutex::new(Some(tape))), x: shape };
+                let (outputs, observed, state) = forward(tensors, pass, true);
+                let saved = Saved { forward: Arc::new(Mutex::new(Some(state))), x: shape };
                 (prepared.finish(saved, outputs), observed)
             }
             OpsKind::UnTracked(prepared) => {

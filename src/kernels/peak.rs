@@ -15,7 +15,8 @@ pub struct Peak {
 
 /// Attempts; the best counts.
 const ATTEMPTS: usize = 5;
-/// Independent sums of a thread: enough to hide a multiply-add's latency, few enough for the registers.
+/// Independent sums of a thread: enough to hide a multiply-add's latency, few enough for the
+/// registers.
 const SUMS: usize = 12;
 const ROUNDS: usize = 2_000_000;
 /// Values of a thread's memory: 64 MiB.

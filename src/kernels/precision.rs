@@ -2,16 +2,18 @@
 
 use std::fmt;
 
-/// How feature maps and their gradients are kept between two kernels of a GPU. At any precision weights, statistics, mixing weights, the
-/// gradients of all these, sums and the states of optimisers are `f32`.
+/// How feature maps and their gradients are kept between two kernels of a GPU. At any precision
+/// weights, statistics, mixing weights, the gradients of all these, sums and the states of
+/// optimisers are `f32`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     #[default]
     F32,
-    /// Half the memory and half the traffic, with 8 significant bits. Its range is that of `f32`, so nothing has to be scaled.
+    /// Half the memory and half the traffic, with 8 significant bits. Its range is that of `f32`,
+    /// so nothing has to be scaled.
     Bf16,
-    /// What a software Vulkan may have instead, so that another format than `f32` is tested there. Not offered: the gradients of a deep
-    /// network fall below its range.
+    /// What a software Vulkan may have instead, so that another format than `f32` is tested there.
+    /// Not offered: the gradients of a deep network fall below its range.
     #[cfg(test)]
     F16,
 }

@@ -1,4 +1,5 @@
-//! Where a program's time goes, operator by operator: what a person who wants to know what to make faster asks first.
+//! Where a program's time goes, operator by operator: what a person who wants to know what to make
+//! faster asks first.
 
 use super::program::{Branch, Frame, PoolKind, Program, Read, Step};
 use indexmap::IndexMap;
@@ -8,8 +9,8 @@ use std::{
     time::Instant,
 };
 
-/// Adds up the seconds that each step of a program takes, over all passes that carry it. Engines that run ahead of the caller, as those
-/// of GPUs do, leave it as it is.
+/// Adds up the seconds that each step of a program takes, over all passes that carry it. Engines
+/// that run ahead of the caller, as those of GPUs do, leave it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     /// Forward and reverse, of taking the input in and of each step.
@@ -26,14 +27,17 @@ pub(super) enum Way {
 /// What the steps of one kind took and did, of one pass.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct OperatorTime {
-    /// `mean pool 3x3`, `node`, or what a step's branches convolve by, side by side: `convolution 3x3 | product`.
+    /// `mean pool 3x3`, `node`, or what a step's branches convolve by, side by side:
+    /// `convolution 3x3 | product`.
     pub operator: String,
     pub steps: usize,
     pub forward_ms: f64,
     pub reverse_ms: f64,
-    /// Floating-point operations of both ways, a multiply-add being two; those of direct convolution, whatever the algorithm.
+    /// Floating-point operations of both ways, a multiply-add being two; those of direct
+    /// convolution, whatever the algorithm.
     pub gflop: f64,
-    /// The least that both ways read and write of feature maps: each once, and their gradients once.
+    /// The least that both ways read and write of feature maps: each once, and their gradients
+    /// once.
     pub gbyte: f64,
 }
 
@@ -53,7 +57,8 @@ impl Clock {
         all[step][way as usize] += seconds;
     }
 
-    /// The times of one of `passes` passes of `program` on `images` images, by kind of operator, the longest first.
+    /// The times of one of `passes` passes of `program` on `images` images, by kind of operator,
+    /// the longest first.
     pub fn by_operator(&self, program: &Program, images: usize, passes: usize) -> Vec<OperatorTime> {
         let all = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kinds: IndexMap<String, OperatorTime> = IndexMap::new();
@@ -75,7 +80,8 @@ impl Clock {
             kind.steps += 1;
             kind.forward_ms += forward * scale;
             kind.reverse_ms += reverse * scale;
-            // In reverse each multiply-add has two, one for either factor; each map is read again and its gradient moved.
+            // In reverse each multiply-add has two, one for either factor; each map is read again
+            // and its gradient moved.
             kind.gflop += 3.0 * 2.0 * (multiply_adds * images) as f64 / 1e9;
             kind.gbyte += 3.0 * 4.0 * (values * images) as f64 / 1e9;
         }
@@ -154,14 +160,14 @@ fn values(program: &Program, step: &Step) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::{Dense, Map, Term};
+    use super::super::program::{Activation, Dense, Map, Term};
     use super::*;
 
     /// A 3x3 convolution from 2 to 4 channels on 4x4 pixels, then a node of one term; by hand.
     #[test]
     fn work_is_counted_by_kind_of_operator() {
         let map = |channels| Map { channels, height: 4, width: 4, statistics: false };
-        let read = |map, channels| Read { map, first: 0, channels, norm: None, relu: false };
+        let read = |map, channels| Read { map, first: 0, channels, norm: None, activation: Activation::None };
         let frame = Frame { kernel: [3; 2], start: [-1; 2], ..Frame::PIXEL };
         let dense = Some(Dense { weight: 0, bias: None, frame, groups: 1 });
         let branch = Branch { source: vec![read(0, 2)], depthwise: None, dense, first: 0, channels: 4 };

@@ -1,7 +1,7 @@
 //! Programs by burn's own operators, one after another: what every engine is held to.
 
 use super::Pass;
-use super::program::{Branch, Frame, Map, PoolKind, Program, Read, Step};
+use super::program::{Activation, Branch, Frame, Map, PoolKind, Program, Read, Step};
 use burn::tensor::{
     Tensor, TensorData, activation,
     module::{batch_norm, batch_norm_train, conv2d, max_pool2d},
@@ -89,7 +89,10 @@ impl Walk<'_> {
                 x = batch_norm(x, scale, shift, mean, variance, self.pass.epsilon);
             }
         }
-        if read.relu { activation::relu(x) } else { x }
+        match read.activation {
+            Activation::None => x,
+            Activation::Relu => activation::relu(x),
+        }
     }
 
     fn source(&mut self, source: &[Read]) -> Tensor<4> {

@@ -1,8 +1,9 @@
 //! Arithmetic on vectors as long as all weights, in one pass over memory, on the CPU.
 //!
-//! An optimiser is a handful of operations a weight, and millions of weights do not fit a cache: written with tensor
-//! operations, each of which reads all from memory and takes new memory for its result, it costs several times what it
-//! must. On other devices tensor operations it is: a backend there fuses them.
+//! An optimiser is a handful of operations a weight, and millions of weights do not fit a cache:
+//! written with tensor operations, each of which reads all from memory and takes new memory for its
+//! result, it costs several times what it must. On other devices tensor operations it is: a backend
+//! there fuses them.
 
 use std::array;
 
@@ -13,7 +14,8 @@ use rayon::prelude::*;
 
 use super::operator::values;
 
-/// Values that a thread takes at a time: 64 KiB of each vector, so that what it holds of all stays in its cache.
+/// Values that a thread takes at a time: 64 KiB of each vector, so that what it holds of all stays
+/// in its cache.
 const PIECE: usize = 1 << 14;
 /// Values that are computed side by side.
 const LANES: usize = 64;
@@ -26,8 +28,8 @@ pub fn is_on_cpu(vector: &Tensor<1>) -> bool {
     vector.dtype() == DType::F32 && matches!(vector.device().as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// Maps what stands at each place of the vectors `changed` and `read` to what shall stand in `changed` there. A vector
-/// that nobody else holds is changed where it is; of others a copy is.
+/// Maps what stands at each place of the vectors `changed` and `read` to what shall stand in
+/// `changed` there. A vector that nobody else holds is changed where it is; of others a copy is.
 ///
 /// # Shapes
 /// all `[len]`
@@ -82,7 +84,8 @@ fn map<const N: usize, const R: usize>(
     let len = targets.first().map_or(0, |target| target.len());
     for start in (0..len).step_by(LANES) {
         let range = start..len.min(start + LANES);
-        // Arrays of a known length, apart from each other: the loop over them becomes vector instructions.
+        // Arrays of a known length, apart from each other: the loop over them becomes vector
+        // instructions.
         let (mut now, mut seen) = ([[0.0; LANES]; N], [[0.0; LANES]; R]);
         for (lanes, target) in now.iter_mut().zip(&targets) {
             lanes[..range.len()].copy_from_slice(&target[range.clone()]);

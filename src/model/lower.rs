@@ -3,7 +3,7 @@
 use super::Layout;
 use crate::{
     kernels::program::{
-        Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
+        Activation, Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
     space::network::{
         Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Partial, Pool,
@@ -329,7 +329,7 @@ impl Lowering<'_> {
 
     fn batch_norm(&mut self, label: &str, affine: bool, value: Value, size: FeatureMap) -> Value {
         // Statistics are of maps as they were written.
-        let as_written = value.iter().all(|read| read.norm.is_none() && !read.relu);
+        let as_written = value.iter().all(|read| read.norm.is_none() && read.activation == Activation::None);
         let value = if as_written { value } else { vec![self.write(terms(&value, None, None), size)] };
         let offset = |layout: &Layout, part: &str| layout.start(&format!("{label}.{part}"));
         let (mean, variance) = (offset(self.running, "running_mean"), offset(self.running, "running_var"));
@@ -420,7 +420,7 @@ impl Lowering<'_> {
     }
 
     fn whole(&self, map: MapId) -> Read {
-        Read { map, first: 0, channels: self.program.maps[map].channels, norm: None, relu: false }
+        Read { map, first: 0, channels: self.program.maps[map].channels, norm: None, activation: Activation::None }
     }
 
     fn dense(&self, conv: &Conv, label: &str) -> Dense {
@@ -458,7 +458,7 @@ fn channels(value: &Value) -> usize {
 }
 
 fn rectify(value: &mut Value) {
-    value.iter_mut().for_each(|read| read.relu = true);
+    value.iter_mut().for_each(|read| read.activation = Activation::Relu);
 }
 
 fn is_depthwise(conv: &Conv, layer: &Layer) -> bool {

@@ -3,30 +3,31 @@
 use super::{
     gradient::{Contribution, Planes, Sums, total, with_factors},
     layout::Blocks,
-    memory::{Area, Buffer, Kept, Lent},
+    memory::{Area, Buffer, ScratchGuard, ScratchPool},
+    pass_state::PassState,
+    prologue::Prologue,
     reverse::Reverse,
     simd::elementwise::{self, BESIDE, Moments, WeightedSum, weighted_sums, weighted_sums_of},
-    tape::{Prologue, Tape},
 };
-use crate::program::{MapId, Term};
+use crate::program::{Activation, MapId, Term};
 use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Scratch memory of a thread.
-fn lend() -> Lent<Area> {
-    static KEPT: Kept<Area> = Kept::new();
-    KEPT.lend()
+fn scratch() -> ScratchGuard<Area> {
+    static POOL: ScratchPool<Area> = ScratchPool::new();
+    POOL.take()
 }
 
 /// Writes the output map, and returns its moments by block and channel where they are asked for.
-pub(super) fn forward(tape: &Tape, terms: &[Term], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
-    let blocks = tape.blocks(output);
+pub(super) fn forward(state: &PassState, terms: &[Term], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let blocks = state.blocks(output);
     let mut values = Buffer::take(blocks.len());
     let found = values
         .par_chunks_mut(blocks.chunk(blocks.together))
         .enumerate()
         .with_max_len(1)
-        .map_init(lend, |scratch, (block, out)| {
+        .map_init(scratch, |scratch, (block, out)| {
             let plane = blocks.pixels * blocks.block(block).1;
             let mut found = Vec::new();
             for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
@@ -34,10 +35,10 @@ pub(super) fn forward(tape: &Tape, terms: &[Term], output: MapId, moments: bool)
                 let mut others = Vec::new();
                 for term in terms {
                     let Some(of_term) = channel_of(term, channel) else { continue };
-                    let x = plane_of(tape, term, of_term, block);
-                    let prologue = tape.prologue(&term.read, of_term);
+                    let x = plane_of(state, term, of_term, block);
+                    let prologue = state.prologue(&term.read, of_term);
                     if is_linear(term) {
-                        let weight = weight_of(tape, term);
+                        let weight = weight_of(state, term);
                         sum.add(prologue.factor * weight, x, out);
                         sum.add_shift(prologue.offset * weight);
                     } else {
@@ -46,7 +47,7 @@ pub(super) fn forward(tape: &Tape, terms: &[Term], output: MapId, moments: bool)
                 }
                 sum.flush(out);
                 for (term, x, prologue) in others {
-                    add(tape, term, x, prologue, block, scratch, out);
+                    add(state, term, x, prologue, block, scratch, out);
                 }
                 if moments {
                     found.push(elementwise::moments(out));
@@ -66,55 +67,63 @@ fn channel_of(term: &Term, channel: usize) -> Option<usize> {
 
 /// Whether a term is linear in what it reads, the same for all images.
 fn is_linear(term: &Term) -> bool {
-    !term.read.relu && term.factor.is_none()
+    term.read.activation == Activation::None && term.factor.is_none()
 }
 
-fn plane_of<'a>(tape: &'a Tape, term: &Term, channel: usize, block: usize) -> &'a [f32] {
-    tape.blocks(term.read.map).plane(tape.values(term.read.map), block, term.read.first + channel)
+fn plane_of<'a>(state: &'a PassState, term: &Term, channel: usize, block: usize) -> &'a [f32] {
+    state.blocks(term.read.map).plane(state.values(term.read.map), block, term.read.first + channel)
 }
 
 /// Adds what a term makes of a plane.
-fn add(tape: &Tape, term: &Term, x: &[f32], prologue: Prologue, block: usize, scratch: &mut Area, out: &mut [f32]) {
-    let Prologue { factor, offset, .. } = prologue;
+fn add(
+    state: &PassState,
+    term: &Term,
+    x: &[f32],
+    prologue: Prologue,
+    block: usize,
+    scratch: &mut Area,
+    out: &mut [f32],
+) {
+    let Prologue { factor, offset, least } = prologue;
     let (y, dropped) = scratch.of(2 * x.len()).split_at_mut(x.len());
-    elementwise::affine_relu(x, factor, offset, term.read.relu, y);
-    let y = match factors(tape, term, &tape.blocks(term.read.map), block) {
+    elementwise::affine_floor(x, factor, offset, least, y);
+    let y = match factors(state, term, &state.blocks(term.read.map), block) {
         Some(factors) => {
             with_factors(factors, y, dropped);
             dropped
         }
         None => y,
     };
-    elementwise::axpy(weight_of(tape, term), y, out);
+    elementwise::axpy(weight_of(state, term), y, out);
 }
 
-fn weight_of(tape: &Tape, term: &Term) -> f32 {
-    term.weight.map_or(1.0, |at| tape.mixing[at])
+fn weight_of(state: &PassState, term: &Term) -> f32 {
+    term.weight.map_or(1.0, |at| state.mixing[at])
 }
 
 /// The factors of a block's images, where the term has any.
-fn factors<'a>(tape: &'a Tape, term: &Term, blocks: &Blocks, block: usize) -> Option<&'a [f32]> {
+fn factors<'a>(state: &'a PassState, term: &Term, blocks: &Blocks, block: usize) -> Option<&'a [f32]> {
     let row = term.factor?;
-    Some(&tape.factor(row)[block * blocks.together..][..blocks.block(block).1])
+    Some(&state.factor(row)[block * blocks.together..][..blocks.block(block).1])
 }
 
 /// Sends the gradient `of_node` of a node on to what its terms read.
 pub(super) fn backward(reverse: &mut Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) {
-    let sums = sums(&reverse.tape, terms, output, of_node);
+    let sums = sums(&reverse.state, terms, output, of_node);
     for (term, sums) in terms.iter().zip(&sums) {
         let planes =
-            Planes { values: of_node.clone(), blocks: reverse.tape.blocks(output), at: term.at, spread: term.spread };
-        if term.read.relu {
-            rectified(reverse, term, sums, planes);
-        } else {
-            plain(reverse, term, sums, planes);
+            Planes { values: of_node.clone(), blocks: reverse.state.blocks(output), at: term.at, spread: term.spread };
+        match term.read.activation {
+            Activation::None => plain(reverse, term, sums, planes),
+            Activation::Relu => rectified(reverse, term, sums, planes),
         }
     }
 }
 
-/// `Σ f g` and `Σ f g (z − mean)` of every channel of every term; of a rectified one `Σ f g · max(y, 0)` in the second place.
-fn sums(tape: &Tape, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Vec<Vec<Sums>> {
-    let blocks = tape.blocks(output);
+/// `Σ f g` and `Σ f g (z − mean)` of every channel of every term; of a rectified one
+/// `Σ f g · max(y, 0)` in the second place.
+fn sums(state: &PassState, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Vec<Vec<Sums>> {
+    let blocks = state.blocks(output);
     let starts: Vec<usize> = terms
         .iter()
         .scan(0, |next, term| {
@@ -126,18 +135,18 @@ fn sums(tape: &Tape, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Ve
     let by_block: Vec<Vec<Sums>> = (0..blocks.count())
         .into_par_iter()
         .with_max_len(1)
-        .map_init(lend, |scratch, block| {
+        .map_init(scratch, |scratch, block| {
             let mut found = vec![Sums::default(); length];
             for channel in 0..blocks.channels {
                 let gradient = blocks.plane(of_node, block, channel);
                 let mut linear = Vec::new();
                 for (term, start) in terms.iter().zip(&starts) {
                     let Some(of_term) = channel_of(term, channel).filter(|_| is_needed(term)) else { continue };
-                    let z = plane_of(tape, term, of_term, block);
+                    let z = plane_of(state, term, of_term, block);
                     if is_linear(term) {
-                        linear.push((start + of_term, z, mean_of(tape, term, of_term)));
+                        linear.push((start + of_term, z, mean_of(state, term, of_term)));
                     } else {
-                        found[start + of_term] = sums_of(tape, term, of_term, block, gradient, z, scratch);
+                        found[start + of_term] = sums_of(state, term, of_term, block, gradient, z, scratch);
                     }
                 }
                 for beside in linear.chunks(BESIDE) {
@@ -171,32 +180,42 @@ fn several<const N: usize>(terms: [(usize, &[f32], f32); N], gradient: &[f32], f
 }
 
 /// The sums of one channel of a term that is rectified, or has factors.
-fn sums_of(tape: &Tape, term: &Term, channel: usize, block: usize, g: &[f32], z: &[f32], scratch: &mut Area) -> Sums {
+fn sums_of(
+    state: &PassState,
+    term: &Term,
+    channel: usize,
+    block: usize,
+    g: &[f32],
+    z: &[f32],
+    scratch: &mut Area,
+) -> Sums {
     let (dropped, rectified) = scratch.of(2 * z.len()).split_at_mut(z.len());
-    let g = match factors(tape, term, &tape.blocks(term.read.map), block) {
+    let g = match factors(state, term, &state.blocks(term.read.map), block) {
         Some(factors) => {
             with_factors(factors, g, dropped);
             &*dropped
         }
         None => g,
     };
-    let (gradient, product) = if term.read.relu {
-        let Prologue { factor, offset, .. } = tape.prologue(&term.read, channel);
-        elementwise::affine_relu(z, factor, offset, true, rectified);
-        weighted_sums(g, rectified, 0.0)
-    } else {
-        weighted_sums(g, z, mean_of(tape, term, channel))
+    let (gradient, product) = match term.read.activation {
+        Activation::None => weighted_sums(g, z, mean_of(state, term, channel)),
+        Activation::Relu => {
+            let Prologue { factor, offset, least } = state.prologue(&term.read, channel);
+            elementwise::affine_floor(z, factor, offset, least, rectified);
+            weighted_sums(g, rectified, 0.0)
+        }
     };
     Sums { gradient, product }
 }
 
-fn mean_of(tape: &Tape, term: &Term, channel: usize) -> f32 {
-    term.read.norm.map_or(0.0, |norm| tape.norms[norm][channel].mean)
+fn mean_of(state: &PassState, term: &Term, channel: usize) -> f32 {
+    term.read.norm.map_or(0.0, |norm| state.norms[norm][channel].mean)
 }
 
-/// A term that is linear in what it reads, or in its norm: its contribution is the node's own gradient.
+/// A term that is linear in what it reads, or in its norm: its contribution is the node's own
+/// gradient.
 fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
-    let weight = weight_of(&reverse.tape, term);
+    let weight = weight_of(&reverse.state, term);
     let mut benefit = 0.0;
     let alpha = match term.read.norm {
         None => {
@@ -204,7 +223,7 @@ fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
             vec![weight; term.read.channels]
         }
         Some(norm) => {
-            let channels = &reverse.tape.norms[norm];
+            let channels = &reverse.state.norms[norm];
             for (channel, sums) in channels.iter().zip(sums) {
                 benefit += f64::from(channel.factor) * sums.product + f64::from(channel.shift) * sums.gradient;
             }
@@ -223,24 +242,24 @@ fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
 
 /// A rectified term: its gradient is written out where what it reads is positive.
 fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
-    let weight = weight_of(&reverse.tape, term);
+    let weight = weight_of(&reverse.state, term);
     if let Some(at) = term.weight {
         reverse.mixing[at] += sums.iter().map(|sums| sums.product).sum::<f64>() as f32;
     }
     let (mut slot, fresh) = reverse.slot(&term.read);
-    let tape = &reverse.tape;
-    let (blocks, of) = (slot.blocks(tape, term.read.map), tape.blocks(term.read.map));
+    let state = &reverse.state;
+    let (blocks, of) = (slot.blocks(state, term.read.map), state.blocks(term.read.map));
     slot.values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().with_max_len(1).for_each(|(block, out)| {
         let plane = blocks.pixels * blocks.block(block).1;
         let mut gradient = vec![0.0; plane];
         for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
             let from = planes.blocks.plane(&planes.values, block, planes.at + channel * planes.spread);
-            match factors(tape, term, &of, block) {
+            match factors(state, term, &of, block) {
                 Some(factors) => with_factors(factors, from, &mut gradient),
                 None => gradient.copy_from_slice(from),
             }
-            let z = of.plane(tape.values(term.read.map), block, term.read.first + channel);
-            let Prologue { factor, offset, .. } = tape.prologue(&term.read, channel);
+            let z = of.plane(state.values(term.read.map), block, term.read.first + channel);
+            let Prologue { factor, offset, .. } = state.prologue(&term.read, channel);
             for ((out, gradient), z) in out.iter_mut().zip(&gradient).zip(z) {
                 let passed = if z * factor + offset > 0.0 { weight * gradient } else { 0.0 };
                 *out = if fresh { passed } else { *out + passed };

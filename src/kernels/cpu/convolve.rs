@@ -1,15 +1,16 @@
-//! Convolutions, forward: prologue, depthwise, product and statistics of a block while it is in the cache.
+//! Convolutions, forward: prologue, depthwise, product and statistics of a block while it is in the
+//! cache.
 
 use super::{
     layout::Blocks,
-    memory::{Area, Buffer, Kept, Lent},
+    memory::{Area, Buffer, ScratchGuard, ScratchPool},
+    pass_state::PassState,
     simd::{
         Rows, depthwise,
         elementwise::{self, Moments},
         product::{Panels, product},
     },
     staging::{Canvas, Staging},
-    tape::Tape,
     winograd::{self, Filters, Tiles},
 };
 use crate::program::{Branch, Frame, MapId, Read};
@@ -33,10 +34,10 @@ enum Weights {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(tape: &'a Tape, branch: &'a Branch, sides: [usize; 2]) -> Self {
-        let weights = tape.weights.as_slice();
+    fn new(state: &'a PassState, branch: &'a Branch, sides: [usize; 2]) -> Self {
+        let weights = state.weights.as_slice();
         let inputs = branch.source.iter().map(|read| read.channels).sum();
-        let source = tape.map(branch.source[0].map);
+        let source = state.map(branch.source[0].map);
         let bias = branch.dense.and_then(|dense| dense.bias).map(|at| &weights[at..][..branch.channels]);
         if let Some(dense) = branch.dense
             && winograd::applies(branch, inputs, [source.height, source.width], sides)
@@ -65,7 +66,8 @@ pub(super) fn frame(branch: &Branch) -> Frame {
     branch.depthwise.map_or_else(of_dense, |depthwise| depthwise.frame)
 }
 
-/// How outputs lie in scratch memory: one long row where every output is its own pixel, else a row a row.
+/// How outputs lie in scratch memory: one long row where every output is its own pixel, else a row
+/// a row.
 fn canvas(staging: &Staging) -> Canvas {
     let ([height, width], images) = (staging.output, staging.images);
     if staging.is_plane() { Canvas::new(1, height * width * images) } else { Canvas::new(height, width * images) }
@@ -81,9 +83,9 @@ struct Scratch {
     out: Area,
 }
 
-fn lend() -> Lent<Scratch> {
-    static KEPT: Kept<Scratch> = Kept::new();
-    KEPT.lend()
+fn scratch() -> ScratchGuard<Scratch> {
+    static POOL: ScratchPool<Scratch> = ScratchPool::new();
+    POOL.take()
 }
 
 /// What was staged last, and what was transformed: branches of one source and frame share it.
@@ -94,12 +96,17 @@ struct Laid<'a> {
 }
 
 /// Writes the output map, and returns its moments by block and channel where they are asked for.
-pub(super) fn forward(tape: &Tape, branches: &[Branch], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
-    let blocks = tape.blocks(output);
-    let map = tape.map(output);
+pub(super) fn forward(
+    state: &PassState,
+    branches: &[Branch],
+    output: MapId,
+    moments: bool,
+) -> (Buffer, Vec<Vec<Moments>>) {
+    let blocks = state.blocks(output);
+    let map = state.map(output);
     let sides = [map.height, map.width];
     let mut prepared: Vec<Prepared<'_>> =
-        branches.par_iter().map(|branch| Prepared::new(tape, branch, sides)).collect();
+        branches.par_iter().map(|branch| Prepared::new(state, branch, sides)).collect();
     // Branches of one source and frame follow each other, so that it is staged once.
     prepared.sort_by_key(|prepared| {
         let first = |other: &&Branch| other.source == prepared.branch.source && frame(other) == prepared.frame;
@@ -110,11 +117,11 @@ pub(super) fn forward(tape: &Tape, branches: &[Branch], output: MapId, moments: 
         .par_chunks_mut(blocks.chunk(blocks.together))
         .enumerate()
         .with_max_len(1)
-        .map_init(lend, |scratch, (block, out)| {
+        .map_init(scratch, |scratch, (block, out)| {
             let images = images_of(&blocks, block);
             let mut laid = Laid::default();
             for prepared in &prepared {
-                branch_forward(tape, prepared, images.clone(), sides, &mut laid, scratch, out);
+                branch_forward(state, prepared, images.clone(), sides, &mut laid, scratch, out);
             }
             let plane = blocks.pixels * images.len();
             if moments { out.chunks_exact(plane).map(elementwise::moments).collect() } else { Vec::new() }
@@ -130,7 +137,7 @@ pub(super) fn images_of(blocks: &Blocks, block: usize) -> Range<usize> {
 
 /// One branch of one block; `out` is the block of the whole output map.
 fn branch_forward<'a>(
-    tape: &Tape,
+    state: &PassState,
     prepared: &Prepared<'a>,
     images: Range<usize>,
     sides: [usize; 2],
@@ -139,7 +146,7 @@ fn branch_forward<'a>(
     out: &mut [f32],
 ) {
     let branch = prepared.branch;
-    let source = tape.map(branch.source[0].map);
+    let source = state.map(branch.source[0].map);
     let staging = Staging::new(prepared.frame, [source.height, source.width], sides, images.len());
     let canvas = canvas(&staging);
     let plane = canvas.compact();
@@ -148,7 +155,7 @@ fn branch_forward<'a>(
     if let Weights::ByTilesOfRows(filters) = &prepared.weights {
         let Scratch { transformed, spare, depth, .. } = scratch;
         if laid.transformed != of_branch {
-            transform_all(tape, &branch.source, images, &staging, transformed);
+            transform_all(state, &branch.source, images, &staging, transformed);
             laid.transformed = of_branch;
         }
         winograd::products(filters, &staging, transformed, prepared.inputs, &canvas, false, depth);
@@ -157,12 +164,12 @@ fn branch_forward<'a>(
     }
     let staged = scratch.staged.of(prepared.inputs * staging.plane);
     if laid.staged != of_branch {
-        stage_all(tape, &branch.source, images, &staging, staged);
+        stage_all(state, &branch.source, images, &staging, staged);
         laid.staged = of_branch;
     }
     // Without padding, the canvas is the map itself.
     let stride = if canvas.is_dense() { plane } else { canvas.plane() };
-    let input = Input { tape, staging: &staging, staged, canvas: &canvas };
+    let input = Input { state, staging: &staging, staged, canvas: &canvas };
     if canvas.is_dense() {
         compute(&input, prepared, &mut scratch.depth, out, stride);
     } else {
@@ -176,7 +183,7 @@ fn branch_forward<'a>(
 
 /// Transforms every channel of a source that is as large as what is made of it.
 pub(super) fn transform_all(
-    tape: &Tape,
+    state: &PassState,
     source: &[Read],
     images: Range<usize>,
     staging: &Staging,
@@ -186,18 +193,24 @@ pub(super) fn transform_all(
         source.iter().flat_map(|read| (0..read.channels).map(move |channel| (read, channel))).collect();
     let plane = |at: usize| {
         let (read, channel) = of_channel[at];
-        let plane = tape.plane(read, channel, &images).expect("maps of one width have the same blocks");
-        (plane, tape.prologue(read, channel))
+        let plane = state.plane(read, channel, &images).expect("maps of one width have the same blocks");
+        (plane, state.prologue(read, channel))
     };
     winograd::transform(staging, of_channel.len(), plane, transformed);
 }
 
 /// Stages every channel of a source.
-pub(super) fn stage_all(tape: &Tape, source: &[Read], images: Range<usize>, staging: &Staging, staged: &mut [f32]) {
-    for (first, read) in Tape::parts(source) {
+pub(super) fn stage_all(
+    state: &PassState,
+    source: &[Read],
+    images: Range<usize>,
+    staging: &Staging,
+    staged: &mut [f32],
+) {
+    for (first, read) in PassState::parts(source) {
         for channel in 0..read.channels {
             let to = &mut staged[(first + channel) * staging.plane..][..staging.plane];
-            tape.stage(read, channel, images.clone(), staging, 0.0, to);
+            state.stage(read, channel, images.clone(), staging, 0.0, to);
         }
     }
 }
@@ -227,14 +240,14 @@ pub(super) fn depthwise_outputs(
 
 /// A block's source, laid out.
 struct Input<'a> {
-    tape: &'a Tape,
+    state: &'a PassState,
     staging: &'a Staging,
     staged: &'a [f32],
     canvas: &'a Canvas,
 }
 
 fn compute(input: &Input<'_>, prepared: &Prepared<'_>, depth: &mut Area, out: &mut [f32], stride: usize) {
-    let Input { tape, staging, staged, canvas } = *input;
+    let Input { state, staging, staged, canvas } = *input;
     let rows = rows(staging, canvas);
     let Prepared { branch, inputs, weights, bias, .. } = prepared;
     let Weights::ByTap(panels) = weights else { return };
@@ -249,7 +262,7 @@ fn compute(input: &Input<'_>, prepared: &Prepared<'_>, depth: &mut Area, out: &m
         }
         return;
     };
-    let weights = &tape.weights[depthwise.weight..];
+    let weights = &state.weights[depthwise.weight..];
     let Some(panels) = panels.first() else {
         return depthwise_outputs(weights, *inputs, staging, staged, rows, out, stride);
     };

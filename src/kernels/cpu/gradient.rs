@@ -1,15 +1,16 @@
 //! Gradients of maps as sums that are taken where they are needed.
 //!
-//! The gradient of a candidate's output is `α · g + β · z + δ` for each channel: `g` the gradient of the node that it went
-//! into, `z` its own value, the three numbers made of batch norm's statistics, its scale and the mixing weight. It is never
-//! stored: the convolution behind it makes each plane when it wants it.
+//! The gradient of a candidate's output is `α · g + β · z + δ` for each channel: `g` the gradient
+//! of the node that it went into, `z` its own value, the three numbers made of batch norm's
+//! statistics, its scale and the mixing weight. It is never stored: the convolution behind it makes
+//! each plane when it wants it.
 
 use super::{
     layout::Blocks,
     memory::Buffer,
+    pass_state::PassState,
     simd::elementwise::{WeightedSum, axpy, weighted_sums},
     statistics::Channel,
-    tape::Tape,
 };
 use crate::program::{MapId, Read};
 use rayon::prelude::*;
@@ -51,7 +52,8 @@ impl Gradient {
         self.contributions.is_empty()
     }
 
-    /// Adds what a norm over `alpha.len()` channels from `first` on sends back beside its contribution.
+    /// Adds what a norm over `alpha.len()` channels from `first` on sends back beside its
+    /// contribution.
     pub fn add_linear(&mut self, channels: usize, first: usize, linear: &[Linear]) {
         if self.beta.is_empty() {
             (self.beta, self.delta) = (vec![0.0; channels], vec![0.0; channels]);
@@ -63,12 +65,12 @@ impl Gradient {
     }
 
     /// One plane of the gradient. `out` is as long as the plane.
-    pub fn plane(&self, tape: &Tape, map: MapId, block: usize, channel: usize, out: &mut [f32]) {
+    pub fn plane(&self, state: &PassState, map: MapId, block: usize, channel: usize, out: &mut [f32]) {
         let (beta, delta) = match self.beta.get(channel) {
             Some(beta) => (*beta, self.delta[channel]),
             None => (0.0, 0.0),
         };
-        let blocks = tape.blocks(map);
+        let blocks = state.blocks(map);
         let mut sum = WeightedSum::new(delta);
         let mut with_factor = Vec::new();
         for contribution in &self.contributions {
@@ -84,18 +86,18 @@ impl Gradient {
         }
         // Where nothing of the map's own value is asked for, it need not be there.
         if beta != 0.0 {
-            sum.add(beta, blocks.plane(tape.values(map), block, channel), out);
+            sum.add(beta, blocks.plane(state.values(map), block, channel), out);
         }
         sum.flush(out);
         for (alpha, row, planes) in with_factor {
-            let factors = &tape.factor(row)[block * blocks.together..][..blocks.block(block).1];
+            let factors = &state.factor(row)[block * blocks.together..][..blocks.block(block).1];
             add_with_factors(alpha, factors, planes, out);
         }
     }
 
     /// All planes, written out; where they are there as they are, nothing is copied.
-    pub fn whole(self, tape: &Tape, map: MapId) -> Arc<Buffer> {
-        let blocks = tape.blocks(map);
+    pub fn whole(self, state: &PassState, map: MapId) -> Arc<Buffer> {
+        let blocks = state.blocks(map);
         if let [only] = self.contributions.as_slice()
             && self.beta.is_empty()
             && only.factor.is_none()
@@ -109,7 +111,7 @@ impl Gradient {
         values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().with_max_len(1).for_each(|(block, out)| {
             let plane = blocks.pixels * blocks.block(block).1;
             for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-                self.plane(tape, map, block, channel, out);
+                self.plane(state, map, block, channel, out);
             }
         });
         Arc::new(values)
@@ -155,8 +157,9 @@ impl std::ops::AddAssign for Sums {
     }
 }
 
-/// The gradient of `weight · norm(z)` in `z`: `alpha · g + beta · z + delta`. In training the statistics depend on `z` too
-/// (Ioffe & Szegedy 2015, section 3); `count` is how many values they are of, and absent in evaluation.
+/// The gradient of `weight · norm(z)` in `z`: `alpha · g + beta · z + delta`. In training the
+/// statistics depend on `z` too (Ioffe & Szegedy 2015, section 3); `count` is how many values they
+/// are of, and absent in evaluation.
 pub(super) fn through_norm(channel: &Channel, weight: f32, sums: Sums, count: Option<usize>) -> (f32, Linear) {
     let alpha = weight * channel.factor;
     let Some(count) = count else { return (alpha, Linear { beta: 0.0, delta: 0.0 }) };
@@ -166,7 +169,8 @@ pub(super) fn through_norm(channel: &Channel, weight: f32, sums: Sums, count: Op
     (alpha, Linear { beta: beta as f32, delta: delta as f32 })
 }
 
-/// What readers of some channels have left: the gradient of what they read, before the norm they read it through.
+/// What readers of some channels have left: the gradient of what they read, before the norm they
+/// read it through.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub first: usize,
@@ -180,20 +184,20 @@ impl Slot {
         (self.first, self.channels, self.norm) == (read.first, read.channels, read.norm)
     }
 
-    pub fn blocks(&self, tape: &Tape, map: MapId) -> Blocks {
-        Blocks { channels: self.channels, ..tape.blocks(map) }
+    pub fn blocks(&self, state: &PassState, map: MapId) -> Blocks {
+        Blocks { channels: self.channels, ..state.blocks(map) }
     }
 
     /// The sums that a norm's gradient needs, by channel.
-    pub fn sums(&self, tape: &Tape, map: MapId, norm: &[Channel]) -> Vec<Sums> {
-        let (own, of) = (self.blocks(tape, map), tape.blocks(map));
+    pub fn sums(&self, state: &PassState, map: MapId, norm: &[Channel]) -> Vec<Sums> {
+        let (own, of) = (self.blocks(state, map), state.blocks(map));
         let by_block: Vec<Vec<Sums>> = (0..own.count())
             .into_par_iter()
             .with_max_len(1)
             .map(|block| {
                 let channel = |channel: usize| {
                     let gradient = own.plane(&self.values, block, channel);
-                    let value = of.plane(tape.values(map), block, self.first + channel);
+                    let value = of.plane(state.values(map), block, self.first + channel);
                     let (gradient, product) = weighted_sums(gradient, value, norm[channel].mean);
                     Sums { gradient, product }
                 };

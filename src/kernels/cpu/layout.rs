@@ -1,8 +1,9 @@
 //! How a batch of feature maps lies in memory.
 //!
-//! A map is kept in blocks of a few images whose pixels are interleaved: `[block][channel][h][w][image]`. The wider the
-//! map, the fewer images a block has: 1 at 32 pixels, 2 at 16, 4 at 8, so that a row always fills whole vectors, and a
-//! channel of a block is one run of memory, whatever the map's sides. In networks that double their channels where they
+//! A map is kept in blocks of a few images whose pixels are interleaved:
+//! `[block][channel][h][w][image]`. The wider the map, the fewer images a block has: 1 at 32
+//! pixels, 2 at 16, 4 at 8, so that a row always fills whole vectors, and a channel of a block is
+//! one run of memory, whatever the map's sides. In networks that double their channels where they
 //! halve their sides, blocks of all maps have one size, which fits the second-level cache.
 
 use crate::program::Map;
@@ -76,8 +77,8 @@ impl Blocks {
         });
     }
 
-    /// For every channel of every image: where it begins in `[n, c, h, w]`, where its first pixel stands in blocks, and the
-    /// distance of its pixels there.
+    /// For every channel of every image: where it begins in `[n, c, h, w]`, where its first pixel
+    /// stands in blocks, and the distance of its pixels there.
     fn each_plane(&self, mut visit: impl FnMut(usize, usize, usize)) {
         for image in 0..self.images {
             let (start, images) = self.block(image / self.together);

@@ -1,9 +1,10 @@
 //! Buffers that outlive the pass that filled them.
 //!
-//! A pass over a supernet writes hundreds of megabytes, and the operating system clears every page that it hands out: at
-//! the speed of a fresh page, memory would cost as much as the arithmetic. Buffers therefore are cut from slabs that are kept.
-//! A pass forwards takes large maps, its reverse many small ones while it gives the large back: what is given back is joined
-//! with what is free beside it, and cut anew.
+//! A pass over a supernet writes hundreds of megabytes, and the operating system clears every page
+//! that it hands out: at the speed of a fresh page, memory would cost as much as the arithmetic.
+//! Buffers therefore are cut from slabs that are kept. A pass forwards takes large maps, its
+//! reverse many small ones while it gives the large back: what is given back is joined with what is
+//! free beside it, and cut anew.
 
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -87,7 +88,8 @@ impl Slab {
 }
 
 impl Pool {
-    /// A piece of at least `length` values: of the smallest free part that will do, so that the larger ones stay whole.
+    /// A piece of at least `length` values: of the smallest free part that will do, so that the
+    /// larger ones stay whole.
     fn cut(&mut self, length: usize) -> Piece {
         let free = self.slabs.iter().enumerate().flat_map(|(slab, found)| {
             found.iter().flat_map(move |found| found.free.iter().enumerate().map(move |(at, free)| (free.1, slab, at)))
@@ -118,7 +120,8 @@ impl Pool {
         place
     }
 
-    /// Takes a piece back, and gives its slab to the system where more is held than a pass has ever needed.
+    /// Takes a piece back, and gives its slab to the system where more is held than a pass has ever
+    /// needed.
     fn join(&mut self, piece: Piece) {
         let place = &mut self.slabs[piece.slab];
         let slab = place.as_mut().expect("a slab with a piece in use");
@@ -173,7 +176,8 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: the piece is this buffer's alone and as long as this; all of a slab was initialised when it was made.
+        // SAFETY: the piece is this buffer's alone and as long as this; all of a slab was
+        // initialised when it was made.
         unsafe { std::slice::from_raw_parts(self.values.as_ptr(), self.length) }
     }
 }
@@ -185,30 +189,31 @@ impl DerefMut for Buffer {
     }
 }
 
-/// What threads work with, kept from one use to the next: it would be memory that the operating system clears anew.
+/// What threads work with, kept from one use to the next: it would be memory that the operating
+/// system clears anew.
 #[derive(Debug)]
-pub(super) struct Kept<T>(Mutex<Vec<T>>);
+pub(super) struct ScratchPool<T>(Mutex<Vec<T>>);
 
-impl<T: Default> Kept<T> {
+impl<T: Default> ScratchPool<T> {
     pub const fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
     /// One that nobody else has, as its last user left it.
-    pub fn lend(&'static self) -> Lent<T> {
+    pub fn take(&'static self) -> ScratchGuard<T> {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Lent { value: found.unwrap_or_default(), of: self }
+        ScratchGuard { value: found.unwrap_or_default(), of: self }
     }
 }
 
 /// Goes back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Lent<T: Default + 'static> {
+pub(super) struct ScratchGuard<T: Default + 'static> {
     value: T,
-    of: &'static Kept<T>,
+    of: &'static ScratchPool<T>,
 }
 
-impl<T: Default> Deref for Lent<T> {
+impl<T: Default> Deref for ScratchGuard<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -216,13 +221,13 @@ impl<T: Default> Deref for Lent<T> {
     }
 }
 
-impl<T: Default> DerefMut for Lent<T> {
+impl<T: Default> DerefMut for ScratchGuard<T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }
 }
 
-impl<T: Default> Drop for Lent<T> {
+impl<T: Default> Drop for ScratchGuard<T> {
     fn drop(&mut self) {
         let value = std::mem::take(&mut self.value);
         self.of.0.lock().unwrap_or_else(PoisonError::into_inner).push(value);

@@ -1,32 +1,35 @@
 //! Programs on the processor.
 //!
-//! A batch is cut into blocks of a few images ([`layout`]). A block of a map fits the second-level cache, and an operator does
-//! with a block all there is to do with it: a convolution reads its source, normalises and rectifies it, lays it out so that
-//! every tap is a shifted read ([`staging`]), convolves channel by channel, multiplies, and takes the statistics of what it
-//! has written, before the next block is touched. In reverse it makes the gradient of its output ([`gradient`]) and the depthwise
-//! outputs anew instead of reading them from memory.
+//! A batch is cut into blocks of a few images ([`layout`]). A block of a map fits the second-level
+//! cache, and an operator does with a block all there is to do with it: a convolution reads its
+//! source, normalises and rectifies it, lays it out so that every tap is a shifted read
+//! ([`staging`]), convolves channel by channel, multiplies, and takes the statistics of what it has
+//! written, before the next block is touched. In reverse it makes the gradient of its output
+//! ([`gradient`]) and the depthwise outputs anew instead of reading them from memory.
 //!
 //! Threads take blocks. Sums over images are taken in an order that depends on the batch alone.
 
+mod backward;
 mod combine;
 mod convolve;
 mod convolve_backward;
 mod gradient;
 mod layout;
 mod memory;
+mod pass_state;
 mod pool;
 mod prepared;
+mod prologue;
 mod reverse;
 mod scatter;
 mod simd;
 mod staging;
 mod statistics;
-mod tape;
 mod tasks;
 mod winograd;
 
-pub(super) use reverse::backward;
-pub(super) use tape::Tape;
+pub(super) use backward::backward;
+pub(super) use pass_state::PassState;
 
 use super::{
     Pass,
@@ -37,11 +40,12 @@ use memory::Buffer;
 use simd::elementwise::{self, Moments};
 use std::time::Instant;
 
-/// What a pass gives beside its tape.
+/// What a pass gives beside its state.
 pub(super) struct Output {
     /// The program's outputs, end to end, each `[n, channels]`.
     pub outputs: Vec<f32>,
-    /// `[running]`: what the batch had where a batch norm ran in training, what it was given elsewhere.
+    /// `[running]`: what the batch had where a batch norm ran in training, what it was given
+    /// elsewhere.
     pub observed: Vec<f32>,
 }
 
@@ -50,17 +54,25 @@ pub(super) struct Output {
 /// # Shapes
 /// `x` `[images, c, h, w]`; the vectors as long as the program says.
 ///
-/// `keep` says whether the tape is wanted: without it a map's memory is given back after its last reader.
-pub(super) fn forward(pass: Pass, images: usize, x: &[f32], vectors: [&[f32]; 3], keep: bool) -> (Output, Tape) {
-    // Among the threads that share the work: from elsewhere, each of many steps would wait until one of them woke up.
+/// `keep` says whether the state is wanted: without it a map's memory is given back after its last
+/// reader.
+pub(super) fn forward(pass: Pass, images: usize, x: &[f32], vectors: [&[f32]; 3], keep: bool) -> (Output, PassState) {
+    // Among the threads that share the work: from elsewhere, each of many steps would wait until
+    // one of them woke up.
     rayon::scope(|_| run(pass, images, x, vectors, keep))
 }
 
-fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]; 3], keep: bool) -> (Output, Tape) {
+fn run(
+    pass: Pass,
+    images: usize,
+    x: &[f32],
+    [weights, mixing, running]: [&[f32]; 3],
+    keep: bool,
+) -> (Output, PassState) {
     let program = pass.program.clone();
     let norms = statistics::norms_of_maps(&program);
     let mut observed = running.to_vec();
-    let mut tape = Tape {
+    let mut state = PassState {
         pass,
         images,
         weights: weights.to_vec(),
@@ -69,8 +81,9 @@ fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]
         norms: vec![Vec::new(); program.norms.len()],
     };
     let last_reads = last_reads(&program);
-    // Nobody writes the input and what else is given: they are taken in where steps would have been.
-    let given = tape.pass.given.clone();
+    // Nobody writes the input and what else is given: they are taken in where steps would have
+    // been.
+    let given = state.pass.given.clone();
     let mut rest = given.as_slice();
     let others = program.given.iter().map(|&map| {
         let (own, others) = rest.split_at(images * program.maps[map].elements());
@@ -84,24 +97,24 @@ fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]
             Writer::Given(map, _) => map,
             Writer::Step(_, step) => step.output(),
         };
-        let moments = tape.map(map).statistics && tape.pass.training;
+        let moments = state.map(map).statistics && state.pass.training;
         let (values, by_block) = match writer {
-            Writer::Given(map, values) => take_in(&tape, map, values, moments),
+            Writer::Given(map, values) => take_in(&state, map, values, moments),
             Writer::Step(_, Step::Convolve { branches, output }) => {
-                convolve::forward(&tape, branches, *output, moments)
+                convolve::forward(&state, branches, *output, moments)
             }
-            Writer::Step(_, Step::Pool { pool, output }) => pool::forward(&tape, pool, *output, moments),
-            Writer::Step(_, Step::Combine { terms, output }) => combine::forward(&tape, terms, *output, moments),
+            Writer::Step(_, Step::Pool { pool, output }) => pool::forward(&state, pool, *output, moments),
+            Writer::Step(_, Step::Combine { terms, output }) => combine::forward(&state, terms, *output, moments),
         };
-        tape.maps[map] = Some(values);
+        state.maps[map] = Some(values);
         let of_channels: Vec<statistics::Statistics> = if moments {
             let runs = |channel: usize| by_block.iter().map(move |of_block| of_block[channel]);
-            (0..tape.map(map).channels).map(|channel| statistics::join(runs(channel))).collect()
+            (0..state.map(map).channels).map(|channel| statistics::join(runs(channel))).collect()
         } else {
             Vec::new()
         };
-        tape.normalise(&norms[map], &of_channels, running, &mut observed);
-        if let Some(clock) = &tape.pass.clock {
+        state.normalise(&norms[map], &of_channels, running, &mut observed);
+        if let Some(clock) = &state.pass.clock {
             let at = if let Writer::Step(at, _) = writer { at + 1 } else { 0 };
             clock.add(at, Way::Forward, began);
         }
@@ -109,18 +122,18 @@ fn run(pass: Pass, images: usize, x: &[f32], [weights, mixing, running]: [&[f32]
             && !keep
         {
             for &map in &last_reads[at] {
-                tape.maps[map] = None;
+                state.maps[map] = None;
             }
         }
     }
     let mut outputs = Vec::new();
     for &map in &program.outputs {
-        let blocks = tape.blocks(map);
+        let blocks = state.blocks(map);
         let start = outputs.len();
         outputs.resize(start + blocks.len(), 0.0);
-        blocks.export(tape.values(map), &mut outputs[start..]);
+        blocks.export(state.values(map), &mut outputs[start..]);
     }
-    (Output { outputs, observed }, tape)
+    (Output { outputs, observed }, state)
 }
 
 /// Where a map's values come from.
@@ -131,8 +144,8 @@ enum Writer<'a> {
 }
 
 /// A given map in blocks, and its moments by block and channel where they are asked for.
-fn take_in(tape: &Tape, map: MapId, x: &[f32], moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
-    let blocks = tape.blocks(map);
+fn take_in(state: &PassState, map: MapId, x: &[f32], moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let blocks = state.blocks(map);
     let mut input = Buffer::take(blocks.len());
     blocks.import(x, &mut input);
     let of_block = |block| (0..blocks.channels).map(|c| elementwise::moments(blocks.plane(&input, block, c))).collect();

@@ -3,7 +3,9 @@
 use super::{
     convolve::{images_of, rows},
     gradient::{Gradient, Slot},
-    memory::{Area, Buffer, Kept, Lent},
+    memory::{Area, Buffer, ScratchGuard, ScratchPool},
+    pass_state::PassState,
+    prologue::Prologue,
     reverse::Reverse,
     scatter::scatter,
     simd::{
@@ -12,7 +14,6 @@ use super::{
         vectorised,
     },
     staging::{Canvas, Staging},
-    tape::{Prologue, Tape},
     tasks::{Tasks, slots_by_task},
 };
 use crate::program::{MapId, PoolKind, PoolStep, Read};
@@ -30,9 +31,9 @@ struct Scratch {
     plane: Area,
 }
 
-fn lend() -> Lent<Scratch> {
-    static KEPT: Kept<Scratch> = Kept::new();
-    KEPT.lend()
+fn scratch() -> ScratchGuard<Scratch> {
+    static POOL: ScratchPool<Scratch> = ScratchPool::new();
+    POOL.take()
 }
 
 /// What stands for the padding.
@@ -44,15 +45,15 @@ fn fill(kind: PoolKind) -> f32 {
 }
 
 /// Writes the output map, and returns its moments by block and channel where they are asked for.
-pub(super) fn forward(tape: &Tape, pool: &PoolStep, output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
-    let (blocks, map) = (tape.blocks(output), tape.map(output));
-    let source = tape.map(pool.source[0].map);
+pub(super) fn forward(state: &PassState, pool: &PoolStep, output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let (blocks, map) = (state.blocks(output), state.map(output));
+    let source = state.map(pool.source[0].map);
     let mut values = Buffer::take(blocks.len());
     let found = values
         .par_chunks_mut(blocks.chunk(blocks.together))
         .enumerate()
         .with_max_len(1)
-        .map_init(lend, |scratch, (block, out)| {
+        .map_init(scratch, |scratch, (block, out)| {
             let images = images_of(&blocks, block);
             let sides = [map.height, map.width];
             let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
@@ -63,10 +64,10 @@ pub(super) fn forward(tape: &Tape, pool: &PoolStep, output: MapId, moments: bool
                 inverse_counts(&staging, &canvas, scratch);
             }
             let Scratch { staged, counts, .. } = &mut **scratch;
-            for (first, read) in Tape::parts(&pool.source) {
+            for (first, read) in PassState::parts(&pool.source) {
                 for channel in 0..read.channels {
                     let staged = staged.of(staging.plane);
-                    tape.stage(read, channel, images.clone(), &staging, fill(pool.kind), staged);
+                    state.stage(read, channel, images.clone(), &staging, fill(pool.kind), staged);
                     let out = &mut out[(first + channel) * plane..][..plane];
                     match pool.kind {
                         PoolKind::Max => maximum(staged, &staging, &canvas, out),
@@ -147,16 +148,18 @@ fn mean(staged: &[f32], staging: &Staging, canvas: &Canvas, counts: &[f32], out:
 pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gradient: &Gradient) {
     let reads: Vec<Read> = pool.source.iter().filter(|read| reverse.wants(read)).copied().collect();
     let mut wanted: Vec<(Read, (Slot, bool))> = reads.into_iter().map(|read| (read, reverse.slot(&read))).collect();
-    let tape = &reverse.tape;
-    let (blocks, map) = (tape.blocks(output), tape.map(output));
-    let source = tape.map(pool.source[0].map);
+    let state = &reverse.state;
+    let (blocks, map) = (state.blocks(output), state.map(output));
+    let source = state.map(pool.source[0].map);
     let sides = [map.height, map.width];
     let fresh: Vec<bool> = wanted.iter().map(|(_, (_, fresh))| *fresh).collect();
-    let tasks =
-        Tasks::new(tape.images, pool.source.iter().map(|read| tape.blocks(read.map).together).chain([blocks.together]));
-    let of_slots: Vec<_> = wanted.iter().map(|(read, (slot, _))| slot.blocks(tape, read.map)).collect();
+    let tasks = Tasks::new(
+        state.images,
+        pool.source.iter().map(|read| state.blocks(read.map).together).chain([blocks.together]),
+    );
+    let of_slots: Vec<_> = wanted.iter().map(|(read, (slot, _))| slot.blocks(state, read.map)).collect();
     let chunks = slots_by_task(&tasks, of_slots.iter().zip(wanted.iter_mut().map(|(_, (slot, _))| &mut *slot.values)));
-    chunks.into_par_iter().enumerate().with_max_len(1).for_each_init(lend, |scratch, (task, mut chunks)| {
+    chunks.into_par_iter().enumerate().with_max_len(1).for_each_init(scratch, |scratch, (task, mut chunks)| {
         for images in tasks.blocks(task, blocks.together) {
             let number = images.start / blocks.together;
             let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
@@ -168,14 +171,14 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
             let back =
                 (pool.kind == PoolKind::Mean && staging.is_unstrided() && to.is_dense()).then(|| staging.reversed());
             let mut slot = 0;
-            for (first, read) in Tape::parts(&pool.source) {
+            for (first, read) in PassState::parts(&pool.source) {
                 if !reverse.wants(read) {
                     continue;
                 }
                 for channel in 0..read.channels {
                     let Scratch { staged, counts, out, taken, spread, plane, .. } = &mut **scratch;
                     let (out, plane) = (out.of(canvas.compact()), plane.of(to.len()));
-                    gradient.plane(tape, output, number, first + channel, out);
+                    gradient.plane(state, output, number, first + channel, out);
                     if pool.kind == PoolKind::Mean {
                         elementwise::multiply(counts.of(canvas.compact()), out);
                     }
@@ -193,8 +196,8 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
                                 add_to_taps(out, &staging, &canvas, spread);
                             } else {
                                 let staged = staged.of(staging.plane);
-                                tape.stage(read, channel, images.clone(), &staging, f32::NEG_INFINITY, staged);
-                                let most = blocks.plane(tape.values(output), number, first + channel);
+                                state.stage(read, channel, images.clone(), &staging, f32::NEG_INFINITY, staged);
+                                let most = blocks.plane(state.values(output), number, first + channel);
                                 add_to_first(out, most, staged, &staging, &canvas, taken, spread);
                             }
                             if staging.whole_rows().is_none() {
@@ -210,7 +213,7 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
                         _ => (&*plane, to),
                     };
                     let (start, chunk) = (tasks.images(task).start, &mut *chunks[slot]);
-                    scatter(tape, read, channel, images.clone(), from, &canvas, chunk, start, !fresh[slot]);
+                    scatter(state, read, channel, images.clone(), from, &canvas, chunk, start, !fresh[slot]);
                 }
                 slot += 1;
             }

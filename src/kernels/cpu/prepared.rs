@@ -3,8 +3,8 @@
 use super::{
     convolve::frame,
     memory::Buffer,
+    pass_state::PassState,
     simd::product::Panels,
-    tape::Tape,
     winograd::{self, Filters},
 };
 use crate::program::{Branch, Dense, Frame};
@@ -19,7 +19,8 @@ pub(super) struct Prepared<'a> {
     pub panels: Vec<Panels>,
     /// The same for tiles of rows, in the panels' place.
     pub filters: Option<Filters>,
-    /// Depthwise weights with each filter's taps in reverse, which carry a gradient back at stride 1.
+    /// Depthwise weights with each filter's taps in reverse, which carry a gradient back at stride
+    /// 1.
     pub reversed: Vec<f32>,
     /// Where its weights' gradients begin in a task's sums: dense, depthwise, bias.
     pub sums: [usize; 3],
@@ -29,14 +30,14 @@ pub(super) struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     pub fn new(
-        tape: &Tape,
+        state: &PassState,
         branch: &'a Branch,
         sides: [usize; 2],
         slots: Vec<Option<usize>>,
         sums: [usize; 3],
     ) -> Self {
-        let weights = tape.weights.as_slice();
-        let source = tape.map(branch.source[0].map);
+        let weights = state.weights.as_slice();
+        let source = state.map(branch.source[0].map);
         let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
         let frame = frame(branch);
         let taps = frame.taps();
@@ -84,8 +85,8 @@ impl<'a> Prepared<'a> {
 }
 
 /// How many gradients of weights a branch has in a task's sums: dense, depthwise, bias.
-pub(super) fn sums_of(tape: &Tape, branch: &Branch, sides: [usize; 2]) -> [usize; 3] {
-    let source = tape.map(branch.source[0].map);
+pub(super) fn sums_of(state: &PassState, branch: &Branch, sides: [usize; 2]) -> [usize; 3] {
+    let source = state.map(branch.source[0].map);
     let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
     let frame = frame(branch);
     let by_rows = winograd::applies(branch, inputs, [source.height, source.width], sides);
@@ -97,8 +98,8 @@ pub(super) fn sums_of(tape: &Tape, branch: &Branch, sides: [usize; 2]) -> [usize
     [of_dense, of_depthwise, branch.dense.and_then(|dense| dense.bias).map_or(0, |_| branch.channels)]
 }
 
-/// Of each group: at stride 1, taps in reverse over the staged gradient (`[in][out, tap]`); else the columns that are spread
-/// over the source (`[in, tap][out]`).
+/// Of each group: at stride 1, taps in reverse over the staged gradient (`[in][out, tap]`); else
+/// the columns that are spread over the source (`[in, tap][out]`).
 fn backward_panels<'a>(
     dense: &'a Dense,
     channels: usize,

@@ -1,21 +1,17 @@
-//! The reverse pass: steps in reverse order, each sending the gradient of what it wrote on to what it read.
+//! A reverse pass under way: what is known of the maps' gradients while steps go from the last to
+//! the first.
 
 use super::{
-    combine, convolve_backward,
     gradient::{Contribution, Gradient, Linear, Planes, Slot, Sums, through_norm},
     memory::Buffer,
-    pool,
-    tape::Tape,
+    pass_state::PassState,
 };
-use crate::{
-    profile::Way,
-    program::{MapId, Read, Step},
-};
-use std::{sync::Arc, time::Instant};
+use crate::program::{Activation, MapId, Read};
+use std::sync::Arc;
 
 /// A reverse pass under way.
 pub(super) struct Reverse {
-    pub tape: Tape,
+    pub state: PassState,
     /// What is known of each map's gradient.
     pub gradients: Vec<Gradient>,
     /// What readers of each map have left.
@@ -27,82 +23,27 @@ pub(super) struct Reverse {
     pub of_input: bool,
 }
 
-/// Gradients of a pass.
-pub(crate) struct Gradients {
-    /// `[weights]`
-    pub weights: Vec<f32>,
-    /// `[mixing]`
-    pub mixing: Vec<f32>,
-    /// `[n, c, h, w]`, where asked for.
-    pub input: Option<Vec<f32>>,
-}
-
-/// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
-pub(crate) fn backward(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
-    // Among the threads that share the work, as forwards.
-    rayon::scope(|_| run(tape, outputs, of_input))
-}
-
-fn run(tape: Tape, outputs: &[f32], of_input: bool) -> Gradients {
-    let program = tape.pass.program.clone();
-    let maps = program.maps.len();
-    let mut reverse = Reverse {
-        gradients: std::iter::repeat_with(Gradient::default).take(maps).collect(),
-        slots: std::iter::repeat_with(Vec::new).take(maps).collect(),
-        weights: vec![0.0; program.weights],
-        mixing: vec![0.0; program.mixing],
-        of_input,
-        tape,
-    };
-    reverse.seed(outputs);
-    let clock = reverse.tape.pass.clock.clone();
-    for (at, step) in program.steps.iter().enumerate().rev() {
-        let began = Instant::now();
-        let output = step.output();
-        let gradient = reverse.settle(output);
-        if !gradient.is_zero() {
-            match step {
-                Step::Convolve { branches, .. } => {
-                    convolve_backward::backward(&mut reverse, branches, output, &gradient);
-                }
-                Step::Pool { pool, .. } => pool::backward(&mut reverse, pool, output, &gradient),
-                Step::Combine { terms, .. } => {
-                    let of_node = gradient.whole(&reverse.tape, output);
-                    combine::backward(&mut reverse, terms, output, &of_node);
-                }
-            }
-        }
-        reverse.tape.maps[output] = None;
-        if let Some(clock) = &clock {
-            clock.add(at + 1, Way::Reverse, began);
-        }
-    }
-    let began = Instant::now();
-    // Norms of what is given have parameters too.
-    for &map in &program.given {
-        reverse.settle(map);
-    }
-    let of_map = reverse.settle(0);
-    let input = of_input.then(|| {
-        let blocks = reverse.tape.blocks(0);
-        let gradient = of_map.whole(&reverse.tape, 0);
-        let mut input = vec![0.0; blocks.len()];
-        blocks.export(&gradient, &mut input);
-        input
-    });
-    if let Some(clock) = &clock {
-        clock.add(0, Way::Reverse, began);
-    }
-    Gradients { weights: reverse.weights, mixing: reverse.mixing, input }
-}
-
 impl Reverse {
+    /// Nothing is known yet.
+    pub fn new(state: PassState, of_input: bool) -> Self {
+        let program = state.pass.program.clone();
+        let maps = program.maps.len();
+        Self {
+            gradients: std::iter::repeat_with(Gradient::default).take(maps).collect(),
+            slots: std::iter::repeat_with(Vec::new).take(maps).collect(),
+            weights: vec![0.0; program.weights],
+            mixing: vec![0.0; program.mixing],
+            of_input,
+            state,
+        }
+    }
+
     /// The gradients of the outputs are where everything begins.
-    fn seed(&mut self, outputs: &[f32]) {
-        let program = self.tape.pass.program.clone();
+    pub fn seed(&mut self, outputs: &[f32]) {
+        let program = self.state.pass.program.clone();
         let mut rest = outputs;
         for &map in &program.outputs {
-            let blocks = self.tape.blocks(map);
+            let blocks = self.state.blocks(map);
             let (own, others) = rest.split_at(blocks.len());
             rest = others;
             let mut values = Buffer::take(blocks.len());
@@ -114,14 +55,20 @@ impl Reverse {
     }
 
     /// All of a map's gradient: nobody reads it any more.
-    fn settle(&mut self, map: MapId) -> Gradient {
+    pub fn settle(&mut self, map: MapId) -> Gradient {
         for slot in std::mem::take(&mut self.slots[map]) {
-            let blocks = slot.blocks(&self.tape, map);
+            let blocks = slot.blocks(&self.state, map);
             let alpha = match slot.norm {
                 None => vec![1.0; slot.channels],
                 Some(norm) => {
-                    let sums = slot.sums(&self.tape, map, &self.tape.norms[norm]);
-                    let read = Read { map, first: slot.first, channels: slot.channels, norm: Some(norm), relu: false };
+                    let sums = slot.sums(&self.state, map, &self.state.norms[norm]);
+                    let read = Read {
+                        map,
+                        first: slot.first,
+                        channels: slot.channels,
+                        norm: Some(norm),
+                        activation: Activation::None,
+                    };
                     self.through(&read, norm, 1.0, &sums)
                 }
             };
@@ -134,18 +81,18 @@ impl Reverse {
 
     /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
     pub fn wants(&self, read: &Read) -> bool {
-        let given = || self.tape.pass.program.given.contains(&read.map);
+        let given = || self.state.pass.program.given.contains(&read.map);
         let of_map = if read.map == 0 { self.of_input } else { !given() };
         of_map || read.norm.is_some()
     }
 
-    /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted, and what the gradient of
-    /// the normalised value is to be multiplied with is returned.
+    /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted,
+    /// and what the gradient of the normalised value is to be multiplied with is returned.
     pub fn through(&mut self, read: &Read, norm: usize, weight: f32, sums: &[Sums]) -> Vec<f32> {
-        let program = self.tape.pass.program.clone();
+        let program = self.state.pass.program.clone();
         let map = program.maps[read.map];
-        let count = self.tape.pass.training.then_some(self.tape.images * map.height * map.width);
-        let channels = &self.tape.norms[norm];
+        let count = self.state.pass.training.then_some(self.state.images * map.height * map.width);
+        let channels = &self.state.norms[norm];
         let (alpha, linear): (Vec<f32>, Vec<Linear>) =
             channels.iter().zip(sums).map(|(channel, sums)| through_norm(channel, weight, *sums, count)).unzip();
         for (at, (channel, sums)) in channels.iter().zip(sums).enumerate() {
@@ -169,7 +116,7 @@ impl Reverse {
             return (slots.swap_remove(at), false);
         }
         let mut slot = Slot { first: read.first, channels: read.channels, norm: read.norm, values: Buffer::default() };
-        slot.values = Buffer::take(slot.blocks(&self.tape, read.map).len());
+        slot.values = Buffer::take(slot.blocks(&self.state, read.map).len());
         (slot, true)
     }
 

@@ -1,19 +1,14 @@
 //! From a block's scratch memory to the gradients of what it read.
 
-use super::{
-    layout::Blocks,
-    simd::vectorised,
-    staging::Canvas,
-    tape::{Prologue, Tape},
-};
+use super::{layout::Blocks, pass_state::PassState, prologue::Prologue, simd::vectorised, staging::Canvas};
 use crate::program::Read;
 use std::ops::Range;
 
-/// Takes the gradient of one channel of some images, rows as `canvas` has them, to its place in a slot, zero where the
-/// read's ReLU was shut. The slot's images begin with `first_image`.
+/// Takes the gradient of one channel of some images, rows as `canvas` has them, to its place in a
+/// slot, zero where the read's ReLU was shut. The slot's images begin with `first_image`.
 #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn scatter(
-    tape: &Tape,
+    state: &PassState,
     read: &Read,
     channel: usize,
     images: Range<usize>,
@@ -23,19 +18,19 @@ pub(super) fn scatter(
     first_image: usize,
     add: bool,
 ) {
-    let blocks = Blocks { channels: read.channels, ..tape.blocks(read.map) };
-    let prologue = tape.prologue(read, channel);
-    if let Some(values) = tape.plane(read, channel, &images) {
+    let blocks = Blocks { channels: read.channels, ..state.blocks(read.map) };
+    let prologue = state.prologue(read, channel);
+    if let Some(values) = state.plane(read, channel, &images) {
         let plane = blocks.pixels * images.len();
         let start = blocks.chunk(images.start - first_image) + channel * plane;
         return rows(from, canvas, values, prologue, &mut slot[start..][..plane], add);
     }
-    let (of, together) = (tape.blocks(read.map), images.len());
+    let (of, together) = (state.blocks(read.map), images.len());
     for (lane, image) in images.enumerate() {
         let (block, in_block) = (image / blocks.together, image % blocks.together);
         let (start, beside) = blocks.block(block);
         let start = start - blocks.chunk(first_image) + channel * blocks.pixels * beside;
-        let values = of.plane(tape.values(read.map), block, read.first + channel);
+        let values = of.plane(state.values(read.map), block, read.first + channel);
         let width = canvas.width / together;
         for row in 0..canvas.rows {
             let from = from[row * canvas.pitch..][..canvas.width].chunks_exact(together).map(|beside| beside[lane]);

@@ -1,12 +1,38 @@
 //! A plane laid out so that every tap of a window is one shifted read.
 //!
-//! A plane `[h][w][image]` is padded and split by the stride into phases: the pixels whose padded row is `a` modulo the
-//! stride, and whose padded column is `b`. In each phase rows are as wide as the output and what the taps reach beyond it,
-//! and the value that tap `t` reads for output row `r`, lane `l` stands at `offsets[t] + r * pitch + l`.
+//! A plane of a block is `[h][w][image]`, and a window steps over it. Staged, it is padded and
+//! split by the stride into **phases**: phase `(a, b)` has the pixels whose padded row is `a` and
+//! whose padded column is `b` modulo the stride. Phases follow each other. With a window of 3x3,
+//! stride 2 and a padding of one, a plane of 4x4 pixels `yx` (one image) becomes, `..` being
+//! padding:
+//!
+//! ```text
+//! padded                staged: phases of the taps, each of 3 rows, 3 wide
+//! .. .. .. .. .. ..      (0, 0)      (0, 1)      (1, 0)      (1, 1)
+//! .. 00 01 02 03 ..     .. .. ..    .. .. ..    .. 01 03    00 02 ..
+//! .. 10 11 12 13 ..     .. 11 13    10 12 ..    .. 21 23    20 22 ..
+//! .. 20 21 22 23 ..     .. 31 33    30 32 ..    .. .. ..    .. .. ..
+//! .. 30 31 32 33 ..
+//! .. .. .. .. .. ..
+//! ```
+//!
+//! Output `(r, c)` reads at tap `(y, x)` the padded pixel `(2r + y, 2c + x)`: it stands in phase
+//! `(y % 2, x % 2)` at row `r + y / 2`, column `c + x / 2`. So what a tap reads for a row of
+//! outputs is a run of memory, and for the row below the same, one `pitch` further:
+//!
+//! ```text
+//! read(tap, r, lane) = staged[offsets[tap] + r * pitch + lane]         lane = c * images + image
+//! offsets[tap]       = (phase * rows + y / stride) * pitch + x / stride * images
+//! pitch              = (width of the output + last tap's x / stride) * images
+//! ```
+//!
+//! `y` and `x` of a tap are its place in the window times the dilation. At stride 1 there is one
+//! phase, the padded plane. Only phases that a tap reads are there. A staged plane is a little
+//! longer than its phases ([`roomy`]): vectors read past the last value.
 
 use super::{
+    prologue::Prologue,
     simd::{depthwise::Taps, elementwise},
-    tape::Prologue,
 };
 use crate::program::Frame;
 use pulp::{Simd, WithSimd};
@@ -14,11 +40,12 @@ use pulp::{Simd, WithSimd};
 /// Values of the widest vector. Rows that are written are padded to it.
 pub(super) const VECTOR: usize = 16;
 
-/// Distances of planes in scratch memory that are multiples of this many values fall into the same few lines of a
-/// first-level cache.
+/// Distances of planes in scratch memory that are multiples of this many values fall into the same
+/// few lines of a first-level cache.
 const ALIAS: usize = 512;
 
-/// A length for planes in scratch memory: room for a vector behind the last value, and no two planes in the same lines.
+/// A length for planes in scratch memory: room for a vector behind the last value, and no two
+/// planes in the same lines.
 pub(super) fn roomy(length: usize) -> usize {
     let length = length.next_multiple_of(VECTOR) + VECTOR;
     if length % ALIAS < VECTOR { length + VECTOR } else { length }
@@ -83,7 +110,8 @@ impl Staging {
         }
         let plane = roomy(phases.len() * rows * pitch);
         let phases = phases.into_iter().enumerate().map(|(index, phase)| {
-            // Of the rows, or columns, of a phase: the first that the map has, which of the map's it is, and how many it has.
+            // Of the rows, or columns, of a phase: the first that the map has, which of the map's
+            // it is, and how many it has.
             let of_axis = |axis: usize, most: usize| {
                 let pixel = |at: usize| (at * stride[axis] + phase[axis]) as isize + frame.start[axis];
                 let has = |at: usize| usize::try_from(pixel(at)).is_ok_and(|pixel| pixel < input[axis]);
@@ -98,7 +126,8 @@ impl Staging {
         Self { frame, input, output, images, phases: phases.collect(), offsets, pitch, plane }
     }
 
-    /// Whether the taps of a column are the same number of rows apart everywhere: then gradients go back as they came.
+    /// Whether the taps of a column are the same number of rows apart everywhere: then gradients go
+    /// back as they came.
     pub fn is_unstrided(&self) -> bool {
         self.frame.stride == [1, 1]
     }
@@ -113,15 +142,15 @@ impl Staging {
         self.frame == Frame::PIXEL && self.input == self.output
     }
 
-    /// Lanes of a row before the first that the map has, and how many it has of those that windows read, from which of its
-    /// own on. Only at stride 1.
+    /// Lanes of a row before the first that the map has, and how many it has of those that windows
+    /// read, from which of its own on. Only at stride 1.
     pub fn lanes(&self) -> [usize; 3] {
         let Phase { start, columns, pixel, .. } = &self.phases[0];
         [start % self.pitch, columns * self.images, pixel[1] * self.images]
     }
 
-    /// Visits every row of every phase that holds pixels: where its first pixel stands in the staged plane, the pixel in
-    /// the map, how many there are, and their distance in the map.
+    /// Visits every row of every phase that holds pixels: where its first pixel stands in the
+    /// staged plane, the pixel in the map, how many there are, and their distance in the map.
     #[inline(always)]
     fn each_row(&self, mut visit: impl FnMut(usize, usize, usize, usize)) {
         let [down, across] = self.frame.stride;
@@ -132,15 +161,16 @@ impl Staging {
         }
     }
 
-    /// Where the map's first pixel stands in a staged plane, if the map's rows are there as they are, `pitch` apart, and each
-    /// with that many values behind it.
+    /// Where the map's first pixel stands in a staged plane, if the map's rows are there as they
+    /// are, `pitch` apart, and each with that many values behind it.
     pub fn whole_rows(&self) -> Option<usize> {
         let Phase { start, rows, columns, .. } = self.phases[0];
         let fits = start + self.input[0] * self.pitch <= self.plane;
         (self.is_unstrided() && fits && [rows, columns] == self.input).then_some(start)
     }
 
-    /// Lays a plane of the same images out, each value as the prologue makes it; `fill` stands for the padding.
+    /// Lays a plane of the same images out, each value as the prologue makes it; `fill` stands for
+    /// the padding.
     pub fn stage(&self, plane: &[f32], fill: f32, staged: &mut [f32], prologue: Prologue) {
         if self.is_plane() {
             let (staged, rest) = staged.split_at_mut(plane.len());
@@ -180,7 +210,8 @@ impl Staging {
         });
     }
 
-    /// The frame that carries gradients back: from the output's plane to the input's, taps in reverse. Only at stride 1.
+    /// The frame that carries gradients back: from the output's plane to the input's, taps in
+    /// reverse. Only at stride 1.
     pub fn reversed(&self) -> Staging {
         let Frame { kernel, start, dilation, .. } = self.frame;
         let start = [0, 1].map(|axis| -start[axis] - ((kernel[axis] - 1) * dilation[axis]) as isize);
@@ -234,7 +265,8 @@ impl WithSimd for Stage<'_> {
     }
 }
 
-/// Fills what is between two rows, a vector at a time: what is written too much is the beginning of a row to come.
+/// Fills what is between two rows, a vector at a time: what is written too much is the beginning of
+/// a row to come.
 #[inline(always)]
 fn fill_between<S: Simd>(simd: S, staged: &mut [f32], from: usize, to: usize, fill: f32) {
     for at in (from..to).step_by(S::F32_LANES) {

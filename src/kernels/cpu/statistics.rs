@@ -50,8 +50,8 @@ pub(super) fn given(norm: &Norm, running: &[f32]) -> Vec<Statistics> {
         .collect()
 }
 
-/// Writes what a batch had to the places of the running statistics: its mean, and the unbiased variance of `count` values.
-/// A single value has no variance.
+/// Writes what a batch had to the places of the running statistics: its mean, and the unbiased
+/// variance of `count` values. A single value has no variance.
 pub(super) fn observe(norm: &Norm, statistics: &[Statistics], count: usize, observed: &mut [f32]) {
     let unbiased = count as f64 / (count as f64 - 1.0).max(1.0);
     for (channel, statistics) in statistics.iter().enumerate() {

@@ -3,8 +3,8 @@
 use super::layout::Blocks;
 use std::ops::Range;
 
-/// Most tasks of one step's reverse. Each adds up weight gradients by itself, and what they found is added in their order:
-/// the number depends on the batch alone, never on the threads.
+/// Most tasks of one step's reverse. Each adds up weight gradients by itself, and what they found
+/// is added in their order: the number depends on the batch alone, never on the threads.
 const MOST: usize = 16;
 
 /// Runs of images, each of whole blocks of every map that takes part.

@@ -1,8 +1,9 @@
 //! Three rows of a window at the price of one and a half.
 //!
-//! Four rows of outputs `y₀ … y₃` of a window of three rows `g₀, g₁, g₂` read six rows of inputs `d₀ … d₅`. Winograd's
-//! minimal filter F(4, 3) (Lavin & Gray, arXiv 1509.09308, section 4.1) takes six products a column for these four outputs,
-//! where the definition takes twelve. With the points 0, ±p, ±q and infinity of polynomials, `p² = 1/2` and `q² = 2`:
+//! Four rows of outputs `y₀ … y₃` of a window of three rows `g₀, g₁, g₂` read six rows of inputs
+//! `d₀ … d₅`. Winograd's minimal filter F(4, 3) (Lavin & Gray, arXiv 1509.09308, section 4.1) takes
+//! six products a column for these four outputs, where the definition takes twelve. With the points
+//! 0, ±p, ±q and infinity of polynomials, `p² = 1/2` and `q² = 2`:
 //!
 //! ```text
 //! t₀ = d₀ − 5/2 d₂ + d₄                          u₀ = g₀
@@ -16,13 +17,16 @@
 //! y₁ = p (m₁ − m₂) + q (m₃ − m₄)                 y₃ = p/2 (m₁ − m₂) + 2 q (m₃ − m₄) + m₅
 //! ```
 //!
-//! The points are our choice: whole ones (0, ±1, ±2) make larger factors, and rounding errors half as large again.
+//! The points are our choice: whole ones (0, ±1, ±2) make larger factors, and rounding errors half
+//! as large again.
 //!
-//! It is used along the rows only: columns are the lanes of a vector, where neighbours are shifted reads and cost nothing to
-//! find. Where the rows are no multiple of four, the last tile reads zeros and its outputs beyond the last row are dropped.
+//! It is used along the rows only: columns are the lanes of a vector, where neighbours are shifted
+//! reads and cost nothing to find. Where the rows are no multiple of four, the last tile reads
+//! zeros and its outputs beyond the last row are dropped.
 
 use super::{
     memory::Area,
+    prologue::Prologue,
     simd::{
         Rows,
         dots::dots,
@@ -30,11 +34,11 @@ use super::{
         row_tiles::{self, Before, Lines, P, PRODUCTS, Plane, Q, ROWS},
     },
     staging::{Canvas, Staging, roomy},
-    tape::Prologue,
 };
 use crate::program::{Branch, Dense, Frame};
 
-/// Fewest channels on either side for which the sums before and after the products are worth their while.
+/// Fewest channels on either side for which the sums before and after the products are worth their
+/// while.
 const LEAST: usize = 8;
 
 /// Whether a branch's window and sides allow it.
@@ -54,7 +58,8 @@ pub(super) fn applies(branch: &Branch, inputs: usize, input: [usize; 2], output:
 pub(super) struct Filters(Box<[Panels; PRODUCTS]>);
 
 impl Filters {
-    /// Of the weights of `outputs` outputs by tap: `weight(output, input, row, column)`, `width` columns a window.
+    /// Of the weights of `outputs` outputs by tap: `weight(output, input, row, column)`, `width`
+    /// columns a window.
     pub fn new(
         outputs: usize,
         inputs: usize,
@@ -70,7 +75,8 @@ impl Filters {
     }
 }
 
-/// How the transformed rows of staged planes lie: product by product, channel by channel, a row for each tile.
+/// How the transformed rows of staged planes lie: product by product, channel by channel, a row for
+/// each tile.
 #[derive(Debug, Clone, Copy)]
 struct Transformed {
     tiles: usize,
@@ -140,8 +146,8 @@ fn parts(all: &mut [f32], length: usize) -> [&mut [f32]; PRODUCTS] {
     [(); PRODUCTS].map(|()| parts.next().unwrap_or_default())
 }
 
-/// The products `m` of transformed rows, added to what is there where `accumulate`: what several branches send back to one
-/// source is summed before the sums behind the products.
+/// The products `m` of transformed rows, added to what is there where `accumulate`: what several
+/// branches send back to one source is summed before the sums behind the products.
 pub(super) fn products(
     filters: &Filters,
     staging: &Staging,
@@ -165,8 +171,9 @@ pub(super) fn products(
     }
 }
 
-/// The outputs of `count` planes of products that lie as `canvas` says, rows `pitch` and planes `stride` apart; added to what
-/// is there where `accumulate`, and then without a bias. What `spare` holds is lost.
+/// The outputs of `count` planes of products that lie as `canvas` says, rows `pitch` and planes
+/// `stride` apart; added to what is there where `accumulate`, and then without a bias. What `spare`
+/// holds is lost.
 #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn outputs(
     count: usize,
@@ -193,7 +200,8 @@ pub(super) fn sums_len(outputs: usize, inputs: usize, width: usize) -> usize {
     PRODUCTS * outputs * inputs * width
 }
 
-/// Adds the gradients of the weights `u` to `sums`. `gradient` has planes `stride` apart, as they are in a map.
+/// Adds the gradients of the weights `u` to `sums`. `gradient` has planes `stride` apart, as they
+/// are in a map.
 #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn add_gradient(
     gradient: &[f32],
@@ -229,7 +237,8 @@ pub(super) fn add_gradient(
     }
 }
 
-/// Adds to the gradients of the weights, `[output, input][row][column]`, what those of `u` make of them.
+/// Adds to the gradients of the weights, `[output, input][row][column]`, what those of `u` make of
+/// them.
 pub(super) fn weight_gradient(sums: &[f32], width: usize, weights: &mut [f32]) {
     let mut of_products = sums.chunks_exact((sums.len() / PRODUCTS).max(1));
     let u: [&[f32]; PRODUCTS] = std::array::from_fn(|_| of_products.next().unwrap_or_default());

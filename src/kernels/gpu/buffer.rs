@@ -52,8 +52,8 @@ impl Buffer {
     }
 
     pub fn arg(&self) -> BufferArg {
-        // SAFETY: the handle has room for as many numbers as `length` says: both come from one allocation, or from one
-        // contiguous tensor.
+        // SAFETY: the handle has room for as many numbers as `length` says: both come from one
+        // allocation, or from one contiguous tensor.
         unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.length) }
     }
 }

@@ -1,15 +1,18 @@
 //! Executes a [`Program`] on a GPU, forward and in reverse, with kernels of our own.
 //!
 //! - [`kernel`]: what runs on the GPU.
-//! - [`plan`]: where everything lies and which kernels run, for a program and a number of images; made once ([`Plans`]).
-//! - [`launch`]: one kernel and its arguments.
+//! - [`launch`]: what a launch is, and what all launches of a pass are given.
+//! - [`plan`]: where everything lies and which kernels run, for a program and a number of images;
+//!   made once ([`Plans`]).
 //! - [`window`]: how windows are walked, worked out before a kernel is compiled.
+//! - [`split`]: how long sums are cut.
 //! - [`operator`]: how burn sees it.
 //! - [`buffer`]: memory, and what enters and leaves it.
 //!
-//! A pass has two buffers: the **arena** (maps, their gradients and scratch, in the maps' number format) and the **numbers**
-//! (`f32`). Both are allocated at the start of a pass and handed from the forward to the reverse pass; nothing is allocated
-//! per operator. The launches of a pass are a fixed list over fixed places, as a graph capture would want them.
+//! A pass has two buffers: the **arena** (maps, their gradients and scratch, in the maps' number
+//! format) and the **numbers** (`f32`). Both are allocated at the start of a pass and handed from
+//! the forward to the reverse pass; nothing is allocated per operator. The launches of a pass are a
+//! fixed list over fixed places, as a graph capture would want them.
 
 mod buffer;
 mod kernel;
@@ -17,13 +20,14 @@ mod launch;
 mod operator;
 mod plan;
 mod plans;
+mod split;
 mod window;
 
 pub(super) use self::plan::Purpose;
 pub use self::plans::Plans;
 
 use self::buffer::{Buffer, Elements};
-use self::launch::Pass;
+use self::launch::Bindings;
 use self::plans::Planned;
 use super::precision::Precision;
 use super::program::Program;
@@ -85,7 +89,7 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
     elements.copy(&running, &observed, program.running);
     elements.prepare(&numbers, &mixing, &factors, plan.front);
     elements.take_in(&arena, &x, 0, plan.input);
-    let pass = Pass {
+    let bindings = Bindings {
         client: &client,
         format,
         images: planned.images,
@@ -96,13 +100,13 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
         table: planned.table(&client, &device),
         vectors: [running, observed],
     };
-    plan.forward.iter().for_each(|launch| launch.run(&pass));
+    plan.forward.iter().for_each(|launch| launch.run(&bindings));
     let mut first = 0;
     for output in &plan.outputs {
-        elements.take_out(&pass.arena, &outputs, first, *output);
+        elements.take_out(&bindings.arena, &outputs, first, *output);
         first += output.1;
     }
-    let Pass { arena, numbers, vectors: [_, observed], .. } = pass;
+    let Bindings { arena, numbers, vectors: [_, observed], .. } = bindings;
     let [outputs, numbers] = [outputs, numbers].map(|buffer| buffer.tensor(&client, &device));
     let shape = Shape::new([arena.length]);
     let arena = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, arena.handle, dtype);
@@ -112,7 +116,8 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
     Done { outputs, observed, arena, numbers }
 }
 
-/// The reverse of a pass that was made with the same plan. `gradient` is that of the outputs, `[outputs]`.
+/// The reverse of a pass that was made with the same plan. `gradient` is that of the outputs,
+/// `[outputs]`.
 pub(super) fn reverse(
     program: &Program,
     planned: &Planned,
@@ -126,7 +131,7 @@ pub(super) fn reverse(
     let of_mixing = Buffer::empty(&client, program.mixing);
     elements.clear(&of_weights);
     elements.clear(&of_mixing);
-    let pass = Pass {
+    let bindings = Bindings {
         client: &client,
         format,
         images: planned.images,
@@ -139,13 +144,13 @@ pub(super) fn reverse(
     };
     let mut first = 0;
     for seed in &plan.seeds {
-        elements.take_in(&pass.arena, &gradient, first, *seed);
+        elements.take_in(&bindings.arena, &gradient, first, *seed);
         first += seed.1;
     }
-    plan.reverse.iter().for_each(|launch| launch.run(&pass));
+    plan.reverse.iter().for_each(|launch| launch.run(&bindings));
     let input = Buffer::empty(&client, if planned.purpose.input { plan.input.1 } else { 0 });
     match plan.input_gradient {
-        Some(place) => elements.take_out(&pass.arena, &input, 0, (place, plan.input.1)),
+        Some(place) => elements.take_out(&bindings.arena, &input, 0, (place, plan.input.1)),
         None => elements.clear(&input),
     }
     let map = program.maps[0];
@@ -154,7 +159,7 @@ pub(super) fn reverse(
         false => Shape::new([1]),
     };
     let input = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, input.handle, DType::F32);
-    let Pass { vectors: [of_weights, of_mixing], .. } = pass;
+    let Bindings { vectors: [of_weights, of_mixing], .. } = bindings;
     Gradients { weights: of_weights.tensor(&client, &device), mixing: of_mixing.tensor(&client, &device), input }
 }
 

@@ -1,7 +1,7 @@
 //! A program on a GPU as an operator of burn, with its gradient.
 //!
-//! Under burn's fusion an operator is recorded first and executed later, so both passes are tensors in, tensors out: what the
-//! reverse pass needs of the forward pass are two tensors like any other.
+//! Under burn's fusion an operator is recorded first and executed later, so both passes are tensors
+//! in, tensors out: what the reverse pass needs of the forward pass are two tensors like any other.
 
 use super::{Given, Purpose, forward, plans::Planned, reverse};
 use crate::operator::{NetworkOperator, Pass};
@@ -15,9 +15,9 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{Cube, CubeBackend};
 use std::sync::Arc;
 
-/// Both passes of a program. The four tensors of the forward pass are outputs, observed statistics, and what the reverse pass
-/// needs; the three of the reverse pass the gradients of weights, mixing weights and input, the last one a single number
-/// where it is not asked for.
+/// Both passes of a program. The four tensors of the forward pass are outputs, observed statistics,
+/// and what the reverse pass needs; the three of the reverse pass the gradients of weights, mixing
+/// weights and input, the last one a single number where it is not asked for.
 #[backend_extension(Cube, Fusion: cfg(feature = "cuda"))]
 pub(crate) trait GpuNetwork: Backend {
     #[fusion(meta = fusion::forward)]
@@ -137,7 +137,8 @@ impl NetworkOperator for Cube {
     }
 }
 
-/// The backward step: the gradients of weights and mixing weights, and of the input where it is tracked.
+/// The backward step: the gradients of weights and mixing weights, and of the input where it is
+/// tracked.
 #[derive(Debug)]
 struct NetworkGradient;
 

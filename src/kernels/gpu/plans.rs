@@ -8,7 +8,8 @@ use cubecl::client::Client;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The plans of **one** program that were made so far, by number of images and purpose. Clones share them.
+/// The plans of **one** program that were made so far, by number of images and purpose. Clones
+/// share them.
 #[derive(Debug, Clone, Default)]
 pub struct Plans {
     made: Arc<Mutex<Made>>,

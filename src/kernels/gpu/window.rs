@@ -18,6 +18,16 @@ pub(super) struct Window {
 pub(super) const STRIP: usize = 4;
 
 impl Window {
+    /// Pixels of an image that is written.
+    pub fn written(&self) -> usize {
+        self.to[0] * self.to[1]
+    }
+
+    /// Pixels of an image that is read.
+    pub fn read(&self) -> usize {
+        self.from[0] * self.from[1]
+    }
+
     /// Strips of an image's output.
     pub fn strips(&self) -> usize {
         self.to[0].div_ceil(STRIP) * self.to[1]

@@ -11,8 +11,8 @@ pub struct ProgramError {
 }
 
 impl Program {
-    /// Checks what engines rely on: sizes fit, offsets lie in their vectors, maps are written once, whole, and before they
-    /// are read.
+    /// Checks what engines rely on: sizes fit, offsets lie in their vectors, maps are written once,
+    /// whole, and before they are read.
     ///
     /// # Errors
     /// The first step that is at fault.
@@ -172,12 +172,12 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{Dense, Map, Norm};
+    use crate::program::{Activation, Dense, Map, Norm};
 
     /// A 1x1 convolution of three channels to two, and a node of its norm.
     fn program() -> Program {
         let map = |channels, statistics| Map { channels, height: 4, width: 4, statistics };
-        let read = |map, channels, norm| Read { map, first: 0, channels, norm, relu: false };
+        let read = |map, channels, norm| Read { map, first: 0, channels, norm, activation: Activation::None };
         let dense = Dense { weight: 0, bias: None, frame: Frame::PIXEL, groups: 1 };
         let source = vec![read(0, 3, None)];
         let branch = Branch { source, depthwise: None, dense: Some(dense), first: 0, channels: 2 };

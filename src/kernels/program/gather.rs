@@ -3,8 +3,8 @@
 use super::{Map, MapId, Program, Step};
 use std::collections::HashMap;
 
-/// What branches of one step share: when they can run at the earliest, the sides of what they read and write, and whether
-/// statistics are asked for.
+/// What branches of one step share: when they can run at the earliest, the sides of what they read
+/// and write, and whether statistics are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Group {
     level: usize,
@@ -14,8 +14,8 @@ struct Group {
 }
 
 impl Program {
-    /// Joins convolutions that have the same sides and do not wait for each other, and puts all steps in the order in
-    /// which they can run.
+    /// Joins convolutions that have the same sides and do not wait for each other, and puts all
+    /// steps in the order in which they can run.
     pub fn gather(&mut self) {
         let levels = self.levels();
         let mut groups: HashMap<Group, usize> = HashMap::new();
@@ -65,7 +65,8 @@ impl Program {
             .collect()
     }
 
-    /// Points every read and norm at where its channels have gone, and drops the maps that are no more.
+    /// Points every read and norm at where its channels have gone, and drops the maps that are no
+    /// more.
     fn follow(&mut self, moved: &HashMap<MapId, (MapId, usize)>) {
         let kept: Vec<MapId> = (0..self.maps.len()).filter(|map| !moved.contains_key(map)).collect();
         let mut renumbered = vec![usize::MAX; self.maps.len()];

@@ -1,20 +1,23 @@
 //! A network as a list of fused operators.
 //!
-//! Layers are the words of a space file; they are not what a machine should execute one by one. A program says the same
-//! computation in three operators that read and write whole feature maps:
+//! Layers are the words of a space file; they are not what a machine should execute one by one. A
+//! program says the same computation in three operators that read and write whole feature maps:
 //!
-//! | step | computes | never stored |
-//! | --- | --- | --- |
-//! | [`Convolve`](Step::Convolve) | all convolutions of one shape that can run at one time: prologue, depthwise, dense product, bias, statistics | the normalised and rectified input, the depthwise output |
-//! | [`Pool`](Step::Pool) | maximum or mean of windows, with statistics | |
-//! | [`Combine`](Step::Combine) | `Σ_t weight_t · factor_t[image] · term_t`, all candidates of all edges that end in a node at once | the normalised candidates, the zeros of `none` |
+//! - [`Convolve`](Step::Convolve): all convolutions of one shape that can run at one time, each
+//!   with prologue, depthwise convolution, dense product, bias and statistics. Never stored: the
+//!   normalised and rectified input, the depthwise output.
+//! - [`Pool`](Step::Pool): maximum or mean of windows, with statistics.
+//! - [`Combine`](Step::Combine): `Σ_t weight_t · factor_t[image] · term_t`, all candidates of all
+//!   edges that end in a node at once. Never stored: the normalised candidates, the zeros of
+//!   `none`.
 //!
-//! What makes them few is that a **read** carries what was done to a map since it was written: batch norm (its mean and
-//! variance are statistics that the writer left behind) and ReLU are one multiply-add and one maximum in the reader's
-//! prologue, never a pass of their own.
+//! What makes them few is that a **read** carries what was done to a map since it was written:
+//! batch norm (its mean and variance are statistics that the writer left behind) and ReLU are one
+//! multiply-add and one maximum in the reader's prologue, never a pass of their own.
 //!
-//! Steps that would compute the same are one: the pooling of a state does not depend on the edge that asks for it.
-//! `model::lower` makes programs from networks; an engine executes them and their reverse.
+//! Steps that would compute the same are one: the pooling of a state does not depend on the edge
+//! that asks for it. `model::lower` makes programs from networks; an engine executes them and their
+//! reverse.
 
 mod check;
 mod gather;
@@ -24,8 +27,8 @@ pub use check::ProgramError;
 /// Index into [`Program::maps`].
 pub type MapId = usize;
 
-/// A network as a list of fused operators. Offsets into `weights`, `mixing` and `running` are those of the vectors that a
-/// pass is given.
+/// A network as a list of fused operators. Offsets into `weights`, `mixing` and `running` are those
+/// of the vectors that a pass is given.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Program {
     /// Every map, in no order; map 0 is the network's input.
@@ -36,7 +39,8 @@ pub struct Program {
     pub norms: Vec<Norm>,
     /// In an order in which every map is written before it is read, by one step and whole.
     pub steps: Vec<Step>,
-    /// The maps that leave the program (class scores, and the auxiliary head's), each `1x1`, in this order.
+    /// The maps that leave the program (class scores, and the auxiliary head's), each `1x1`, in
+    /// this order.
     pub outputs: Vec<MapId>,
     /// Lengths of the vectors.
     pub weights: usize,
@@ -65,7 +69,8 @@ impl Map {
 
 /// A batch norm over [`channels`](Self::channels) channels from [`first`](Self::first) on of a map.
 ///
-/// `y = (x − mean) / sqrt(variance + ε) · scale + shift`, in training with the batch's own statistics.
+/// `y = (x − mean) / sqrt(variance + ε) · scale + shift`, in training with the batch's own
+/// statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Norm {
     pub map: MapId,
@@ -79,7 +84,7 @@ pub struct Norm {
     pub variance: usize,
 }
 
-/// Some channels of a map, as they are read: normalised first, then rectified.
+/// Some channels of a map, as they are read: normalised first, then through the activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
     pub map: MapId,
@@ -87,11 +92,21 @@ pub struct Read {
     pub channels: usize,
     /// Index into [`Program::norms`]; covers exactly these channels.
     pub norm: Option<usize>,
-    pub relu: bool,
+    pub activation: Activation,
 }
 
-/// How a window steps over a map: tap `t` of output `o` reads pixel `o · stride + t · dilation + start`, and zero where
-/// there is none. `start` is minus the padding; it is positive where an operator begins inside of the map.
+/// What a reader does to a value behind the norm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Activation {
+    #[default]
+    None,
+    /// `max(x, 0)`; a value that is no number stays one.
+    Relu,
+}
+
+/// How a window steps over a map: tap `t` of output `o` reads pixel `o · stride + t · dilation +
+/// start`, and zero where there is none. `start` is minus the padding; it is positive where an
+/// operator begins inside of the map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Frame {
     pub kernel: [usize; 2],
@@ -112,7 +127,8 @@ impl Frame {
 /// One operator of a program.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Branches write side by side into one map, in the order of their channels, and do not depend on each other.
+    /// Branches write side by side into one map, in the order of their channels, and do not depend
+    /// on each other.
     Convolve {
         branches: Vec<Branch>,
         output: MapId,
@@ -130,7 +146,8 @@ pub enum Step {
 
 /// Convolutions in sequence with nothing between them.
 ///
-/// `z[o] = bias[o] + Σ_i dense[o, i] * (depthwise[i] * source[i])`, either convolution absent or both there.
+/// `z[o] = bias[o] + Σ_i dense[o, i] * (depthwise[i] * source[i])`, either convolution absent or
+/// both there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Branch {
     /// Parts of the input in the order of its channels: reads of a concatenation need no copy.
@@ -150,8 +167,8 @@ pub struct Depthwise {
     pub frame: Frame,
 }
 
-/// Weights `[outputs, inputs / groups, kh, kw]` from offset `weight` on; bias `[outputs]`. Behind a depthwise convolution the
-/// frame is [`Frame::PIXEL`] and there is one group.
+/// Weights `[outputs, inputs / groups, kh, kw]` from offset `weight` on; bias `[outputs]`. Behind a
+/// depthwise convolution the frame is [`Frame::PIXEL`] and there is one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dense {
     pub weight: usize,
@@ -160,8 +177,8 @@ pub struct Dense {
     pub groups: usize,
 }
 
-/// Pooling of all channels of a source. Padding is never the maximum and never counted in a mean; the first maximum in
-/// reading order takes the gradient.
+/// Pooling of all channels of a source. Padding is never the maximum and never counted in a mean;
+/// the first maximum in reading order takes the gradient.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolStep {
     pub source: Vec<Read>,

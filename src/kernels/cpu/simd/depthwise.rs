@@ -1,7 +1,8 @@
-//! One window of weights over one plane: its value, the gradient of its weights, the gradient of its input.
+//! One window of weights over one plane: its value, the gradient of its weights, the gradient of
+//! its input.
 //!
-//! Windows of stride 1 (see [`Taps::new`]) are walked down columns of the plane, so that a vector of the input is
-//! read once for all the rows of the window that meet it.
+//! Windows of stride 1 (see [`Taps::new`]) are walked down columns of the plane, so that a vector
+//! of the input is read once for all the rows of the window that meet it.
 
 #![expect(
     clippy::needless_range_loop,
@@ -140,7 +141,8 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// Runs of rows that are `step` apart: the first row and the count of each. Every row is in one run.
+    /// Runs of rows that are `step` apart: the first row and the count of each. Every row is in one
+    /// run.
     #[inline(always)]
     fn runs(self) -> impl Iterator<Item = (usize, usize)> {
         let (count, step) = (self.rows.count, self.step);
@@ -210,8 +212,9 @@ impl Correlate<'_> {
     fn tile<S: Simd, const KH: usize, const R: usize, const N: usize>(&self, simd: S, row: usize, lane: usize) {
         let Columns { taps, step, rows, input } = self.columns;
         let mut sums = [[simd.splat_f32s(0.0); N]; R];
-        // SAFETY: `correlate` has checked that `rows` can be read from every offset, that the window's rows are `step`
-        // rows of the plane apart, and that `rows` can be written; `R` rows from `row` on, `step` apart, are among them.
+        // SAFETY: `correlate` has checked that `rows` can be read from every offset, that the
+        // window's rows are `step` rows of the plane apart, and that `rows` can be written; `R`
+        // rows from `row` on, `step` apart, are among them.
         unsafe {
             let out = self.out.add(row * rows.output_pitch + lane);
             let out_step = step * rows.output_pitch;
@@ -277,7 +280,8 @@ impl PlaneDots<'_> {
     #[inline(always)]
     fn square<S: Simd, const K: usize>(self, simd: S) {
         let mut sums = [[simd.splat_f32s(0.0); K]; K];
-        // Each height of band in a pass of its own, so that the sums stay in registers all through it.
+        // Each height of band in a pass of its own, so that the sums stay in registers all through
+        // it.
         self.bands::<S, K, 8>(simd, None, &mut sums);
         self.bands::<S, K, 4>(simd, Some(8), &mut sums);
         self.bands::<S, K, 2>(simd, Some(4), &mut sums);
@@ -311,14 +315,15 @@ impl PlaneDots<'_> {
             let left = before.map_or(count, |before| count % before);
             for band in 0..left / R {
                 let row = first + (count - left + band * R) * step;
-                // SAFETY: `plane_dots` has checked that `rows` can be read from `grad` and from every offset of the
-                // window, and that the window's rows are `step` rows of the plane apart; `R` rows from `row` on, `step`
-                // apart, are among them.
+                // SAFETY: `plane_dots` has checked that `rows` can be read from `grad` and from
+                // every offset of the window, and that the window's rows are `step` rows of the
+                // plane apart; `R` rows from `row` on, `step` apart, are among them.
                 unsafe {
                     let grad = self.grad.add(row * rows.output_pitch);
                     let input = input.add(row * rows.input_pitch);
                     for lane in (0..rows.width).step_by(S::F32_LANES) {
-                        // Hidden from the compiler, which would else keep the place of every row and tap on the stack.
+                        // Hidden from the compiler, which would else keep the place of every row
+                        // and tap on the stack.
                         let (mut grad, mut input) = (black_box(grad.add(lane)), black_box(input.add(lane)));
                         let mut grads = [simd.splat_f32s(0.0); R];
                         unrolled!(Y, 14 => {
@@ -365,7 +370,8 @@ impl WithSimd for Spread<'_> {
         for (&weight, &offset) in self.weights.iter().zip(self.offsets) {
             let weight = simd.splat_f32s(weight);
             for row in 0..count {
-                // SAFETY: `spread` has checked that `rows` can be read, and those of every offset written.
+                // SAFETY: `spread` has checked that `rows` can be read, and those of every offset
+                // written.
                 unsafe {
                     let grad = self.grad.add(row * output_pitch);
                     let out = self.out.add(offset + row * input_pitch);
@@ -388,8 +394,8 @@ mod tests {
 
     const KERNELS: [[usize; 2]; 9] = [[1, 1], [3, 3], [5, 5], [7, 7], [1, 7], [7, 1], [3, 5], [5, 3], [2, 3]];
 
-    /// Calls `test` with the taps of every kernel, with and without a row step, over every set of rows, and with the
-    /// values that the taps span.
+    /// Calls `test` with the taps of every kernel, with and without a row step, over every set of
+    /// rows, and with the values that the taps span.
     fn each_shape(mut test: impl FnMut(Taps<'_>, Rows, usize)) {
         levels::each(|| {
             for [height, width] in KERNELS {

@@ -10,11 +10,13 @@ use pulp::{Simd, WithSimd};
 use super::Rows;
 use super::vector::{dispatch, load, sum_lanes, unrolled};
 
-/// Lanes over which a tile of sums stays in registers: eight left planes of so many are 16 KiB, half of the nearest
-/// cache, and the sums across lanes that end each block are a few percent of the work.
+/// Lanes over which a tile of sums stays in registers: eight left planes of so many are 16 KiB,
+/// half of the nearest cache, and the sums across lanes that end each block are a few percent of
+/// the work.
 const BLOCK: usize = 512;
 
-/// For every plane `m` of `left` (planes `left_stride` apart, their rows `output_pitch`) and every offset `k`:
+/// For every plane `m` of `left` (planes `left_stride` apart, their rows `output_pitch`) and every
+/// offset `k`:
 ///
 /// ```text
 /// sums[m * offsets.len() + k] += Σ_r Σ_l left[m * left_stride + r * output_pitch + l]
@@ -126,7 +128,8 @@ impl Dots<'_> {
         let mut offsets = [0; K];
         offsets.copy_from_slice(&self.offsets[k..k + K]);
         let Rows { input_pitch, output_pitch, .. } = self.rows;
-        // SAFETY: `dots` has checked that the rows of every plane and offset can be read, and the block lies in them.
+        // SAFETY: `dots` has checked that the rows of every plane and offset can be read, and the
+        // block lies in them.
         unsafe {
             for row in block.row..block.row + block.rows {
                 let left = self.left.add(plane * self.left_stride + row * output_pitch);

@@ -9,8 +9,9 @@ use pulp::{Simd, WithSimd};
 
 use super::vector::dispatch;
 
-/// Values that are summed in `f32`, several sums side by side, before the sum goes on in `f64`: with AVX-512 64 sums of
-/// 16 values, so that rounding stays near one part in 10⁷ whatever the length.
+/// Values that are summed in `f32`, several sums side by side, before the sum goes on in `f64`:
+/// with AVX-512 64 sums of 16 values, so that rounding stays near one part in 10⁷ whatever the
+/// length.
 const BLOCK: usize = 1024;
 
 /// Sums side by side: enough to hide the latency of an addition.
@@ -41,15 +42,17 @@ impl Moments {
     }
 }
 
-/// The moments of `x`, exact to a few parts in 10⁷ of the squares however far the mean is from zero. Each block is
-/// summed, and summed again about its own mean while it is in the nearest cache.
+/// The moments of `x`, exact to a few parts in 10⁷ of the squares however far the mean is from
+/// zero. Each block is summed, and summed again about its own mean while it is in the nearest
+/// cache.
 pub(crate) fn moments(x: &[f32]) -> Moments {
     x.chunks(BLOCK).fold(Moments::default(), |moments, block| {
         let count = block.len() as f64;
         let about = (f64::from(dispatch(Sum(block))) / count) as f32;
         let (first, [squares]) = dispatch(ProductSums { a: block, a0: about, b: [(block, about)] });
         let [first, squares] = [first, squares].map(f64::from);
-        // The rounding of `about` to `f32` is made good: `first` would be zero about the exact mean.
+        // The rounding of `about` to `f32` is made good: `first` would be zero about the exact
+        // mean.
         let shift = first / count;
         moments.join(Moments { count, mean: f64::from(about) + shift, squares: squares - shift * shift * count })
     })
@@ -87,20 +90,12 @@ pub(crate) fn sum(x: &[f32]) -> f64 {
     x.chunks(BLOCK).map(|block| f64::from(dispatch(Sum(block)))).sum()
 }
 
-/// `out = max(x * scale + shift, 0)`, or without the maximum; not a number stays so.
-///
-/// # Panics
-/// When the lengths differ.
-pub(crate) fn affine_relu(x: &[f32], scale: f32, shift: f32, relu: bool, out: &mut [f32]) {
-    affine_floor(x, scale, shift, if relu { 0.0 } else { f32::NEG_INFINITY }, out);
-}
-
 /// `out = max(x * scale + shift, floor)`; not a number stays so.
 ///
 /// # Panics
 /// When the lengths differ.
 pub(crate) fn affine_floor(x: &[f32], scale: f32, shift: f32, floor: f32, out: &mut [f32]) {
-    dispatch(Map { map: AffineRelu { scale, shift, floor }, from: [x], out });
+    dispatch(Map { map: AffineFloor { scale, shift, floor }, from: [x], out });
 }
 
 /// `out += a * x`
@@ -119,7 +114,8 @@ pub(crate) fn multiply(x: &[f32], out: &mut [f32]) {
     dispatch(Map { map: Multiply, from: [x], out });
 }
 
-/// Slices that are read side by side: it takes a while until memory answers, for several as for one.
+/// Slices that are read side by side: it takes a while until memory answers, for several as for
+/// one.
 pub(crate) const BESIDE: usize = 4;
 
 /// `out = shift + Σ a · x`, a few of the slices `x` at a time.
@@ -311,13 +307,13 @@ impl<M: Lanewise<N>, const N: usize> WithSimd for Map<'_, M, N> {
 }
 
 #[derive(Clone, Copy)]
-struct AffineRelu {
+struct AffineFloor {
     scale: f32,
     shift: f32,
     floor: f32,
 }
 
-impl Lanewise<1> for AffineRelu {
+impl Lanewise<1> for AffineFloor {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, _: S::f32s, [x]: [S::f32s; 1]) -> S::f32s {
         let value = simd.mul_add_e_f32s(x, simd.splat_f32s(self.scale), simd.splat_f32s(self.shift));
@@ -439,8 +435,8 @@ mod tests {
                     run(&mut out);
                     assert_close(&out, &(0..len).map(scalar).collect::<Vec<_>>(), 1.0);
                 };
-                check(&|out| affine_relu(&g, -1.5, 0.2, true, out), &|i| (g[i] * -1.5 + 0.2).max(0.0));
-                check(&|out| affine_relu(&g, -1.5, 0.2, false, out), &|i| g[i] * -1.5 + 0.2);
+                check(&|out| affine_floor(&g, -1.5, 0.2, 0.0, out), &|i| (g[i] * -1.5 + 0.2).max(0.0));
+                check(&|out| affine_floor(&g, -1.5, 0.2, f32::NEG_INFINITY, out), &|i| g[i] * -1.5 + 0.2);
                 check(&|out| multiply(&g, out), &|i| start[i] * g[i]);
                 check(&|out| axpy(0.7, &g, out), &|i| start[i] + 0.7 * g[i]);
                 for count in 0..=2 * BESIDE + 1 {
@@ -461,7 +457,7 @@ mod tests {
     fn not_a_number_goes_through() {
         levels::each(|| {
             let mut out = [1.0; 19];
-            affine_relu(&[f32::NAN; 19], 1.0, 0.0, true, &mut out);
+            affine_floor(&[f32::NAN; 19], 1.0, 0.0, 0.0, &mut out);
             assert!(out.iter().all(|out| out.is_nan()));
         });
     }

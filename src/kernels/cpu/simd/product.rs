@@ -1,5 +1,5 @@
-//! Weighted sums of inputs: a matrix product whose second matrix is read from shifted positions of staged planes, so
-//! that the matrix of columns ("im2col") is never written.
+//! Weighted sums of inputs: a matrix product whose second matrix is read from shifted positions of
+//! staged planes, so that the matrix of columns ("im2col") is never written.
 
 #![expect(
     clippy::needless_range_loop,
@@ -13,11 +13,13 @@ use pulp::{Simd, WithSimd};
 use super::Rows;
 use super::vector::{dispatch, load, store};
 
-/// Outputs of a panel. Eight outputs of three vectors are 24 sums, which together with three inputs and a weight fit
-/// the 32 registers of AVX-512; with 16 registers a panel is taken in two halves, two vectors at a time.
+/// Outputs of a panel. Eight outputs of three vectors are 24 sums, which together with three inputs
+/// and a weight fit the 32 registers of AVX-512; with 16 registers a panel is taken in two halves,
+/// two vectors at a time.
 const PANEL: usize = 8;
 
-/// A matrix of weights, laid out in panels of up to eight outputs: `[input][output of the panel]`, one after another.
+/// A matrix of weights, laid out in panels of up to eight outputs: `[input][output of the panel]`,
+/// one after another.
 #[derive(Debug)]
 pub(crate) struct Panels {
     weights: Vec<f32>,
@@ -36,7 +38,8 @@ impl Panels {
         Self { weights, outputs, inputs }
     }
 
-    /// Several matrices of one shape whose weights are found together. Inputs are numbered by channel and `columns` a channel.
+    /// Several matrices of one shape whose weights are found together. Inputs are numbered by
+    /// channel and `columns` a channel.
     pub(crate) fn pack_many<const N: usize>(
         outputs: usize,
         channels: usize,
@@ -67,11 +70,12 @@ impl Panels {
     }
 }
 
-/// For every output `o` of `panels`, row `r` and lane `l`, with `w` the weights, `b` the bias or zero, and `out` as it
-/// was where `accumulate`, else zero:
+/// For every output `o` of `panels`, row `r` and lane `l`, with `w` the weights, `b` the bias or
+/// zero, and `out` as it was where `accumulate`, else zero:
 ///
 /// ```text
-/// out[o * out_stride + r * output_pitch + l] = out[…] + b[o] + Σ_k w[o][k] * input[offsets[k] + r * input_pitch + l]
+/// out[o * out_stride + r * output_pitch + l]
+///     = out[…] + b[o] + Σ_k w[o][k] * input[offsets[k] + r * input_pitch + l]
 /// ```
 ///
 /// # Panics
@@ -209,8 +213,9 @@ impl Product<'_> {
             let step = (outputs - panel).min(PANEL);
             for part in (0..step).step_by(tile) {
                 let output = panel + part;
-                // `panel` outputs of a weight an offset come before this panel. Hidden from the compiler, which would else
-                // step the places of every height of tile along, on the stack, whichever tile is next.
+                // `panel` outputs of a weight an offset come before this panel. Hidden from the
+                // compiler, which would else step the places of every height of tile along, on the
+                // stack, whichever tile is next.
                 let (output, weights) = black_box((output, &self.weights.panels[panel * self.offsets.len()..][part..]));
                 match (step - part).min(tile) {
                     1 => self.tile::<S, 1, N>(simd, weights, step, output, at),
@@ -227,7 +232,8 @@ impl Product<'_> {
         }
     }
 
-    /// `M` outputs from `output` on, whose weights of one offset stand `step` from those of the next, at `N` vectors.
+    /// `M` outputs from `output` on, whose weights of one offset stand `step` from those of the
+    /// next, at `N` vectors.
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const N: usize>(
         &self,
@@ -239,8 +245,9 @@ impl Product<'_> {
     ) {
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
         let mut weights = weights.as_ptr();
-        // SAFETY: `weighted_sums` has checked that the rows of every offset can be read, those of every output read and
-        // written, and that there is a weight for each pair; the positions are of vectors within rows.
+        // SAFETY: `weighted_sums` has checked that the rows of every offset can be read, those of
+        // every output read and written, and that there is a weight for each pair; the positions
+        // are of vectors within rows.
         unsafe {
             let out = self.out.add(output * self.out_stride);
             if self.accumulate {

@@ -1,5 +1,5 @@
-//! The sums before and after the products of Winograd's F(4, 3), of four rows at a time; [`winograd`](super::super::winograd)
-//! says what they are.
+//! The sums before and after the products of Winograd's F(4, 3), of four rows at a time;
+//! [`winograd`](super::super::winograd) says what they are.
 
 use pulp::{Simd, WithSimd};
 
@@ -10,7 +10,8 @@ pub(crate) const ROWS: usize = 4;
 /// Products of a tile, and inputs.
 pub(crate) const PRODUCTS: usize = 6;
 
-/// The points at which the polynomials are taken: 0, ±p, ±q and infinity, with `p² = 1/2`, `q² = 2`.
+/// The points at which the polynomials are taken: 0, ±p, ±q and infinity, with `p² = 1/2` and
+/// `q² = 2`.
 pub(crate) const P: f32 = std::f32::consts::FRAC_1_SQRT_2;
 pub(crate) const Q: f32 = std::f32::consts::SQRT_2;
 
@@ -44,8 +45,9 @@ pub(crate) struct Before {
     pub least: f32,
 }
 
-/// The inputs `t` of the products of the tiles of `rows` rows. In each of `out`, rows of tiles are `pitch` apart, and what is
-/// written of each begins after `left` values. `zeros` are as many as a row takes.
+/// The inputs `t` of the products of the tiles of `rows` rows. In each of `out`, rows of tiles are
+/// `pitch` apart, and what is written of each begins after `left` values. `zeros` are as many as a
+/// row takes.
 ///
 /// # Panics
 /// When the rows do not fit.
@@ -117,8 +119,8 @@ pub(crate) struct Lines {
     pub pitch: usize,
 }
 
-/// The outputs of the products `m`, whose rows of tiles are `pitch` apart, added to what is there where `accumulate`. What
-/// `spare` holds is lost.
+/// The outputs of the products `m`, whose rows of tiles are `pitch` apart, added to what is there
+/// where `accumulate`. What `spare` holds is lost.
 ///
 /// # Panics
 /// When the rows do not fit.
@@ -185,8 +187,9 @@ impl WithSimd for Outputs<'_> {
     }
 }
 
-/// The gradients of the products of every tile, from the outputs' gradient `y`, of which rows that are not there are zeros. In
-/// each of `out`, rows of tiles are `pitch` apart, with zeros behind what `y` has. `zeros` are as many as a row has.
+/// The gradients of the products of every tile, from the outputs' gradient `y`, of which rows that
+/// are not there are zeros. In each of `out`, rows of tiles are `pitch` apart, with zeros behind
+/// what `y` has. `zeros` are as many as a row has.
 ///
 /// # Panics
 /// When the rows do not fit.

@@ -11,7 +11,8 @@ pub(crate) struct Rows {
     pub width: usize,
     /// Distance of two rows in what is read.
     pub input_pitch: usize,
-    /// Distance of two rows in what is written; for the gradients of weights, in the gradient of the output.
+    /// Distance of two rows in what is written; for the gradients of weights, in the gradient of
+    /// the output.
     pub output_pitch: usize,
 }
 
@@ -33,10 +34,12 @@ impl Rows {
         (self.count - 1).saturating_mul(self.output_pitch).saturating_add(self.width)
     }
 
-    /// The loops read and write without further checks: this is what makes them sound. Rows must not be empty.
+    /// The loops read and write without further checks: this is what makes them sound. Rows must
+    /// not be empty.
     ///
     /// # Panics
-    /// When a width is not whole vectors, or when a tap of `offsets` reaches past an input of `len` values.
+    /// When a width is not whole vectors, or when a tap of `offsets` reaches past an input of `len`
+    /// values.
     #[inline]
     pub(super) fn check_input(self, offsets: &[usize], len: usize) {
         if let Some(last) = offsets.iter().copied().reduce(usize::max) {

@@ -12,8 +12,8 @@ pub(super) fn values(seed: u64, len: usize) -> Vec<f32> {
 }
 
 /// # Panics
-/// When a value is not within one part in 10⁵ of what is expected, or of `least` where that is more: the size of a sum of
-/// random signs, which the sum itself may fall far short of.
+/// When a value is not within one part in 10⁵ of what is expected, or of `least` where that is
+/// more: the size of a sum of random signs, which the sum itself may fall far short of.
 #[track_caller]
 pub(super) fn assert_close(found: &[f32], expected: &[f32], least: f64) {
     assert_eq!(found.len(), expected.len());

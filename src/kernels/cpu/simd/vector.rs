@@ -4,8 +4,9 @@ use pulp::{Simd, WithSimd};
 
 use super::rows::LANES;
 
-/// Says a block once for each of the first numbers, which is a constant in it: `unrolled!(N, 4 => { … })`. A loop would do
-/// the same, but only what is unrolled early leaves arrays of vectors in registers.
+/// Says a block once for each of the first numbers, which is a constant in it:
+/// `unrolled!(N, 4 => { … })`. A loop would do the same, but only what is unrolled early leaves
+/// arrays of vectors in registers.
 macro_rules! unrolled {
     ($name:ident, 4 => $body:block) => { unrolled!(@ $name $body 0 1 2 3) };
     ($name:ident, 6 => $body:block) => { unrolled!(@ $name $body 0 1 2 3 4 5) };
@@ -19,7 +20,8 @@ macro_rules! unrolled {
 }
 pub(super) use unrolled;
 
-/// Runs `op` with the widest vectors of this machine; under test, see [`with_level`](levels::with_level).
+/// Runs `op` with the widest vectors of this machine; under test, see
+/// [`with_level`](levels::with_level).
 #[inline]
 pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     #[cfg(test)]
@@ -28,7 +30,8 @@ pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     pulp::Arch::new().dispatch(op)
 }
 
-/// Runs a loop over values compiled for the widest vectors of this machine. It must be `#[inline(always)]`.
+/// Runs a loop over values compiled for the widest vectors of this machine. It must be
+/// `#[inline(always)]`.
 #[inline]
 pub(crate) fn vectorised(op: impl FnMut()) {
     dispatch(Loop(op));
@@ -41,8 +44,8 @@ impl<F: FnMut()> WithSimd for Loop<F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
-        // Called by reference: what calls a closure by value is a function of its own, which nothing makes the compiler inline,
-        // and which is compiled for no vectors in particular.
+        // Called by reference: what calls a closure by value is a function of its own, which
+        // nothing makes the compiler inline, and which is compiled for no vectors in particular.
         (self.0)();
     }
 }
@@ -68,9 +71,9 @@ pub(super) const MOST_SUMS: usize = 32;
 
 /// The sum across lanes of each of the first `count` vectors, in the first `count` places.
 ///
-/// As many as a vector has lanes are summed at once by a tree of transposing additions: at step `s` lane `l` of the sum of
-/// two vectors takes lanes `l` and `l + s` of the first or of the second, by the bit `s` of `l`, so that lane `l` ends with
-/// the sum of vector `l`.
+/// As many as a vector has lanes are summed at once by a tree of transposing additions: at step `s`
+/// lane `l` of the sum of two vectors takes lanes `l` and `l + s` of the first or of the second, by
+/// the bit `s` of `l`, so that lane `l` ends with the sum of vector `l`.
 #[inline(always)]
 pub(super) fn sum_lanes<S: Simd, const N: usize>(simd: S, vectors: [S::f32s; N], count: usize) -> [f32; MOST_SUMS] {
     let mut sums = [0.0; MOST_SUMS];
@@ -86,7 +89,8 @@ pub(super) fn sum_lanes<S: Simd, const N: usize>(simd: S, vectors: [S::f32s; N],
             let live = (count - first).min(S::F32_LANES);
             let mut tree = [simd.splat_f32s(0.0); LANES];
             tree[..live].copy_from_slice(&vectors[first..first + live]);
-            // Step by step, not in a loop: with counts that are constants the tree stays in registers.
+            // Step by step, not in a loop: with counts that are constants the tree stays in
+            // registers.
             fold(simd, &mut tree, live, 1);
             fold(simd, &mut tree, live.div_ceil(2), 2);
             fold(simd, &mut tree, live.div_ceil(4), 4);
@@ -98,8 +102,8 @@ pub(super) fn sum_lanes<S: Simd, const N: usize>(simd: S, vectors: [S::f32s; N],
     sums
 }
 
-/// One step of [`sum_lanes`]: the first `live` vectors become half as many. An odd one is added to itself, which puts its
-/// sums in lanes that nobody reads.
+/// One step of [`sum_lanes`]: the first `live` vectors become half as many. An odd one is added to
+/// itself, which puts its sums in lanes that nobody reads.
 #[inline(always)]
 fn fold<S: Simd>(simd: S, tree: &mut [S::f32s; LANES], live: usize, step: usize) {
     if step >= S::F32_LANES {

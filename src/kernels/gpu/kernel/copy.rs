@@ -1,6 +1,7 @@
 //! What enters and leaves the buffers of a pass.
 
-use super::{PROLOGUE, REGION};
+use super::REGION;
+use super::source::{GAIN, INVERSE_DEVIATION, PROLOGUE};
 use cubecl::prelude::*;
 
 /// Writes numbers into the arena: `arena[region · 64 + i] = from[first + i]`.
@@ -35,14 +36,15 @@ pub fn take_out<E: Float>(
     }
 }
 
-/// Fills the front of the numbers: prologues that change nothing, ones, mixing weights and factors, in this order.
+/// Fills the front of the numbers: prologues that change nothing, ones, mixing weights and factors,
+/// in this order.
 #[cube(launch, address_type = "dynamic")]
 pub fn prepare(numbers: &mut [f32], mixing: &[f32], factors: &[f32], plain: u32, ones: u32, mixed: u32, dropped: u32) {
     let at = ABSOLUTE_POS;
     let (plain, ones, mixed, dropped) = (plain as usize, ones as usize, mixed as usize, dropped as usize);
     if at < plain {
-        // Mean 0, gain 1, shift 0, 1 / deviation 1.
-        numbers[at] = f32::cast_from((at % PROLOGUE % 2) as u32);
+        let place = at % PROLOGUE;
+        numbers[at] = select(place == GAIN || place == INVERSE_DEVIATION, 1.0f32, 0.0f32);
     } else if at < plain + ones {
         numbers[at] = 1.0;
     } else if at < plain + ones + mixed {

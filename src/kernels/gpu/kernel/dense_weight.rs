@@ -1,12 +1,20 @@
-//! The gradient of dense filters: a product of matrices whose inner dimension is every pixel of every image.
+//! The gradient of dense filters: a product of matrices whose inner dimension is every pixel of
+//! every image.
 //!
 //! A cube makes a [`Tile`] of the gradient. Its units are groups, each of which makes the whole
 //! tile of every so many positions: a filter is small, and there are positions enough for all.
 //! While one stage is worked on, a unit holds its part of the next.
 
-use super::dense::PRODUCT;
+use super::UNITS;
+use super::dense::Product;
 use super::held::{HELD, applied, hold, pixel_of};
-use super::{SOURCE, UNITS, column_read, cube_sums, row_read, start_of};
+use super::record::{Record, Records, count_of, first_of, record};
+use super::source::{Source, start_of};
+use super::sums::cube_sums;
+use super::taps::{Sides, column_read, row_read, sides};
+use crate::gpu::launch::{Bindings, Launch};
+use crate::gpu::split::Split;
+use crate::gpu::window::Window;
 use crate::program::Frame;
 use cubecl::prelude::*;
 
@@ -18,7 +26,7 @@ const MOST: usize = 48;
 
 /// What a cube makes: rows are outputs, columns inputs and taps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in super::super) struct Tile {
+pub struct Tile {
     rows: usize,
     columns: usize,
 }
@@ -56,14 +64,25 @@ impl Tile {
     }
 }
 
-/// A product whose plane is that of the output's gradient; first partial sum.
-pub(in super::super) const WEIGHT: usize = PRODUCT + 1;
+record! {
+    /// A product whose filters' gradient is made.
+    FilterGradient {
+        /// Its plane is that of the output's gradient.
+        product: Product,
+        /// First partial sum.
+        partial: usize,
+    }
+}
 
 /// Partial gradients of dense filters, over one chunk of positions:
-/// `partial[chunk, o, i, t] = Σ_{(n, y, x) in chunk} dout[o, n, y, x] · source[i, n, y · s + ty · d + start, …]`.
 ///
-/// Grid: inputs and taps by a tile's columns, outputs by its rows, records ([`WEIGHT`] words) times
-/// chunks of `length` positions.
+/// ```text
+/// partial[chunk, o, i, t]
+///     = Σ_{(n, y, x) in chunk} dout[o, n, y, x] · source[i, n, y · s + ty · d + start, …]
+/// ```
+///
+/// Grid: inputs and taps by a tile's columns, outputs by its rows, records (a
+/// [`FilterGradient`] each) times chunks of `length` positions.
 #[cube(launch, address_type = "dynamic")]
 pub fn dense_weight_gradient<E: Float>(
     arena: &[E],
@@ -73,10 +92,7 @@ pub fn dense_weight_gradient<E: Float>(
     images: u32,
     chunks: u32,
     length: u32,
-    height: u32,
-    width: u32,
-    out_height: u32,
-    out_width: u32,
+    sides: Sides,
     #[comptime] tile: Tile,
     #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
@@ -94,12 +110,13 @@ pub fn dense_weight_gradient<E: Float>(
     let mut there = Array::<u32>::new(comptime!(columns.div_ceil(lines)));
     let mut sums = Array::<f32>::new(comptime!(PART * PART));
 
-    let product = records as usize + (CUBE_POS_Z / chunks) as usize * WEIGHT;
+    let filters = records as usize + (CUBE_POS_Z / chunks) as usize * FilterGradient::WORDS;
+    let product = filters + FilterGradient::product;
     let chunk = CUBE_POS_Z % chunks;
-    let outputs = table[product + 2] as usize;
+    let outputs = table[product + Product::outputs] as usize;
     let taps = comptime!(frame.taps());
-    let inner = table[product + 1] as usize * taps;
-    let plane = out_height * out_width;
+    let inner = count_of(table, product + Product::sources) as usize * taps;
+    let plane = sides.out_height * sides.out_width;
     let (first_row, first_column) = (CUBE_POS_Y as usize * rows, CUBE_POS_X as usize * columns);
     let begin = chunk * length;
     let mut end = min(begin + length, images * plane);
@@ -109,7 +126,8 @@ pub fn dense_weight_gradient<E: Float>(
 
     let unit = UNIT_POS as usize;
     if unit < columns {
-        let source = table[product] as usize + min(first_column + unit, inner - 1) / taps * SOURCE;
+        let first = first_of(table, product + Product::sources);
+        let source = first + min(first_column + unit, inner - 1) / taps * Source::WORDS;
         hold(&mut planes, &mut norms, unit * HELD, &*numbers, table, source);
     }
     sync_cube();
@@ -142,8 +160,8 @@ pub fn dense_weight_gradient<E: Float>(
             let position = turn + lane as u32;
             let inside = position < end;
             let (image, pixel) = ((position / plane) as usize, position % plane);
-            let (oy, ox) = (pixel / out_width, pixel % out_width);
-            let towards = start_of(table, product + 5, image) + pixel as usize;
+            let (oy, ox) = (pixel / sides.out_width, pixel % sides.out_width);
+            let towards = start_of(table, product + Product::plane, image) + pixel as usize;
             #[unroll]
             for load in 0..comptime!(rows.div_ceil(lines)) {
                 let at = line + load * lines;
@@ -162,8 +180,8 @@ pub fn dense_weight_gradient<E: Float>(
                     x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
                 }
                 there[load] = 0;
-                if inside && at < columns && first_column + at < inner && y < height && x < width {
-                    let from = pixel_of(&planes, at * HELD, image, (y * width + x) as usize);
+                if inside && at < columns && first_column + at < inner && y < sides.height && x < sides.width {
+                    let from = pixel_of(&planes, at * HELD, image, (y * sides.width + x) as usize);
                     next_right[load] = f32::cast_from(arena[from]);
                     there[load] = 1;
                 }
@@ -189,7 +207,7 @@ pub fn dense_weight_gradient<E: Float>(
     }
 
     cube_sums(&mut sums, comptime!(PART * PART), comptime!(tile.group()), comptime!(tile.groups()));
-    let to = table[product + PRODUCT] as usize + chunk as usize * outputs * inner;
+    let to = table[filters + FilterGradient::partial] as usize + chunk as usize * outputs * inner;
     if unit < comptime!(tile.group()) {
         #[unroll]
         for i in 0..PART {
@@ -201,5 +219,36 @@ pub fn dense_weight_gradient<E: Float>(
                 }
             }
         }
+    }
+}
+
+/// A launch of [`dense_weight_gradient()`].
+#[derive(Debug, Clone, Copy)]
+pub struct DenseWeight {
+    pub filters: Records<FilterGradient>,
+    /// Of the product that has most, and inputs by taps of that which has most.
+    pub outputs: usize,
+    pub inner: usize,
+    pub window: Window,
+    /// Of positions.
+    pub split: Split,
+}
+
+impl Launch for DenseWeight {
+    fn cubes(&self, _images: usize) -> [usize; 3] {
+        let [y, x] = Tile::of(self.outputs, self.inner).count(self.outputs, self.inner);
+        [x, y, self.filters.count * self.split.chunks]
+    }
+
+    fn run(&self, on: &Bindings<'_>) {
+        let (client, cubes, units, address) = on.grid(self);
+        let (arena, numbers, table) = (on.arena.arg(), on.numbers.arg(), on.table.arg());
+        let (records, images, sides) = (self.filters.first(), on.images as u32, sides(&self.window));
+        let (chunks, length) = (self.split.chunks as u32, self.split.length as u32);
+        let (tile, frame, format) = (Tile::of(self.outputs, self.inner), self.window.frame, on.format);
+        dense_weight_gradient::launch(
+            client, cubes, units, address, arena, numbers, table, records, images, chunks, length, sides, tile, frame,
+            format,
+        );
     }
 }

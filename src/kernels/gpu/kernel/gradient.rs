@@ -1,17 +1,41 @@
 //! The gradient of a map from everything that read it.
 //!
-//! Candidates' gradients are never stored: what arrives at a channel is worked out from the gradients of the nodes that it
-//! was added to, each with its weight, and batch norm's part in it is a slope and an offset for the whole channel.
+//! Candidates' gradients are never stored: what arrives at a channel is worked out from the
+//! gradients of the nodes that it was added to, each with its weight, and batch norm's part in it
+//! is a slope and an offset for the whole channel.
 
-use super::combine::TERM;
-use super::{
-    NORM, PLANE, PROLOGUE, RELU, SOURCE, SOURCE_FLAGS, SOURCE_PROLOGUE, UNITS, cube_sum, normalised, start_of,
+use super::UNITS;
+use super::combine::{Term, factor_of, mixing_of};
+use super::record::{Record, Records, count_of, first_of, record};
+use super::source::{
+    GAIN, INVERSE_DEVIATION, MEAN, Plane, Source, is_normed, is_rectified, normalised, prologue_of, start_of,
 };
+use super::sums::cube_sum;
+use crate::gpu::launch::{Bindings, Launch};
+use crate::gpu::split::Split;
 use cubecl::prelude::*;
 
-/// A term, and the plane of the gradient of what it was added to: one way in which a channel of a map was read. A map that a
-/// convolution or a pool read has an entry with the weight 1.
-pub(in super::super) const ENTRY: usize = TERM + PLANE;
+record! {
+    /// One way in which a channel of a map was read. A map that a convolution or a pool read has an
+    /// entry with the weight 1.
+    Entry {
+        term: Term,
+        /// The gradient of what the term was added to.
+        gradient: Plane,
+    }
+}
+
+/// What was read through an entry.
+#[cube]
+pub fn source_of(entry: usize) -> usize {
+    entry + Entry::term + Term::source
+}
+
+/// Two sums of an entry in the numbers, and their places: of the gradient that arrives, and of its
+/// product with what the map's value is away from the mean.
+pub const SUMS: usize = 2;
+pub const PLAIN: usize = 0;
+pub const CENTRED: usize = 1;
 
 /// The gradient of the normalised value that arrives through one entry, without the term's weight.
 #[cube]
@@ -24,19 +48,22 @@ fn arriving<E: Float>(
     pixel: usize,
     z: usize,
 ) -> f32 {
-    let gradient = f32::cast_from(arena[start_of(table, entry + TERM, image) + pixel]);
-    let gradient = gradient * numbers[table[entry + SOURCE + 1] as usize + image];
+    let gradient = f32::cast_from(arena[start_of(table, entry + Entry::gradient, image) + pixel]);
+    let gradient = gradient * numbers[factor_of(table, entry + Entry::term, image)];
+    let source = source_of(entry);
     let mut passes = true;
-    if table[entry + SOURCE_FLAGS] & RELU != 0 {
-        passes = normalised::<E>(arena, numbers, table[entry + SOURCE_PROLOGUE] as usize, z) > 0.0;
+    if is_rectified(table, source) {
+        passes = normalised::<E>(arena, numbers, prologue_of(table, source), z) > 0.0;
     }
     select(passes, gradient, 0.0)
 }
 
-/// Partial sums of an entry over one chunk of positions: `Σ g` and `Σ g · (z − mean)`, `g` what arrives through it.
-/// Mixing weights, scales, shifts and the gradient through a batch's statistics all come from these two.
+/// Partial sums of an entry over one chunk of positions: `Σ g` and `Σ g · (z − mean)`, `g` what
+/// arrives through it. Mixing weights, scales, shifts and the gradient through a batch's statistics
+/// all come from these two.
 ///
-/// Writes `numbers[partial + (entry · chunks + chunk) · 2 ..]`. Grid: chunks of `length` positions, entries.
+/// Writes the [`SUMS`] of `entry · chunks + chunk` from `partial` on. Grid: chunks of `length`
+/// positions, entries.
 #[cube(launch, address_type = "dynamic")]
 pub fn entry_sums<E: Float>(
     arena: &[E],
@@ -50,15 +77,16 @@ pub fn entry_sums<E: Float>(
     #[define(E)] _format: ElemType,
 ) {
     let mut shared = Shared::<[f32]>::new_slice(UNITS as usize);
-    let entry = records as usize + CUBE_POS_Y as usize * ENTRY;
-    let mean = numbers[table[entry + SOURCE_PROLOGUE] as usize];
+    let entry = records as usize + CUBE_POS_Y as usize * Entry::WORDS;
+    let source = source_of(entry);
+    let mean = numbers[prologue_of(table, source) + MEAN];
     let begin = CUBE_POS_X * length;
     let end = min(begin + length, positions);
     let mut plain = 0.0f32;
     let mut centred = 0.0f32;
     for position in range_stepped(begin + UNIT_POS, end, UNITS) {
         let (image, pixel) = ((position / plane) as usize, (position % plane) as usize);
-        let z = start_of(table, entry, image) + pixel;
+        let z = start_of(table, source + Source::plane, image) + pixel;
         let gradient = arriving::<E>(arena, &*numbers, table, entry, image, pixel, z);
         plain += gradient;
         centred += gradient * (f32::cast_from(arena[z]) - mean);
@@ -66,24 +94,65 @@ pub fn entry_sums<E: Float>(
     let plain = cube_sum(&mut shared, plain);
     let centred = cube_sum(&mut shared, centred);
     if UNIT_POS == 0 {
-        let to = partial as usize + (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) as usize * 2;
-        numbers[to] = plain;
-        numbers[to + 1] = centred;
+        let to = partial as usize + (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) as usize * SUMS;
+        numbers[to + PLAIN] = plain;
+        numbers[to + CENTRED] = centred;
     }
 }
 
-/// The plane of the gradient that is written, the plane of the map itself, first entry and number of entries, the
-/// coefficients' place in the numbers.
-pub(in super::super) const CHANNEL: usize = 2 * PLANE + 3;
+/// A launch of [`entry_sums()`].
+#[derive(Debug, Clone, Copy)]
+pub struct EntrySums {
+    pub entries: Records<Entry>,
+    pub positions: usize,
+    /// Pixels of an image.
+    pub pixels: usize,
+    pub split: Split,
+    /// Place of the partial sums in the numbers.
+    pub partial: usize,
+}
 
-/// `slope`, `mean`, `offset` of a channel in the numbers: what goes through the batch's statistics is
-/// `slope · (z − mean) + offset`.
-pub(in super::super) const COEFFICIENTS: usize = 3;
+impl Launch for EntrySums {
+    fn cubes(&self, _images: usize) -> [usize; 3] {
+        [self.split.chunks, self.entries.count, 1]
+    }
 
-/// Adds up the partial sums of each entry and makes a channel's coefficients of them. `inverse` is one over the number of
-/// positions, 0 where the statistics were given.
+    fn run(&self, on: &Bindings<'_>) {
+        let (client, cubes, units, address) = on.grid(self);
+        let (arena, numbers, table) = (on.arena.arg(), on.numbers.arg(), on.table.arg());
+        let (records, positions, plane) = (self.entries.first(), self.positions as u32, self.pixels as u32);
+        let (length, partial, format) = (self.split.length as u32, self.partial as u32, on.format);
+        entry_sums::launch(
+            client, cubes, units, address, arena, numbers, table, records, positions, plane, length, partial, format,
+        );
+    }
+}
+
+record! {
+    /// A channel of a map, and what arrives at it.
+    Channel {
+        /// The gradient that is written.
+        gradient: Plane,
+        /// The map itself.
+        own: Plane,
+        entries: Records<Entry>,
+        /// Place in the numbers: [`COEFFICIENTS`].
+        coefficients: usize,
+    }
+}
+
+/// What goes through a batch's statistics is `slope · (z − mean) + offset`: how many numbers of a
+/// channel that takes, and their places.
+pub const COEFFICIENTS: usize = 3;
+const SLOPE: usize = 0;
+const CENTRE: usize = 1;
+const OFFSET: usize = 2;
+
+/// Adds up the partial sums of each entry and makes a channel's coefficients of them. `inverse` is
+/// one over the number of positions, 0 where the statistics were given.
 ///
-/// Writes the sums to `numbers[sums + entry · 2 ..]`. Grid: channels by [`UNITS`], [`CHANNEL`] words each.
+/// Writes the [`SUMS`] of each entry from `sums` on. Grid: channels by [`UNITS`], a [`Channel`]
+/// each.
 #[cube(launch, address_type = "dynamic")]
 pub fn coefficients(
     numbers: &mut [f32],
@@ -98,43 +167,85 @@ pub fn coefficients(
 ) {
     let channel = CUBE_POS_X * UNITS + UNIT_POS;
     if channel < channels {
-        let record = records as usize + channel as usize * CHANNEL;
-        let first = table[record + 2 * PLANE] as usize;
+        let record = records as usize + channel as usize * Channel::WORDS;
+        let first = first_of(table, record + Channel::entries);
         let mut slope = 0.0f32;
         let mut centre = 0.0f32;
         let mut offset = 0.0f32;
-        for at in 0..table[record + 2 * PLANE + 1] {
-            let entry = first + at as usize * ENTRY;
-            let number = (entry - entries as usize) / ENTRY;
+        for at in 0..count_of(table, record + Channel::entries) {
+            let entry = first + at as usize * Entry::WORDS;
+            let number = (entry - entries as usize) / Entry::WORDS;
             let mut plain = 0.0f32;
             let mut centred = 0.0f32;
             for chunk in 0..chunks as usize {
-                let from = partial as usize + (number * chunks as usize + chunk) * 2;
-                plain += numbers[from];
-                centred += numbers[from + 1];
+                let from = partial as usize + (number * chunks as usize + chunk) * SUMS;
+                plain += numbers[from + PLAIN];
+                centred += numbers[from + CENTRED];
             }
-            numbers[sums as usize + number * 2] = plain;
-            numbers[sums as usize + number * 2 + 1] = centred;
-            if table[entry + SOURCE_FLAGS] & NORM != 0 {
-                let prologue = table[entry + SOURCE_PROLOGUE] as usize;
-                let gain = numbers[prologue + 1] * numbers[table[entry + SOURCE] as usize] * inverse;
-                let inverse_deviation = numbers[prologue + 3];
+            numbers[sums as usize + number * SUMS + PLAIN] = plain;
+            numbers[sums as usize + number * SUMS + CENTRED] = centred;
+            let source = source_of(entry);
+            if is_normed(table, source) {
+                let prologue = prologue_of(table, source);
+                let gain = numbers[prologue + GAIN] * numbers[mixing_of(table, entry + Entry::term)] * inverse;
+                let inverse_deviation = numbers[prologue + INVERSE_DEVIATION];
                 slope -= gain * inverse_deviation * inverse_deviation * centred;
                 offset -= gain * plain;
-                centre = numbers[prologue];
+                centre = numbers[prologue + MEAN];
             }
         }
-        let to = table[record + 2 * PLANE + 2] as usize;
-        numbers[to] = slope;
-        numbers[to + 1] = centre;
-        numbers[to + 2] = offset;
+        let to = table[record + Channel::coefficients] as usize;
+        numbers[to + SLOPE] = slope;
+        numbers[to + CENTRE] = centre;
+        numbers[to + OFFSET] = offset;
+    }
+}
+
+/// A launch of [`coefficients()`].
+#[derive(Debug, Clone, Copy)]
+pub struct Coefficients {
+    pub channels: Records<Channel>,
+    /// Of all channels.
+    pub entries: Records<Entry>,
+    pub chunks: usize,
+    /// Places of partial sums and sums in the numbers.
+    pub partial: usize,
+    pub sums: usize,
+    pub inverse: f32,
+}
+
+impl Launch for Coefficients {
+    fn cubes(&self, _images: usize) -> [usize; 3] {
+        [self.channels.count.div_ceil(UNITS as usize), 1, 1]
+    }
+
+    fn run(&self, on: &Bindings<'_>) {
+        let (client, cubes, units, address) = on.grid(self);
+        let (numbers, table) = (on.numbers.arg(), on.table.arg());
+        let (records, channels, entries) = (self.channels.first(), self.channels.count as u32, self.entries.first());
+        let (chunks, partial, sums) = (self.chunks as u32, self.partial as u32, self.sums as u32);
+        coefficients::launch(
+            client,
+            cubes,
+            units,
+            address,
+            numbers,
+            table,
+            records,
+            channels,
+            entries,
+            chunks,
+            partial,
+            sums,
+            self.inverse,
+        );
     }
 }
 
 /// The gradient of a map from everything that read it:
 /// `dz[c, n, p] = Σ_entry weight · gain · arriving + slope · (z − mean) + offset`.
 ///
-/// Grid: positions `n · h · w` by [`UNITS`], channels ([`CHANNEL`] words).
+/// Grid: positions `n · h · w` by [`UNITS`], channels (a [`Channel`] each).
 #[cube(launch, address_type = "dynamic")]
 pub fn gather<E: Float>(
     arena: &mut [E],
@@ -148,23 +259,47 @@ pub fn gather<E: Float>(
 ) {
     let position = CUBE_POS_X * UNITS + UNIT_POS;
     if position < positions {
-        let record = records as usize + CUBE_POS_Y as usize * CHANNEL;
+        let record = records as usize + CUBE_POS_Y as usize * Channel::WORDS;
         let (image, pixel) = ((position / plane) as usize, (position % plane) as usize);
-        let z = start_of(table, record + PLANE, image) + pixel;
-        let first = table[record + 2 * PLANE] as usize;
+        let z = start_of(table, record + Channel::own, image) + pixel;
+        let first = first_of(table, record + Channel::entries);
         let mut sum = 0.0f32;
         if comptime!(normed) {
-            let from = table[record + 2 * PLANE + 2] as usize;
-            sum += numbers[from] * (f32::cast_from(arena[z]) - numbers[from + 1]) + numbers[from + 2];
+            let from = table[record + Channel::coefficients] as usize;
+            sum += numbers[from + SLOPE] * (f32::cast_from(arena[z]) - numbers[from + CENTRE]) + numbers[from + OFFSET];
         }
-        for at in 0..table[record + 2 * PLANE + 1] {
-            let entry = first + at as usize * ENTRY;
-            let gain = numbers[table[entry + SOURCE_PROLOGUE] as usize + 1] * numbers[table[entry + SOURCE] as usize];
+        for at in 0..count_of(table, record + Channel::entries) {
+            let entry = first + at as usize * Entry::WORDS;
+            let gain =
+                numbers[prologue_of(table, source_of(entry)) + GAIN] * numbers[mixing_of(table, entry + Entry::term)];
             sum += gain * arriving::<E>(&*arena, numbers, table, entry, image, pixel, z);
         }
-        let to = start_of(table, record, image) + pixel;
+        let to = start_of(table, record + Channel::gradient, image) + pixel;
         arena[to] = E::cast_from(sum);
     }
 }
 
-const _: () = assert!(PROLOGUE == 4, "places in a prologue are written out above");
+/// A launch of [`gather()`].
+#[derive(Debug, Clone, Copy)]
+pub struct Gather {
+    pub channels: Records<Channel>,
+    pub positions: usize,
+    /// Pixels of an image.
+    pub pixels: usize,
+    /// Whether anything was read through a norm: then there are coefficients.
+    pub normed: bool,
+}
+
+impl Launch for Gather {
+    fn cubes(&self, _images: usize) -> [usize; 3] {
+        [self.positions.div_ceil(UNITS as usize), self.channels.count, 1]
+    }
+
+    fn run(&self, on: &Bindings<'_>) {
+        let (client, cubes, units, address) = on.grid(self);
+        let (arena, numbers, table) = (on.arena.arg(), on.numbers.arg(), on.table.arg());
+        let (records, positions, plane) = (self.channels.first(), self.positions as u32, self.pixels as u32);
+        let (normed, format) = (self.normed, on.format);
+        gather::launch(client, cubes, units, address, arena, numbers, table, records, positions, plane, normed, format);
+    }
+}

@@ -1,15 +1,41 @@
 //! Mean and variance of channels, and what norms make of them.
 
+use super::record::{NONE, Record, Records, record};
+use super::source::{GAIN, INVERSE_DEVIATION, MEAN, SHIFT};
 use super::{REGION, UNITS};
+use crate::gpu::launch::{Bindings, Launch};
+use crate::gpu::split::Split;
 use cubecl::prelude::*;
 
 /// Count, mean, and sum of squares about the mean, of part of a channel.
-pub(in super::super) const MOMENTS: usize = 3;
+#[derive(CubeType, Clone, Copy)]
+struct ChannelMoments {
+    count: f32,
+    mean: f32,
+    squares: f32,
+}
 
-/// The moments of one chunk of positions of a channel. Each unit's sums are about a number of its own, units are joined by
-/// Chan's rule: digits stay however far from zero the mean lies.
+/// Numbers of [`ChannelMoments`].
+pub const MOMENTS: usize = 3;
+
+#[cube]
+impl ChannelMoments {
+    fn read(numbers: &[f32], at: usize) -> ChannelMoments {
+        ChannelMoments { count: numbers[at], mean: numbers[at + 1], squares: numbers[at + 2] }
+    }
+
+    fn write(&self, numbers: &mut [f32], at: usize) {
+        numbers[at] = self.count;
+        numbers[at + 1] = self.mean;
+        numbers[at + 2] = self.squares;
+    }
+}
+
+/// The moments of one chunk of positions of a channel. Each unit's sums are about a number of its
+/// own, units are joined by Chan's rule: digits stay however far from zero the mean lies.
 ///
-/// Writes `numbers[partial + (channel · chunks + chunk) · 3 ..]`. Grid: chunks of `length` positions, channels.
+/// Writes [`ChannelMoments`] `channel · chunks + chunk` from `partial` on. Grid: chunks of `length`
+/// positions, channels.
 #[cube(launch, address_type = "dynamic")]
 pub fn moments<E: Float>(
     arena: &[E],
@@ -67,20 +93,62 @@ pub fn moments<E: Float>(
     }
     if UNIT_POS == 0 {
         let to = partial as usize + (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) as usize * MOMENTS;
-        numbers[to] = counts[0];
-        numbers[to + 1] = means[0];
-        numbers[to + 2] = squares[0];
+        let found = ChannelMoments { count: counts[0], mean: means[0], squares: squares[0] };
+        found.write(numbers, to);
     }
 }
 
-/// The channel in its map, the prologue's place in the numbers, offsets of scale and shift in the weights and one (0: none),
-/// offsets of mean and variance in the running statistics.
-pub(in super::super) const NORMED: usize = 6;
+/// A launch of [`moments()`].
+#[derive(Debug, Clone, Copy)]
+pub struct MapMoments {
+    /// Where the map begins in the arena.
+    pub place: usize,
+    pub channels: usize,
+    pub positions: usize,
+    /// Pixels of an image.
+    pub pixels: usize,
+    pub split: Split,
+    /// Place of the moments in the numbers.
+    pub partial: usize,
+}
 
-/// A norm's prologues from the moments of the batch, joined in the order of chunks, and what the batch had for the running
-/// statistics: the mean and the unbiased variance.
+impl Launch for MapMoments {
+    fn cubes(&self, _images: usize) -> [usize; 3] {
+        [self.split.chunks, self.channels, 1]
+    }
+
+    fn run(&self, on: &Bindings<'_>) {
+        let (client, cubes, units, address) = on.grid(self);
+        let (arena, numbers) = (on.arena.arg(), on.numbers.arg());
+        let (region, channels) = ((self.place / REGION) as u32, self.channels as u32);
+        let (positions, plane) = (self.positions as u32, self.pixels as u32);
+        let (length, partial, format) = (self.split.length as u32, self.partial as u32, on.format);
+        moments::launch(
+            client, cubes, units, address, arena, numbers, region, channels, positions, plane, length, partial, format,
+        );
+    }
+}
+
+record! {
+    /// A channel of a norm.
+    Normed {
+        /// Its number in its map.
+        channel: usize,
+        /// Place in the numbers of the prologue that is written.
+        prologue: usize,
+        /// Offsets in the weights.
+        scale: Option<usize>,
+        shift: Option<usize>,
+        /// Offsets in the running statistics.
+        mean: usize,
+        variance: usize,
+    }
+}
+
+/// A norm's prologues from the moments of the batch, joined in the order of chunks, and what the
+/// batch had for the running statistics: the mean and the unbiased variance.
 ///
-/// Grid: channels of norms by [`UNITS`], [`NORMED`] words each.
+/// Grid: channels of norms by [`UNITS`], a [`Normed`] each.
 #[cube(launch, address_type = "dynamic")]
 pub fn norms_of_batch(
     numbers: &mut [f32],
@@ -95,29 +163,29 @@ pub fn norms_of_batch(
 ) {
     let channel = CUBE_POS_X * UNITS + UNIT_POS;
     if channel < channels {
-        let record = records as usize + channel as usize * NORMED;
-        let from = partial as usize + (table[record] * chunks) as usize * MOMENTS;
-        let mut count = numbers[from];
-        let mut mean = numbers[from + 1];
-        let mut square = numbers[from + 2];
+        let record = records as usize + channel as usize * Normed::WORDS;
+        let from = partial as usize + (table[record + Normed::channel] * chunks) as usize * MOMENTS;
+        let first = ChannelMoments::read(&*numbers, from);
+        let mut count = first.count;
+        let mut mean = first.mean;
+        let mut squares = first.squares;
         for chunk in 1..chunks as usize {
-            let next = from + chunk * MOMENTS;
-            let theirs = numbers[next];
-            let share = theirs / (count + theirs);
-            let apart = numbers[next + 1] - mean;
-            square += numbers[next + 2] + apart * apart * (count * share);
+            let theirs = ChannelMoments::read(&*numbers, from + chunk * MOMENTS);
+            let share = theirs.count / (count + theirs.count);
+            let apart = theirs.mean - mean;
+            squares += theirs.squares + apart * apart * (count * share);
             mean += apart * share;
-            count += theirs;
+            count += theirs.count;
         }
-        observed[table[record + 4] as usize] = mean;
-        observed[table[record + 5] as usize] = square / max(count - 1.0, 1.0);
-        prologue(numbers, weights, table, record, mean, square / count + epsilon);
+        observed[table[record + Normed::mean] as usize] = mean;
+        observed[table[record + Normed::variance] as usize] = squares / max(count - 1.0, 1.0);
+        prologue(numbers, weights, table, record, mean, squares / count + epsilon);
     }
 }
 
 /// A norm's prologues from statistics that are given.
 ///
-/// Grid: channels of norms by [`UNITS`], [`NORMED`] words each.
+/// Grid: channels of norms by [`UNITS`], a [`Normed`] each.
 #[cube(launch, address_type = "dynamic")]
 pub fn norms_as_given(
     numbers: &mut [f32],
@@ -130,27 +198,76 @@ pub fn norms_as_given(
 ) {
     let channel = CUBE_POS_X * UNITS + UNIT_POS;
     if channel < channels {
-        let record = records as usize + channel as usize * NORMED;
-        let (mean, variance) = (running[table[record + 4] as usize], running[table[record + 5] as usize]);
+        let record = records as usize + channel as usize * Normed::WORDS;
+        let (mean, variance) =
+            (running[table[record + Normed::mean] as usize], running[table[record + Normed::variance] as usize]);
         prologue(numbers, weights, table, record, mean, variance + epsilon);
     }
 }
 
+/// Writes what a norm makes of a channel.
 #[cube]
 fn prologue(numbers: &mut [f32], weights: &[f32], table: &[u32], record: usize, mean: f32, variance: f32) {
     let inverse_deviation = 1.0 / f32::sqrt(variance);
-    let (scale, shift) = (table[record + 2] as usize, table[record + 3] as usize);
+    let (scale, shift) = (table[record + Normed::scale], table[record + Normed::shift]);
     let mut gain = inverse_deviation;
-    if scale != 0 {
-        gain *= weights[scale - 1];
+    if scale != NONE {
+        gain *= weights[scale as usize];
     }
     let mut offset = 0.0f32;
-    if shift != 0 {
-        offset += weights[shift - 1];
+    if shift != NONE {
+        offset += weights[shift as usize];
     }
-    let to = table[record + 1] as usize;
-    numbers[to] = mean;
-    numbers[to + 1] = gain;
-    numbers[to + 2] = offset;
-    numbers[to + 3] = inverse_deviation;
+    let to = table[record + Normed::prologue] as usize;
+    numbers[to + MEAN] = mean;
+    numbers[to + GAIN] = gain;
+    numbers[to + SHIFT] = offset;
+    numbers[to + INVERSE_DEVIATION] = inverse_deviation;
+}
+
+/// A launch of [`norms_of_batch()`].
+#[derive(Debug, Clone, Copy)]
+pub struct NormsOfBatch {
+    pub channels: Records<Normed>,
+    pub chunks: usize,
+    /// Place of the moments in the numbers.
+    pub partial: usize,
+}
+
+impl Launch for NormsOfBatch {
+    fn cubes(&self, _images: usize) -> [usize; 3] {
+        [self.channels.count.div_ceil(UNITS as usize), 1, 1]
+    }
+
+    fn run(&self, on: &Bindings<'_>) {
+        let (client, cubes, units, address) = on.grid(self);
+        let (numbers, observed, weights, table) = (on.numbers.arg(), on.observed(), on.weights.arg(), on.table.arg());
+        let (records, channels) = (self.channels.first(), self.channels.count as u32);
+        let (chunks, partial) = (self.chunks as u32, self.partial as u32);
+        norms_of_batch::launch(
+            client, cubes, units, address, numbers, observed, weights, table, records, channels, chunks, partial,
+            on.epsilon,
+        );
+    }
+}
+
+/// A launch of [`norms_as_given()`].
+#[derive(Debug, Clone, Copy)]
+pub struct NormsAsGiven {
+    pub channels: Records<Normed>,
+}
+
+impl Launch for NormsAsGiven {
+    fn cubes(&self, _images: usize) -> [usize; 3] {
+        [self.channels.count.div_ceil(UNITS as usize), 1, 1]
+    }
+
+    fn run(&self, on: &Bindings<'_>) {
+        let (client, cubes, units, address) = on.grid(self);
+        let (numbers, running, weights, table) = (on.numbers.arg(), on.running(), on.weights.arg(), on.table.arg());
+        let (records, channels) = (self.channels.first(), self.channels.count as u32);
+        norms_as_given::launch(
+            client, cubes, units, address, numbers, running, weights, table, records, channels, on.epsilon,
+        );
+    }
 }

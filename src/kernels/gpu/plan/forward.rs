@@ -1,10 +1,14 @@
 //! The launches of a pass.
 
-use super::super::kernel::statistics::MOMENTS;
-use super::super::launch::Launch;
-use super::table::{Plane, Source};
-use super::{PLAIN, Planner, Split, Stretch, last_reads, pixels, plain, sides};
-use crate::gpu::kernel::{PROLOGUE, REGION};
+use super::{PLAIN, Planner, Stretch, last_reads, pixels, plain, sides};
+use crate::gpu::kernel::combine::{Combine, Node, Term as SourceTerm};
+use crate::gpu::kernel::dense::{self, Product};
+use crate::gpu::kernel::depthwise::{self, Filtered};
+use crate::gpu::kernel::pool::{Pool, Pooled};
+use crate::gpu::kernel::record::Records;
+use crate::gpu::kernel::source::{PROLOGUE, Plane, Source};
+use crate::gpu::kernel::statistics::{MOMENTS, MapMoments, Normed, NormsAsGiven, NormsOfBatch};
+use crate::gpu::split::Split;
 use crate::gpu::window::Window;
 use crate::program::{Branch, Dense, Frame, PoolKind, PoolStep, Read, Step, Term};
 use std::collections::BTreeMap;
@@ -22,28 +26,6 @@ impl Scratch {
     /// The plane of a branch's channel.
     pub fn plane(&self, branch: usize, channel: usize) -> Option<Plane> {
         self.first[branch].map(|first| Plane::of(self.stretch.start, first + channel, self.channels, self.pixels))
-    }
-}
-
-/// One group of one dense product.
-pub(super) struct Product {
-    /// What it reads: the place of its first source in the table.
-    pub sources: usize,
-    pub inputs: usize,
-    pub outputs: usize,
-    /// Offset of its filters, and of its first bias.
-    pub weight: usize,
-    bias: Option<usize>,
-    /// Of its first output.
-    plane: Plane,
-}
-
-impl Product {
-    /// Its record.
-    pub fn words(&self) -> [usize; 8] {
-        let Self { sources, inputs, outputs, weight, .. } = *self;
-        let bias = self.bias.map_or(0, |bias| bias + 1);
-        [sources, inputs, outputs, weight, bias, self.plane.region / REGION, self.plane.first, self.plane.image]
     }
 }
 
@@ -85,14 +67,10 @@ impl Planner<'_> {
     fn convolve(&mut self, branches: &[Branch], output: usize) {
         let scratch = self.scratch(branches, output);
         self.depthwise(branches, output, &scratch, |_| true);
-        for (window, records) in self.products(branches, &scratch, output, self.place(output)) {
-            self.launches.push(Launch::Dense {
-                records: self.table.next(),
-                products: records.len(),
-                outputs: records.iter().map(|record| record.outputs).max().unwrap_or(0),
-                window,
-            });
-            records.iter().for_each(|record| self.table.push(&record.words()));
+        for (window, products) in self.products(branches, &scratch, output, self.place(output)) {
+            let outputs = products.iter().map(|product| product.outputs).max().unwrap_or(0);
+            let products = self.table.put(products);
+            self.launch(dense::Dense { products, outputs, window });
         }
         self.arena.give(scratch.stretch);
     }
@@ -113,7 +91,8 @@ impl Planner<'_> {
         Scratch { stretch, first, channels, pixels: pixels(&self.program.maps[output]) }
     }
 
-    /// The depthwise convolutions of a step, into scratch or, where no product follows, into the output.
+    /// The depthwise convolutions of a step, into scratch or, where no product follows, into the
+    /// output.
     pub(super) fn depthwise(
         &mut self,
         branches: &[Branch],
@@ -121,22 +100,19 @@ impl Planner<'_> {
         scratch: &Scratch,
         wanted: impl Fn(&Branch) -> bool,
     ) {
-        let mut records: BTreeMap<Window, Vec<(Source, Plane, usize)>> = BTreeMap::new();
+        let mut windows: BTreeMap<Window, Vec<Filtered>> = BTreeMap::new();
         for (at, branch) in branches.iter().enumerate().filter(|(_, branch)| wanted(branch)) {
             let Some(depthwise) = branch.depthwise else { continue };
-            let records = records.entry(self.window(depthwise.frame, &branch.source, output)).or_default();
+            let channels = windows.entry(self.window(depthwise.frame, &branch.source, output)).or_default();
             for (channel, source) in self.sources(&branch.source).into_iter().enumerate() {
                 let plane = scratch.plane(at, channel).unwrap_or(self.map_plane(output, branch.first + channel));
-                records.push((source, plane, depthwise.weight + channel * depthwise.frame.taps()));
+                let weight = depthwise.weight + channel * depthwise.frame.taps();
+                channels.push(Filtered { source, plane, weight });
             }
         }
-        for (window, records) in records {
-            self.launches.push(Launch::Depthwise { records: self.table.next(), channels: records.len(), window });
-            for (source, plane, weight) in records {
-                self.table.source(source);
-                self.table.plane(plane);
-                self.table.push(&[weight]);
-            }
+        for (window, channels) in windows {
+            let channels = self.table.put(channels);
+            self.launch(depthwise::Depthwise { channels, window });
         }
     }
 
@@ -145,36 +121,31 @@ impl Planner<'_> {
         Window { frame, from: self.sides_of(source), to: sides(&self.program.maps[output]) }
     }
 
-    /// Each group of each dense product of a step, by window; the output's channels lie at
-    /// `region`. What the products read is written to the table.
+    /// Each group of each dense product of a step, by window; the output's channels lie from
+    /// `start` on. What the products read is written to the table.
     pub(super) fn products(
         &mut self,
         branches: &[Branch],
         scratch: &Scratch,
         output: usize,
-        region: usize,
+        start: usize,
     ) -> BTreeMap<Window, Vec<Product>> {
-        let map = self.program.maps[output];
         let mut products: BTreeMap<Window, Vec<Product>> = BTreeMap::new();
         for (at, branch) in branches.iter().enumerate() {
             let Some(dense) = branch.dense else { continue };
             let behind = |channel| scratch.plane(at, channel).map(plain);
-            let read: Vec<Source> = self.sources(&branch.source);
-            let read: Vec<Source> =
-                read.into_iter().enumerate().map(|(channel, source)| behind(channel).unwrap_or(source)).collect();
+            let read = self.sources(&branch.source).into_iter().enumerate();
+            let read: Vec<Source> = read.map(|(channel, source)| behind(channel).unwrap_or(source)).collect();
             let window = self.dense_window(branch, dense, output);
             let (inputs, outputs) = (read.len() / dense.groups, branch.channels / dense.groups);
             for (group, read) in read.chunks(inputs).enumerate() {
-                let sources = self.table.next();
-                read.iter().for_each(|source| self.table.source(*source));
                 let first = group * outputs;
                 products.entry(window).or_default().push(Product {
-                    sources,
-                    inputs,
+                    sources: self.table.put(read.iter().copied()),
                     outputs,
                     weight: dense.weight + first * inputs * dense.frame.taps(),
                     bias: dense.bias.map(|bias| bias + first),
-                    plane: Plane::of(region, branch.first + first, map.channels, pixels(&map)),
+                    plane: self.plane(start, output, branch.first + first),
                 });
             }
         }
@@ -191,92 +162,75 @@ impl Planner<'_> {
     }
 
     fn pool(&mut self, pool: &PoolStep, output: usize) {
-        let sources = self.sources(&pool.source);
-        self.launches.push(Launch::Pool {
-            records: self.table.next(),
-            channels: sources.len(),
-            window: self.window(pool.frame, &pool.source, output),
-            maximum: pool.kind == PoolKind::Max,
-        });
-        for (channel, source) in sources.into_iter().enumerate() {
-            self.table.source(source);
-            let plane = self.map_plane(output, channel);
-            self.table.plane(plane);
-        }
+        let sources = self.sources(&pool.source).into_iter().enumerate();
+        let channels: Vec<Pooled> =
+            sources.map(|(channel, source)| Pooled { source, plane: self.map_plane(output, channel) }).collect();
+        let (channels, window) = (self.table.put(channels), self.window(pool.frame, &pool.source, output));
+        self.launch(Pool { channels, window, maximum: pool.kind == PoolKind::Max });
     }
 
     fn combine(&mut self, terms: &[Term], output: usize) {
         let map = self.program.maps[output];
         let mut nodes = Vec::new();
         for channel in 0..map.channels {
-            let first = self.table.next();
-            let mut count = 0;
-            for term in terms {
-                if let Some(at) = channel_of(term, channel) {
-                    let (mixing, factor) = (self.mixing(term.weight), self.factor(term.factor));
-                    let source = self.source(&term.read, at);
-                    self.table.term(source, mixing, factor);
-                    count += 1;
-                }
-            }
-            nodes.push((first, count));
+            let read = terms.iter().filter_map(|term| Some((term, channel_of(term, channel)?)));
+            let read: Vec<SourceTerm> = read.map(|(term, at)| self.term(term, at)).collect();
+            nodes.push(Node { plane: self.map_plane(output, channel), terms: self.table.put(read) });
         }
-        self.launches.push(Launch::Combine {
-            records: self.table.next(),
-            channels: map.channels,
-            positions: self.positions(output),
-            plane: pixels(&map),
-        });
-        for (channel, (first, count)) in nodes.into_iter().enumerate() {
-            let plane = self.map_plane(output, channel);
-            self.table.plane(plane);
-            self.table.push(&[first, count]);
-        }
+        let nodes = self.table.put(nodes);
+        self.launch(Combine { nodes, positions: self.positions(output), pixels: pixels(&map) });
+    }
+
+    /// Channel `at` of what a term reads, with what it is multiplied with.
+    pub(super) fn term(&self, term: &Term, at: usize) -> SourceTerm {
+        let (mixing, factor) = (self.mixing(term.weight), self.factor(term.factor));
+        SourceTerm { source: self.source(&term.read, at), mixing, factor }
     }
 
     /// What a batch's norms need of a map that was written.
     fn statistics(&mut self, map: usize) {
-        let records = self.table.next();
-        let channels = if self.purpose.of_batch { self.norm_records(|of| of == map) } else { 0 };
-        if channels == 0 {
+        if !self.purpose.of_batch {
+            return;
+        }
+        let channels = self.normed(|of| of == map);
+        if channels.count == 0 {
             return;
         }
         let size = self.program.maps[map];
         let split = Split::of(self.positions(map), 2048, size.channels);
         let partial = self.numbers.take(size.channels * split.chunks * MOMENTS);
-        self.launches.push(Launch::Moments {
-            region: self.place(map),
+        self.launch(MapMoments {
+            place: self.place(map),
             channels: size.channels,
             positions: self.positions(map),
-            plane: pixels(&size),
+            pixels: pixels(&size),
             split,
             partial: partial.start,
         });
-        self.launches.push(Launch::NormsOfBatch { records, channels, chunks: split.chunks, partial: partial.start });
+        self.launch(NormsOfBatch { channels, chunks: split.chunks, partial: partial.start });
         self.numbers.give(partial);
     }
 
     fn given_norms(&mut self) {
-        let records = self.table.next();
-        let channels = self.norm_records(|_| true);
-        if channels > 0 {
-            self.launches.push(Launch::NormsAsGiven { records, channels });
+        let channels = self.normed(|_| true);
+        if channels.count > 0 {
+            self.launch(NormsAsGiven { channels });
         }
     }
 
-    /// Records of the norms of some maps, a channel each; gives their number.
-    fn norm_records(&mut self, of: impl Fn(usize) -> bool) -> usize {
-        let mut channels = 0;
-        for (norm, &place) in self.program.norms.iter().zip(&self.norms).filter(|(norm, _)| of(norm.map)) {
-            for at in 0..norm.channels {
-                let parameter = |start: Option<usize>| start.map_or(0, |start| start + at + 1);
-                let words = [norm.first + at, place + at * PROLOGUE, parameter(norm.scale), parameter(norm.shift)];
-                self.table.push(&words);
-                self.table.push(&[norm.mean + at, norm.variance + at]);
-            }
-            channels += norm.channels;
-        }
-        channels
+    /// The channels of the norms of some maps.
+    fn normed(&mut self, of: impl Fn(usize) -> bool) -> Records<Normed> {
+        let norms = self.program.norms.iter().zip(&self.norms).filter(|(norm, _)| of(norm.map));
+        self.table.put(norms.flat_map(|(norm, &place)| {
+            (0..norm.channels).map(move |at| Normed {
+                channel: norm.first + at,
+                prologue: place + at * PROLOGUE,
+                scale: norm.scale.map(|start| start + at),
+                shift: norm.shift.map(|start| start + at),
+                mean: norm.mean + at,
+                variance: norm.variance + at,
+            })
+        }))
     }
 }
 

@@ -1,17 +1,33 @@
 //! What is known of the maps' gradients while the reverse pass is planned.
 
-use super::super::kernel::gradient::COEFFICIENTS;
-use super::super::launch::Launch;
-use super::table::{Entry, Plane, Source};
-use super::{Planner, Split, Stretch, pixels, plain};
-use crate::program::{Map, Program, Read};
+use super::{Planner, Stretch, pixels, plain};
+use crate::gpu::kernel::combine::Term;
+use crate::gpu::kernel::gradient::{COEFFICIENTS, Channel, Coefficients, Entry, EntrySums, Gather, SUMS};
+use crate::gpu::kernel::parameters::Share;
+use crate::gpu::kernel::source::{Plane, Source};
+use crate::gpu::split::Split;
+use crate::program::{Activation, Map, Program, Read};
 use std::collections::BTreeMap;
 
-/// A map as convolutions and pools read it: they add to one gradient for all that read it alike. The norm, if any, and
-/// whether it is rectified.
-pub(super) type View = (usize, Option<usize>, bool);
+/// A map as convolutions and pools read it: they add to one gradient for all that read it alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct View {
+    pub map: usize,
+    norm: Option<usize>,
+    activation: Activation,
+}
 
-/// The gradient of a view, of what it gives *after* its norm and ReLU.
+/// What arrives at a channel of a map through one of the ways in which it was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub entry: Entry,
+    /// Index of the norm on the way, and channel in it.
+    pub norm: Option<(usize, usize)>,
+    /// Index of the mixing weight on the way.
+    pub weight: Option<usize>,
+}
+
+/// The gradient of a view, of what it gives *after* its norm and activation.
 struct Accumulated {
     stretch: Stretch,
     /// Which of its channels were written to.
@@ -20,39 +36,36 @@ struct Accumulated {
 
 #[derive(Default)]
 pub(super) struct Gradients {
-    /// By map and channel: the ways in which it was read and whose gradients are there; views are not among them.
-    entries: Vec<Vec<Vec<Entry>>>,
+    /// By map and channel: the ways in which it was read and whose gradients are there; views are
+    /// not among them.
+    arrivals: Vec<Vec<Vec<Arrival>>>,
     views: BTreeMap<View, Accumulated>,
     /// Nodes' gradients, and how many maps have yet to ask for each.
     held: Vec<(Stretch, usize)>,
     /// What each map asks for, of `held`.
     holds: Vec<Vec<usize>>,
-    /// Entries of each channel of a norm, and of each mixing weight: place in the table, and of its sums.
-    pub norms: BTreeMap<(usize, usize), Vec<[usize; 2]>>,
-    pub mixing: Vec<Vec<[usize; 2]>>,
-}
-
-/// The gradient of a map as one stretch of the arena.
-pub(super) struct Whole {
-    pub stretch: Stretch,
+    /// Shares of each channel of a norm, by index of the norm and channel in it, and of each mixing
+    /// weight.
+    pub norms: BTreeMap<(usize, usize), Vec<Share>>,
+    pub mixing: Vec<Vec<Share>>,
 }
 
 impl Gradients {
-    /// `seeds`: where the gradients of the outputs lie.
     pub fn new(program: &Program) -> Self {
         Self {
-            entries: program.maps.iter().map(|map| vec![Vec::new(); map.channels]).collect(),
+            arrivals: program.maps.iter().map(|map| vec![Vec::new(); map.channels]).collect(),
             holds: vec![Vec::new(); program.maps.len()],
             mixing: vec![Vec::new(); program.mixing],
             ..Self::default()
         }
     }
 
-    pub fn enter(&mut self, map: usize, channel: usize, entry: Entry) {
-        self.entries[map][channel].push(entry);
+    pub fn enter(&mut self, map: usize, channel: usize, arrival: Arrival) {
+        self.arrivals[map][channel].push(arrival);
     }
 
-    /// Keeps a node's gradient until all maps that were added to it have asked for it; gives it back where there is none.
+    /// Keeps a node's gradient until all maps that were added to it have asked for it; gives it
+    /// back where there is none.
     pub fn hold(&mut self, stretch: Stretch, mut maps: Vec<usize>) -> Option<Stretch> {
         maps.sort_unstable();
         maps.dedup();
@@ -87,31 +100,32 @@ impl Planner<'_> {
     /// The view of a read's channel and the channel in it; `None` where no gradient is asked for.
     pub(super) fn view(&self, read: &Read, at: usize) -> Option<(View, usize)> {
         let channel = if read.norm.is_some() { at } else { read.first + at };
-        self.wants(read).then_some(((read.map, read.norm, read.relu), channel))
+        let view = View { map: read.map, norm: read.norm, activation: read.activation };
+        self.wants(read).then_some((view, channel))
     }
 
     /// What is read at a channel of a view.
     pub(super) fn view_source(&self, view: View, channel: usize) -> Source {
-        let (map, norm, relu) = view;
-        let map: Map = self.program.maps[map];
+        let View { map, norm, activation } = view;
+        let of_map: Map = self.program.maps[map];
         let (first, channels) = match norm.map(|norm| self.program.norms[norm]) {
             Some(norm) => (norm.first, norm.channels),
-            None => (0, map.channels),
+            None => (0, of_map.channels),
         };
-        self.source(&Read { map: view.0, first, channels, norm, relu }, channel)
+        self.source(&Read { map, first, channels, norm, activation }, channel)
     }
 
-    /// The plane of the gradient of some channels of a view, and whether it is to be added to. They must all have been
-    /// written before, or none.
+    /// The plane of the gradient of some channels of a view, and whether it is to be added to. They
+    /// must all have been written before, or none.
     pub(super) fn target(
         &mut self,
         gradients: &mut Gradients,
         view: View,
         channels: std::ops::Range<usize>,
     ) -> (Plane, bool) {
-        let map = self.program.maps[view.0];
-        let width = view.1.map_or(map.channels, |norm| self.program.norms[norm].channels);
-        let numbers = width * self.positions(view.0);
+        let map = self.program.maps[view.map];
+        let width = view.norm.map_or(map.channels, |norm| self.program.norms[norm].channels);
+        let numbers = width * self.positions(view.map);
         let accumulated = gradients
             .views
             .entry(view)
@@ -126,108 +140,98 @@ impl Planner<'_> {
         gradients.views.get(&view).is_some_and(|accumulated| accumulated.written[channel])
     }
 
-    /// The gradient of a map from everything that read it; `None` where nothing did. Whoever asks gives it back.
-    pub(super) fn gradient(&mut self, gradients: &mut Gradients, map: usize) -> Option<Whole> {
+    /// Where the gradient of a map lies, from everything that read it; `None` where nothing did.
+    /// Whoever asks gives it back.
+    pub(super) fn gradient(&mut self, gradients: &mut Gradients, map: usize) -> Option<Stretch> {
         let size = self.program.maps[map];
-        let mut entries = std::mem::take(&mut gradients.entries[map]);
-        let views: Vec<View> =
-            gradients.views.range((map, None, false)..=(map, Some(usize::MAX), true)).map(|(view, _)| *view).collect();
-        if let ([view @ (_, None, false)], true) = (views.as_slice(), entries.iter().all(Vec::is_empty))
+        let mut arrivals = std::mem::take(&mut gradients.arrivals[map]);
+        let first = |map| View { map, norm: None, activation: Activation::None };
+        let views: Vec<View> = gradients.views.range(first(map)..first(map + 1)).map(|(view, _)| *view).collect();
+        if let ([view], true) = (views.as_slice(), arrivals.iter().all(Vec::is_empty))
+            && *view == first(map)
             && gradients.views[view].written.iter().all(|written| *written)
         {
             // One view read the whole map as it is, and nothing else did.
-            let stretch = gradients.views.remove(view)?.stretch;
-            return Some(Whole { stretch });
+            return gradients.views.remove(view).map(|accumulated| accumulated.stretch);
         }
         let mut free = gradients.release(map);
         for view in views {
             let Some(accumulated) = gradients.views.remove(&view) else { continue };
             free.push(accumulated.stretch);
             let width = accumulated.written.len();
+            let of_map = view.norm.map_or(0, |norm| self.program.norms[norm].first);
             for channel in (0..width).filter(|channel| accumulated.written[*channel]) {
-                let entry = Entry {
-                    source: self.view_source(view, channel),
-                    mixing: self.ones(),
-                    factor: self.ones(),
-                    gradient: Plane::of(accumulated.stretch.start, channel, width, pixels(&size)),
-                    norm: view.1.map(|norm| (norm, channel)),
-                    weight: None,
-                };
-                let first = view.1.map_or(0, |norm| self.program.norms[norm].first);
-                entries[first + channel].push(entry);
+                let plane = Plane::of(accumulated.stretch.start, channel, width, pixels(&size));
+                let arrival = self.unweighted(self.view_source(view, channel), plane);
+                let norm = view.norm.map(|norm| (norm, channel));
+                arrivals[of_map + channel].push(Arrival { norm, ..arrival });
             }
         }
-        if entries.iter().all(Vec::is_empty) {
+        if arrivals.iter().all(Vec::is_empty) {
             free.into_iter().for_each(|stretch| self.arena.give(stretch));
             return None;
         }
         let whole = self.arena.take(size.channels * self.positions(map));
-        self.gather(gradients, map, &entries, whole.start);
+        self.gather(gradients, map, &arrivals, whole.start);
         free.into_iter().for_each(|stretch| self.arena.give(stretch));
-        Some(Whole { stretch: whole })
+        Some(whole)
     }
 
-    fn gather(&mut self, gradients: &mut Gradients, map: usize, entries: &[Vec<Entry>], region: usize) {
+    /// Launches that write the gradient of a map to `start`.
+    fn gather(&mut self, gradients: &mut Gradients, map: usize, arrivals: &[Vec<Arrival>], start: usize) {
         let size = self.program.maps[map];
-        let (positions, plane) = (self.positions(map), pixels(&size));
-        let count = entries.iter().map(Vec::len).sum::<usize>();
-        let normed = entries.iter().flatten().any(|entry| entry.norm.is_some());
-        let summed = normed || entries.iter().flatten().any(|entry| entry.weight.is_some());
-        let sums = if summed { self.numbers.take(count * 2).start } else { 0 };
+        let (positions, pixels) = (self.positions(map), pixels(&size));
+        let all = || arrivals.iter().flatten();
+        let count = all().count();
+        let normed = all().any(|arrival| arrival.norm.is_some());
+        let summed = normed || all().any(|arrival| arrival.weight.is_some());
+        let sums = if summed { self.numbers.take(count * SUMS).start } else { 0 };
         let coefficients = self.numbers.take(size.channels * COEFFICIENTS);
 
-        let first_entry = self.table.next();
-        let mut firsts = Vec::new();
-        for (number, entry) in entries.iter().flatten().enumerate() {
-            let share = [self.table.entry(entry), sums + number * 2];
-            if let Some(channel) = entry.norm {
+        let entries = self.table.put(all().map(|arrival| arrival.entry));
+        for (number, arrival) in all().enumerate() {
+            let share = Share { entry: entries.at(number), sums: sums + number * SUMS };
+            if let Some(channel) = arrival.norm {
                 gradients.norms.entry(channel).or_default().push(share);
             }
-            if let Some(weight) = entry.weight {
+            if let Some(weight) = arrival.weight {
                 gradients.mixing[weight].push(share);
             }
-            firsts.push(share[0]);
         }
-        let records = self.table.next();
         let mut number = 0;
-        for (channel, entries) in entries.iter().enumerate() {
-            self.table.plane(Plane::of(region, channel, size.channels, plane));
-            let own = self.map_plane(map, channel);
-            self.table.plane(own);
-            let first = firsts.get(number).copied().unwrap_or(first_entry);
-            self.table.push(&[first, entries.len(), coefficients.start + channel * COEFFICIENTS]);
-            number += entries.len();
+        let mut channels = Vec::new();
+        for (channel, arrivals) in arrivals.iter().enumerate() {
+            channels.push(Channel {
+                gradient: self.plane(start, map, channel),
+                own: self.map_plane(map, channel),
+                entries: entries.part(number, arrivals.len()),
+                coefficients: coefficients.start + channel * COEFFICIENTS,
+            });
+            number += arrivals.len();
         }
+        let channels = self.table.put(channels);
         if summed {
             let split = Split::of(positions, 2048, count);
-            let partial = self.numbers.take(count * split.chunks * 2);
-            let (chunks, partial_at) = (split.chunks, partial.start);
-            self.launches.push(Launch::EntrySums {
-                records: first_entry,
-                entries: count,
-                positions,
-                plane,
-                split,
-                partial: partial_at,
-            });
+            let partial = self.numbers.take(count * split.chunks * SUMS);
+            self.launch(EntrySums { entries, positions, pixels, split, partial: partial.start });
             let inverse = if self.purpose.of_batch { 1.0 / positions as f32 } else { 0.0 };
-            self.launches.push(Launch::Coefficients {
-                records,
-                channels: size.channels,
-                entries: first_entry,
-                chunks,
-                partial: partial_at,
-                sums,
-                inverse,
-            });
+            let (chunks, partial_at) = (split.chunks, partial.start);
+            self.launch(Coefficients { channels, entries, chunks, partial: partial_at, sums, inverse });
             self.numbers.give(partial);
         }
-        self.launches.push(Launch::Gather { records, channels: size.channels, positions, plane, normed });
+        self.launch(Gather { channels, positions, pixels, normed });
         self.numbers.give(coefficients);
     }
-}
 
-/// A channel that was written as it is, with the gradient at `plane` and nothing in between.
-pub(super) fn untouched(source: Plane, ones: usize, gradient: Plane) -> Entry {
-    Entry { source: plain(source), mixing: ones, factor: ones, gradient, norm: None, weight: None }
+    /// What arrives at a channel that was read with no weight and no norm, from the gradient at
+    /// `gradient`.
+    pub(super) fn unweighted(&self, source: Source, gradient: Plane) -> Arrival {
+        let term = Term { source, mixing: self.ones(), factor: self.ones() };
+        Arrival { entry: Entry { term, gradient }, norm: None, weight: None }
+    }
+
+    /// What arrives at a channel that was read as it is.
+    pub(super) fn untouched(&self, plane: Plane, gradient: Plane) -> Arrival {
+        self.unweighted(plain(plane), gradient)
+    }
 }

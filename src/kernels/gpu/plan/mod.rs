@@ -1,9 +1,11 @@
 //! A program for a number of images: where everything lies, and which kernels run in which order.
 //!
-//! A plan is made once and run many times. It allocates nothing while it runs and asks the GPU nothing: a pass is a fixed
-//! list of launches over fixed places.
+//! A plan is made once and run many times. It allocates nothing while it runs and asks the GPU
+//! nothing: a pass is a fixed list of launches over fixed places.
 
 mod backward;
+mod dense_backward;
+mod depthwise_backward;
 mod forward;
 mod gradients;
 mod parameters;
@@ -11,10 +13,11 @@ mod space;
 mod table;
 
 use self::space::{Space, Stretch};
-use self::table::{Plane, Source, Table};
-use super::kernel::PROLOGUE;
+use self::table::Table;
+use super::kernel::REGION;
+use super::kernel::source::{Flags, PROLOGUE, Plane, Source};
 use super::launch::Launch;
-use crate::program::{Map, Program, ProgramError, Read};
+use crate::program::{Activation, Map, Program, ProgramError, Read};
 
 /// What a pass is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,8 +43,8 @@ pub(crate) enum PlanError {
 #[derive(Debug)]
 pub(in crate::gpu) struct Plan {
     pub table: Vec<u32>,
-    pub forward: Vec<Launch>,
-    pub reverse: Vec<Launch>,
+    pub forward: Vec<Box<dyn Launch>>,
+    pub reverse: Vec<Box<dyn Launch>>,
     /// Lengths of the buffers.
     pub arena: usize,
     pub numbers: usize,
@@ -57,29 +60,6 @@ pub(in crate::gpu) struct Plan {
     pub front: [usize; 4],
 }
 
-/// How a sum over positions is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::gpu) struct Split {
-    pub chunks: usize,
-    pub length: usize,
-}
-
-impl Split {
-    /// Chunks of at least `least` positions: as many as give each of a large GPU's processors some
-    /// cubes where there are `others` cubes a chunk, and no more than that, since what they leave
-    /// is added up one by one. Depends on shapes alone.
-    fn of(positions: usize, least: usize, others: usize) -> Self {
-        let most = (CUBES / others.max(1)).clamp(1, MOST_CHUNKS);
-        let chunks = positions.div_ceil(least).clamp(1, most);
-        let length = positions.div_ceil(chunks).next_multiple_of(16);
-        Self { chunks: positions.div_ceil(length), length }
-    }
-}
-
-/// Cubes that fill a large GPU, and chunks that one unit adds up in passing.
-const CUBES: usize = 1056;
-const MOST_CHUNKS: usize = 64;
-
 /// What is known while a plan is made.
 struct Planner<'a> {
     program: &'a Program,
@@ -88,7 +68,7 @@ struct Planner<'a> {
     table: Table,
     arena: Space,
     numbers: Space,
-    launches: Vec<Launch>,
+    launches: Vec<Box<dyn Launch>>,
     /// Where maps lie, once they are written.
     maps: Vec<Option<Stretch>>,
     /// Where the prologues of norms lie.
@@ -101,7 +81,8 @@ const PLAIN: usize = 0;
 
 impl Plan {
     /// # Errors
-    /// A program that does not pass [`Program::check`], and batches whose places do not fit 32 bits.
+    /// A program that does not pass [`Program::check`], and batches whose places do not fit 32
+    /// bits.
     pub fn new(program: &Program, images: usize, purpose: Purpose) -> Result<Self, PlanError> {
         program.check()?;
         let too_large = || PlanError::TooLarge { images };
@@ -146,7 +127,7 @@ impl Plan {
             front,
         };
         let longest = plan.table.len().max(plan.numbers).max(program.weights);
-        let fits = longest < u32::MAX as usize && plan.arena / super::kernel::REGION < u32::MAX as usize;
+        let fits = longest < u32::MAX as usize && plan.arena / REGION < u32::MAX as usize;
         let launches = || plan.forward.iter().chain(&plan.reverse);
         if !fits || !launches().all(|launch| launch.fits_a_grid(images)) { Err(too_large()) } else { Ok(plan) }
     }
@@ -176,9 +157,18 @@ impl Planner<'_> {
         self.images * pixels(&self.program.maps[map])
     }
 
-    fn map_plane(&self, map: usize, channel: usize) -> Plane {
+    /// The plane of a channel of what lies at `start` and is as large as a map.
+    fn plane(&self, start: usize, map: usize, channel: usize) -> Plane {
         let size = &self.program.maps[map];
-        Plane::of(self.place(map), channel, size.channels, pixels(size))
+        Plane::of(start, channel, size.channels, pixels(size))
+    }
+
+    fn map_plane(&self, map: usize, channel: usize) -> Plane {
+        self.plane(self.place(map), map, channel)
+    }
+
+    fn launch(&mut self, launch: impl Launch + 'static) {
+        self.launches.push(Box::new(launch));
     }
 
     /// Channel `at` of a read.
@@ -186,8 +176,7 @@ impl Planner<'_> {
         Source {
             plane: self.map_plane(read.map, read.first + at),
             prologue: read.norm.map_or(PLAIN, |norm| self.norms[norm] + at * PROLOGUE),
-            norm: read.norm.is_some(),
-            relu: read.relu,
+            flags: Flags { norm: read.norm.is_some(), activation: read.activation },
         }
     }
 
@@ -202,7 +191,7 @@ impl Planner<'_> {
 
 /// A channel that is written as it is and read as it is.
 fn plain(plane: Plane) -> Source {
-    Source { plane, prologue: PLAIN, norm: false, relu: false }
+    Source { plane, prologue: PLAIN, flags: Flags { norm: false, activation: Activation::None } }
 }
 
 fn sides(map: &Map) -> [usize; 2] {

@@ -1,8 +1,9 @@
 //! Places in a buffer that is allocated once.
 
-use super::super::kernel::REGION;
+use crate::gpu::kernel::REGION;
 
-/// Hands out stretches of a buffer whose length is not known yet; what was given back is handed out again.
+/// Hands out stretches of a buffer whose length is not known yet; what was given back is handed out
+/// again.
 #[derive(Debug, Default)]
 pub(super) struct Space {
     /// Start and end of what is free below `end`, in order, none touching another.

@@ -1,9 +1,10 @@
-//! Holds engines to the reference: programs of all kinds, in value and in every gradient, on many shapes.
+//! Holds engines to the reference: programs of all kinds, in value and in every gradient, on many
+//! shapes.
 
 mod draft;
 mod random;
 
-use super::program::{Frame, PoolKind, Program, Read, Term};
+use super::program::{Activation, Frame, PoolKind, Program, Read, Term};
 use super::reference::{self, Inputs};
 use super::{Pass, Plans, Precision, run};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -126,24 +127,27 @@ fn by_engine(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
     (found.outputs, found.observed)
 }
 
-/// How far results may be off: engine and reference compute in `f32` and differ in the order of sums.
+/// How far results may be off: engine and reference compute in `f32` and differ in the order of
+/// sums.
 #[derive(Clone, Copy)]
 struct Rounding {
     /// Of the largest value.
     tolerance: f32,
     /// Least of the largest values.
     floor: f32,
-    /// Whether all gradients share the largest value: a gradient that a norm takes out again is nothing but the rounding of
-    /// those that went into it.
+    /// Whether all gradients share the largest value: a gradient that a norm takes out again is
+    /// nothing but the rounding of those that went into it.
     shared: bool,
 }
 
-/// Of one operator, of a network with batch norms over few values, and of anything that programs can say.
+/// Of one operator, of a network with batch norms over few values, and of anything that programs
+/// can say.
 const ONE_OPERATOR: Rounding = Rounding { tolerance: 3e-5, floor: 1e-3, shared: false };
 const NETWORK: Rounding = Rounding { tolerance: 1e-4, ..ONE_OPERATOR };
 const ANYTHING: Rounding = Rounding { tolerance: 2e-4, floor: 0.1, shared: true };
 
-/// Runs a program on `device` and by the reference, in training and in evaluation, tracked for all and for less, and compares.
+/// Runs a program on `device` and by the reference, in training and in evaluation, tracked for all
+/// and for less, and compares.
 #[track_caller]
 fn hold(program: Program, images: usize, random: &mut ChaCha8Rng, device: &Device, rounding: Rounding, what: &str) {
     let drawn = Drawn::new(program, images, random);
@@ -210,7 +214,7 @@ fn all(device: &Device) {
                     _ => 10,
                 };
                 let mut draft = draft();
-                let source = vec![Read { relu: true, ..draft.whole(0) }];
+                let source = vec![Read { activation: Activation::Relu, ..draft.whole(0) }];
                 let branch = draft.branch(source, kind, frame(kernel, stride, dilation), outputs, 0);
                 let z = draft.convolve(vec![branch]);
                 let what = format!("{shape}, kernel {kernel} stride {stride} dilation {dilation}");
@@ -266,8 +270,9 @@ fn gpu() -> Device {
     Device::enumerate(kind).into_vec().first().expect("a GPU, or a software Vulkan in its place").clone()
 }
 
-/// The format is a kernel's parameter and the sums are the same: what is held here is that each kernel reads and writes it. A rounding may decide
-/// a maximum or a sign, and norms over few values make much of one: results are compared as a whole, and by their median over shapes.
+/// The format is a kernel's parameter and the sums are the same: what is held here is that each
+/// kernel reads and writes it. A rounding may decide a maximum or a sign, and norms over few values
+/// make much of one: results are compared as a whole, and by their median over shapes.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[test]
 #[ignore = "needs a GPU whose driver has bf16 (CUDA) or f16 (wgpu), or a software Vulkan in its place"]

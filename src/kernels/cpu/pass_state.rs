@@ -1,8 +1,9 @@
-//! What a pass leaves behind for its reverse.
+//! The state of a pass: what its steps have written so far, and what its reverse needs of it.
 
 use super::{
     layout::Blocks,
     memory::Buffer,
+    prologue::Prologue,
     staging::{Lane, Staging},
     statistics::{self, Channel, Statistics},
 };
@@ -14,7 +15,7 @@ use std::ops::Range;
 
 /// The maps of a pass, and the statistics of their channels.
 #[derive(Debug)]
-pub(crate) struct Tape {
+pub(crate) struct PassState {
     pub(super) pass: Pass,
     pub(super) images: usize,
     pub(super) weights: Vec<f32>,
@@ -24,7 +25,7 @@ pub(crate) struct Tape {
     pub(super) norms: Vec<Vec<Channel>>,
 }
 
-impl Tape {
+impl PassState {
     pub(super) fn program(&self) -> &Program {
         &self.pass.program
     }
@@ -46,7 +47,8 @@ impl Tape {
         &self.pass.factors[row * self.images..][..self.images]
     }
 
-    /// A map has been written: its norms learn what they make of it. Returns their statistics' places through `observed`.
+    /// A map has been written: its norms learn what they make of it, and what the batch had for the
+    /// running statistics goes to `observed`.
     pub(super) fn normalise(
         &mut self,
         norms: &[usize],
@@ -77,13 +79,13 @@ impl Tape {
         })
     }
 
-    /// How a channel of a read is made from the map's value: `max(x · factor + offset, 0 where rectified)`.
+    /// How a channel of a read is made from the map's value.
     pub(super) fn prologue(&self, read: &Read, channel: usize) -> Prologue {
-        let (factor, offset) = read.norm.map_or((1.0, 0.0), |norm| {
-            let channel = self.norms[norm][channel];
-            (channel.factor, channel.offset)
+        let normed = read.norm.map_or(Prologue::NONE, |norm| {
+            let Channel { factor, offset, .. } = self.norms[norm][channel];
+            Prologue { factor, offset, ..Prologue::NONE }
         });
-        Prologue { factor, offset, least: if read.relu { 0.0 } else { f32::NEG_INFINITY } }
+        normed.then(read.activation)
     }
 
     /// Stages channel `channel` of a read for the images of a block of `staging`'s.
@@ -120,27 +122,5 @@ impl Tape {
                 Lane { plane, lane: image % blocks.together, images: blocks.block(block).1 }
             })
             .collect()
-    }
-}
-
-/// What a reader does to a value before anything else.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Prologue {
-    pub factor: f32,
-    pub offset: f32,
-    /// Zero behind a ReLU.
-    pub least: f32,
-}
-
-impl Prologue {
-    /// Values as they are.
-    pub const NONE: Self = Self { factor: 1.0, offset: 0.0, least: f32::NEG_INFINITY };
-
-    /// A value that is no number stays one.
-    pub fn function(self) -> impl Fn(f32) -> f32 + Copy {
-        move |x| {
-            let y = x * self.factor + self.offset;
-            if y < self.least { self.least } else { y }
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! Programs put together piece by piece.
 
-use crate::program::{Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term};
+use crate::program::{
+    Activation, Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
+};
 
 /// A program under construction, with weights laid out as they come.
 pub(super) struct Draft {
@@ -24,7 +26,7 @@ impl Draft {
     }
 
     pub fn whole(&self, map: usize) -> Read {
-        Read { map, first: 0, channels: self.program.maps[map].channels, norm: None, relu: false }
+        Read { map, first: 0, channels: self.program.maps[map].channels, norm: None, activation: Activation::None }
     }
 
     pub fn norm(&mut self, read: Read, affine: bool) -> Read {
@@ -124,8 +126,9 @@ pub(super) fn frame(kernel: usize, stride: usize, dilation: usize) -> Frame {
     Frame { kernel: [kernel; 2], stride: [stride; 2], start, dilation: [dilation; 2] }
 }
 
-/// A stem and a cell with all that programs can say: branches of one source, a second stage that reads a norm behind a ReLU,
-/// a pool that two nodes read, a concatenation, an affine norm, factors, shuffled channels, a rectified term, a reduction.
+/// A stem and a cell with all that programs can say: branches of one source, a second stage that
+/// reads a norm behind a ReLU, a pool that two nodes read, a concatenation, an affine norm,
+/// factors, shuffled channels, a rectified term, a reduction.
 pub(super) fn small_supernet(channels: usize, height: usize, width: usize) -> Program {
     let mut draft = Draft::new(channels, height, width);
     let width_of_cell = 6;
@@ -137,18 +140,19 @@ pub(super) fn small_supernet(channels: usize, height: usize, width: usize) -> Pr
     let term = |read, weight, factor| Term { read, at: 0, spread: 1, weight, factor };
     let state = draft.combine(vec![term(read, None, None)], width_of_cell, stem);
 
-    let rectified = Read { relu: true, ..draft.whole(state) };
+    let rectified = Read { activation: Activation::Relu, ..draft.whole(state) };
     let mut branches = Vec::new();
     for (at, (kernel, dilation)) in [(3, 1), (5, 1), (3, 2), (5, 2)].into_iter().enumerate() {
         let first = at * width_of_cell;
         branches.push(draft.branch(vec![rectified], Kind::Separable, frame(kernel, 1, dilation), width_of_cell, first));
     }
     let first_stage = draft.convolve(branches);
-    let part = |at: usize| Read { map: first_stage, first: at * 6, channels: 6, norm: None, relu: false };
+    let part =
+        |at: usize| Read { map: first_stage, first: at * 6, channels: 6, norm: None, activation: Activation::None };
     let mut second = Vec::new();
     for at in 0..2 {
         let read = draft.norm(part(at), false);
-        let source = vec![Read { relu: true, ..read }];
+        let source = vec![Read { activation: Activation::Relu, ..read }];
         second.push(draft.branch(source, Kind::Separable, frame(3 + 2 * at, 1, 1), 6, at * 6));
     }
     let second_stage = draft.convolve(second);
@@ -156,7 +160,7 @@ pub(super) fn small_supernet(channels: usize, height: usize, width: usize) -> Pr
     let pooled = draft.pool(source, frame(3, 1, 1), PoolKind::Max);
     let mut terms = Vec::new();
     for at in 0..2 {
-        let read = Read { map: second_stage, first: at * 6, channels: 6, norm: None, relu: false };
+        let read = Read { map: second_stage, first: at * 6, channels: 6, norm: None, activation: Activation::None };
         let read = draft.norm(read, false);
         terms.push(term(read, draft.mixing(), None));
         let read = draft.norm(part(2 + at), at == 1);
@@ -172,16 +176,19 @@ pub(super) fn small_supernet(channels: usize, height: usize, width: usize) -> Pr
     // Another node reads the same pool, a rectified map and shuffled halves of the first node.
     let again = draft.whole(pooled);
     let again = draft.norm(again, false);
-    let shut = Read { relu: true, ..draft.norm(part(3), false) };
+    let shut = Read { activation: Activation::Relu, ..draft.norm(part(3), false) };
     let mut terms = vec![term(again, draft.mixing(), None), term(shut, draft.mixing(), Some(0))];
     for half in 0..2 {
-        let read = Read { map: node, first: half * 3, channels: 3, norm: None, relu: false };
+        let read = Read { map: node, first: half * 3, channels: 3, norm: None, activation: Activation::None };
         terms.push(Term { read, at: half, spread: 2, weight: None, factor: None });
     }
     let other = draft.combine(terms, 6, state);
 
     // The next cell reads the concatenation, halved.
-    let concat = vec![Read { relu: true, ..draft.whole(node) }, Read { relu: true, ..draft.whole(other) }];
+    let concat = vec![
+        Read { activation: Activation::Relu, ..draft.whole(node) },
+        Read { activation: Activation::Relu, ..draft.whole(other) },
+    ];
     let halve = Frame { stride: [2; 2], ..Frame::PIXEL };
     let shifted = Frame { start: [1; 2], ..halve };
     let [rows, cols] = draft.sides(node, &halve);

@@ -1,6 +1,8 @@
 //! Programs drawn at random: everything that a program can say, on small and odd shapes.
 
-use crate::program::{Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term};
+use crate::program::{
+    Activation, Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
+};
 use rand::{Rng, RngExt};
 
 struct Draw<'a, R> {
@@ -76,8 +78,8 @@ impl<R: Rng> Draw<'_, R> {
             self.program.norms.push(Norm { map, first, channels, scale, shift, mean, variance: mean + channels });
             self.program.norms.len() - 1
         });
-        let relu = self.chance(2);
-        Read { map, first, channels, norm, relu }
+        let activation = if self.chance(2) { Activation::Relu } else { Activation::None };
+        Read { map, first, channels, norm, activation }
     }
 
     fn source(&mut self, sides: [usize; 2]) -> Vec<Read> {
@@ -162,7 +164,8 @@ impl<R: Rng> Draw<'_, R> {
         self.program.steps.push(Step::Combine { terms, output });
     }
 
-    /// Scores of the last maps: a product as large as a map, and a mean behind which a product stands.
+    /// Scores of the last maps: a product as large as a map, and a mean behind which a product
+    /// stands.
     fn heads(&mut self) {
         for kernel_as_large_as_the_map in [true, false] {
             let last = self.program.maps.len() - 1;
@@ -174,7 +177,8 @@ impl<R: Rng> Draw<'_, R> {
                 let pool = PoolStep { source: vec![read], frame: whole, kind: PoolKind::Mean };
                 let output = self.map(read.channels, [1, 1]);
                 self.program.steps.push(Step::Pool { pool, output });
-                read = Read { map: output, first: 0, channels: read.channels, norm: None, relu: false };
+                read =
+                    Read { map: output, first: 0, channels: read.channels, norm: None, activation: Activation::None };
                 frame = Frame::PIXEL;
             }
             let weight = self.weights(3 * read.channels * frame.taps());

@@ -1,0 +1,67 @@
+//! The reverse pass: steps in reverse order, each sending the gradient of what it wrote on to what
+//! it read.
+
+use super::{combine, convolve_backward, pass_state::PassState, pool, reverse::Reverse};
+use crate::{profile::Way, program::Step};
+use std::time::Instant;
+
+/// Gradients of a pass.
+pub(crate) struct Gradients {
+    /// `[weights]`
+    pub weights: Vec<f32>,
+    /// `[mixing]`
+    pub mixing: Vec<f32>,
+    /// `[n, c, h, w]`, where asked for.
+    pub input: Option<Vec<f32>>,
+}
+
+/// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
+pub(crate) fn backward(state: PassState, outputs: &[f32], of_input: bool) -> Gradients {
+    // Among the threads that share the work, as forwards.
+    rayon::scope(|_| run(state, outputs, of_input))
+}
+
+fn run(state: PassState, outputs: &[f32], of_input: bool) -> Gradients {
+    let program = state.pass.program.clone();
+    let mut reverse = Reverse::new(state, of_input);
+    reverse.seed(outputs);
+    let clock = reverse.state.pass.clock.clone();
+    for (at, step) in program.steps.iter().enumerate().rev() {
+        let began = Instant::now();
+        let output = step.output();
+        let gradient = reverse.settle(output);
+        if !gradient.is_zero() {
+            match step {
+                Step::Convolve { branches, .. } => {
+                    convolve_backward::backward(&mut reverse, branches, output, &gradient);
+                }
+                Step::Pool { pool, .. } => pool::backward(&mut reverse, pool, output, &gradient),
+                Step::Combine { terms, .. } => {
+                    let of_node = gradient.whole(&reverse.state, output);
+                    combine::backward(&mut reverse, terms, output, &of_node);
+                }
+            }
+        }
+        reverse.state.maps[output] = None;
+        if let Some(clock) = &clock {
+            clock.add(at + 1, Way::Reverse, began);
+        }
+    }
+    let began = Instant::now();
+    // Norms of what is given have parameters too.
+    for &map in &program.given {
+        reverse.settle(map);
+    }
+    let of_map = reverse.settle(0);
+    let input = of_input.then(|| {
+        let blocks = reverse.state.blocks(0);
+        let gradient = of_map.whole(&reverse.state, 0);
+        let mut input = vec![0.0; blocks.len()];
+        blocks.export(&gradient, &mut input);
+        input
+    });
+    if let Some(clock) = &clock {
+        clock.add(0, Way::Reverse, began);
+    }
+    Gradients { weights: reverse.weights, mixing: reverse.mixing, input }
+}
