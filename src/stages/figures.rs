@@ -1,12 +1,30 @@
 //! What epochs come to, as a stage publishes, tells and sums it up.
 
-use super::training::Watched;
 use crate::{
     run::Measured,
     tasks::{Figures, Measure, Objective, Score},
     train::EpochRecord,
 };
 use serde_json::{Value as Json, json};
+
+/// Images that are watched during a training and not fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Watched {
+    HeldOut,
+    Test,
+    Nothing,
+}
+
+impl Watched {
+    /// What a figure of theirs is called: `held_out_accuracy_percent`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HeldOut => "held_out",
+            Self::Test => "test",
+            Self::Nothing => "watched",
+        }
+    }
+}
 
 /// The figures of every epoch, the output `metrics` of a stage that trains. Of the examples that
 /// are fitted the first measure is told; all of them, of those that are watched.

@@ -6,11 +6,12 @@
 use super::{
     Site, SpaceFile,
     artifacts::{self, NetworkCard},
-    augmentation, counted, figures,
+    augmentation, counted,
+    figures::{self, Watched},
     fit::{self, SMALLER},
     hyperparameters::{self, Recipe},
     site::Compute,
-    training::{self, Feed, Images, Settings, Watched},
+    training::{self, Feed, Images, Settings},
 };
 use crate::{
     config::Fields,

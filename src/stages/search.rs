@@ -3,9 +3,11 @@
 use super::{
     Site, SpaceFile,
     alphas::{AlphaHistory, EpochAlphas},
-    artifacts, augmentation, figures, fit, hyperparameters,
+    artifacts, augmentation,
+    figures::{self, Watched},
+    fit, hyperparameters,
     site::Compute,
-    training::{self, Feed, Images, Settings, Watched},
+    training::{self, Feed, Images, Settings},
     trajectory::Trajectory,
 };
 use crate::{

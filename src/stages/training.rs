@@ -1,6 +1,6 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::{site::Size, watch::Watch};
+use super::{figures::Watched, site::Size, watch::Watch};
 use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
@@ -64,25 +64,6 @@ pub(super) struct Feed {
     pub batch: usize,
     pub augment: Augment,
     pub seed: u64,
-}
-
-/// Images that are watched during a training and not fitted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Watched {
-    HeldOut,
-    Test,
-    Nothing,
-}
-
-impl Watched {
-    /// What a figure of theirs is called: `held_out_accuracy_percent`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HeldOut => "held_out",
-            Self::Test => "test",
-            Self::Nothing => "watched",
-        }
-    }
 }
 
 /// Tells the stream of validation images from that of images to fit.

@@ -76,7 +76,7 @@ const WRITES: &str = "other rooms emit events and return values";
 /// Room → circles of files that name each other (`circles.rs`). A number may fall and never rise; a
 /// room that is not here has none.
 const CIRCLES: &[(&str, usize)] = &[
-    ("kernels", 2), // on the CPU around the tape of a pass; on a GPU a launch and its plan
+    ("kernels", 1), // the operator of a pass and the engine of the processor
     ("model", 2),   // the supernet and its fused form; relaxations and the one that draws
     ("train", 1),   // the learner and what moves the mixing weights that its step sees
 ];
