@@ -12,6 +12,7 @@ pub enum OptimiserConfig {
 
 /// A rule with its state.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of a training")]
 pub enum Optimiser {
     Sgd(Sgd),
     Adam(Adam),
