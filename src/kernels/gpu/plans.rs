@@ -42,13 +42,13 @@ impl Plans {
     }
 }
 
-#[cfg(test)]
 impl Plans {
-    /// Launches of a training pass and of its reverse, and numbers in the two buffers.
-    pub fn costs(&self, program: &Program, images: usize) -> [usize; 4] {
+    /// Launches of a training pass and of its reverse, and numbers in the two buffers; `None` where
+    /// it is too large for a plan.
+    pub fn costs(&self, program: &Program, images: usize) -> Option<[usize; 4]> {
         let purpose = Purpose { of_batch: true, reverse: true, input: false };
-        let plan = &self.plan(program, images, purpose).unwrap().plan;
-        [plan.forward.len(), plan.reverse.len(), plan.arena, plan.numbers]
+        let plan = &self.plan(program, images, purpose).ok()?.plan;
+        Some([plan.forward.len(), plan.reverse.len(), plan.arena, plan.numbers])
     }
 }
 
