@@ -100,7 +100,7 @@ impl<'a> Trajectory<'a> {
     fn gap(&self, record: &EpochRecord, diagnosis: &DiagnosisRecord) -> Option<(String, Option<f64>)> {
         let measure = self.measure.as_ref()?;
         let whole = record.watched.as_ref().and_then(|watched| watched.measures.get(measure.name));
-        let gap = whole.zip(diagnosis.discretised).map(|(&whole, derived)| measure.loss_of(whole, derived));
+        let gap = whole.zip(diagnosis.discretised).map(|(&whole, derived)| measure.worse_by(whole, derived));
         Some((format!("discretisation_gap_{}", measure.unit_word()), gap))
     }
 

@@ -35,7 +35,7 @@ impl Measure {
     }
 
     /// How much worse `found` is than `reference`; negative where it is better.
-    pub fn loss_of(&self, reference: f64, found: f64) -> f64 {
+    pub fn worse_by(&self, reference: f64, found: f64) -> f64 {
         match self.better {
             Better::Higher => reference - found,
             Better::Lower => found - reference,

@@ -54,31 +54,20 @@ impl Evaluation for Tally<'_> {
 
     fn finish(self: Box<Self>) -> Evaluated {
         let Self { objective, score } = *self;
-        let values: Vec<(&Measure, f64)> = objective
-            .measures()
-            .iter()
-            .enumerate()
-            .filter_map(|(at, measure)| Some((measure, score.value(at, measure)?)))
-            .collect();
-        let told = |&&(measure, value): &&(&Measure, f64)| json!({"name": measure.name, "words": measure.words, "unit": measure.unit, "value": value});
-        let shown = |(measure, value): &(&Measure, f64)| {
-            format!("{} {value:.3} {}", measure.words, measure.unit).trim_end().to_owned()
-        };
-        let summary = values.iter().map(shown).collect::<Vec<_>>().join(", ");
-        Evaluated {
-            evaluation: Map::from_iter([
-                ("examples".to_owned(), json!(score.seen)),
-                ("loss".to_owned(), json!(score.loss())),
-                ("measures".to_owned(), values.iter().map(|value| told(&value)).collect()),
-            ]),
-            files: Vec::new(),
-            summary: format!("{summary} on {} test images", score.seen),
-            metrics: values
-                .iter()
-                .map(|(measure, value)| (measure.name.to_owned(), *value))
-                .chain(score.loss().map(|loss| ("loss".to_owned(), loss)))
-                .chain([("images".to_owned(), score.seen as f64)])
-                .collect(),
+        let mut evaluation =
+            Map::from_iter([("examples".to_owned(), json!(score.seen)), ("loss".to_owned(), json!(score.loss()))]);
+        let (mut told, mut said, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, measure) in objective.measures().iter().enumerate() {
+            let Measure { name, words, unit, .. } = measure;
+            let Some(value) = score.value(at, measure) else { continue };
+            told.push(json!({"name": name, "words": words, "unit": unit, "value": value}));
+            said.push(format!("{words} {value:.3} {unit}").trim_end().to_owned());
+            metrics.push(((*name).to_owned(), value));
         }
+        evaluation.insert("measures".to_owned(), Json::from(told));
+        metrics.extend(score.loss().map(|loss| ("loss".to_owned(), loss)));
+        metrics.push(("images".to_owned(), score.seen as f64));
+        let summary = format!("{} on {} test images", said.join(", "), score.seen);
+        Evaluated { evaluation, files: Vec::new(), metrics, summary }
     }
 }
