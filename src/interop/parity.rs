@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{AUXILIARY, Mixing, Model, OUTPUT, TensorGroup},
+    model::{AUXILIARY, Model, OUTPUT, TensorGroup},
     space::network::{FeatureMap, Network},
     tasks::{
         Batch,
         classification::{self, Classes, Classification},
     },
     train::{
-        AdamConfig, Clipped, Learner, LearnerConfig, OptimiserConfig, OptimiserState, Regulariser, SgdConfig,
+        AlphaConfig, Clipped, Learner, LearnerConfig, OptimiserConfig, OptimiserState, SgdConfig,
         strategy::{Bilevel, First, Order, Rates, single_level},
     },
 };
@@ -269,19 +269,15 @@ fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenErro
 fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Device) -> Result<Learner, ParityError> {
     let auxiliary_weight = golden.metadata.get("auxiliary_weight").and_then(Json::as_f64);
     let config = LearnerConfig {
-        mixing: Mixing::Softmax,
-        perturb: None,
-        regulariser: Regulariser::default(),
         optimiser: OptimiserConfig::Sgd(SgdConfig {
             momentum: golden.number("momentum").unwrap_or(0.9),
             nesterov: false,
             weight_decay: golden.number("weight_decay").unwrap_or(3e-4),
         }),
-        adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
         clipped: Clipped::Weights,
         average: None,
-        alpha_deviation: 0.0,
+        alphas: Some(AlphaConfig::default()),
     };
     let loss = Classification { auxiliary_weight: auxiliary_weight.unwrap_or(0.0), ..Classification::default() };
     let objective = Arc::new(Classes::new(loss, vec![String::new(); network.classes]));

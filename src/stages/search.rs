@@ -130,7 +130,7 @@ impl Search {
         let result = &records[..kept.min(records.len())];
         let alphas = AlphaHistory {
             space: self.file.space.name.clone(),
-            mixing: self.settings.learner.mixing,
+            mixing: learner.mixing,
             epochs: result.iter().map(EpochAlphas::of).collect(),
         };
         context.publish_bytes("space", self.file.text.as_bytes())?;

@@ -48,22 +48,41 @@ pub struct Learner {
 /// Settings of a [`Learner`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LearnerConfig {
-    pub mixing: Mixing,
-    /// What the weights' step sees instead of the mixing weights; the same where absent.
-    pub perturb: Option<Perturb>,
-    pub regulariser: Regulariser,
     /// Of the weights.
     pub optimiser: OptimiserConfig,
-    /// Of the alphas.
-    pub adam: AdamConfig,
     /// Longest norm of the gradient.
     pub clip_norm: f64,
     /// What of it is clipped.
     pub clipped: Clipped,
     /// Decay of the moving average of the weights, where one is kept.
     pub average: Option<f64>,
+    /// Of a supernet.
+    pub alphas: Option<AlphaConfig>,
+}
+
+/// How alphas begin, what they become, and what moves them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlphaConfig {
+    pub mixing: Mixing,
+    /// What the weights' step sees instead of the mixing weights; the same where absent.
+    pub perturb: Option<Perturb>,
+    pub regulariser: Regulariser,
+    pub adam: AdamConfig,
     /// Standard deviation of the first alphas.
-    pub alpha_deviation: f64,
+    pub deviation: f64,
+}
+
+impl Default for AlphaConfig {
+    /// DARTS' (`architect.py`, `model_search.py`).
+    fn default() -> Self {
+        Self {
+            mixing: Mixing::Softmax,
+            perturb: None,
+            regulariser: Regulariser::default(),
+            adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
+            deviation: 1e-3,
+        }
+    }
 }
 
 /// One forward and one backward pass on one batch.
@@ -92,7 +111,9 @@ impl Learner {
         model.seed_noise(seed);
         let weights = initial_weights(model.network(), seed, device);
         let running = initial_running(model.network(), device);
-        let alphas = initial_alphas(model.network(), config.alpha_deviation, seed, device);
+        // Without alphas nothing of this is read.
+        let of_alphas = config.alphas.clone().unwrap_or_default();
+        let alphas = initial_alphas(model.network(), of_alphas.deviation, seed, device);
         let average = config.average.map(|decay| Average::new(decay, weights.values(), running.values()));
         Self {
             weights,
@@ -101,11 +122,11 @@ impl Learner {
             average,
             drop_path: None,
             moment: Moment::default(),
-            mixing: config.mixing,
-            perturb: config.perturb,
-            regulariser: config.regulariser,
+            mixing: of_alphas.mixing,
+            perturb: of_alphas.perturb,
+            regulariser: of_alphas.regulariser,
             optimiser: Optimiser::new(config.optimiser.clone()),
-            adam: Adam::new(config.adam.clone()),
+            adam: Adam::new(of_alphas.adam),
             clip_norm: config.clip_norm,
             clipped: config.clipped,
             model,

@@ -140,14 +140,14 @@ impl Around<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{LearnerConfig, tiny};
+    use crate::train::{AlphaConfig, tiny};
 
     fn batch() -> Batch {
         tiny::batches().remove(0)
     }
 
     fn learner(mixing: Mixing, perturb: Perturb) -> Learner {
-        let config = LearnerConfig { perturb: Some(perturb), ..tiny::config(mixing) };
+        let config = tiny::with(AlphaConfig { perturb: Some(perturb), mixing, ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
         learner.moment = Moment { epoch: 5, epochs: 10, step: 1, steps: 4, seed: 2, pass: 42 };
         learner

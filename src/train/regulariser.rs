@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{
         model::Mixing,
-        train::{LearnerConfig, tiny},
+        train::{AlphaConfig, tiny},
     };
 
     const HALF_WAY: Moment = Moment { epoch: 2, epochs: 5, step: 0, steps: 1, seed: 0, pass: 0 };
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_step_of_the_alphas_takes_the_sum() {
         let regulariser = Regulariser { beta_decay: 4.0, zero_one: 2.0 };
-        let config = LearnerConfig { regulariser, ..tiny::config(Mixing::Sigmoid) };
+        let config = tiny::with(AlphaConfig { regulariser, mixing: Mixing::Sigmoid, ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
         learner.moment = HALF_WAY;
         let alphas = learner.alphas.to_host();

@@ -1,8 +1,6 @@
 //! A supernet and images that are searched in a blink, for tests.
 
-use super::{
-    AdamConfig, Clipped, EpochRecord, Learner, LearnerConfig, Observer, OptimiserConfig, Regulariser, SgdConfig,
-};
+use super::{AlphaConfig, Clipped, EpochRecord, Learner, LearnerConfig, Observer, OptimiserConfig, SgdConfig};
 use crate::{
     data::{Augment, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::Kernels,
@@ -42,16 +40,17 @@ pub(super) fn space(text: &str) -> Space {
 }
 
 pub(super) fn config(mixing: Mixing) -> LearnerConfig {
+    with(AlphaConfig { mixing, ..AlphaConfig::default() })
+}
+
+/// The same for alphas of any kind.
+pub(super) fn with(alphas: AlphaConfig) -> LearnerConfig {
     LearnerConfig {
-        mixing,
-        perturb: None,
-        regulariser: Regulariser::default(),
         optimiser: OptimiserConfig::Sgd(SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 }),
-        adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
         clip_norm: 5.0,
         clipped: Clipped::Weights,
         average: None,
-        alpha_deviation: 1e-3,
+        alphas: Some(alphas),
     }
 }
 

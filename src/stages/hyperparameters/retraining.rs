@@ -8,10 +8,9 @@ use super::{
 use crate::{
     config::Fields,
     data::{Augment, Cutout, Jitter, ResizedCrop},
-    model::Mixing,
     stages::augmentation,
     tasks::LossDefaults,
-    train::{AdamConfig, LearnerConfig, Rate, Regulariser, Strategy, TrainingConfig},
+    train::{LearnerConfig, Rate, Strategy, TrainingConfig},
 };
 
 /// What a paper trains a discrete network with, where the pipeline says nothing else.
@@ -90,18 +89,7 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64) -> Retrai
     let drop_path = fields.number("drop_path", recipe.drop_path, 0.0..1.0, MOMENT);
     let average = fields.optional_number("average", 0.0..1.0, MOMENT);
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
-    let learner = LearnerConfig {
-        // A discrete network has no alphas: these say nothing.
-        mixing: Mixing::Softmax,
-        perturb: None,
-        regulariser: Regulariser::default(),
-        adam: AdamConfig { beta_1: 0.0, beta_2: 0.0, epsilon: 1.0, weight_decay: 0.0 },
-        alpha_deviation: 0.0,
-        optimiser,
-        clip_norm,
-        clipped,
-        average,
-    };
+    let learner = LearnerConfig { optimiser, clip_norm, clipped, average, alphas: None };
     let strategy = Strategy::WeightsOnly;
     // No alphas, no rate of theirs.
     let (alpha_rate, warmup_epochs) = (Rate::constant(0.0), 0);

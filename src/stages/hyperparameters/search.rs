@@ -12,7 +12,7 @@ use crate::{
     config::Fields,
     space::EdgeOptions,
     train::{
-        AdamConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
+        AdamConfig, AlphaConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
         strategy::{Bilevel, First, Order},
     },
 };
@@ -58,21 +58,12 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     let perturb = perturb(fields);
     let regulariser = regularise(fields, mixing);
     let weights = weights(fields, &WeightDefaults::SEARCH);
-    let (alpha_rate, adam, alpha_deviation) = fields.map("alphas", alphas);
+    let (alpha_rate, adam, deviation) = fields.map("alphas", alphas);
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
     let Weights { rate, optimiser, clip_norm, clipped } = weights;
-    let learner = LearnerConfig {
-        mixing,
-        perturb,
-        regulariser,
-        optimiser,
-        adam,
-        clip_norm,
-        clipped,
-        average: None,
-        alpha_deviation,
-    };
+    let alphas = AlphaConfig { mixing, perturb, regulariser, adam, deviation };
+    let learner = LearnerConfig { optimiser, clip_norm, clipped, average: None, alphas: Some(alphas) };
     let training = TrainingConfig {
         epochs,
         strategy,
@@ -113,6 +104,10 @@ mod tests {
         problems.into_result(configs).map_err(|problems| problems.iter().map(|p| p.message.clone()).collect())
     }
 
+    fn alphas(learner: &LearnerConfig) -> AlphaConfig {
+        learner.alphas.clone().expect("a search has alphas")
+    }
+
     /// The numbers of `train_search.py`, `architect.py` and `model_search.py`: a silent change
     /// would change every search.
     #[test]
@@ -120,16 +115,19 @@ mod tests {
         let (learner, search) = read("{}").unwrap();
         let sgd = SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 };
         let adam = AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 };
-        let expected = LearnerConfig {
+        let alphas = AlphaConfig {
             mixing: Mixing::Softmax,
             perturb: None,
             regulariser: Regulariser::default(),
-            optimiser: OptimiserConfig::Sgd(sgd),
             adam,
+            deviation: 1e-3,
+        };
+        let expected = LearnerConfig {
+            optimiser: OptimiserConfig::Sgd(sgd),
             clip_norm: 5.0,
             clipped: Clipped::Weights,
             average: None,
-            alpha_deviation: 1e-3,
+            alphas: Some(alphas),
         };
         assert_eq!(learner, expected);
         let schedule = Schedule::Cosine { minimum: 0.001, by: By::Epoch };
@@ -143,18 +141,18 @@ mod tests {
         let (learner, search) =
             read("{mixing: sigmoid, weights: {schedule: constant, learning_rate: 1e-4}, alphas: {betas: [0, 0.9]}}")
                 .unwrap();
-        assert_eq!((learner.mixing, search.rate.schedule), (Mixing::Sigmoid, Schedule::Constant));
-        assert_eq!((learner.adam.beta_1, learner.adam.beta_2), (0.0, 0.9));
+        assert_eq!((alphas(&learner).mixing, search.rate.schedule), (Mixing::Sigmoid, Schedule::Constant));
+        assert_eq!((alphas(&learner).adam.beta_1, alphas(&learner).adam.beta_2), (0.0, 0.9));
         let (_, bilevel) =
             read("{strategy: bilevel, moves_first: weights, warmup_epochs: 15, alphas: {schedule: cosine}}").unwrap();
         let expected = Strategy::Bilevel(Bilevel { order: Order::First, first: First::Weights });
         assert_eq!((bilevel.strategy, bilevel.warmup_epochs), (expected, 15));
         assert_eq!(bilevel.alpha_rate.schedule, Schedule::Cosine { minimum: 0.0, by: By::Epoch });
         let (gumbel, search) = read("{mixing: gumbel, final_temperature: 1}").unwrap();
-        assert_eq!(gumbel.mixing, Mixing::Gumbel { temperature: 10.0, final_temperature: 1.0 });
+        assert_eq!(alphas(&gumbel).mixing, Mixing::Gumbel { temperature: 10.0, final_temperature: 1.0 });
         assert_eq!(search.seed, 7);
         let (sparse, _) = read("{mixing: sparsestmax, final_radius: 0.5}").unwrap();
-        assert_eq!(sparse.mixing, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 });
+        assert_eq!(alphas(&sparse).mixing, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 });
         assert!(read("{temperature: 3}").unwrap_err()[0].contains("unknown key `temperature`"), "of another mixing");
         let said = read("{mixing: gumbel, temperature: 0, radius: 1}").unwrap_err().join("\n");
         assert!(
@@ -165,13 +163,16 @@ mod tests {
         assert!(said.contains("`radius` must be a number from 0 to 1, found `-0.5`"), "{said}");
         assert!(said.contains("`final_radius` must be a number from 0 to 1, found `2`"), "{said}");
         let (moved, _) = read("{perturb: {kind: random}, regularise: {beta_decay: 25}}").unwrap();
-        assert_eq!(moved.perturb, Some(Perturb { kind: PerturbKind::Random, radius: 0.3, from_epoch: 0 }));
-        assert_eq!(moved.regulariser, Regulariser { beta_decay: 25.0, zero_one: 0.0 });
+        assert_eq!(alphas(&moved).perturb, Some(Perturb { kind: PerturbKind::Random, radius: 0.3, from_epoch: 0 }));
+        assert_eq!(alphas(&moved).regulariser, Regulariser { beta_decay: 25.0, zero_one: 0.0 });
         let (shifted, _) = read("{perturb: {kind: mean_shift, rounds: 1, from_epoch: 5}}").unwrap();
         let shift = MeanShift { samples: 3, rounds: 1, bandwidth: 1.0 };
-        assert_eq!(shifted.perturb, Some(Perturb { kind: PerturbKind::MeanShift(shift), radius: 0.25, from_epoch: 5 }));
+        assert_eq!(
+            alphas(&shifted).perturb,
+            Some(Perturb { kind: PerturbKind::MeanShift(shift), radius: 0.25, from_epoch: 5 })
+        );
         let (fair, _) = read("{mixing: sigmoid, regularise: {zero_one: 10}}").unwrap();
-        assert_eq!(fair.regulariser.zero_one, 10.0);
+        assert_eq!(alphas(&fair).regulariser.zero_one, 10.0);
         let (learner, training) = read(
             "{weights: {optimiser: adam, betas: [0.9, 0.99], weight_decay: 0, clip: all, warmup_steps: 7, schedule: milestones, \
              milestones: [2, 4], factor: 0.5}}",

@@ -117,7 +117,10 @@ fn product(learner: &mut Learner, batch: &Batch, direction: &[f64]) -> Vec<f64> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Mixing, train::tiny};
+    use crate::{
+        model::Mixing,
+        train::{AlphaConfig, tiny},
+    };
 
     /// The Hessian entry by entry from second differences of the loss.
     fn hessian(learner: &mut Learner, batch: &Batch) -> Vec<Vec<f64>> {
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn on_a_learner_it_is_the_largest_of_the_brute_force_hessian() {
         for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
-            let config = crate::train::LearnerConfig { alpha_deviation: 1.0, ..tiny::config(mixing) };
+            let config = tiny::with(AlphaConfig { deviation: 1.0, mixing, ..AlphaConfig::default() });
             // Without a ReLU, whose kinks have no curvature that two differences of another reach
             // could agree on.
             let mut learner = tiny::learner(&tiny::SPACE.replace("relu, ", ""), &config);

@@ -126,10 +126,10 @@ mod tests {
     use super::*;
     use crate::{
         kernels::Kernels,
-        model::{Mixing, Model, host},
+        model::{Model, host},
         space::{Build, EdgeOptions, network::FeatureMap},
         tasks::classification,
-        train::{LearnerConfig, OptimiserConfig, OptimiserState, SgdConfig, tiny},
+        train::{AlphaConfig, LearnerConfig, OptimiserConfig, OptimiserState, SgdConfig, tiny},
     };
     use burn::tensor::{Device, TensorData};
 
@@ -172,11 +172,8 @@ skeletons:
         };
         let network = tiny::space(SPACE).supernet(&build).unwrap();
         let sgd = SgdConfig { momentum: MOMENTUM, nesterov: false, weight_decay: DECAY };
-        let config = LearnerConfig {
-            optimiser: OptimiserConfig::Sgd(sgd),
-            alpha_deviation: 0.5,
-            ..tiny::config(Mixing::Softmax)
-        };
+        let alphas = AlphaConfig { deviation: 0.5, ..AlphaConfig::default() };
+        let config = LearnerConfig { optimiser: OptimiserConfig::Sgd(sgd), ..tiny::with(alphas) };
         let mut learner =
             Learner::new(Model::new(network, Kernels::Native), tiny::objective(), &config, 3, &Device::flex());
         let velocity = host(learner.weights.values()).iter().map(|w| 0.5 * w + 0.1).collect::<Vec<f32>>();

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::{Perturb, PerturbKind, clip_norm, tiny},
+        train::{AlphaConfig, Perturb, PerturbKind, clip_norm, tiny},
     };
 
     const RATES: Rates = Rates { weights: 0.1, alphas: Some(0.01) };
@@ -104,7 +104,7 @@ mod tests {
     fn perturbed_weights_leave_the_alphas_their_own_pass() {
         let perturb = Perturb { kind: PerturbKind::Random, radius: 3.0, from_epoch: 0 };
         let plain = tiny::config(Mixing::Softmax);
-        let config = crate::train::LearnerConfig { perturb: Some(perturb), ..plain.clone() };
+        let config = tiny::with(AlphaConfig { perturb: Some(perturb), ..AlphaConfig::default() });
         let batch = tiny::batches().remove(0);
         let mut perturbed = tiny::learner(tiny::SPACE, &config);
         let moved = perturbed.perturbed(&batch).unwrap();

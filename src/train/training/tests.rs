@@ -2,8 +2,8 @@ use super::*;
 use crate::{
     model::Mixing,
     train::{
-        AdamConfig, By, Clipped, LearnerConfig, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser,
-        Schedule,
+        AdamConfig, AlphaConfig, By, Clipped, LearnerConfig, MeanShift, OptimiserConfig, Perturb, PerturbKind,
+        Regulariser, Schedule,
         strategy::{Bilevel, First, Order, single_level},
         tiny::{self, StopAt, bits},
     },
@@ -54,10 +54,13 @@ fn stopped_at_any_moment_and_resumed_a_search_comes_to_the_same_bits() {
     }
     let kind = PerturbKind::MeanShift(MeanShift { samples: 2, rounds: 1, bandwidth: 1.0 });
     let mixed = [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX].map(tiny::config);
-    let moved = [PerturbKind::Random, kind].map(|kind| LearnerConfig {
-        perturb: Some(Perturb { kind, radius: 0.3, from_epoch: 1 }),
-        regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0 },
-        ..tiny::config(Mixing::GUMBEL)
+    let moved = [PerturbKind::Random, kind].map(|kind| {
+        tiny::with(AlphaConfig {
+            mixing: Mixing::GUMBEL,
+            perturb: Some(Perturb { kind, radius: 0.3, from_epoch: 1 }),
+            regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0 },
+            ..AlphaConfig::default()
+        })
     });
     let adam = LearnerConfig {
         optimiser: OptimiserConfig::Adam(AdamConfig { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 }),
