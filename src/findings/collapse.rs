@@ -1,6 +1,6 @@
 //! Whether searches collapse: their derived cells, epoch by epoch.
 
-use super::{apart::Called, chart, measure};
+use super::{chart, measure, names::Called};
 use crate::{
     report::{Block, Cell, Column, Series, Table},
     run::Input,

@@ -1,8 +1,6 @@
 //! What a report says of each kind of stage: tables, curves and drawings of what its members
 //! published.
 
-mod absent;
-mod apart;
 mod benchmark;
 mod collapse;
 mod derived;
@@ -10,6 +8,8 @@ mod evaluation;
 mod genotypes;
 mod groups;
 mod measure;
+mod missing;
+mod names;
 mod outputs;
 mod published;
 mod recipe;
@@ -57,7 +57,7 @@ pub(crate) fn sections(
             other => vec![figures(other, &members)],
         })
     });
-    let absent = absent::section(inputs, missing).map(|section| Ok(vec![section]));
+    let absent = missing::section(inputs, missing).map(|section| Ok(vec![section]));
     let sections: Vec<Vec<Section>> = absent.into_iter().chain(of_kinds).collect::<Result<_, StageError>>()?;
     Ok(sections.into_iter().flatten().collect())
 }
@@ -90,7 +90,7 @@ fn search(by: Option<&Called>, members: &[&Input], missing: &[Missing]) -> Resul
     let mut measured = Vec::new();
     let mut loss = Vec::new();
     let mut figures = Vec::new();
-    let names = apart::called_apart(members);
+    let names = names::distinct(members);
     for (member, called) in members.iter().zip(&names) {
         let metric = |name: &str| member.metrics.get(name).copied();
         let mut row = vec![

@@ -1,6 +1,6 @@
 //! Discrete networks while they trained.
 
-use super::{apart, chart, groups::groups, measure::Called, outputs, recipe};
+use super::{chart, groups::groups, measure::Called, names, outputs, recipe};
 use crate::{
     report::{Block, Cell, Column, Section, Table},
     run::{Input, Missing, StageError},
@@ -23,7 +23,7 @@ pub(super) fn section(
     let mut table =
         Table::new("After the last epoch, which is the result: no epoch is chosen by what it scores.", columns);
     let (mut measured, mut loss) = (Vec::new(), Vec::new());
-    for (member, called) in members.iter().zip(apart::called_apart(members)) {
+    for (member, called) in members.iter().zip(names::distinct(members)) {
         let metric = |name: &str| member.metrics.get(name).copied();
         let watched = WATCHED.iter().find_map(|(key, _)| metric(&figure(key)?));
         let mut row = vec![

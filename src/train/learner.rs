@@ -1,7 +1,7 @@
 //! All that changes while a network learns.
 
 use super::{
-    Adam, AdamConfig, Average, BetaRecord, Clipped, Moment, Optimiser, OptimiserConfig, Perturb, Regulariser,
+    Adam, AdamConfig, Average, BetaRecord, Clipped, Optimiser, OptimiserConfig, Perturb, Position, Regulariser,
     TableRecord, clip_norm, clip_together, entropy,
 };
 use crate::{
@@ -21,7 +21,7 @@ pub struct Learner {
     pub objective: Arc<dyn Objective>,
     pub mixing: Mixing,
     /// Decides with [`mixing`](Self::mixing) what alphas become; set by whoever steps.
-    pub moment: Moment,
+    pub position: Position,
     /// What the weights' step sees instead of what alphas become.
     pub perturb: Option<Perturb>,
     /// What pulls at the alphas besides the loss.
@@ -121,7 +121,7 @@ impl Learner {
             running,
             average,
             drop_path: None,
-            moment: Moment::default(),
+            position: Position::default(),
             mixing: of_alphas.mixing,
             perturb: of_alphas.perturb,
             regulariser: of_alphas.regulariser,
@@ -165,16 +165,16 @@ impl Learner {
         }
     }
 
-    /// The mixing weights *p(α)* of each table that a pass of this moment is taken at,
+    /// The mixing weights *p(α)* of each table that a pass of this position is taken at,
     /// `[edges, mixing columns]`, untracked.
     pub fn mixing(&self) -> Vec<Tensor<2>> {
         let alphas = self.alphas.views();
         self.edge_weights(self.relaxed(&alphas), &alphas)
     }
 
-    /// What the relaxation of this moment makes of the candidates' alphas, `[edges, candidates]`.
+    /// What the relaxation of this position makes of the candidates' alphas, `[edges, candidates]`.
     fn relaxed(&self, alphas: &Views) -> Vec<Tensor<2>> {
-        self.moment.relaxation(self.mixing).weights(&self.model.network().alphas, alphas)
+        self.position.relaxation(self.mixing).weights(&self.model.network().alphas, alphas)
     }
 
     /// ∇_α from ∂L/∂p, by the chain rule through the relaxation *p(α)*; as long as the alphas.
@@ -213,7 +213,7 @@ impl Learner {
 
     /// One step of the alphas, along the gradient of the loss and that of what regularises them.
     pub fn step_alphas(&mut self, gradient: Tensor<1>, rate: f64) {
-        let more = self.regulariser.gradient(&self.model.edges(), &self.alphas, &self.moment);
+        let more = self.regulariser.gradient(&self.model.edges(), &self.alphas, &self.position);
         let gradient = match more {
             Some(more) => gradient + more,
             None => gradient,
@@ -242,7 +242,7 @@ impl Learner {
 
     /// Outputs in evaluation mode.
     pub fn evaluate(&self, inputs: Tensor<4>) -> Outputs {
-        let relaxation = self.mixing.evaluated(self.moment.share_of_steps());
+        let relaxation = self.mixing.evaluated(self.position.share_of_steps());
         self.evaluate_at(relaxation.weights(&self.model.network().alphas, &self.alphas.views()), inputs)
     }
 
@@ -256,13 +256,13 @@ impl Learner {
     /// What everything on an edge is multiplied with, for each table, where candidates are mixed
     /// so.
     fn edge_weights(&self, candidates: Vec<Tensor<2>>, alphas: &Views) -> Vec<Tensor<2>> {
-        edge_weights(&self.model.network().alphas, candidates, alphas, self.moment.auxiliary_skip())
+        edge_weights(&self.model.network().alphas, candidates, alphas, self.position.auxiliary_skip())
     }
 
     /// Each table as it is now, with what its candidates are [compared](Mixing::compared) by.
     pub fn tables(&self) -> Vec<TableRecord> {
         let views = self.alphas.views();
-        let relaxation = self.mixing.compared(self.moment.share_of_steps());
+        let relaxation = self.mixing.compared(self.position.share_of_steps());
         let weights = self.edge_weights(relaxation.weights(&self.model.network().alphas, &views), &views);
         let tables = self.model.network().alphas.iter().zip(weights);
         tables

@@ -3,7 +3,7 @@
 
 mod mean_shift;
 
-use super::{Learner, Moment};
+use super::{Learner, Position};
 use crate::{
     model::{Mixing, generator, host},
     tasks::Batch,
@@ -39,14 +39,14 @@ type Tables = Vec<Vec<f64>>;
 impl Perturb {
     /// The candidates' weights that the weights' step on `batch` sees instead of `mixing`,
     /// `[edges, candidates]` a table as they are; `None` in epochs that are left alone. What is
-    /// drawn depends on the learner's moment alone.
+    /// drawn depends on the learner's position alone.
     pub fn moved(&self, learner: &Learner, mixing: &[Tensor<2>], batch: &Batch) -> Option<Vec<Tensor<2>>> {
-        if learner.moment.epoch < self.from_epoch {
+        if learner.position.epoch < self.from_epoch {
             return None;
         }
         let edges = learner.model.edges();
-        let (region, reach) = (Region::of(learner.mixing), self.reach(&learner.moment));
-        let around = Around { edges: &edges, region, reach, moment: learner.moment };
+        let (region, reach) = (Region::of(learner.mixing), self.reach(&learner.position));
+        let around = Around { edges: &edges, region, reach, position: learner.position };
         let start: Tables =
             mixing.iter().map(|table| host(table.clone()).into_iter().map(f64::from).collect()).collect();
         let tensors = |point: &Tables| -> Vec<Tensor<2>> {
@@ -65,8 +65,8 @@ impl Perturb {
         Some(tensors(&end))
     }
 
-    fn reach(&self, moment: &Moment) -> f64 {
-        self.radius * (0.1 + 0.9 * moment.epoch as f64 / moment.epochs.max(1) as f64)
+    fn reach(&self, position: &Position) -> f64 {
+        self.radius * (0.1 + 0.9 * position.epoch as f64 / position.epochs.max(1) as f64)
     }
 }
 
@@ -94,14 +94,14 @@ struct Around<'a> {
     region: Region,
     /// Farthest that one weight is moved.
     reach: f64,
-    moment: Moment,
+    position: Position,
 }
 
 impl Around<'_> {
-    /// `point` plus `U(−reach, reach)` in each weight that an edge has; draws of one moment are
+    /// `point` plus `U(−reach, reach)` in each weight that an edge has; draws of one position are
     /// numbered.
     fn draw(&self, point: &Tables, number: usize) -> Tables {
-        let Moment { seed, pass, .. } = self.moment;
+        let Position { seed, pass, .. } = self.position;
         let mut random = generator(b"perturb_", seed, pass, number as u64);
         let mut within = || (f64::from(random.next_u32()) * 2_f64.powi(-31) - 1.0) * self.reach;
         let mut point = point.clone();
@@ -149,7 +149,7 @@ mod tests {
     fn learner(mixing: Mixing, perturb: Perturb) -> Learner {
         let config = tiny::with(AlphaConfig { perturb: Some(perturb), mixing, ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
-        learner.moment = Moment { epoch: 5, epochs: 10, step: 1, steps: 4, seed: 2, pass: 42 };
+        learner.position = Position { epoch: 5, epochs: 10, step: 1, steps: 4, seed: 2, pass: 42 };
         learner
     }
 
@@ -159,7 +159,7 @@ mod tests {
         let perturb = Perturb { kind: PerturbKind::Random, radius: 0.3, from_epoch: 5 };
         for mixing in [Mixing::Softmax, Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX] {
             let learner = learner(mixing, perturb);
-            let reach = perturb.reach(&learner.moment);
+            let reach = perturb.reach(&learner.position);
             assert!((reach - 0.165).abs() < 1e-12, "{reach}");
             let (batch, before) = (batch(), learner.mixing());
             let moved = perturb.moved(&learner, &before, &batch).unwrap();
@@ -178,8 +178,8 @@ mod tests {
                     assert!((moved.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{mixing:?}: {moved:?}");
                 }
             }
-            let earlier = Moment { epoch: 4, ..learner.moment };
-            assert!(perturb.moved(&Learner { moment: earlier, ..learner }, &[], &batch).is_none());
+            let earlier = Position { epoch: 4, ..learner.position };
+            assert!(perturb.moved(&Learner { position: earlier, ..learner }, &[], &batch).is_none());
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
     fn an_edge_that_loses_all_its_weights_keeps_the_largest() {
         let learner = learner(Mixing::Softmax, Perturb { kind: PerturbKind::Random, radius: 1.0, from_epoch: 0 });
         let edges = learner.model.edges();
-        let around = Around { edges: &edges, region: Region::Simplex, reach: 1.0, moment: learner.moment };
+        let around = Around { edges: &edges, region: Region::Simplex, reach: 1.0, position: learner.position };
         let point = vec![vec![-0.3, -0.1, -0.2, -0.5, 0.0, 0.0, 3.0, 0.5, 0.0]];
         let expected = [0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 2.0 / 3.0, 1.0 / 3.0, 0.0];
         for (found, expected) in around.projected(point)[0].iter().zip(expected) {

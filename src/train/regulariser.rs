@@ -1,7 +1,7 @@
 //! What is added to the objective of the alphas, besides the loss: keys that stand by themselves,
 //! each off at 0.
 
-use super::Moment;
+use super::Position;
 use crate::model::{TensorGroup, host};
 use burn::tensor::{Tensor, TensorData};
 use std::ops::Range;
@@ -26,7 +26,7 @@ impl Regulariser {
         &self,
         edges: &[(&str, Vec<Range<usize>>)],
         alphas: &TensorGroup,
-        moment: &Moment,
+        position: &Position,
     ) -> Option<Tensor<1>> {
         if *self == Self::default() || edges.is_empty() {
             return None;
@@ -34,7 +34,7 @@ impl Regulariser {
         let numbers = host(alphas.values());
         let mut gradient = vec![0.0_f32; numbers.len()];
         let all = || edges.iter().flat_map(|(_, edges)| edges);
-        let decay = self.beta_decay * moment.share_of_epochs() / all().count() as f64;
+        let decay = self.beta_decay * position.share_of_epochs() / all().count() as f64;
         let zero_one = self.zero_one / all().map(Range::len).sum::<usize>() as f64;
         for (label, edges) in edges {
             let range = alphas.layout().iter().find(|(name, ..)| name == label).map(|(.., range)| range);
@@ -65,7 +65,7 @@ mod tests {
         train::{AlphaConfig, tiny},
     };
 
-    const HALF_WAY: Moment = Moment { epoch: 2, epochs: 5, step: 0, steps: 1, seed: 0, pass: 0 };
+    const HALF_WAY: Position = Position { epoch: 2, epochs: 5, step: 0, steps: 1, seed: 0, pass: 0 };
 
     /// Edges of 3, 1 and 2 candidates: the derivatives of the two sums, written out.
     #[test]
@@ -75,8 +75,9 @@ mod tests {
         let alphas = [0.0, ln(2.0), 0.0, 0.7, 9.0, 9.0, ln(3.0), 0.0, 9.0];
         learner.alphas.set(Tensor::from_floats(alphas.map(|alpha| alpha as f32), &learner.alphas.values().device()));
         let edges = learner.model.edges();
-        let gradient =
-            |regulariser: Regulariser, moment: Moment| regulariser.gradient(&edges, &learner.alphas, &moment).map(host);
+        let gradient = |regulariser: Regulariser, position: Position| {
+            regulariser.gradient(&edges, &learner.alphas, &position).map(host)
+        };
         // Half of 6, over three edges: 1 times the softmax.
         let beta = gradient(Regulariser { beta_decay: 6.0, zero_one: 0.0 }, HALF_WAY).unwrap();
         let expected = [0.25, 0.5, 0.25, 1.0, 0.0, 0.0, 0.75, 0.25, 0.0];
@@ -89,7 +90,7 @@ mod tests {
         let both = gradient(Regulariser { beta_decay: 6.0, zero_one: 3.0 }, HALF_WAY).unwrap();
         let sums = beta.iter().zip(&zero_one).zip(both).map(|((a, b), sum)| (a + b - sum).abs());
         assert!(sums.into_iter().all(|difference| difference < 1e-6));
-        let first = gradient(Regulariser { beta_decay: 6.0, zero_one: 0.0 }, Moment::default()).unwrap();
+        let first = gradient(Regulariser { beta_decay: 6.0, zero_one: 0.0 }, Position::default()).unwrap();
         assert!(first.iter().all(|slope| *slope == 0.0), "{first:?}");
         assert!(gradient(Regulariser::default(), HALF_WAY).is_none());
     }
@@ -100,7 +101,7 @@ mod tests {
         let regulariser = Regulariser { beta_decay: 4.0, zero_one: 2.0 };
         let config = tiny::with(AlphaConfig { regulariser, mixing: Mixing::Sigmoid, ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
-        learner.moment = HALF_WAY;
+        learner.position = HALF_WAY;
         let alphas = learner.alphas.to_host();
         let more = host(regulariser.gradient(&learner.model.edges(), &learner.alphas, &HALF_WAY).unwrap());
         learner.step_alphas(learner.alphas.values().ones_like(), 0.01);

@@ -2,7 +2,7 @@
 //! then.
 
 use super::{
-    Checkpoint, CheckpointError, Diagnosis, EpochRecord, Learner, Moment, Rate,
+    Checkpoint, CheckpointError, Diagnosis, EpochRecord, Learner, Position, Rate,
     diagnosis::Stopped,
     strategy::{Rates, StepOutcome, Strategy},
 };
@@ -177,13 +177,13 @@ impl<'a> Training<'a> {
         let mut validation = task.validation(self.progress.validated)?;
         while self.progress.epoch < self.config.epochs && self.stopped_early().is_none() {
             if self.progress.step == 0 {
-                self.learner.moment = self.moment();
+                self.learner.position = self.position();
                 task.begin_epoch(self.progress.epoch, &|inputs| self.learner.evaluate(inputs))?;
             }
             if self.fit(&mut validation, checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
-            self.learner.moment = self.moment();
+            self.learner.position = self.position();
             let Some(record) = self.look(observer)? else {
                 self.save(checkpoint, observer)?;
                 return Ok(Ended::Stopped);
@@ -252,7 +252,7 @@ impl<'a> Training<'a> {
         let TrainingConfig { strategy, accumulate, .. } = *self.config;
         let rates = self.rates();
         self.learner.drop_path = self.drop_path();
-        self.learner.moment = self.moment();
+        self.learner.position = self.position();
         self.learner.model.begin_moment(2 * self.progress.taken);
         let outcome = strategy.step(&mut self.learner, batches, validation, accumulate, rates)?;
         self.progress.validated += u64::from(outcome.is_some() && strategy.validates(rates));
@@ -267,15 +267,15 @@ impl<'a> Training<'a> {
     }
 
     /// Of the next step, or of the look after an epoch's last.
-    fn moment(&self) -> Moment {
+    fn position(&self) -> Position {
         let (Progress { epoch, step, taken, .. }, config) = (&self.progress, self.config);
-        Moment {
+        Position {
             epoch: *epoch,
             epochs: config.epochs,
             step: *step,
             steps: self.steps(),
             seed: config.seed,
-            pass: taken * Moment::DRAWS,
+            pass: taken * Position::DRAWS,
         }
     }
 

@@ -6,11 +6,11 @@
 //! collapse by: half-trained convolutions help the former and look like noise on the latter, where
 //! operations without weights get ahead.
 
-use super::nature::{Nature, Natures};
+use super::candidate_kind::{CandidateKind, CandidateKinds};
 use crate::{model::host, tasks::Batch, train::Learner};
 use serde::{Deserialize, Serialize};
 
-/// Mean of `c_k` over the candidates of a nature, all edges of all tables, in loss per unit of
+/// Mean of `c_k` over the candidates of a kind, all edges of all tables, in loss per unit of
 /// mixing weight; a table's cells add up. Zero operations are not counted: theirs is exactly 0 on
 /// any images, and their share of the candidates would only scale the mean. Absent where a supernet
 /// has no such candidates, or the mean is no number.
@@ -22,16 +22,16 @@ pub struct Benefit {
 
 /// Over `batches`, in training mode, as alphas meet them. The running statistics that the passes
 /// come to are dropped.
-pub(super) fn mean(learner: &Learner, natures: &Natures, batches: &[Batch]) -> Benefit {
+pub(super) fn mean(learner: &Learner, kinds: &CandidateKinds, batches: &[Batch]) -> Benefit {
     let (mut learnable, mut parameter_free) = (Mean::default(), Mean::default());
     for batch in batches {
         for (table, gradient) in learner.pass(batch).mixing_gradient.into_iter().enumerate() {
             let [_, columns] = gradient.dims();
             for (at, slope) in host(gradient).into_iter().enumerate() {
-                match natures.get(table, at / columns, at % columns) {
-                    Some(Nature::Learnable) => learnable.add(-f64::from(slope)),
-                    Some(Nature::ParameterFree) => parameter_free.add(-f64::from(slope)),
-                    Some(Nature::Zero) | None => {}
+                match kinds.get(table, at / columns, at % columns) {
+                    Some(CandidateKind::Learnable) => learnable.add(-f64::from(slope)),
+                    Some(CandidateKind::ParameterFree) => parameter_free.add(-f64::from(slope)),
+                    Some(CandidateKind::Zero) | None => {}
                 }
             }
         }
@@ -78,7 +78,7 @@ mod tests {
             (loss(-2e-3) - loss(2e-3)) / 4e-3
         };
         // [[none, skip, conv], [skip], [conv, none]]
-        let found = mean(&learner, &Natures::of(learner.model.network()), std::slice::from_ref(&batch));
+        let found = mean(&learner, &CandidateKinds::of(learner.model.network()), std::slice::from_ref(&batch));
         let expected = [(falls(0, 2) + falls(2, 0)) / 2.0, (falls(0, 1) + falls(1, 0)) / 2.0];
         for (found, expected) in [found.learnable, found.parameter_free].into_iter().zip(expected) {
             let found = found.unwrap();

@@ -1,6 +1,6 @@
 //! The cells that a supernet stands for after an epoch, and what they are made of.
 
-use super::nature::{Nature, Natures};
+use super::candidate_kind::{CandidateKind, CandidateKinds};
 use crate::{
     space::{Genotype, Space, network::Network},
     train::TableRecord,
@@ -42,7 +42,7 @@ pub(super) fn counts(
     space: &Space,
     network: &Network,
     selection: &[Vec<Option<usize>>],
-    natures: &Natures,
+    kinds: &CandidateKinds,
 ) -> IndexMap<String, CellCounts> {
     let mut counts = IndexMap::new();
     for kind in space.cell_kinds() {
@@ -56,8 +56,8 @@ pub(super) fn counts(
         let table = network.alphas.iter().position(|table| table.kind == kind.name);
         if let Some((table, rows)) = table.map(|table| (table, &selection[table])) {
             for (row, column) in rows.iter().enumerate().filter_map(|(row, column)| Some((row, (*column)?))) {
-                match natures.get(table, row, column) {
-                    Some(Nature::Learnable) => of_kind.learnable += 1,
+                match kinds.get(table, row, column) {
+                    Some(CandidateKind::Learnable) => of_kind.learnable += 1,
                     _ => of_kind.parameter_free += 1,
                 }
             }
@@ -80,7 +80,7 @@ mod tests {
         let network = space.supernet(&shipped::build("search", 32, 10)).unwrap();
         let genotype = shipped::genotype("darts_v2", &space);
         let selection = selection(&genotype, &space, &network);
-        let counts = counts(&genotype, &space, &network, &selection, &Natures::of(&network));
+        let counts = counts(&genotype, &space, &network, &selection, &CandidateKinds::of(&network));
         let of = |kind: &str, operation: &str| counts[kind].operations[operation];
         assert_eq!((of("normal", "sep_conv_3x3"), of("normal", "skip_connect")), (5, 2));
         assert_eq!((counts["normal"].learnable, counts["normal"].parameter_free), (6, 2));

@@ -6,10 +6,10 @@
 //! moves a search: with all of it and with none of it the same bits are trained.
 
 mod benefit;
+mod candidate_kind;
 mod curvature;
 mod derived;
 mod gap;
-mod nature;
 mod stopping;
 #[cfg(test)]
 mod tests;
@@ -20,10 +20,10 @@ use crate::{
     tasks::{Batch, Score, Task, TaskError},
 };
 pub use benefit::Benefit;
+use candidate_kind::CandidateKinds;
 pub use derived::{CellCounts, mixing_weights};
 use gap::Discretised;
 use indexmap::IndexMap;
-use nature::Natures;
 use serde::Serialize;
 pub use stopping::{CountRule, EigenvalueRule, StopEarly, Stopped};
 
@@ -57,7 +57,7 @@ pub struct Diagnosis<'a> {
     config: &'a DiagnosisConfig,
     /// Decides where the search for an eigenvalue starts.
     seed: u64,
-    natures: Natures,
+    kinds: CandidateKinds,
 }
 
 /// A supernet that is being looked at after an epoch.
@@ -78,7 +78,7 @@ impl Examination {
 impl<'a> Diagnosis<'a> {
     /// `network` is the supernet of `space` that is searched.
     pub fn new(space: &'a Space, network: &Network, config: &'a DiagnosisConfig, seed: u64) -> Self {
-        Self { space, config, seed, natures: Natures::of(network) }
+        Self { space, config, seed, kinds: CandidateKinds::of(network) }
     }
 
     /// Begins with the cells that the rule takes from the mixing weights of `tables`.
@@ -87,7 +87,7 @@ impl<'a> Diagnosis<'a> {
         let network = learner.model.network();
         let selection = derived::selection(&derived, self.space, network);
         Ok(Examination {
-            counts: derived::counts(&derived, self.space, network, &selection, &self.natures),
+            counts: derived::counts(&derived, self.space, network, &selection, &self.kinds),
             discretised: Discretised::of(learner, &selection),
             derived,
             score: Score::default(),
@@ -105,7 +105,7 @@ impl<'a> Diagnosis<'a> {
     ) -> Result<DiagnosisRecord, TaskError> {
         let Examination { derived, counts, score, .. } = examination;
         let batches = self.config.benefit_batches;
-        let benefit = |of: Option<Vec<Batch>>| of.map(|of| benefit::mean(learner, &self.natures, &of));
+        let benefit = |of: Option<Vec<Batch>>| of.map(|of| benefit::mean(learner, &self.kinds, &of));
         let fitted = if batches > 0 { Some(task.fitted_again(epoch, batches)?) } else { None };
         let others = if batches > 0 { task.independent(epoch, batches)? } else { None };
         let (benefit_fit, benefit_held_out) = (benefit(fitted), benefit(others));

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::{Moment, tiny},
+        train::{Position, tiny},
     };
 
     /// Section 6's formulas as they stand, with the constant and the softmax by itself.
@@ -75,8 +75,8 @@ mod tests {
     fn one_round_is_the_kernels_mean_of_the_drawn_points() {
         let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         let edges = learner.model.edges();
-        let moment = Moment { seed: 3, ..Moment::default() };
-        let around = Around { edges: &edges, region: Region::Simplex, reach: 0.4, moment };
+        let position = Position { seed: 3, ..Position::default() };
+        let around = Around { edges: &edges, region: Region::Simplex, reach: 0.4, position };
         let start = vec![vec![0.2, 0.3, 0.5, 1.0, 0.0, 0.0, 0.6, 0.4, 0.0]];
         let loss = |point: &Tables| 3.0 * point[0][0] - point[0][7];
         let shift = MeanShift { samples: 3, rounds: 1, bandwidth: 0.3 };
@@ -113,8 +113,8 @@ mod tests {
         let start = vec![vec![0.4, 0.3, 0.3, 1.0, 0.0, 0.0, 0.5, 0.5, 0.0]];
         let mut climbed = 0.0;
         for pass in 0..20 {
-            let moment = Moment { pass, ..Moment::default() };
-            let around = Around { edges: &edges, region: Region::Simplex, reach: 0.2, moment };
+            let position = Position { pass, ..Position::default() };
+            let around = Around { edges: &edges, region: Region::Simplex, reach: 0.2, position };
             let shift = MeanShift { samples: 8, rounds: 1, bandwidth: 1.0 };
             let found = shift.shifted(start.clone(), &around, |point| 100.0 * point[0][0]);
             climbed += (found[0][0] - 0.4) / 20.0;

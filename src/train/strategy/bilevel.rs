@@ -60,7 +60,7 @@ impl Bilevel {
         };
         if self.first == First::Alphas {
             move_alphas(learner);
-            learner.moment.pass += 1;
+            learner.position.pass += 1;
         }
         let mixing = learner.perturbed(fit).unwrap_or_else(|| learner.mixing());
         let pass = learner.pass_at(&learner.weights, &mixing, fit);
@@ -68,7 +68,7 @@ impl Bilevel {
         learner.weights.update(|weights| learner.optimiser.step(weights, gradient, rates.weights));
         learner.running.set(pass.running);
         if self.first == First::Weights {
-            learner.moment.pass += 1;
+            learner.position.pass += 1;
             move_alphas(learner);
         }
         StepOutcome { loss: pass.loss, outputs: vec![(pass.outputs, fit.targets.clone())], gradient_norm }

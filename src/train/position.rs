@@ -6,7 +6,7 @@ use crate::model::{Gumbel, Mixing, Relaxation, between};
 /// of a checkpoint: the steps taken say it all, so that a resumed training draws what an
 /// uninterrupted one would have drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct Position {
     /// From 0.
     pub epoch: usize,
     pub epochs: usize,
@@ -20,7 +20,7 @@ pub struct Moment {
     pub pass: u64,
 }
 
-impl Moment {
+impl Position {
     /// Draws of a step: a bilevel one has one for the alphas and one for the weights.
     pub const DRAWS: u64 = 2;
 
@@ -55,7 +55,7 @@ impl Moment {
 }
 
 /// Before the first step of a training of one.
-impl Default for Moment {
+impl Default for Position {
     fn default() -> Self {
         Self { epoch: 0, epochs: 1, step: 0, steps: 1, seed: 0, pass: 0 }
     }
@@ -69,16 +69,16 @@ mod tests {
     /// `(epoch * steps + step) / (epochs * steps)`.
     #[test]
     fn temperatures_follow_epochs_and_radii_follow_steps() {
-        let at = |epoch, step| Moment { epoch, epochs: 5, step, steps: 4, ..Moment::default() };
-        let temperature = |moment: Moment| match moment.relaxation(Mixing::GUMBEL) {
+        let at = |epoch, step| Position { epoch, epochs: 5, step, steps: 4, ..Position::default() };
+        let temperature = |position: Position| match position.relaxation(Mixing::GUMBEL) {
             Relaxation::Gumbel(gumbel) => gumbel.temperature,
             other => unreachable!("{other:?}"),
         };
-        for (moment, expected) in [(at(0, 3), 10.0), (at(2, 0), 5.05), (at(4, 0), 0.1), (Moment::default(), 10.0)] {
-            assert!((temperature(moment) - expected).abs() < 1e-12, "{moment:?}");
+        for (position, expected) in [(at(0, 3), 10.0), (at(2, 0), 5.05), (at(4, 0), 0.1), (Position::default(), 10.0)] {
+            assert!((temperature(position) - expected).abs() < 1e-12, "{position:?}");
         }
-        for (moment, expected) in [(at(0, 0), 0.0), (at(2, 2), 0.5), (at(4, 3), 0.95), (at(4, 4), 1.0)] {
-            assert_eq!(moment.relaxation(Mixing::SPARSESTMAX), Relaxation::Sparsestmax { radius: expected });
+        for (position, expected) in [(at(0, 0), 0.0), (at(2, 2), 0.5), (at(4, 3), 0.95), (at(4, 4), 1.0)] {
+            assert_eq!(position.relaxation(Mixing::SPARSESTMAX), Relaxation::Sparsestmax { radius: expected });
         }
     }
 }

@@ -26,7 +26,7 @@ impl Called {
 }
 
 /// Members of several methods have their method's hue; of a single one each has its own.
-pub(super) fn called_apart(members: &[&Input]) -> Vec<Called> {
+pub(super) fn distinct(members: &[&Input]) -> Vec<Called> {
     let groups = groups(members, &[]);
     let group = |member: &Input| {
         let of = groups.iter().find(|group| group.members.iter().any(|other| other.member == member.member))?;
@@ -83,7 +83,7 @@ mod tests {
         let of = |method: &str, seed: u64| at("search", &[("method", json!(method)), ("seed", json!(seed))]);
         let all = [of("softmax", 0), of("softmax", 1), of("sigmoid", 0)];
         let lines = |members: &[Input]| -> Vec<Series> {
-            let called = called_apart(&members.iter().collect::<Vec<_>>());
+            let called = distinct(&members.iter().collect::<Vec<_>>());
             called.iter().map(|called| called.line("fitted", &[], Json::as_f64)).collect()
         };
         let told =
