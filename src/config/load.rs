@@ -7,6 +7,9 @@ use std::path::Path;
 /// `--set` texts; later wins. `kinds` are the stage kinds there are. All that is wrong is said at
 /// once; stage kinds check their own [`params`](super::Member::params) afterwards, those of a
 /// pipeline that was only understood in part too.
+///
+/// # Errors
+/// Where the file cannot be read, or all that is wrong with it, each with its place.
 pub fn load(
     file: &Path,
     settings: &[String],

@@ -78,6 +78,9 @@ impl Problems {
     }
 
     /// `Ok(value)` where nothing was wrong, all the complaints otherwise.
+    ///
+    /// # Errors
+    /// All complaints, where there are any.
     pub fn into_result<T>(self, value: T) -> Result<T, Problems> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }

@@ -23,6 +23,9 @@ const ALIAS_LIMIT: usize = 100_000;
 impl Node {
     /// Reads YAML text of one document. Syntax errors, duplicate keys and keys that are no text
     /// become problems.
+    ///
+    /// # Errors
+    /// All that is wrong with the text, each with its place.
     pub fn parse(path: impl Into<PathBuf>, text: impl Into<String>) -> Result<Self, Problems> {
         let source = Arc::new(SourceFile { path: path.into(), text: text.into() });
         let mut problems = Problems::new();

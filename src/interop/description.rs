@@ -197,6 +197,9 @@ impl Description {
     }
 
     /// All that it may mean, the likelier first; at least one. Spaces are looked up from `beside`.
+    ///
+    /// # Errors
+    /// Where nothing fits what was said, or what was named cannot be found or read.
     pub fn candidates(&self, beside: &Path) -> Result<Vec<Candidate>, DescriptionError> {
         if !self.supernet && self.genotype.is_none() {
             return Err(DescriptionError::NoGenotype);
@@ -277,6 +280,9 @@ impl Description {
     }
 
     /// The network of `candidate`, for images of `input` and with so many classes.
+    ///
+    /// # Errors
+    /// Where the space cannot be built in that size.
     pub fn lower(
         &self,
         candidate: &Candidate,
@@ -309,6 +315,9 @@ impl Description {
 
 impl Candidate {
     /// The supernet, or the discrete network of the genotype.
+    ///
+    /// # Errors
+    /// Where the space cannot be built in that size.
     pub fn lower(&self, build: &Build) -> Result<Network, SpaceError> {
         match &self.genotype {
             None => self.space.supernet(build),

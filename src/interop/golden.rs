@@ -38,18 +38,27 @@ impl GoldenFile {
     }
 
     /// A text in the metadata.
+    ///
+    /// # Errors
+    /// Where it is missing, or no text.
     pub fn text(&self, key: &str) -> Result<&str, GoldenError> {
         let value = self.metadata.get(key).and_then(Json::as_str);
         value.ok_or_else(|| self.content(format!("its metadata lack the text `{key}`")))
     }
 
     /// A count in the metadata: `8`, or a text that ends in one, `"N=5"`.
+    ///
+    /// # Errors
+    /// Where it is missing, or no count.
     pub fn count(&self, key: &str) -> Result<usize, GoldenError> {
         let value = self.metadata.get(key).and_then(count);
         value.ok_or_else(|| self.content(format!("its metadata lack the number `{key}`")))
     }
 
     /// A number in the metadata, whatever it counts: `0.025`.
+    ///
+    /// # Errors
+    /// Where it is missing, or no number.
     pub fn number(&self, key: &str) -> Result<f64, GoldenError> {
         let value = self.metadata.get(key).and_then(Json::as_f64);
         value.ok_or_else(|| self.content(format!("its metadata lack the number `{key}`")))
@@ -61,6 +70,9 @@ impl GoldenFile {
     }
 
     /// Shape and numbers of the F32 tensor `name`.
+    ///
+    /// # Errors
+    /// Where it is missing, or of another type.
     pub fn float(&self, name: &str) -> Result<(&[usize], &[f32]), GoldenError> {
         match self.find(name) {
             Some(StoredTensor { shape, numbers: Numbers::Float(numbers) }) => Ok((shape, numbers)),
@@ -69,6 +81,9 @@ impl GoldenFile {
     }
 
     /// The numbers of the I64 tensor `name`.
+    ///
+    /// # Errors
+    /// Where it is missing, or of another type.
     pub fn integer(&self, name: &str) -> Result<&[i64], GoldenError> {
         match self.find(name) {
             Some(StoredTensor { numbers: Numbers::Integer(numbers), .. }) => Ok(numbers),

@@ -192,6 +192,9 @@ impl NasBenchRow {
 
 impl NasBenchTable {
     /// Reads the table at `path`, unpacking it if it begins as gzip does.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or a line of it is no cell of the benchmark.
     pub fn open(path: &Path) -> Result<Self, NasBenchError> {
         let open_error = |source| NasBenchError::Open { path: path.to_owned(), source };
         let mut file = machine::open(path).map_err(open_error)?;

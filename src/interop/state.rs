@@ -143,6 +143,9 @@ impl<'a> State<'a> {
     ///
     /// With `Strangers::OfTheNetwork` only names count that begin as the network's do (`cells.`,
     /// `stem.`): what else lies in the file is no part of it.
+    ///
+    /// # Errors
+    /// The first stranger, with the count of the others.
     pub fn check_strangers(&self, networks: &[&Network], strangers: Strangers) -> Result<(), StateError> {
         let known: BTreeSet<String> =
             networks.iter().flat_map(|network| network.tensors()).map(|spec| spec.name).collect();
@@ -165,6 +168,9 @@ impl<'a> State<'a> {
 
     /// The alpha table `label` under any of the names that files give it: `alpha.LABEL`, as golden
     /// files do, or the bare label, as a code base does that registers it as a parameter.
+    ///
+    /// # Errors
+    /// Where a table is missing, or of another shape.
     pub fn fill_alphas(&self, layout: &Arc<Layout>, device: &Device) -> Result<TensorGroup, StateError> {
         let prefixes = [ALPHAS.to_owned(), String::new(), format!("{}{ALPHAS}", self.prefix), self.prefix.clone()];
         let mut states = prefixes.into_iter().map(|prefix| Self::below(self.file, &prefix));

@@ -71,6 +71,9 @@ fn too_long(limit: u64) -> io::Error {
 
 /// Whether there is a file at `path`; where that cannot be known, as in a folder without
 /// permission, why.
+///
+/// # Errors
+/// Where the system does not say: its reason.
 pub fn is_file(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.is_file()),

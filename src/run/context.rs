@@ -100,6 +100,9 @@ impl<'a> Context<'a> {
     }
 
     /// What the reference key `slot` names, where that must be one.
+    ///
+    /// # Errors
+    /// Where it names none or several: a fault of the stage kind.
     pub fn input(&self, slot: &str) -> Result<&Input, StageError> {
         match self.inputs(slot) {
             [input] => Ok(input),
@@ -113,6 +116,9 @@ impl<'a> Context<'a> {
 
     /// Publishes the output `name`: what `write` writes is kept under its digest, or not at all
     /// where `write` fails.
+    ///
+    /// # Errors
+    /// Where `write` fails, or the store cannot be written.
     pub fn publish(
         &mut self,
         name: &str,
@@ -129,6 +135,9 @@ impl<'a> Context<'a> {
     }
 
     /// As [`publish`](Self::publish), for bytes that are in memory.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
     pub fn publish_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<ObjectRef, StageError> {
         self.publish(name, |w| w.write_all(bytes))
     }
@@ -198,6 +207,9 @@ impl<'a> Context<'a> {
 
     /// The folder for checkpoints, made at the first call. It belongs to this key alone, outlives a
     /// stop, a failure and a crash, and is removed after success.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
     pub fn work(&mut self) -> Result<&Path, StageError> {
         let work = match self.work.take() {
             Some(work) => work,

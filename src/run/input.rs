@@ -79,6 +79,9 @@ impl Output {
 
 impl Input {
     /// One output.
+    ///
+    /// # Errors
+    /// Where the stage published none of that name.
     pub fn output(&self, name: &str) -> Result<&Output, StageError> {
         self.outputs
             .get(name)

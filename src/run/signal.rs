@@ -36,6 +36,9 @@ impl Stop {
 
     /// One that SIGINT, SIGTERM and SIGHUP trip. A second SIGINT ends the process at once with
     /// code 130.
+    ///
+    /// # Errors
+    /// Where the system refuses a handler.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new();
         let interrupted = Arc::new(AtomicBool::new(false));

@@ -9,6 +9,9 @@ pub trait Stage: Send + Sync {
     /// Makes present what [`resources`](Self::resources) names, where it is not there yet. The
     /// runner asks before it asks for them, in every run: where nothing is missing, nothing may
     /// happen.
+    ///
+    /// # Errors
+    /// Where something is missing and cannot be had.
     fn fetch(&self, _: &Fetch<'_>) -> Result<(), StageError> {
         Ok(())
     }
@@ -46,6 +49,9 @@ pub trait Stage: Send + Sync {
     }
 
     /// Does the work: reads inputs, publishes outputs and metrics through `context`.
+    ///
+    /// # Errors
+    /// Where there is no result: why, and what would help.
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError>;
 }
 

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Puts the files of a report stage into `STORE/reports/PIPELINE/MEMBER/`, with `times.txt` beside
 /// them, and returns that folder. Two names never share a folder. A file that is there already with
 /// the same bytes is left alone.
+///
+/// # Errors
+/// Where the store cannot be read, or the folder cannot be written.
 pub fn export_report(
     store: &Store,
     pipeline: &str,

@@ -66,6 +66,9 @@ pub enum WorkError {
 impl Work {
     /// Reads the file at `path`; spaces and genotypes that it names are found as a pipeline's at
     /// that place.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or all that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, WorkError> {
         let text = machine::read_text(path).map_err(|source| WorkError::Read { path: path.to_owned(), source })?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -61,6 +61,9 @@ impl Store {
     /// Says nothing of whether its outputs are still there: see [`Store::look_at`]. A damaged
     /// record is moved to `damaged-v1/`, so that it is missing from then on and a rerun writes it
     /// anew.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is of a later version of the program.
     pub fn record(&self, key: impl Display) -> Result<Option<Record>, StoreError> {
         match self.read_record(&self.record_path(key)) {
             Err(StoreError::Damaged { path, reason }) => Err(self.set_aside(&path, reason)),
@@ -95,6 +98,9 @@ impl Store {
     }
 
     /// The keys of all records that begin with `digits`, in order.
+    ///
+    /// # Errors
+    /// Where the folder of records cannot be read.
     pub fn keys(&self, digits: &str) -> Result<Vec<String>, StoreError> {
         let mut keys = Vec::new();
         for path in files(&self.folder(Self::ACTIONS))? {
@@ -106,6 +112,9 @@ impl Store {
 
     /// Writes the record of `key`, which is the digest of its manifest's canonical JSON, in place
     /// of an earlier one.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
     pub fn write_record(&self, key: impl Display, record: &Record) -> Result<(), StoreError> {
         let path = self.record_path(key);
         self.write_file(&path, |w| w.write_all(&sealed(&Versioned { format: FORMAT, content: record })?))

@@ -16,6 +16,9 @@ const PREFIX: &str = ".writing-";
 /// rename, fsync the folder.
 ///
 /// On an error nothing of the new content is left and a file that was there before is as it was.
+///
+/// # Errors
+/// Where `write` or a step after it fails.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), StoreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = temporary(folder, 0o666).map_err(StoreError::io("write", path))?;

@@ -52,6 +52,9 @@ impl Store {
     /// The digest of what `path` holds: of a file its SHA-256; of a folder the SHA-256 of a line
     /// for each file below it, by relative path. Links are followed. Hashed again only when a name,
     /// size, mtime or inode changed.
+    ///
+    /// # Errors
+    /// The first file or folder that cannot be read.
     pub fn digest_path(&self, path: &Path) -> Result<Digest, UnreadableFile> {
         let unreadable = |source| UnreadableFile { path: path.to_owned(), source };
         let absolute = std::path::absolute(path).map_err(unreadable)?;

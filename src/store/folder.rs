@@ -49,6 +49,9 @@ impl Store {
     /// Opens the store at `root` to work in it, making what is missing and sweeping what killed
     /// processes left. A complete store is opened without a write, so that one on a read-only disk
     /// still answers.
+    ///
+    /// # Errors
+    /// Where something is there that is no store, or what is missing cannot be made.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
         // What else there is, is made when it is needed. The last of these says that there is a
@@ -104,6 +107,9 @@ impl Store {
     }
 
     /// Makes the folder for checkpoints of `key` and says where it is.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
     pub fn make_work(&self, key: impl Display) -> Result<PathBuf, StoreError> {
         let path = self.work_path(key);
         make_folder(&path)?;
@@ -111,6 +117,9 @@ impl Store {
     }
 
     /// Removes the checkpoints of `key`, where there are any.
+    ///
+    /// # Errors
+    /// Where they cannot be removed.
     pub fn remove_work(&self, key: impl Display) -> Result<(), StoreError> {
         let path = self.work_path(key);
         match fs::remove_dir_all(&path) {

@@ -92,6 +92,9 @@ impl Store {
     }
 
     /// Removes it, in its order: stopped half-way, what is left is garbage still.
+    ///
+    /// # Errors
+    /// The first file that cannot be removed.
     pub fn remove(&self, _alone: &Hold, garbage: &[Garbage]) -> Result<(), StoreError> {
         for Garbage { path, .. } in garbage {
             let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

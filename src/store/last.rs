@@ -35,6 +35,9 @@ impl Store {
     }
 
     /// Remembers the newest success.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
     pub fn set_last(&self, pipeline: &str, member: &str, key: Digest) -> Result<(), StoreError> {
         let path = self.last_path(pipeline, member);
         make_folder(path.parent().expect("the file lies in its pipeline's folder"))?;
@@ -59,6 +62,9 @@ impl Store {
     }
 
     /// `PIPELINE/MEMBER` of all that is remembered, in order, as names of files have to be written.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
     pub fn remembered(&self) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
         for pipeline in names_in(&self.folder(Self::LAST))? {

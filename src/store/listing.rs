@@ -46,6 +46,9 @@ impl FolderState {
 impl Store {
     /// The SHA-256 of path and size of each file below `folder`, in the order of their names. Links
     /// are followed. Listed again only when a folder's modification time or inode changed.
+    ///
+    /// # Errors
+    /// The first folder that cannot be read.
     pub fn digest_listing(&self, folder: &Path) -> Result<Digest, UnreadableFile> {
         let absolute =
             std::path::absolute(folder).map_err(|source| UnreadableFile { path: folder.to_owned(), source })?;

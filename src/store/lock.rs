@@ -27,6 +27,9 @@ pub struct Hold {
 impl Store {
     /// Says that a run works in the store, so that nobody removes what it has not yet named in a
     /// record. Waits while somebody is [alone](Self::try_alone) with it.
+    ///
+    /// # Errors
+    /// Where the lock cannot be made or taken.
     pub fn hold(&self) -> Result<Hold, StoreError> {
         match self.store_lock() {
             Err(StoreError::ReadOnly { .. } | StoreError::Permission { .. }) => Ok(Hold { _file: None }),
@@ -39,6 +42,9 @@ impl Store {
     }
 
     /// The right to be alone with the store; `None` while a run holds it.
+    ///
+    /// # Errors
+    /// Where the lock cannot be made or taken.
     pub fn try_alone(&self) -> Result<Option<Hold>, StoreError> {
         let (file, path) = self.store_lock()?;
         Self::try_alone_by(file, path)
@@ -46,6 +52,9 @@ impl Store {
 
     /// As [`try_alone`](Self::try_alone), for who only looks: makes nothing, and needs no right to
     /// write.
+    ///
+    /// # Errors
+    /// Where the lock cannot be read.
     pub fn try_alone_to_look(&self) -> Result<Option<Hold>, StoreError> {
         let path = self.lock_path("store");
         match machine::open(&path).map_err(StoreError::io("lock", &path)) {
@@ -75,6 +84,9 @@ impl Store {
     ///
     /// There is no waiting form: a wait in the kernel could not be ended by a signal, so whoever
     /// waits asks again.
+    ///
+    /// # Errors
+    /// Where the lock cannot be made or taken.
     pub fn try_lock(&self, key: impl Display) -> Result<Option<Lock>, StoreError> {
         // The empty file stays: removing it could let two processes hold locks on two files of one
         // name.

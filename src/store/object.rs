@@ -38,6 +38,9 @@ pub struct ObjectWriter {
 
 impl Store {
     /// Starts an object.
+    ///
+    /// # Errors
+    /// Where no temporary file can be made.
     pub fn object(&self) -> Result<ObjectWriter, StoreError> {
         let file = self.temporary(0o444)?;
         Ok(ObjectWriter {
@@ -101,6 +104,9 @@ impl Store {
 impl ObjectWriter {
     /// Publishes what was written: fsync, rename, fsync the folder. Content that is there already
     /// is not written again.
+    ///
+    /// # Errors
+    /// Where it cannot be written or moved to its place.
     pub fn finish(self) -> Result<ObjectRef, StoreError> {
         let Self { store, file, hasher, bytes } = self;
         let object = ObjectRef { digest: Digest::from_bytes(hasher.finalize().into()), bytes };

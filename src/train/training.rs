@@ -171,6 +171,9 @@ impl<'a> Training<'a> {
     }
 
     /// Trains to the end, or to a request to stop. Checkpoints go to `checkpoint`.
+    ///
+    /// # Errors
+    /// Where batches cannot be had, the loss is no number any more, or a checkpoint cannot be saved.
     pub fn run(&mut self, checkpoint: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
         let task = self.task;
         // One stream from the first step to the last, whatever the length of an epoch.

@@ -33,6 +33,9 @@ pub enum OnnxError {
 /// The file of a network in evaluation mode, without its auxiliary head. Input `x`
 /// `[N, channels, height, width]`, output `logits` `[N, classes]`, N any number; what the network
 /// is stands in the file's metadata.
+///
+/// # Errors
+/// Where it is a supernet, or too large for a file of one part.
 pub fn to_onnx(trained: &TrainedNetwork) -> Result<Vec<u8>, OnnxError> {
     if !trained.network.alphas.is_empty() {
         return Err(OnnxError::Supernet);

@@ -29,6 +29,9 @@ impl Space {
     /// The cell that the rule takes from `weights`: by label of the alpha table, a row an edge, a
     /// column a candidate, after the relaxation (and after edge normalisation, where a method has
     /// it). Columns past an edge's candidates are not looked at.
+    ///
+    /// # Errors
+    /// Where the weights are not of this space, or are no numbers.
     pub fn derive(&self, weights: &BTreeMap<String, Vec<Vec<f64>>>) -> Result<Genotype, DeriveError> {
         let mut cells = indexmap::IndexMap::new();
         for kind in self.cell_kinds() {

@@ -30,6 +30,9 @@ pub struct Struck {
 impl Space {
     /// As [`Space::derive`], within `limits`; and what had to be struck, in turn. Of equally weak
     /// candidates the one on the later edge goes, as the earlier edge wins a tie of the derivation.
+    ///
+    /// # Errors
+    /// As [`Space::derive`], or where no cell is within the limits.
     pub fn derive_within_limits(
         &self,
         weights: &BTreeMap<String, Vec<Vec<f64>>>,

@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 impl Space {
     /// As [`Space::derive`], of candidates heavier than `threshold`. A node without any keeps its
     /// heaviest, which is our choice: a state of a cell needs an edge.
+    ///
+    /// # Errors
+    /// As [`Space::derive`].
     pub fn derive_above(
         &self,
         weights: &BTreeMap<String, Vec<Vec<f64>>>,

@@ -6,6 +6,9 @@ use crate::space::{CellGenotype, Choice, Genotype, GenotypeError, KeptEdges, Spa
 impl Genotype {
     /// Whether `space` can build the cells: its kinds and no others, operations that it knows,
     /// edges that go forwards. Where the space keeps all edges, a cell must have each of them once.
+    ///
+    /// # Errors
+    /// The first thing that the space cannot build.
     pub fn check(&self, space: &Space) -> Result<(), GenotypeError> {
         if let Some(kind) = self.cells.keys().find(|kind| space.cell_kind(kind).is_none()) {
             let kinds = space.cell_kinds().iter().map(|kind| kind.name.as_str());

@@ -62,6 +62,9 @@ pub enum SpaceFileError {
 
 impl Space {
     /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or all that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, SpaceFileError> {
         let text = machine::read_text(path).map_err(|source| SpaceFileError::Read { path: path.to_owned(), source })?;
         Self::parse(path, text).map_err(|problems| SpaceFileError::Invalid { path: path.to_owned(), problems })
@@ -69,6 +72,9 @@ impl Space {
 
     /// Reads `text`; `path` is what complaints call it and what relative paths in it are relative
     /// to, that of a space which it extends among them.
+    ///
+    /// # Errors
+    /// All that is wrong with the text, each with its place.
     pub fn parse(path: &Path, text: impl Into<String>) -> Result<Self, Problems> {
         let text = text.into();
         let (node, extends) = extends::read(path, text.clone())?;

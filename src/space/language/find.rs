@@ -37,6 +37,9 @@ pub struct NotFound {
 /// `beside` (a pipeline's) or else to the current folder; anything else is a name,
 /// `search_spaces/NAME.yaml` in `beside`, in a folder above it, in the current folder or above
 /// that.
+///
+/// # Errors
+/// Where there is none: the folders that were looked into, and names that are near.
 pub fn find(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
     SPACES.find(name_or_path, beside)
 }
@@ -48,6 +51,9 @@ pub fn find_genotype(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFo
 }
 
 /// The file of published results, found as a space is: `search_spaces/tables/NAME.yaml`, or a path.
+///
+/// # Errors
+/// Where there is none, as [`find`].
 pub fn find_published(name_or_path: &str, beside: &Path) -> Result<PathBuf, NotFound> {
     PUBLISHED.find(name_or_path, beside)
 }

@@ -35,11 +35,17 @@ pub struct Build {
 
 impl Space {
     /// The network of all candidates.
+    ///
+    /// # Errors
+    /// Where the space cannot be built in that size.
     pub fn supernet(&self, build: &Build) -> Result<Network, SpaceError> {
         Lowering::new(self, None, build)?.network()
     }
 
     /// The network of one genotype.
+    ///
+    /// # Errors
+    /// Where the genotype is not of this space, or cannot be built in that size.
     pub fn discrete(&self, genotype: &Genotype, build: &Build) -> Result<Network, SpaceError> {
         genotype.check(self).map_err(|source| SpaceError::Genotype { space: self.name.clone(), source })?;
         Lowering::new(self, Some(genotype), build)?.network()

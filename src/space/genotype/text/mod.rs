@@ -25,6 +25,9 @@ impl Genotype {
     /// Reads any text form (see [`GenotypeText`], and what other programs print or keep in files)
     /// and checks the cell against `space`. Lines that begin with `#` are comments. Of a text that
     /// holds several genotypes the last is taken, as of a log.
+    ///
+    /// # Errors
+    /// Where the text is of no known form, or the space cannot build its cells.
     pub fn parse(text: &str, space: &Space) -> Result<Self, GenotypeError> {
         let mut genotype = read(text, space)?;
         genotype.check(space)?;
@@ -33,12 +36,18 @@ impl Genotype {
     }
 
     /// Reads the file at `path`, which holds one genotype.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or as [`parse`](Self::parse).
     pub fn read(path: &Path, space: &Space) -> Result<Self, GenotypeError> {
         let text = machine::read_text(path).map_err(|source| GenotypeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, space)
     }
 
     /// Writes the genotype in `form`.
+    ///
+    /// # Errors
+    /// Where that form cannot hold the genotype.
     pub fn to_text(&self, form: GenotypeText, space: &Space) -> Result<String, GenotypeError> {
         match form {
             GenotypeText::CellString => Ok(cell_string::write(self, space)),
