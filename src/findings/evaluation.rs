@@ -7,6 +7,7 @@ use super::{
 use crate::{
     report::{Block, Cell, Column, Proportion, Section, Summary, Table},
     run::{Input, Missing, StageError},
+    tasks::classification::ClassEvaluation,
 };
 use serde_json::Value as Json;
 
@@ -16,25 +17,20 @@ const LISTED_CLASSES: usize = 20;
 /// The `evaluation` output of a stage.
 #[derive(serde::Deserialize)]
 struct Evaluation {
-    images: usize,
-    correct: usize,
-    top5_percent: Option<f64>,
-    classes: Vec<ClassScore>,
+    #[serde(flatten)]
+    of: ClassEvaluation,
     parameters: u64,
     multiply_adds: u64,
 }
 
 impl Evaluation {
-    fn percent(&self) -> f64 {
-        Proportion::new(self.correct, self.images).percent()
+    fn share(&self) -> Proportion {
+        Proportion::new(self.of.all.correct, self.of.all.images)
     }
-}
 
-#[derive(serde::Deserialize)]
-struct ClassScore {
-    class: String,
-    images: usize,
-    correct: usize,
+    fn percent(&self) -> f64 {
+        self.share().percent()
+    }
 }
 
 /// Classifiers by class; networks of other tasks by what these measure.
@@ -110,7 +106,7 @@ fn by_method(groups: &[Group<'_>], all: &[(String, String, Evaluation)]) -> Opti
 
 /// A row a network.
 fn accuracies(all: &[(String, String, Evaluation)]) -> Table {
-    let has_top5 = all.iter().any(|(.., evaluation)| evaluation.top5_percent.is_some());
+    let has_top5 = all.iter().any(|(.., evaluation)| evaluation.of.top5_percent.is_some());
     let mut columns = vec![
         Column::text("network"),
         Column::number("test images"),
@@ -130,17 +126,17 @@ fn accuracies(all: &[(String, String, Evaluation)]) -> Table {
         columns,
     );
     for (_, member, evaluation) in all {
-        let share = Proportion::new(evaluation.correct, evaluation.images);
+        let share = evaluation.share();
         let (low, high) = share.interval();
         let mut row = vec![
             Cell::Text(member.clone()),
-            Cell::count(evaluation.images),
+            Cell::count(share.of),
             Cell::number(share.percent(), 2),
             Cell::Text(format!("{low:.2} to {high:.2}")),
             Cell::number(100.0 - share.percent(), 2),
         ];
         if has_top5 {
-            row.push(Cell::known(evaluation.top5_percent, 2));
+            row.push(Cell::known(evaluation.of.top5_percent, 2));
         }
         row.push(Cell::number(evaluation.parameters as f64 / 1e6, 3));
         row.push(Cell::number(evaluation.multiply_adds as f64 / 1e6, 1));
@@ -166,13 +162,14 @@ fn together(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<String>
 fn by_class(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<Table> {
     let (_, _, first) = of.first()?;
     let mut classes: Vec<(&str, Proportion)> = first
+        .of
         .classes
         .iter()
         .enumerate()
         .map(|(at, class)| {
-            let same = of.iter().filter_map(|(.., evaluation)| evaluation.classes.get(at));
-            let (correct, images) =
-                same.fold((0, 0), |(correct, images), class| (correct + class.correct, images + class.images));
+            let same = of.iter().filter_map(|(.., evaluation)| evaluation.of.classes.get(at));
+            let (correct, images) = same
+                .fold((0, 0), |(correct, images), class| (correct + class.share.correct, images + class.share.images));
             (class.class.as_str(), Proportion::new(correct, images))
         })
         .collect();
@@ -184,7 +181,7 @@ fn by_class(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<Table> 
     let title = match (few, of.len()) {
         (true, 1) => format!("`{stage}` by class"),
         (true, trainings) => format!("`{stage}` by class, the predictions of {trainings} trainings together"),
-        (false, _) => format!("`{stage}`: the {LISTED_CLASSES} of {} classes that go worst", first.classes.len()),
+        (false, _) => format!("`{stage}`: the {LISTED_CLASSES} of {} classes that go worst", first.of.classes.len()),
     };
     let columns = vec![
         Column::text("class"),
@@ -208,17 +205,23 @@ fn by_class(stage: &str, of: &[&(String, String, Evaluation)]) -> Option<Table> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::classification::{ClassScore, Share};
 
     fn network(seed: usize, correct: [usize; 2]) -> (String, String, Evaluation) {
-        let class = |(name, correct): (&str, usize)| ClassScore { class: name.to_owned(), images: 50, correct };
-        let evaluation = Evaluation {
-            images: 100,
-            correct: correct.iter().sum(),
+        let share = |correct, images| Share {
+            images,
+            correct,
+            accuracy_percent: Proportion::new(correct, images).percent(),
+            interval_95_percent: Proportion::new(correct, images).interval().into(),
+        };
+        let class = |(name, correct): (&str, usize)| ClassScore { class: name.to_owned(), share: share(correct, 50) };
+        let of = ClassEvaluation {
+            all: share(correct.iter().sum(), 100),
+            loss: None,
             top5_percent: None,
             classes: ["cat", "dog"].into_iter().zip(correct).map(class).collect(),
-            parameters: 1_500_000,
-            multiply_adds: 500_000_000,
         };
+        let evaluation = Evaluation { of, parameters: 1_500_000, multiply_adds: 500_000_000 };
         ("test".to_owned(), format!("test[seed={seed}]"), evaluation)
     }
 

@@ -4,6 +4,7 @@ use super::{groups::groups, outputs};
 use crate::{
     report::{Block, Cell, Column, Section, Summary, Table},
     run::{Input, Missing, StageError},
+    tasks::{MeasuredEvaluation, MeasuredValue},
 };
 use serde::Deserialize;
 
@@ -60,18 +61,16 @@ pub(super) fn by_measure<'a>(members: &[&'a Input]) -> Vec<(Option<Called>, Vec<
 /// The `evaluation` output of a test that tells the measures of its objective.
 #[derive(Deserialize)]
 struct Evaluation {
-    examples: usize,
-    loss: Option<f64>,
-    measures: Vec<Value>,
+    #[serde(flatten)]
+    of: MeasuredEvaluation,
     parameters: u64,
     multiply_adds: u64,
 }
 
-#[derive(Deserialize)]
-struct Value {
-    #[serde(flatten)]
-    called: Called,
-    value: f64,
+impl Called {
+    fn of(MeasuredValue { name, words, unit, .. }: &MeasuredValue) -> Self {
+        Self { name: name.clone(), words: words.clone(), unit: unit.clone() }
+    }
 }
 
 /// Networks on their test set, by the measures of their task: a row a network, and the mean over
@@ -85,10 +84,10 @@ pub(super) fn evaluated(members: &[&Input], missing: &[Missing]) -> Result<Secti
         let mut first: Vec<f64> = Vec::new();
         let mut called = None;
         for member in &group.members {
-            let of: Evaluation = outputs::json(member, "evaluation")?;
+            let Evaluation { of, parameters, multiply_adds } = outputs::json(member, "evaluation")?;
             let table = table.get_or_insert_with(|| {
                 let mut columns = vec![Column::text("network"), Column::number("test images")];
-                columns.extend(of.measures.iter().map(|measure| measure.called.column(&measure.called.words)));
+                columns.extend(of.measures.iter().map(|measure| Called::of(measure).column(&measure.words)));
                 columns.push(Column::number("loss"));
                 columns.push(Column::number("parameters").unit("M"));
                 columns.push(Column::number("multiply-adds").unit("M"));
@@ -97,11 +96,11 @@ pub(super) fn evaluated(members: &[&Input], missing: &[Missing]) -> Result<Secti
             let mut row = vec![Cell::Text(member.member.clone()), Cell::count(of.examples)];
             row.extend(of.measures.iter().map(|measure| Cell::number(measure.value, 3)));
             row.push(Cell::known(of.loss, 4));
-            row.push(Cell::number(of.parameters as f64 / 1e6, 3));
-            row.push(Cell::number(of.multiply_adds as f64 / 1e6, 1));
+            row.push(Cell::number(parameters as f64 / 1e6, 3));
+            row.push(Cell::number(multiply_adds as f64 / 1e6, 1));
             table.push(row);
             first.extend(of.measures.first().map(|measure| measure.value));
-            called = of.measures.into_iter().next().map(|measure| measure.called);
+            called = of.measures.first().map(Called::of);
         }
         let summary = Summary::of(&first).filter(|summary| summary.n > 1);
         means.extend(summary.zip(called).map(|(summary, called)| {

@@ -25,7 +25,7 @@ pub use measure::{Better, LOSS, Measure};
 pub use objective::Objective;
 pub use score::{Figures, Score};
 pub use supervised::{Supervised, Supervision, stream};
-pub use tally::{Evaluated, Evaluation, Tally};
+pub use tally::{Evaluated, Evaluation, MeasuredEvaluation, MeasuredValue, Tally};
 pub use task::{Batches, Task, TaskError};
 
 /// The tasks that ship; the first is that of stages that name none.

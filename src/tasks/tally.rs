@@ -2,7 +2,8 @@
 
 use super::{Batch, Measure, Objective, Score};
 use crate::model::Outputs;
-use serde_json::{Map, Value as Json, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 
 /// A test under way.
 pub trait Evaluation {
@@ -27,6 +28,32 @@ pub struct Evaluated {
     pub metrics: Vec<(String, f64)>,
     /// A line.
     pub summary: String,
+}
+
+/// What such a test publishes as `evaluation`, beside the size of the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredEvaluation {
+    pub examples: usize,
+    /// Mean of an example.
+    pub loss: Option<f64>,
+    pub measures: Vec<MeasuredValue>,
+}
+
+/// A [`Measure`] with what was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredValue {
+    pub name: String,
+    pub words: String,
+    pub unit: String,
+    pub value: f64,
+}
+
+/// A record as the entries of a larger one.
+pub(super) fn as_map(record: &impl Serialize) -> Map<String, Json> {
+    match serde_json::to_value(record) {
+        Ok(Json::Object(map)) => map,
+        _ => unreachable!("a record is plain data with names"),
+    }
 }
 
 /// A test that tells the measures of its objective and nothing else.
@@ -54,20 +81,19 @@ impl Evaluation for Tally<'_> {
 
     fn finish(self: Box<Self>) -> Evaluated {
         let Self { objective, score } = *self;
-        let mut evaluation =
-            Map::from_iter([("examples".to_owned(), json!(score.seen)), ("loss".to_owned(), json!(score.loss()))]);
-        let (mut told, mut said, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut measures, mut said, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
         for (at, measure) in objective.measures().iter().enumerate() {
-            let Measure { name, words, unit, .. } = measure;
+            let Measure { name, words, unit, .. } = *measure;
             let Some(value) = score.value(at, measure) else { continue };
-            told.push(json!({"name": name, "words": words, "unit": unit, "value": value}));
+            let [name, words, unit] = [name, words, unit].map(str::to_owned);
             said.push(format!("{words} {value:.3} {unit}").trim_end().to_owned());
-            metrics.push(((*name).to_owned(), value));
+            metrics.push((name.clone(), value));
+            measures.push(MeasuredValue { name, words, unit, value });
         }
-        evaluation.insert("measures".to_owned(), Json::from(told));
         metrics.extend(score.loss().map(|loss| ("loss".to_owned(), loss)));
         metrics.push(("images".to_owned(), score.seen as f64));
         let summary = format!("{} on {} test images", said.join(", "), score.seen);
+        let evaluation = as_map(&MeasuredEvaluation { examples: score.seen, loss: score.loss(), measures });
         Evaluated { evaluation, files: Vec::new(), metrics, summary }
     }
 }

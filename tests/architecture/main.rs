@@ -39,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
     // What the stages of a run found, as a report's sections.
-    ("findings", &["config", "store", "run", "space", "report"]),
+    ("findings", &["config", "store", "run", "space", "report", "tasks"]),
     // Where it meets.
     ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
     ("stages", &["*", "observe", "bench", "cli"]),

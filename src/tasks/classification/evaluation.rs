@@ -4,10 +4,40 @@ use super::{CLASS, Classes, host_labels, ranks, score};
 use crate::{
     model::{OUTPUT, Outputs, host},
     report::Proportion,
-    tasks::{Batch, Evaluated, Evaluation, Objective, Score},
+    tasks::{Batch, Evaluated, Evaluation, Objective, Score, tally::as_map},
 };
-use serde_json::{Map, Value as Json, json};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+
+/// What the test of a classifier publishes as `evaluation`, beside the size of the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassEvaluation {
+    #[serde(flatten)]
+    pub all: Share,
+    /// Mean of an image.
+    pub loss: Option<f64>,
+    /// Of many classes.
+    pub top5_percent: Option<f64>,
+    pub classes: Vec<ClassScore>,
+}
+
+/// The images of one class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassScore {
+    pub class: String,
+    #[serde(flatten)]
+    pub share: Share,
+}
+
+/// How many images were told right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    pub images: usize,
+    pub correct: usize,
+    pub accuracy_percent: f64,
+    /// Wilson's.
+    pub interval_95_percent: [f64; 2],
+}
 
 /// What was right and what was not.
 pub(super) struct Confusion<'a> {
@@ -59,17 +89,16 @@ impl Evaluation for Confusion<'_> {
         let top5_percent = score.value(1, &top5).filter(|_| top5.told);
         let correct = by_class.iter().map(|(_, correct)| correct).sum();
         let all = Proportion::new(correct, score.seen);
-        let classes = of.names.iter().zip(&by_class).map(|(name, &(images, correct))| {
-            let mut described = described(Proportion::new(correct, images));
-            described.insert("class".to_owned(), json!(name));
-            Json::Object(described)
-        });
-        let mut evaluation = described(all);
-        for (name, value) in
-            [("loss", json!(score.loss())), ("top5_percent", json!(top5_percent)), ("classes", classes.collect())]
-        {
-            evaluation.insert(name.to_owned(), value);
-        }
+        let of_class = |(name, &(images, correct)): (&String, &(usize, usize))| ClassScore {
+            class: name.clone(),
+            share: Share::of(Proportion::new(correct, images)),
+        };
+        let evaluation = ClassEvaluation {
+            all: Share::of(all),
+            loss: score.loss(),
+            top5_percent,
+            classes: of.names.iter().zip(&by_class).map(of_class).collect(),
+        };
         let (low, high) = all.interval();
         let mut metrics = vec![
             ("accuracy_percent", all.percent()),
@@ -81,7 +110,7 @@ impl Evaluation for Confusion<'_> {
         metrics.extend(score.loss().map(|loss| ("loss", loss)));
         metrics.push(("images", score.seen as f64));
         Evaluated {
-            evaluation,
+            evaluation: as_map(&evaluation),
             files: vec![("predictions.csv", predictions.into_bytes())],
             metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             summary: format!(
@@ -93,14 +122,16 @@ impl Evaluation for Confusion<'_> {
     }
 }
 
-fn described(share: Proportion) -> Map<String, Json> {
-    let (low, high) = share.interval();
-    Map::from_iter([
-        ("images".to_owned(), json!(share.of)),
-        ("correct".to_owned(), json!(share.count)),
-        ("accuracy_percent".to_owned(), json!(share.percent())),
-        ("interval_95_percent".to_owned(), json!([low, high])),
-    ])
+impl Share {
+    fn of(share: Proportion) -> Self {
+        let (low, high) = share.interval();
+        Self {
+            images: share.of,
+            correct: share.count,
+            accuracy_percent: share.percent(),
+            interval_95_percent: [low, high],
+        }
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +148,8 @@ mod tests {
         assert_eq!(confusion.by_class, [(1, 1), (2, 0)]);
         assert_eq!(confusion.score.loss(), Some(2.0), "a mean over images, not over batches");
         let found = Box::new(confusion).finish();
-        assert_eq!((&found.evaluation["correct"], &found.evaluation["images"]), (&json!(1), &json!(3)));
+        let record: ClassEvaluation = serde_json::from_value(found.evaluation.clone().into()).unwrap();
+        assert_eq!((record.all.correct, record.all.images, record.classes[1].share.images), (1, 3, 2));
         let predictions = "index,label,prediction,label_rank\n0,0,0,0\n1,1,0,1\n2,1,0,1\n";
         assert_eq!(found.files, [("predictions.csv", predictions.as_bytes().to_vec())]);
     }

@@ -5,6 +5,7 @@ mod loss;
 mod ranks;
 mod settings;
 
+pub use evaluation::{ClassEvaluation, ClassScore, Share};
 pub use loss::cross_entropy;
 pub use settings::{Classification, KIND};
 
