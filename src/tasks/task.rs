@@ -70,8 +70,8 @@ pub trait Task {
         Ok(())
     }
 
-    /// Whether a checkpoint may be made after `step` steps of an epoch. What an epoch gathered at
-    /// its beginning may be too much to keep.
+    /// Whether a checkpoint may be made after `step` steps of an epoch; 0 is before it begins. What an
+    /// epoch gathered at its beginning may be too much to keep.
     fn may_checkpoint(&self, _step: usize) -> bool {
         true
     }

@@ -188,7 +188,9 @@ impl<'a> Training<'a> {
             }
             self.learner.position = self.position();
             let Some(record) = self.look(observer)? else {
-                self.save(checkpoint, observer)?;
+                if task.may_checkpoint(self.progress.step) {
+                    self.save(checkpoint, observer)?;
+                }
                 return Ok(Ended::Stopped);
             };
             observer.epoch(&record);
@@ -201,6 +203,9 @@ impl<'a> Training<'a> {
                 records: std::mem::take(&mut self.progress.records),
                 ..Progress::default()
             };
+            if task.may_checkpoint(0) && observer.checkpoint_due() {
+                self.save(checkpoint, observer)?;
+            }
         }
         Ok(Ended::Completed)
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    model::Mixing,
+    model::{Mixing, OUTPUT, Outputs, host},
+    tasks::{Batches, Objective, Supervised},
     train::{
         AdamConfig, AlphaConfig, By, Clipped, LearnerConfig, MeanShift, OptimiserConfig, Perturb, PerturbKind,
         Regulariser, Schedule,
@@ -8,7 +9,8 @@ use crate::{
         tiny::{self, StopAt, bits},
     },
 };
-use std::fs;
+use burn::tensor::Tensor;
+use std::{cell::Cell, fs, sync::Arc};
 
 fn config(by: By) -> TrainingConfig {
     let schedule = Schedule::Cosine { minimum: 0.01, by };
@@ -200,4 +202,96 @@ fn a_loss_on_held_out_images_that_is_no_number_ends_the_search() {
     let mut search = Training::new(learner, &task, &config);
     let error = search.run(Path::new("/no/checkpoint"), &mut StopAt::never()).unwrap_err();
     assert!(matches!(error, TrainingError::WatchedDiverged { epoch: 1, .. }), "{error}");
+}
+
+/// A task whose epochs depend on what it gathered, which is too much to keep.
+struct Gathering {
+    inner: Supervised,
+    /// What its state is: the sum of the network's outputs when epochs began, in whole numbers.
+    gathered: Cell<u64>,
+}
+
+impl Task for Gathering {
+    fn objective(&self) -> &Arc<dyn Objective> {
+        self.inner.objective()
+    }
+    fn batches_per_epoch(&self) -> usize {
+        self.inner.batches_per_epoch()
+    }
+    fn batches(&self, _: usize, first: usize) -> Result<Batches<'_>, TaskError> {
+        self.inner.batches(self.gathered.get() as usize, first)
+    }
+    fn validation(&self, first: u64) -> Result<Batches<'_>, TaskError> {
+        self.inner.validation(first)
+    }
+    fn fitted_again(&self, epoch: usize, count: usize) -> Result<Vec<Batch>, TaskError> {
+        self.inner.fitted_again(epoch, count)
+    }
+    fn independent(&self, epoch: usize, count: usize) -> Result<Option<Vec<Batch>>, TaskError> {
+        self.inner.independent(epoch, count)
+    }
+    fn watched(&self) -> Result<Option<Batches<'_>>, TaskError> {
+        self.inner.watched()
+    }
+    fn begin_epoch(&self, epoch: usize, network: &dyn Fn(Tensor<4>) -> Outputs) -> Result<(), TaskError> {
+        let batch = self.inner.batches(epoch, 0)?.next().transpose()?.unwrap();
+        let scores: f32 = host(network(batch.inputs).scores(OUTPUT)).iter().map(|score| score.abs()).sum();
+        self.gathered.set(self.gathered.get() + 1 + (scores * 1e3) as u64);
+        Ok(())
+    }
+    fn state(&self) -> Json {
+        self.gathered.get().into()
+    }
+    fn restore(&self, state: &Json) -> Result<(), String> {
+        self.gathered.set(state.as_u64().ok_or("it has no count")?);
+        Ok(())
+    }
+    fn may_checkpoint(&self, step: usize) -> bool {
+        step == 0
+    }
+}
+
+/// Saves whenever it may, and asks to stop after so many questions.
+struct Eager(StopAt, usize);
+
+impl Observer for Eager {
+    fn step(&mut self, _: usize, _: usize, _: usize, _: &Score) {}
+    fn epoch(&mut self, _: &EpochRecord) {}
+    fn checkpoint_due(&self) -> bool {
+        true
+    }
+    fn checkpoint_saved(&mut self, _: u64, _: Duration) {
+        self.1 += 1;
+    }
+    fn spent(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn stop_requested(&self) -> bool {
+        self.0.stop_requested()
+    }
+}
+
+#[test]
+fn what_a_task_gathers_begins_each_epoch_once_and_is_saved_between_two() {
+    let (device, config) = (Device::flex(), TrainingConfig { epochs: 3, ..config(By::Step) });
+    let fresh_task = || Gathering { inner: tiny::task(), gathered: Cell::new(0) };
+    let learner = || tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
+    let folder = tempfile::tempdir().unwrap();
+    let (task, path) = (fresh_task(), folder.path().join("whole"));
+    let mut whole = Training::new(learner(), &task, &config);
+    let mut eager = Eager(StopAt::never(), 0);
+    assert_eq!(whole.run(&path, &mut eager).unwrap(), Ended::Completed);
+    assert_eq!(eager.1, 3, "once after each epoch, and at no step");
+    // An epoch asks six times: the first stop is in the first epoch, before anything was saved.
+    for (question, resumed) in [(3, None), (8, Some("epoch 2, step 1")), (16, Some("epoch 3, step 1"))] {
+        let path = folder.path().join(question.to_string());
+        let task = fresh_task();
+        let mut stopped = Training::new(learner(), &task, &config);
+        assert_eq!(stopped.run(&path, &mut Eager(StopAt::question(question), 0)).unwrap(), Ended::Stopped);
+        let task = fresh_task();
+        let mut search = Training::new(learner(), &task, &config);
+        assert_eq!(search.resume(&path, &device).unwrap().as_deref(), resumed);
+        assert_eq!(search.run(&path, &mut Eager(StopAt::never(), 0)).unwrap(), Ended::Completed);
+        assert_eq!(bits(&search.learner), bits(&whole.learner), "stopped at question {question}");
+    }
 }
