@@ -33,6 +33,10 @@ use std::fmt;
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
+/// Where the headers and the compiler for kernels are found; `None` where CUDA is not installed.
+#[cfg(feature = "cuda")]
+pub use cubecl_cuda::install::cuda_path;
+
 pub use self::{
     operator::{Pass, PassOutput, Plans, run},
     peak::Peak,

@@ -108,7 +108,7 @@ fn open_cuda(index: usize) -> Result<Device, DeviceError> {
     if index >= found {
         return Err(DeviceError::NoSuchGpu { index, found });
     }
-    if cubecl_cuda::install::cuda_path().is_none() {
+    if crate::kernels::cuda_path().is_none() {
         return Err(DeviceError::NoHeaders);
     }
     Ok(Device::cuda(index))
