@@ -7,10 +7,12 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use burn::tensor::{Device, Distribution, Tensor};
-use darts_run::train::{Adam, AdamConfig, Average, Sgd, SgdConfig, clip_norm};
+use darts_run::train::{AdamConfig, Average, Optimiser, OptimiserConfig, SgdConfig, clip_norm};
 use std::time::Instant;
 
 const RUNS: usize = 15;
+
+const ADAM: AdamConfig = AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 };
 
 fn main() {
     let device = Device::flex();
@@ -19,23 +21,25 @@ fn main() {
     for length in [1_930_618, 3_833_118, 8_000_000] {
         row("clip, not reached", length, || random(length), |gradient| clip_norm(gradient, 1e9));
         row("clip, reached", length, || random(length), |gradient| clip_norm(gradient, 5.0));
-        let mut weights = random(length);
-        let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 });
-        row(
-            "sgd",
-            length,
-            || random(length),
-            |gradient| {
-                let taken = std::mem::replace(&mut weights, Tensor::empty([0], &device));
-                weights = sgd.step(taken, gradient, 0.025);
-            },
-        );
+        let sgd = SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 };
+        for (name, config) in [("sgd", OptimiserConfig::Sgd(sgd)), ("adam", OptimiserConfig::Adam(ADAM))] {
+            let (mut weights, mut optimiser) = (random(length), Optimiser::new(config));
+            row(
+                name,
+                length,
+                || random(length),
+                |gradient| {
+                    let taken = std::mem::replace(&mut weights, Tensor::empty([0], &device));
+                    weights = optimiser.step(taken, gradient, 0.025);
+                },
+            );
+        }
         let mut average = Average::new(0.999, random(length), random(1));
         row("average", length, || random(length), |weights| average.add(weights, Tensor::zeros([1], &device)));
     }
     let alphas = random(224);
-    let mut adam = Adam::new(AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 });
-    row("adam", 224, || random(224), |gradient| adam.step(alphas.clone(), gradient, 3e-4));
+    let mut adam = Optimiser::new(OptimiserConfig::Adam(ADAM));
+    row("adam, alphas", 224, || random(224), |gradient| adam.step(alphas.clone(), gradient, 3e-4));
 }
 
 /// Times `work` on what `prepare` makes anew for each run.

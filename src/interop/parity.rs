@@ -289,7 +289,7 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
     if golden.text("kind")? == BILEVEL {
         let momentum = State::below(&golden.tensors, "momentum.");
         let velocity = momentum.fill(learner.weights.layout(), device)?.values();
-        learner.optimiser.restore(OptimiserState { tensors: vec![("velocity", velocity)], steps: 0 });
+        learner.optimiser.restore(OptimiserState { tensors: vec![velocity], steps: 0 });
     }
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong
     // network.

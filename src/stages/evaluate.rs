@@ -13,7 +13,7 @@ use crate::{
     interop::{state::State, tensor_file::TensorFile},
     model::Mode,
     run::{Context, Progress, Stage, StageError, sentence},
-    tasks::{Evaluated, TaskKind, stream},
+    tasks::{self, Evaluated, TaskKind, stream},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
@@ -63,12 +63,10 @@ impl Stage for Evaluate {
             )));
         }
 
-        let first = self.tasks[0].name;
-        let named = card.task.as_deref().unwrap_or(first);
-        let kind = self.tasks.iter().find(|kind| kind.name == named);
-        let kind =
-            kind.ok_or_else(|| StageError::input(format!("the network is for a task `{named}`, which is not known")))?;
-        let supervision = (kind.plain)().supervision(&dataset.classes);
+        let named = card.task.as_deref().unwrap_or(tasks::UNNAMED);
+        let unknown = || StageError::input(format!("the network is for a task `{named}`, which is not known"));
+        let task = (tasks::kind(self.tasks, named).ok_or_else(unknown)?.plain)();
+        let supervision = task.supervision(&dataset.classes);
 
         let device = self.compute.open()?;
         let network = card.network(&space, &genotype)?;

@@ -56,7 +56,7 @@ pub(super) fn fitted(last: &EpochRecord) -> Vec<(String, f64)> {
     std::iter::once(("train_loss".to_owned(), *loss)).chain(first).collect()
 }
 
-/// `91.20 %`, `12.30 degrees`; of a task without measures its loss.
+/// `91.20 %`, `12.30 °`; of a task without measures its loss.
 pub(super) fn shown(objective: &dyn Objective, figures: &Figures) -> String {
     match (objective.measures().first(), figures.first()) {
         (Some(measure), Some(value)) => format!("{value:.2} {}", measure.unit).trim_end().to_owned(),

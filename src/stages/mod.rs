@@ -100,8 +100,7 @@ pub fn slots() -> Vec<KindSlots> {
     KINDS.iter().map(|kind| kind.slots).collect()
 }
 
-/// Reads the keys of every stage of a pipeline, whose networks may be for any of `tasks`; the first
-/// is that of a stage that names none.
+/// Reads the keys of every stage of a pipeline, whose networks may be for any of `tasks`.
 ///
 /// # Errors
 /// All that is wrong with any of them, each with its place.

@@ -22,8 +22,7 @@ use crate::{
     tasks::{self, Task as _},
     train::{Learner, Training},
 };
-use serde_json::Value as Json;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
 
 struct Retrain {
@@ -44,8 +43,7 @@ fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Optio
     let compute = site.compute(fields);
     let settings = settings(fields, site, recipe)?;
     let compute = compute?;
-    let classes = site.images().map_or(0, |images| images.classes);
-    site.tells.measures.get_or_init(|| settings.task.measures(classes));
+    settings.tell(site);
     if let Some(images) = site.images() {
         augmentation::check(fields, &settings.feed.augment, images);
         let genotype = site.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
@@ -128,7 +126,7 @@ impl Retrain {
         let outputs = task.outputs(dataset.classes.len());
         NetworkCard {
             size: self.settings.size.clone(),
-            task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::KINDS[0].name),
+            task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::UNNAMED),
             classes: dataset.classes.len(),
             outputs: Some(outputs).filter(|outputs| *outputs != dataset.classes.len()),
             input: dataset.shape,

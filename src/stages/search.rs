@@ -33,8 +33,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let compute = site.compute(fields);
     let (file, settings, diagnosis) = settings(fields, site)?;
     let compute = compute?;
-    let classes = site.images().map_or(0, |images| images.classes);
-    site.tells.measures.get_or_init(|| settings.task.measures(classes));
+    settings.tell(site);
     if let Some(images) = site.images() {
         augmentation::check(fields, &settings.feed.augment, images);
         fit::check(fields, site, &compute, &settings, (&file.space, None), images);

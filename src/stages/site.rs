@@ -10,7 +10,7 @@ use crate::{
         self, Build, EdgeOptions, Genotype, LARGEST_SIZE, MOST_CHANNELS, Space,
         network::{FeatureMap, Network},
     },
-    tasks::{Measure, TaskKind},
+    tasks::{self, Measure, TaskKind},
 };
 use burn::tensor::Device;
 use indexmap::IndexMap;
@@ -266,10 +266,9 @@ impl Site<'_> {
 
     /// `task: classification`, what the stage's network is for.
     pub(super) fn task(&self, fields: &mut Fields<'_>) -> TaskKind {
-        let (names, usual): (Vec<_>, _) =
-            (self.tasks.iter().map(|kind| (kind.name, kind.name)).collect(), self.tasks[0]);
-        let name = fields.later_choice("task", usual.name, &names);
-        self.tasks.iter().find(|kind| kind.name == name).copied().unwrap_or(usual)
+        let names: Vec<_> = self.tasks.iter().map(|kind| (kind.name, kind.name)).collect();
+        let name = fields.later_choice("task", tasks::UNNAMED, &names);
+        tasks::kind(self.tasks, name).unwrap_or(tasks::classification::KIND)
     }
 
     /// The stage's device, which need not be present on this machine yet, and `kernels: native`;

@@ -1,6 +1,6 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::{figures::Watched, site::Size, watch::Watch};
+use super::{Site, figures::Watched, site::Size, watch::Watch};
 use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     run::{Context, StageError, sentence},
@@ -34,6 +34,12 @@ impl Settings {
         self.size.build(self.task.outputs(classes), shape, self.task.trains_auxiliary())
     }
 
+    /// Makes known what the stage's network will be measured by.
+    pub fn tell(&self, site: &Site<'_>) {
+        let classes = site.images().map_or(0, |images| images.classes);
+        site.tells.measures.get_or_init(|| self.task.measures(classes));
+    }
+
     /// The task on the images that are fitted, with those that are watched.
     ///
     /// # Errors
@@ -45,8 +51,7 @@ impl Settings {
 }
 
 /// Which images are fitted: `fit` (the split's) or `all` training images.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Images {
     Fit,
     All,

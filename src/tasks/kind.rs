@@ -20,10 +20,8 @@ pub struct TaskKind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossDefaults {
     pub label_smoothing: f64,
-    /// Of a skeleton that has an auxiliary head.
-    pub auxiliary_weight: f64,
-    /// Whether the skeleton has one.
-    pub has_auxiliary: bool,
+    /// Of the auxiliary head; absent where the skeleton has none.
+    pub auxiliary_weight: Option<f64>,
 }
 
 /// A task before its data set is known.

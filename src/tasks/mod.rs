@@ -28,5 +28,13 @@ pub use supervised::{Supervised, Supervision, stream};
 pub use tally::{Evaluated, Evaluation, MeasuredEvaluation, MeasuredValue, Tally};
 pub use task::{Batches, Task, TaskError};
 
-/// The tasks that ship; the first is that of stages that name none.
+/// The task of stages and results that name none.
+pub const UNNAMED: &str = classification::KIND.name;
+
+/// The tasks that ship.
 pub static KINDS: &[TaskKind] = &[classification::KIND];
+
+/// That of `kinds` which a pipeline names so.
+pub fn kind(kinds: &[TaskKind], name: &str) -> Option<TaskKind> {
+    kinds.iter().find(|kind| kind.name == name).copied()
+}

@@ -4,7 +4,7 @@
 //! how its tensors are laid out, so that another version of the program, with the same numbers in
 //! another order, refuses it.
 
-use super::{AdamState, Average, Learner, OptimiserState};
+use super::{Average, Learner, Optimiser, OptimiserState};
 use crate::{
     machine,
     model::Layout,
@@ -25,6 +25,10 @@ const FORMAT: u32 = 5;
 /// The entry that holds the digest of all other entries and all tensors: a flipped bit in a weight
 /// is still a number.
 const SEAL: &str = "digest";
+
+/// What the optimisers' entries and tensors begin with.
+const WEIGHTS: &str = "optimiser";
+const ALPHAS: &str = "alpha_optimiser";
 
 /// A learner's tensors and `progress`: whatever else its loop must remember, as JSON.
 pub struct Checkpoint;
@@ -50,38 +54,35 @@ impl Checkpoint {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save(path: &Path, learner: &Learner, progress: &impl Serialize) -> Result<(), CheckpointError> {
-        let adam = learner.adam.state();
-        let mut tensors = vec![
-            ("weights", learner.weights.values()),
-            ("alphas", learner.alphas.values()),
-            ("running", learner.running.values()),
-        ];
-        let optimiser = learner.optimiser.state();
-        let moments: Vec<(String, Tensor<1>)> =
-            optimiser.tensors.into_iter().map(|(name, tensor)| (format!("optimiser.{name}"), tensor)).collect();
-        tensors.extend(moments.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())));
-        tensors.extend(adam.map(|state| ("adam.first", state.first.clone())));
-        tensors.extend(adam.map(|state| ("adam.second", state.second.clone())));
         let average = learner.average.as_ref();
-        tensors.extend(average.map(|average| ("average.weights", average.weights().clone())));
-        tensors.extend(average.map(|average| ("average.running", average.running().clone())));
+        let mut entries = BTreeMap::from([
+            ("format".to_owned(), FORMAT.to_string()),
+            ("average.steps".to_owned(), average.map_or(0, Average::steps).to_string()),
+            ("layout".to_owned(), layout(learner)),
+            ("progress".to_owned(), serde_json::to_string(progress).expect("progress is plain data")),
+        ]);
+        let mut tensors = vec![
+            ("weights".to_owned(), learner.weights.values()),
+            ("alphas".to_owned(), learner.alphas.values()),
+            ("running".to_owned(), learner.running.values()),
+        ];
+        for (of, optimiser) in [(WEIGHTS, &learner.optimiser), (ALPHAS, &learner.alpha_optimiser)] {
+            let state = optimiser.state();
+            entries.insert(format!("{of}.steps"), state.steps.to_string());
+            let named = optimiser.names().iter().map(|name| format!("{of}.{name}"));
+            tensors.extend(named.zip(state.tensors));
+        }
+        tensors.extend(average.map(|average| ("average.weights".to_owned(), average.weights().clone())));
+        tensors.extend(average.map(|average| ("average.running".to_owned(), average.running().clone())));
 
-        let bytes: Vec<(&str, Vec<u8>)> = tensors
+        let bytes: Vec<(String, Vec<u8>)> = tensors
             .into_iter()
             .map(|(name, tensor)| {
                 let numbers = crate::model::host(tensor);
                 (name, numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
             })
             .collect();
-        let entries = BTreeMap::from([
-            ("format".to_owned(), FORMAT.to_string()),
-            ("optimiser.steps".to_owned(), optimiser.steps.to_string()),
-            ("adam.steps".to_owned(), adam.map_or(0, |state| state.steps).to_string()),
-            ("average.steps".to_owned(), average.map_or(0, Average::steps).to_string()),
-            ("layout".to_owned(), layout(learner)),
-            ("progress".to_owned(), serde_json::to_string(progress).expect("progress is plain data")),
-        ]);
-        let file = sealed(entries, &bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect());
+        let file = sealed(entries, &bytes.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect());
         store::write_atomically(path, |writer| writer.write_all(&file))?;
         Ok(())
     }
@@ -109,10 +110,9 @@ impl Checkpoint {
         if entry("layout")? != layout(learner) {
             return Err(unfit("its tensors are laid out for another network".into()));
         }
-        let counted = |key: &str| entry(key)?.parse::<u32>().map_err(|_| unfit(format!("`{key}` is no number")));
-        let (steps, optimiser_steps) = (counted("adam.steps")?, counted("optimiser.steps")?);
-        let averaged: u64 =
-            entry("average.steps")?.parse().map_err(|_| unfit("`average.steps` is no number".into()))?;
+        let steps =
+            |of: &str| entry(&format!("{of}.steps"))?.parse::<u64>().map_err(|error| unfit(format!("{of}: {error}")));
+        let averaged = steps("average")?;
         let progress = serde_json::from_str(&entry("progress")?).map_err(|error| unfit(error.to_string()))?;
 
         let vector = |name: &str, length: usize| -> Result<Tensor<1>, CheckpointError> {
@@ -128,19 +128,16 @@ impl Checkpoint {
             Ok(Tensor::from_data(TensorData::new(numbers, [length]), device))
         };
         let (weights, alphas) = (learner.weights.layout().len(), learner.alphas.layout().len());
-        let mut optimiser = OptimiserState { tensors: Vec::new(), steps: optimiser_steps };
-        // None of them before the first step, all of them after it.
-        for name in learner.optimiser.names() {
-            let full = format!("optimiser.{name}");
-            if file.tensor(&full).is_ok() {
-                optimiser.tensors.push((name, vector(&full, weights)?));
-            }
-        }
-        let adam = if steps == 0 {
-            None
-        } else {
-            Some(AdamState { first: vector("adam.first", alphas)?, second: vector("adam.second", alphas)?, steps })
+        let state = |of: &str, optimiser: &Optimiser, length: usize| -> Result<OptimiserState, CheckpointError> {
+            let names: Vec<String> = optimiser.names().iter().map(|name| format!("{of}.{name}")).collect();
+            // None of them before the first step, all of them after it.
+            let stepped = names.iter().any(|name| file.tensor(name).is_ok());
+            let tensors =
+                names.iter().filter(|_| stepped).map(|name| vector(name, length)).collect::<Result<_, _>>()?;
+            Ok(OptimiserState { tensors, steps: u32::try_from(steps(of)?).unwrap_or(u32::MAX) })
         };
+        let of_weights = state(WEIGHTS, &learner.optimiser, weights)?;
+        let of_alphas = state(ALPHAS, &learner.alpha_optimiser, alphas)?;
         let statistics = learner.running.layout().len();
         let average = match learner.average {
             None => None,
@@ -152,8 +149,8 @@ impl Checkpoint {
         learner.weights.set(weights);
         learner.alphas.set(alphas);
         learner.running.set(running);
-        learner.optimiser.restore(optimiser);
-        learner.adam.restore(adam);
+        learner.optimiser.restore(of_weights);
+        learner.alpha_optimiser.restore(of_alphas);
         if let (Some(kept), Some((weights, running))) = (&mut learner.average, average) {
             kept.restore(averaged, weights, running);
         }

@@ -23,8 +23,7 @@ pub fn norm(vector: &Tensor<1>) -> Tensor<1> {
 }
 
 /// Which gradients are clipped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Clipped {
     /// That of the weights: DARTS' clip covers the network's weights, and the alphas are no part of
     /// them.

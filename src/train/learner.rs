@@ -1,8 +1,8 @@
 //! All that changes while a network learns.
 
 use super::{
-    Adam, AdamConfig, Average, BetaRecord, Clipped, Optimiser, OptimiserConfig, Perturb, Position, Regulariser,
-    TableRecord, clip_norm, clip_together, entropy,
+    AdamConfig, Average, BetaRecord, Clipped, Optimiser, OptimiserConfig, Perturb, Position, Regulariser, TableRecord,
+    clip_norm, clip_together, entropy,
 };
 use crate::{
     model::{
@@ -34,8 +34,7 @@ pub struct Learner {
     pub running: TensorGroup,
     /// Moves the weights.
     pub optimiser: Optimiser,
-    /// Moves the alphas.
-    pub adam: Adam,
+    pub alpha_optimiser: Optimiser,
     /// Longest norm of the gradient: a longer one is scaled down to it.
     pub clip_norm: f64,
     pub clipped: Clipped,
@@ -126,7 +125,7 @@ impl Learner {
             perturb: of_alphas.perturb,
             regulariser: of_alphas.regulariser,
             optimiser: Optimiser::new(config.optimiser.clone()),
-            adam: Adam::new(of_alphas.adam),
+            alpha_optimiser: Optimiser::new(OptimiserConfig::Adam(of_alphas.adam)),
             clip_norm: config.clip_norm,
             clipped: config.clipped,
             model,
@@ -218,8 +217,8 @@ impl Learner {
             Some(more) => gradient + more,
             None => gradient,
         };
-        let adam = &mut self.adam;
-        self.alphas.update(|alphas| adam.step(alphas, gradient, rate));
+        let optimiser = &mut self.alpha_optimiser;
+        self.alphas.update(|alphas| optimiser.step(alphas, gradient, rate));
     }
 
     /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed

@@ -22,7 +22,7 @@ mod table;
 mod tiny;
 mod training;
 
-pub use adam::{Adam, AdamConfig, AdamState};
+pub use adam::AdamConfig;
 pub use average::Average;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::{Clipped, clip_norm, clip_together, norm};
@@ -35,7 +35,7 @@ pub use position::Position;
 pub use record::{DiagnosisRecord, EpochRecord};
 pub use regulariser::Regulariser;
 pub use schedule::{By, Rate, Schedule};
-pub use sgd::{Sgd, SgdConfig};
+pub use sgd::SgdConfig;
 pub use strategy::Strategy;
 pub use table::{BetaRecord, TableRecord};
 pub use training::{Ended, Observer, Training, TrainingConfig, TrainingError};

@@ -105,7 +105,7 @@ mod tests {
         let alphas = learner.alphas.to_host();
         let more = host(regulariser.gradient(&learner.model.edges(), &learner.alphas, &HALF_WAY).unwrap());
         learner.step_alphas(learner.alphas.values().ones_like(), 0.01);
-        let first = host(learner.adam.state().unwrap().first.clone());
+        let first = host(learner.alpha_optimiser.state().tensors.remove(0));
         for ((found, more), alpha) in first.into_iter().zip(more).zip(alphas) {
             let expected = 0.5 * (1.0 + more + 1e-3 * alpha);
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");

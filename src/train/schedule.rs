@@ -22,8 +22,7 @@ pub enum Schedule {
 }
 
 /// When a schedule moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Epoch,
     Step,

@@ -63,8 +63,8 @@ impl Recipe {
 
     /// Of a skeleton with an auxiliary head, or without.
     pub fn loss(&self, has_auxiliary: bool) -> LossDefaults {
-        let Self { label_smoothing, auxiliary_weight, .. } = *self;
-        LossDefaults { label_smoothing, auxiliary_weight, has_auxiliary }
+        let auxiliary_weight = has_auxiliary.then_some(self.auxiliary_weight);
+        LossDefaults { label_smoothing: self.label_smoothing, auxiliary_weight }
     }
 }
 

@@ -22,9 +22,9 @@ pub struct Classification {
 fn read(fields: &mut Fields<'_>, usual: &LossDefaults) -> Arc<dyn TaskSettings> {
     const SHARE: &str = "a number from 0 to below 1";
     let label_smoothing = fields.number("label_smoothing", usual.label_smoothing, 0.0..1.0, SHARE);
-    let weight = if usual.has_auxiliary { usual.auxiliary_weight } else { 0.0 };
+    let weight = usual.auxiliary_weight.unwrap_or_default();
     let auxiliary_weight = fields.number("auxiliary_weight", weight, 0.0.., "a number from 0");
-    if auxiliary_weight > 0.0 && !usual.has_auxiliary {
+    if auxiliary_weight > 0.0 && usual.auxiliary_weight.is_none() {
         let place = fields.origin_of("auxiliary_weight").clone();
         fields.problems().add(&place, "the skeleton has no auxiliary head to weigh");
     }

@@ -24,11 +24,10 @@ use candidate_kind::CandidateKinds;
 pub use derived::{CellCounts, mixing_weights};
 use gap::Discretised;
 use indexmap::IndexMap;
-use serde::Serialize;
 pub use stopping::{CountRule, EigenvalueRule, StopEarly, Stopped};
 
 /// How closely a search is looked at, and when it ends before its last epoch.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DiagnosisConfig {
     /// Batches of each kind of images that the benefit of candidates is measured on after an epoch;
     /// none turns it off.
@@ -37,7 +36,6 @@ pub struct DiagnosisConfig {
     pub eigenvalue_every: Option<usize>,
     /// Most products with the Hessian for one eigenvalue, two passes each.
     pub eigenvalue_iterations: usize,
-    #[serde(skip)]
     pub stop_early: StopEarly,
 }
 

@@ -7,7 +7,7 @@ use crate::train::EpochRecord;
 use serde::Serialize;
 
 /// The rules of a search; the first that holds ends it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StopEarly {
     pub count: Option<CountRule>,
     pub eigenvalue: Option<EigenvalueRule>,
@@ -17,7 +17,7 @@ pub struct StopEarly {
 /// epoch before is its result (Liang et al., "DARTS+", arXiv 1909.06035: two skips in a normal
 /// cell). An epoch before that has as many already is no result either: while there is none with
 /// fewer, as by the chance of the first alphas, the search goes on. That is our choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountRule {
     pub operation: String,
     pub more_than: usize,
@@ -28,7 +28,7 @@ pub struct CountRule {
 /// 1909.09656, section 4.3). The authors' code has windows of 5 values that are 4 apart, a ratio of
 /// 1.3 and looks from the tenth epoch on; that the paper says 1 / 0.75 and 5 is from memory. Two
 /// windows side by side are our choice between the two.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EigenvalueRule {
     pub ratio: f64,
     /// Measured eigenvalues, not epochs.

@@ -13,15 +13,14 @@ use crate::{
 use burn::tensor::Tensor;
 
 /// How the two levels alternate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bilevel {
     pub order: Order,
     pub first: First,
 }
 
 /// What stands for the weights that alphas are judged with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The present weights.
     First,
@@ -30,8 +29,7 @@ pub enum Order {
 }
 
 /// Which of the two moves first in a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum First {
     /// `train_search.py` of DARTS.
     Alphas,
@@ -178,7 +176,7 @@ skeletons:
             Learner::new(Model::new(network, Kernels::Native), tiny::objective(), &config, 3, &Device::flex());
         let velocity = host(learner.weights.values()).iter().map(|w| 0.5 * w + 0.1).collect::<Vec<f32>>();
         let velocity = Tensor::from_floats(velocity.as_slice(), &Device::flex());
-        learner.optimiser.restore(OptimiserState { tensors: vec![("velocity", velocity)], steps: 0 });
+        learner.optimiser.restore(OptimiserState { tensors: vec![velocity], steps: 0 });
         learner
     }
 
@@ -239,7 +237,7 @@ skeletons:
             |name: &str| layout.iter().find(|(found, ..)| *found == name).map(|(.., range)| range.start).unwrap();
         let wide = |numbers: Vec<f32>| numbers.into_iter().map(f64::from).collect::<Vec<f64>>();
         let (w, alpha) = (wide(learner.weights.to_host()), wide(learner.alphas.to_host()));
-        let velocity = wide(host(learner.optimiser.state().tensors.remove(0).1));
+        let velocity = wide(host(learner.optimiser.state().tensors.remove(0)));
         let (fit, validation) = (images(1), images(2));
 
         let first = |alpha: &[f64]| loss(&w, alpha, &validation, &start);
@@ -276,7 +274,7 @@ skeletons:
             Bilevel { order: Order::First, first }.step(&mut stepped, &fit, Some(&validation), rates);
             let move_alphas = |learner: &mut Learner| {
                 let gradient = learner.alpha_gradient(&learner.pass(&validation).mixing_gradient);
-                learner.alphas.update(|alphas| learner.adam.step(alphas, gradient, 0.1));
+                learner.alphas.update(|alphas| learner.alpha_optimiser.step(alphas, gradient, 0.1));
             };
             if first == First::Alphas {
                 move_alphas(&mut by_hand);
