@@ -1,4 +1,12 @@
 //! A declarative runner for differentiable neural architecture search.
+//!
+//! Each module is a room: a folder that knows one thing (`DESIGN.md` draws the arrows between
+//! them). To follow a run from its beginning: [`cli::main`] reads the command line,
+//! [`config::load`] a pipeline, [`stages::plan`] the keys of its stages, [`run::run`] works off
+//! what the [`store`] does not have. A search is `stages/search.rs`: a [`space`] is lowered to a
+//! network, [`model`] computes it with [`kernels`], [`train::Training`] moves its weights and
+//! alphas on the batches of a [task](tasks). What is found is told by `findings`, in the documents
+//! of [`report`].
 
 pub mod bench;
 pub mod cli;

@@ -1,4 +1,7 @@
 //! How fast a kind of work is, measured inside the program: one file a kind of work.
+//!
+//! [`StepBench`] times steps of a search or a training whose file reads as a stage's keys do
+//! (`benches/works`), [`LoaderBench`] times batches from picture files.
 
 mod loader;
 mod memory;

@@ -1,5 +1,8 @@
 //! What a report says of each kind of stage: tables, curves and drawings of what its members
 //! published.
+//!
+//! `sections` is the way in: one section a kind, one file each. Members that differ in their seed
+//! alone are one row (`groups`); what they were measured by is what their task said (`measure`).
 
 mod benchmark;
 mod collapse;

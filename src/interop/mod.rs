@@ -1,5 +1,9 @@
 //! What other programs made or read: golden tensors of PyTorch, the NAS-Bench-201 table, weights in
 //! files.
+//!
+//! `tensor_file` reads tensors of any form, `description` says which network they are of, `trained`
+//! puts the two together; `onnx` writes one. `parity` replays a golden file and `judgement` says how
+//! far off each tensor may be.
 
 mod archive;
 pub mod description;

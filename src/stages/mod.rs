@@ -1,4 +1,9 @@
 //! The kinds of stages a pipeline is made of, one file each: read inputs, call the domain, publish.
+//!
+//! [`KINDS`] lists them. A kind has a `read`, which makes a stage of its keys in the surroundings
+//! that [`Site`] says, and the stage has a `run`. The shortest is `genotype.rs`; `search.rs` and
+//! `retrain.rs` share `training.rs`. The keys of training and their defaults are in
+//! `hyperparameters`.
 
 mod alphas;
 mod artifacts;

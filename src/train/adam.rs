@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// Settings of [`Adam`]; the learning rate comes with each step.
+/// Settings of `Adam`; the learning rate comes with each step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdamConfig {
     pub beta_1: f64,

@@ -1,4 +1,9 @@
 //! How a network learns: one loop, the strategies, optimisers, schedules, checkpoints.
+//!
+//! [`Training`] is the loop: epochs of steps, a look after each, a checkpoint now and then. A step
+//! is a [`Strategy`], one file each in `strategy`; start with `strategy/single_level.rs`. What it
+//! moves is a [`Learner`]: weights, alphas, running statistics and their optimisers. [`diagnosis`]
+//! looks at a search after an epoch and moves nothing.
 
 mod adam;
 mod average;

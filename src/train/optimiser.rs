@@ -48,8 +48,9 @@ impl Optimiser {
         }
     }
 
-    /// Where a step would lead that is not taken: see [`Sgd::ahead`]. Adam's is one along the
-    /// gradient alone, whose derivative is known: `w − η (g + λw)`.
+    /// Where a step would lead that is not taken. SGD's is one with its momentum and without
+    /// Nesterov's look ahead; Adam's is one along the gradient alone, whose derivative is known:
+    /// `w − η (g + λw)`.
     ///
     /// # Shapes
     /// both `[len]` → `[len]`

@@ -4,7 +4,7 @@
 use crate::kernels::vector;
 use burn::tensor::Tensor;
 
-/// Settings of [`Sgd`]; the learning rate comes with each step.
+/// Settings of `Sgd`; the learning rate comes with each step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SgdConfig {
     pub momentum: f64,
