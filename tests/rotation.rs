@@ -15,8 +15,9 @@ use darts_run::{
         TaskKind, TaskSettings, classification,
     },
 };
+use safetensors::{Dtype, tensor::TensorView};
 use serde_json::Value as Json;
-use std::{fs, sync::Arc};
+use std::{fs, process::Command, sync::Arc};
 
 static TASKS: &[TaskKind] = &[classification::KIND, ROTATION];
 
@@ -191,4 +192,27 @@ fn how_far_a_digit_is_turned_is_learned_by_a_task_that_nothing_else_knows() {
         trained.contains("watched (°)") && trained.contains("error (°)") && !trained.contains("accuracy"),
         "{text}"
     );
+
+    // What goes on without the task's code knows that its outputs are no scores of classes.
+    let path = |name: &str| scratch.path().join(name).display().to_string();
+    let images = vec![0; 2 * 64 * 4];
+    let images = TensorView::new(Dtype::F32, vec![2, 1, 8, 8], &images).unwrap();
+    fs::write(path("x.safetensors"), safetensors::serialize([("x", images)], None).unwrap()).unwrap();
+    let said = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_darts-run")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let weights = path("network.safetensors");
+    said(&["export", "turned digits/trained", "--store", &path("store"), "--to", "safetensors", "--output", &weights]);
+    let predicted = said(&[
+        "predict",
+        "--weights",
+        &weights,
+        "--input",
+        &path("x.safetensors"),
+        "--output",
+        &path("y.safetensors"),
+    ]);
+    assert!(predicted.starts_with("outputs of 2 images, of a network for the task `rotation`"), "{predicted}");
 }

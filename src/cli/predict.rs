@@ -140,7 +140,10 @@ fn evaluate(
 
 /// Where the scores are, and of pictures the likeliest class.
 fn said(images: &Images, logits: &[f32], network: &TrainedNetwork, output: &Path) -> String {
-    let classes = network.network.classes;
+    let (classes, count, output) = (network.network.classes, images.count(), output.display());
+    if let Some(task) = &network.description.task {
+        return format!("outputs of {count} images, of a network for the task `{task}`: {output}\n");
+    }
     let mut said = String::new();
     for (path, scores) in images.pictures().iter().zip(logits.chunks(classes)) {
         let (class, percent) = likeliest(scores);
@@ -151,7 +154,6 @@ fn said(images: &Images, logits: &[f32], network: &TrainedNetwork, output: &Path
     if let Some(left_out) = images.left_out() {
         writeln!(said, "left out: {left_out}").expect("writing to a string succeeds");
     }
-    let (count, output) = (images.count(), output.display());
     writeln!(said, "logits of {count} images, {classes} classes: {output}").expect("writing to a string succeeds");
     said
 }

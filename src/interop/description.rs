@@ -46,6 +46,10 @@ pub struct Description {
     /// Cells, in all or a segment as the skeleton counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
+    /// What it is for, where that is not to tell classes apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Numbers that it puts out: of a classifier, a score a class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
     /// Channels, height and width of an image.
@@ -185,6 +189,7 @@ impl Description {
             skeleton: self.skeleton.or(other.skeleton),
             channels: self.channels.or(other.channels),
             size: self.size.or(other.size),
+            task: self.task.or(other.task),
             classes: self.classes.or(other.classes),
             input: self.input.or(other.input),
             mixing: self.mixing.or(other.mixing),

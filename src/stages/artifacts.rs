@@ -70,10 +70,8 @@ pub(super) struct NetworkCard {
     /// The task, where it is not that of a stage that names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// Numbers that it puts out: of a classifier, a score a class.
     pub classes: usize,
-    /// Numbers that it puts out, where they are not a score a class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outputs: Option<usize>,
     /// Channels, height, width of an image.
     pub input: [usize; 3],
     /// Whether it was trained with its auxiliary head, whose weights are then among the others.
@@ -85,7 +83,7 @@ pub(super) struct NetworkCard {
 
 impl NetworkCard {
     pub fn build(&self) -> Build {
-        self.size.build(self.outputs.unwrap_or(self.classes), self.input, self.auxiliary)
+        self.size.build(self.classes, self.input, self.auxiliary)
     }
 
     /// The network of `genotype`.

@@ -46,10 +46,10 @@ impl Stage for Evaluate {
         let genotype = artifacts::genotype(of, &space)?;
         let card: NetworkCard = artifacts::json(of, "network")?;
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
-        if (dataset.classes.len(), dataset.shape) != (card.classes, card.input) {
+        if (dataset.classes.len(), dataset.shape) != (card.class_names.len(), card.input) {
             return Err(StageError::input(format!(
                 "the network knows {} classes of images {:?}, data set `{}` has {} of {:?}: evaluate it on what it was trained for",
-                card.classes,
+                card.class_names.len(),
                 card.input,
                 dataset.name,
                 dataset.classes.len(),

@@ -123,12 +123,10 @@ impl Stage for Retrain {
 impl Retrain {
     fn card(&self, dataset: &Dataset) -> NetworkCard {
         let task = &self.settings.task;
-        let outputs = task.outputs(dataset.classes.len());
         NetworkCard {
             size: self.settings.size.clone(),
             task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::UNNAMED),
-            classes: dataset.classes.len(),
-            outputs: Some(outputs).filter(|outputs| *outputs != dataset.classes.len()),
+            classes: task.outputs(dataset.classes.len()),
             input: dataset.shape,
             auxiliary: task.trains_auxiliary(),
             class_names: dataset.classes.clone(),
