@@ -43,7 +43,7 @@ pub use super::gpu::Plans;
 /// What a pass gives.
 #[derive(Debug, Clone)]
 pub struct PassOutput {
-    /// The program's outputs end to end, each `[n, channels]`.
+    /// The program's outputs end to end, each `[n, c, h, w]`.
     pub outputs: Tensor<1>,
     /// `[running]`, without gradient: where a batch norm ran in training the batch's mean and
     /// unbiased variance, elsewhere what was given.

@@ -42,7 +42,7 @@ use std::time::Instant;
 
 /// What a pass gives beside its state.
 pub(super) struct Output {
-    /// The program's outputs, end to end, each `[n, channels]`.
+    /// The program's outputs end to end, each `[n, c, h, w]`.
     pub outputs: Vec<f32>,
     /// `[running]`: what the batch had where a batch norm ran in training, what it was given
     /// elsewhere.

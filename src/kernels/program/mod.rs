@@ -39,8 +39,8 @@ pub struct Program {
     pub norms: Vec<Norm>,
     /// In an order in which every map is written before it is read, by one step and whole.
     pub steps: Vec<Step>,
-    /// The maps that leave the program (class scores, and the auxiliary head's), each `1x1`, in
-    /// this order.
+    /// The maps that leave the program, of any size, in this order: in a classifier the scores of
+    /// classes, and the auxiliary head's.
     pub outputs: Vec<MapId>,
     /// Lengths of the vectors.
     pub weights: usize,

@@ -36,6 +36,7 @@ impl Planner<'_> {
                 let plane = self.plane(seed.start, map, channel);
                 gradients.enter(map, channel, self.untouched(self.map_plane(map, channel), plane));
             }
+            gradients.hold(*seed, vec![map]);
         }
         for step in program.steps.iter().rev() {
             let output = step.output();

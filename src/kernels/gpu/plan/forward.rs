@@ -60,8 +60,7 @@ impl Planner<'_> {
     }
 
     fn write(&mut self, map: usize) {
-        let numbers = self.positions(map) * self.program.maps[map].channels;
-        self.maps[map] = Some(self.arena.take(numbers));
+        self.maps[map] = Some(self.arena.take(self.elements(map)));
     }
 
     fn convolve(&mut self, branches: &[Branch], output: usize) {

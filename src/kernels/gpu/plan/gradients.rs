@@ -40,7 +40,7 @@ pub(super) struct Gradients {
     /// not among them.
     arrivals: Vec<Vec<Vec<Arrival>>>,
     views: BTreeMap<View, Accumulated>,
-    /// Nodes' gradients, and how many maps have yet to ask for each.
+    /// Gradients of nodes and of outputs, and how many maps have yet to ask for each.
     held: Vec<(Stretch, usize)>,
     /// What each map asks for, of `held`.
     holds: Vec<Vec<usize>>,
@@ -64,8 +64,8 @@ impl Gradients {
         self.arrivals[map][channel].push(arrival);
     }
 
-    /// Keeps a node's gradient until all maps that were added to it have asked for it; gives it
-    /// back where there is none.
+    /// Keeps a gradient until all maps that it is sent to have asked for theirs; gives it back where
+    /// there is none.
     pub fn hold(&mut self, stretch: Stretch, mut maps: Vec<usize>) -> Option<Stretch> {
         maps.sort_unstable();
         maps.dedup();
@@ -171,7 +171,7 @@ impl Planner<'_> {
             free.into_iter().for_each(|stretch| self.arena.give(stretch));
             return None;
         }
-        let whole = self.arena.take(size.channels * self.positions(map));
+        let whole = self.arena.take(self.elements(map));
         self.gather(gradients, map, &arrivals, whole.start);
         free.into_iter().for_each(|stretch| self.arena.give(stretch));
         Some(whole)
