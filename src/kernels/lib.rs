@@ -20,6 +20,7 @@ mod gpu;
 mod operator;
 #[cfg(test)]
 mod parity;
+mod pass;
 mod peak;
 mod precision;
 mod profile;
@@ -38,7 +39,8 @@ use burn::tensor::Device;
 pub use cubecl_cuda::install::cuda_path;
 
 pub use self::{
-    operator::{Pass, PassOutput, Plans, run},
+    operator::run,
+    pass::{Pass, PassOutput, Plans},
     peak::Peak,
     precision::Precision,
     profile::{Clock, OperatorTime},
