@@ -63,7 +63,17 @@ pub struct Map {
 impl Map {
     /// Values of one image.
     pub fn elements(&self) -> usize {
-        self.channels * self.height * self.width
+        self.channels * self.pixels()
+    }
+
+    /// Values of one channel of an image.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// `[height, width]`
+    pub fn sides(&self) -> [usize; 2] {
+        [self.height, self.width]
     }
 }
 
@@ -203,6 +213,21 @@ pub struct Term {
     pub weight: Option<usize>,
     /// Row of the factors, one an image; 1 where absent.
     pub factor: Option<usize>,
+}
+
+impl Branch {
+    /// Channels that it reads.
+    pub fn inputs(&self) -> usize {
+        self.source.iter().map(|read| read.channels).sum()
+    }
+}
+
+impl Term {
+    /// The channel of its read that goes to an output channel, if one does.
+    pub fn channel_to(&self, output: usize) -> Option<usize> {
+        let past = output.checked_sub(self.at)?;
+        (past % self.spread == 0 && past / self.spread < self.read.channels).then_some(past / self.spread)
+    }
 }
 
 impl Step {

@@ -154,7 +154,7 @@ impl Planner<'_> {
 
     /// Positions of a map: pixels of all images.
     fn positions(&self, map: usize) -> usize {
-        self.images * pixels(&self.program.maps[map])
+        self.images * self.program.maps[map].pixels()
     }
 
     /// Numbers of a map: of all images.
@@ -165,7 +165,7 @@ impl Planner<'_> {
     /// The plane of a channel of what lies at `start` and is as large as a map.
     fn plane(&self, start: usize, map: usize, channel: usize) -> Plane {
         let size = &self.program.maps[map];
-        Plane::of(start, channel, size.channels, pixels(size))
+        Plane::of(start, channel, size.channels, size.pixels())
     }
 
     fn map_plane(&self, map: usize, channel: usize) -> Plane {
@@ -190,21 +190,13 @@ impl Planner<'_> {
     }
 
     fn sides_of(&self, reads: &[Read]) -> [usize; 2] {
-        sides(&self.program.maps[reads[0].map])
+        self.program.maps[reads[0].map].sides()
     }
 }
 
 /// A channel that is written as it is and read as it is.
 fn plain(plane: Plane) -> Source {
     Source { plane, prologue: PLAIN, flags: Flags { norm: false, activation: Activation::None } }
-}
-
-fn sides(map: &Map) -> [usize; 2] {
-    [map.height, map.width]
-}
-
-fn pixels(map: &Map) -> usize {
-    map.height * map.width
 }
 
 /// Maps that no step reads after the one with this index.
