@@ -50,6 +50,25 @@ pub struct Program {
     pub factors: usize,
 }
 
+impl Program {
+    /// After each step, the maps that no later one reads. What nobody reads ends where it is
+    /// written; outputs never do.
+    pub(crate) fn last_uses(&self) -> Vec<Vec<MapId>> {
+        let mut last = vec![None; self.maps.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            last[step.output()] = Some(at);
+            step.reads().for_each(|read| last[read.map] = Some(at));
+        }
+        let mut by_step = vec![Vec::new(); self.steps.len()];
+        for (map, last) in last.into_iter().enumerate() {
+            if let Some(at) = last.filter(|_| !self.outputs.contains(&map)) {
+                by_step[at].push(map);
+            }
+        }
+        by_step
+    }
+}
+
 /// A feature map of a whole batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Map {

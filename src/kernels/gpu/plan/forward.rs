@@ -1,6 +1,6 @@
 //! The launches of a pass.
 
-use super::{PLAIN, Planner, Stretch, last_reads, plain};
+use super::{PLAIN, Planner, Stretch, plain};
 use crate::gpu::kernel::combine::{Combine, Node, Term as SourceTerm};
 use crate::gpu::kernel::dense::{self, Product};
 use crate::gpu::kernel::depthwise::{self, Filtered};
@@ -39,7 +39,7 @@ impl Planner<'_> {
         }
         self.write(0);
         self.statistics(0);
-        let dead = last_reads(program);
+        let dead = program.last_uses();
         for (step, dead) in program.steps.iter().zip(dead) {
             let output = step.output();
             self.write(output);

@@ -198,22 +198,3 @@ impl Planner<'_> {
 fn plain(plane: Plane) -> Source {
     Source { plane, prologue: PLAIN, flags: Flags { norm: false, activation: Activation::None } }
 }
-
-/// Maps that no step reads after the one with this index.
-fn last_reads(program: &Program) -> Vec<Vec<usize>> {
-    let mut last = vec![None; program.maps.len()];
-    for (at, step) in program.steps.iter().enumerate() {
-        // What nobody reads ends where it is written.
-        last[step.output()] = Some(at);
-        step.reads().for_each(|read| last[read.map] = Some(at));
-    }
-    program.outputs.iter().for_each(|&map| last[map] = None);
-    let mut dead = vec![Vec::new(); program.steps.len()];
-    for (map, step) in last.into_iter().enumerate() {
-        if let Some(step) = step {
-            let list: &mut Vec<usize> = &mut dead[step];
-            list.push(map);
-        }
-    }
-    dead
-}
