@@ -125,9 +125,8 @@ pub struct Read {
 }
 
 /// What a reader does to a value behind the norm.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Activation {
-    #[default]
     None,
     /// `max(x, 0)`; a value that is no number stays one.
     Relu,
