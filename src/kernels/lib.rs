@@ -2,7 +2,8 @@
 //!
 //! A network runs as a [`program`](mod@program): a list of three fused operators, convolutions,
 //! pools and nodes, over the feature maps of a whole batch. Engines run programs and their reverse;
-//! each is held to the reference in value and in every gradient.
+//! each is held to the reference in value and in every gradient. [`run`] gives a [`Pass`] of a
+//! program to the engine of the device that its tensors are on.
 //!
 //! | folder | runs programs |
 //! | --- | --- |
@@ -20,6 +21,7 @@ mod gpu;
 mod operator;
 #[cfg(test)]
 mod parity;
+mod pass;
 mod peak;
 mod precision;
 mod profile;
@@ -38,7 +40,8 @@ use burn::tensor::Device;
 pub use cubecl_cuda::install::cuda_path;
 
 pub use self::{
-    operator::{Pass, PassOutput, Plans, run},
+    operator::run,
+    pass::{Pass, PassOutput, Plans},
     peak::Peak,
     precision::Precision,
     profile::{Clock, OperatorTime},

@@ -1,9 +1,7 @@
 //! A program as one operator of burn, with its gradient.
 
 use super::cpu;
-use super::precision::Precision;
-use super::profile::Clock;
-use super::program::Program;
+use super::pass::{Pass, PassOutput};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -14,42 +12,6 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What changes from pass to pass, beside the tensors.
-#[derive(Debug, Clone)]
-pub struct Pass {
-    pub program: Arc<Program>,
-    /// Whether batch norms look at the batch, else at the running statistics.
-    pub training: bool,
-    pub epsilon: f64,
-    /// Of the maps that a GPU's engine keeps; the processor's knows `f32` alone.
-    pub precision: Precision,
-    /// `[program.factors][images]`: what each image of a term is multiplied with.
-    pub factors: Arc<Vec<f32>>,
-    /// Values of the program's given maps, end to end, each `[n, c, h, w]`.
-    pub given: Arc<Vec<f32>>,
-    /// Those of this program.
-    pub plans: Plans,
-    /// Where there is one, the processor's engine says how long each step takes.
-    pub clock: Option<Clock>,
-}
-
-/// The processor plans nothing ahead.
-#[cfg(not(any(feature = "cuda", feature = "wgpu")))]
-#[derive(Debug, Clone, Default)]
-pub struct Plans {}
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub use super::gpu::Plans;
-
-/// What a pass gives.
-#[derive(Debug, Clone)]
-pub struct PassOutput {
-    /// The program's outputs end to end, each `[n, channels]`.
-    pub outputs: Tensor<1>,
-    /// `[running]`, without gradient: where a batch norm ran in training the batch's mean and
-    /// unbiased variance, elsewhere what was given.
-    pub observed: Tensor<1>,
-}
-
 /// Runs a program on a device that [has programs](super::Kernels::has_programs).
 ///
 /// # Shapes
@@ -57,7 +19,7 @@ pub struct PassOutput {
 /// longer where that is 0.
 ///
 /// # Panics
-/// When the shapes are not those of the program.
+/// When the shapes are not those of the program, and where a batch is too large for a GPU's buffers.
 pub fn run(pass: Pass, x: Tensor<4>, weights: Tensor<1>, mixing: Tensor<1>, running: Tensor<1>) -> PassOutput {
     let program = &pass.program;
     let [_, channels, height, width] = x.dims();

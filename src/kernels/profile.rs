@@ -64,7 +64,7 @@ impl Clock {
         let mut kinds: IndexMap<String, OperatorTime> = IndexMap::new();
         for (at, [forward, reverse]) in all.iter().enumerate() {
             let (operator, multiply_adds, values) = match at.checked_sub(1).map(|at| &program.steps[at]) {
-                None => ("input".to_owned(), 0, program.maps[0].channels * pixels(program, 0)),
+                None => ("input".to_owned(), 0, program.maps[0].elements()),
                 Some(step) => (name(step), multiply_adds(program, step), values(program, step)),
             };
             let nothing = OperatorTime {
@@ -89,11 +89,6 @@ impl Clock {
         kinds.sort_by(|a, b| (b.forward_ms + b.reverse_ms).total_cmp(&(a.forward_ms + a.reverse_ms)));
         kinds
     }
-}
-
-/// Pixels of a map.
-fn pixels(program: &Program, map: usize) -> usize {
-    program.maps[map].height * program.maps[map].width
 }
 
 fn name(step: &Step) -> String {
@@ -127,7 +122,7 @@ fn window(frame: &Frame) -> String {
 
 /// Of one image, forward.
 fn multiply_adds(program: &Program, step: &Step) -> usize {
-    let pixels = pixels(program, step.output());
+    let pixels = program.maps[step.output()].pixels();
     match step {
         Step::Convolve { branches, .. } => branches.iter().map(|branch| pixels * of_branch(branch)).sum(),
         // A pool compares and adds; nothing is multiplied but a mean's divisor.
@@ -138,7 +133,7 @@ fn multiply_adds(program: &Program, step: &Step) -> usize {
 
 /// Multiply-adds of a branch for one pixel of its output.
 fn of_branch(branch: &Branch) -> usize {
-    let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
+    let inputs = branch.inputs();
     let depthwise = branch.depthwise.map_or(0, |depthwise| inputs * depthwise.frame.taps());
     let dense = branch.dense.map_or(0, |dense| branch.channels * inputs / dense.groups * dense.frame.taps());
     depthwise + dense
@@ -146,7 +141,6 @@ fn of_branch(branch: &Branch) -> usize {
 
 /// Values of one image that a step reads and writes, each part of a map once.
 fn values(program: &Program, step: &Step) -> usize {
-    let output = step.output();
     let mut read: Vec<&Read> = Vec::new();
     for of_step in step.reads() {
         let same = |other: &&Read| (other.map, other.first) == (of_step.map, of_step.first);
@@ -154,8 +148,8 @@ fn values(program: &Program, step: &Step) -> usize {
             read.push(of_step);
         }
     }
-    let read: usize = read.iter().map(|read| read.channels * pixels(program, read.map)).sum();
-    read + program.maps[output].channels * pixels(program, output)
+    let read: usize = read.iter().map(|read| read.channels * program.maps[read.map].pixels()).sum();
+    read + program.maps[step.output()].elements()
 }
 
 #[cfg(test)]

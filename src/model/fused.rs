@@ -142,11 +142,7 @@ mod tests {
         let device = Device::flex();
         let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
         let lowered = lower(&network, Purpose::Train, weights.layout(), running.layout());
-        let [forward, reverse, arena, numbers] = Plans::default().costs(&lowered.program, 64).unwrap();
-        println!(
-            "{forward} and {reverse} launches, {arena} and {numbers} numbers, {} steps",
-            lowered.program.steps.len()
-        );
+        let [forward, reverse] = Plans::default().launches(&lowered.program, 64).unwrap();
         assert!(forward < 800 && reverse < 1900, "{forward} and {reverse} launches");
     }
 }

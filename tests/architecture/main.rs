@@ -76,9 +76,8 @@ const WRITES: &str = "other rooms emit events and return values";
 /// Room → circles of files that name each other (`circles.rs`). A number may fall and never rise; a
 /// room that is not here has none.
 const CIRCLES: &[(&str, usize)] = &[
-    ("kernels", 1), // the operator of a pass and the engine of the processor
-    ("model", 2),   // the supernet and its fused form; relaxations and the one that draws
-    ("train", 1),   // the learner and what moves the mixing weights that its step sees
+    ("model", 2), // the supernet and its fused form; relaxations and the one that draws
+    ("train", 1), // the learner and what moves the mixing weights that its step sees
 ];
 
 const LONGEST_FILE_LINES: usize = 500;

@@ -34,7 +34,7 @@ pub(super) fn forward(state: &PassState, terms: &[Term], output: MapId, moments:
                 let mut sum = WeightedSum::new(0.0);
                 let mut others = Vec::new();
                 for term in terms {
-                    let Some(of_term) = channel_of(term, channel) else { continue };
+                    let Some(of_term) = term.channel_to(channel) else { continue };
                     let x = plane_of(state, term, of_term, block);
                     let prologue = state.prologue(&term.read, of_term);
                     if is_linear(term) {
@@ -57,12 +57,6 @@ pub(super) fn forward(state: &PassState, terms: &[Term], output: MapId, moments:
         })
         .collect();
     (values, found)
-}
-
-/// The term's channel that goes to an output channel, if one does.
-fn channel_of(term: &Term, channel: usize) -> Option<usize> {
-    let past = channel.checked_sub(term.at)?;
-    (past % term.spread == 0 && past / term.spread < term.read.channels).then_some(past / term.spread)
 }
 
 /// Whether a term is linear in what it reads, the same for all images.
@@ -141,7 +135,7 @@ fn sums(state: &PassState, terms: &[Term], output: MapId, of_node: &Arc<Buffer>)
                 let gradient = blocks.plane(of_node, block, channel);
                 let mut linear = Vec::new();
                 for (term, start) in terms.iter().zip(&starts) {
-                    let Some(of_term) = channel_of(term, channel).filter(|_| is_needed(term)) else { continue };
+                    let Some(of_term) = term.channel_to(channel).filter(|_| is_needed(term)) else { continue };
                     let z = plane_of(state, term, of_term, block);
                     if is_linear(term) {
                         linear.push((start + of_term, z, mean_of(state, term, of_term)));

@@ -36,11 +36,11 @@ enum Weights {
 impl<'a> Prepared<'a> {
     fn new(state: &'a PassState, branch: &'a Branch, sides: [usize; 2]) -> Self {
         let weights = state.weights.as_slice();
-        let inputs = branch.source.iter().map(|read| read.channels).sum();
+        let inputs = branch.inputs();
         let source = state.map(branch.source[0].map);
         let bias = branch.dense.and_then(|dense| dense.bias).map(|at| &weights[at..][..branch.channels]);
         if let Some(dense) = branch.dense
-            && winograd::applies(branch, inputs, [source.height, source.width], sides)
+            && winograd::applies(branch, inputs, source.sides(), sides)
         {
             let width = dense.frame.kernel[1];
             let weight = |output: usize, input: usize, row: usize, column: usize| {
@@ -103,8 +103,7 @@ pub(super) fn forward(
     moments: bool,
 ) -> (Buffer, Vec<Vec<Moments>>) {
     let blocks = state.blocks(output);
-    let map = state.map(output);
-    let sides = [map.height, map.width];
+    let sides = state.map(output).sides();
     let mut prepared: Vec<Prepared<'_>> =
         branches.par_iter().map(|branch| Prepared::new(state, branch, sides)).collect();
     // Branches of one source and frame follow each other, so that it is staged once.
@@ -147,7 +146,7 @@ fn branch_forward<'a>(
 ) {
     let branch = prepared.branch;
     let source = state.map(branch.source[0].map);
-    let staging = Staging::new(prepared.frame, [source.height, source.width], sides, images.len());
+    let staging = Staging::new(prepared.frame, source.sides(), sides, images.len());
     let canvas = canvas(&staging);
     let plane = canvas.compact();
     let out = &mut out[branch.first * plane..][..branch.channels * plane];

@@ -29,7 +29,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub fn new(map: &Map, images: usize) -> Self {
-        Self { images, together: together(map.width), channels: map.channels, pixels: map.height * map.width }
+        Self { images, together: together(map.width), channels: map.channels, pixels: map.pixels() }
     }
 
     /// Values of the whole batch.

@@ -42,7 +42,7 @@ use std::time::Instant;
 
 /// What a pass gives beside its state.
 pub(super) struct Output {
-    /// The program's outputs, end to end, each `[n, channels]`.
+    /// The program's outputs end to end, each `[n, c, h, w]`.
     pub outputs: Vec<f32>,
     /// `[running]`: what the batch had where a batch norm ran in training, what it was given
     /// elsewhere.
@@ -80,7 +80,7 @@ fn run(
         maps: std::iter::repeat_with(|| None).take(program.maps.len()).collect(),
         norms: vec![Vec::new(); program.norms.len()],
     };
-    let last_reads = last_reads(&program);
+    let dead = program.last_uses();
     // Nobody writes the input and what else is given: they are taken in where steps would have
     // been.
     let given = state.pass.given.clone();
@@ -121,7 +121,7 @@ fn run(
         if let Writer::Step(at, _) = writer
             && !keep
         {
-            for &map in &last_reads[at] {
+            for &map in &dead[at] {
                 state.maps[map] = None;
             }
         }
@@ -151,19 +151,4 @@ fn take_in(state: &PassState, map: MapId, x: &[f32], moments: bool) -> (Buffer, 
     let of_block = |block| (0..blocks.channels).map(|c| elementwise::moments(blocks.plane(&input, block, c))).collect();
     let found = if moments { (0..blocks.count()).map(of_block).collect() } else { Vec::new() };
     (input, found)
-}
-
-/// The maps that nobody reads after each step.
-fn last_reads(program: &super::program::Program) -> Vec<Vec<usize>> {
-    let mut last = vec![None; program.maps.len()];
-    for (at, step) in program.steps.iter().enumerate() {
-        step.reads().for_each(|read| last[read.map] = Some(at));
-    }
-    let mut by_step = vec![Vec::new(); program.steps.len()];
-    for (map, last) in last.into_iter().enumerate() {
-        if let Some(at) = last.filter(|_| !program.outputs.contains(&map)) {
-            by_step[at].push(map);
-        }
-    }
-    by_step
 }

@@ -60,8 +60,8 @@ impl PassState {
             let norm = self.pass.program.norms[at];
             let of_norm = if self.pass.training {
                 let of_norm = statistics[norm.first..][..norm.channels].to_vec();
-                let map = &self.pass.program.maps[norm.map];
-                statistics::observe(&norm, &of_norm, self.images * map.height * map.width, observed);
+                let count = self.images * self.map(norm.map).pixels();
+                statistics::observe(&norm, &of_norm, count, observed);
                 of_norm
             } else {
                 statistics::given(&norm, running)

@@ -55,8 +55,8 @@ pub(super) fn forward(state: &PassState, pool: &PoolStep, output: MapId, moments
         .with_max_len(1)
         .map_init(scratch, |scratch, (block, out)| {
             let images = images_of(&blocks, block);
-            let sides = [map.height, map.width];
-            let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
+            let sides = map.sides();
+            let staging = Staging::new(pool.frame, source.sides(), sides, images.len());
             let canvas = Canvas::new(sides[0], sides[1] * images.len());
             let plane = canvas.compact();
             let mut found = Vec::new();
@@ -151,7 +151,7 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
     let state = &reverse.state;
     let (blocks, map) = (state.blocks(output), state.map(output));
     let source = state.map(pool.source[0].map);
-    let sides = [map.height, map.width];
+    let sides = map.sides();
     let fresh: Vec<bool> = wanted.iter().map(|(_, (_, fresh))| *fresh).collect();
     let tasks = Tasks::new(
         state.images,
@@ -162,7 +162,7 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
     chunks.into_par_iter().enumerate().with_max_len(1).for_each_init(scratch, |scratch, (task, mut chunks)| {
         for images in tasks.blocks(task, blocks.together) {
             let number = images.start / blocks.together;
-            let staging = Staging::new(pool.frame, [source.height, source.width], sides, images.len());
+            let staging = Staging::new(pool.frame, source.sides(), sides, images.len());
             let canvas = Canvas::new(sides[0], sides[1] * images.len());
             let to = Canvas::new(source.height, source.width * images.len());
             if pool.kind == PoolKind::Mean {

@@ -38,10 +38,10 @@ impl<'a> Prepared<'a> {
     ) -> Self {
         let weights = state.weights.as_slice();
         let source = state.map(branch.source[0].map);
-        let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
+        let inputs = branch.inputs();
         let frame = frame(branch);
         let taps = frame.taps();
-        let by_rows = winograd::applies(branch, inputs, [source.height, source.width], sides);
+        let by_rows = winograd::applies(branch, inputs, source.sides(), sides);
         let reversed = branch.depthwise.map_or_else(Vec::new, |depthwise| {
             let filters = weights[depthwise.weight..][..inputs * taps].chunks_exact(taps);
             filters.flat_map(|filter| filter.iter().rev().copied()).collect()
@@ -87,9 +87,9 @@ impl<'a> Prepared<'a> {
 /// How many gradients of weights a branch has in a task's sums: dense, depthwise, bias.
 pub(super) fn sums_of(state: &PassState, branch: &Branch, sides: [usize; 2]) -> [usize; 3] {
     let source = state.map(branch.source[0].map);
-    let inputs: usize = branch.source.iter().map(|read| read.channels).sum();
+    let inputs = branch.inputs();
     let frame = frame(branch);
-    let by_rows = winograd::applies(branch, inputs, [source.height, source.width], sides);
+    let by_rows = winograd::applies(branch, inputs, source.sides(), sides);
     let of_dense = branch.dense.map_or(0, |dense| match by_rows {
         true => winograd::sums_len(branch.channels, inputs, frame.kernel[1]),
         false => branch.channels * inputs / dense.groups * dense.frame.taps(),

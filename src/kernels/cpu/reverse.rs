@@ -91,7 +91,7 @@ impl Reverse {
     pub fn through(&mut self, read: &Read, norm: usize, weight: f32, sums: &[Sums]) -> Vec<f32> {
         let program = self.state.pass.program.clone();
         let map = program.maps[read.map];
-        let count = self.state.pass.training.then_some(self.state.images * map.height * map.width);
+        let count = self.state.pass.training.then_some(self.state.images * map.pixels());
         let channels = &self.state.norms[norm];
         let (alpha, linear): (Vec<f32>, Vec<Linear>) =
             channels.iter().zip(sums).map(|(channel, sums)| through_norm(channel, weight, *sums, count)).unzip();

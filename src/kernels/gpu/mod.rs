@@ -54,7 +54,7 @@ pub(super) struct Given {
 /// What a pass leaves behind.
 #[derive(Debug, Clone)]
 pub(super) struct Done {
-    /// The outputs end to end, `[n, classes]` each.
+    /// The outputs end to end, each `[n, c, h, w]`.
     pub outputs: CubeTensor,
     /// `[running]`: what the batch had where norms looked at it, else what was given.
     pub observed: CubeTensor,

@@ -4,7 +4,8 @@
 //! in, tensors out: what the reverse pass needs of the forward pass are two tensors like any other.
 
 use super::{Given, Purpose, forward, plans::Planned, reverse};
-use crate::operator::{NetworkOperator, Pass};
+use crate::operator::NetworkOperator;
+use crate::pass::Pass;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;

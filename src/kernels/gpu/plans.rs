@@ -40,15 +40,13 @@ impl Plans {
         made.insert((images, purpose), planned.clone());
         Ok(planned)
     }
-}
 
-impl Plans {
-    /// Launches of a training pass and of its reverse, and numbers in the two buffers; `None` where
-    /// it is too large for a plan.
-    pub fn costs(&self, program: &Program, images: usize) -> Option<[usize; 4]> {
+    /// Launches of a training pass, forward and reverse; `None` where the batch is too large for a
+    /// plan.
+    pub fn launches(&self, program: &Program, images: usize) -> Option<[usize; 2]> {
         let purpose = Purpose { of_batch: true, reverse: true, input: false };
         let plan = &self.plan(program, images, purpose).ok()?.plan;
-        Some([plan.forward.len(), plan.reverse.len(), plan.arena, plan.numbers])
+        Some([plan.forward.len(), plan.reverse.len()])
     }
 }
 

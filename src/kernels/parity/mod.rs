@@ -49,10 +49,10 @@ impl Drawn {
         let input = program.maps[0];
         let mut numbers =
             |length: usize| -> Vec<f32> { (0..length).map(|_| random.random_range(-1.0f32..1.0)).collect() };
-        let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].channels * images).sum();
+        let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].elements() * images).sum();
         let drops = numbers(program.factors * images).into_iter();
         Self {
-            x: numbers(images * input.channels * input.height * input.width),
+            x: numbers(images * input.elements()),
             weights: numbers(program.weights),
             mixing: numbers(program.mixing.max(1)),
             // Variances are positive.
@@ -237,13 +237,20 @@ fn all(device: &Device) {
         }
         let supernet = small_supernet(channels, height, width);
         hold(supernet.clone(), images, &mut random, device, NETWORK, &format!("{shape}, a small supernet"));
-        let mut gathered = supernet;
+        let mut gathered = supernet.clone();
         gathered.gather();
         hold(gathered, images, &mut random, device, NETWORK, &format!("{shape}, a small supernet, gathered"));
+        let outputs = (0..supernet.maps.len()).collect();
+        let what = format!("{shape}, a small supernet whose maps are its outputs");
+        hold(Program { outputs, ..supernet }, images, &mut random, device, NETWORK, &what);
     }
-    for seed in 0..40 {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let (program, images) = random::program(&mut random);
+    for seed in 0..40_usize {
+        let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
+        let (mut program, images) = random::program(&mut random);
+        // Any map may be an output beside the scores, whoever reads it.
+        if seed % 2 == 1 {
+            program.outputs.push(seed % program.maps.len());
+        }
         hold(program, images, &mut random, device, ANYTHING, &format!("program {seed}"));
     }
 }

@@ -84,7 +84,7 @@ impl Program {
         if let Some(fault) = source.iter().find_map(|read| self.read_fault(read, written)) {
             return Err(fault);
         }
-        let sides = |read: &Read| [self.maps[read.map].height, self.maps[read.map].width];
+        let sides = |read: &Read| self.maps[read.map].sides();
         match source.first().map(sides) {
             Some(first) if source.iter().all(|read| sides(read) == first) => {
                 Ok((source.iter().map(|read| read.channels).sum(), first))
@@ -133,7 +133,7 @@ impl Program {
     /// A window that steps outside of the map altogether would be a wrong size somewhere.
     fn frame_fault(&self, frame: &Frame, sides: [usize; 2], output: MapId) -> Option<String> {
         let Some(map) = self.maps.get(output) else { return Some(format!("there is no map {output}")) };
-        [map.height, map.width].into_iter().enumerate().find_map(|(axis, outputs)| {
+        map.sides().into_iter().enumerate().find_map(|(axis, outputs)| {
             let (stride, dilation) = (frame.stride[axis] as isize, frame.dilation[axis] as isize);
             let reach = (frame.kernel[axis] as isize - 1) * dilation;
             let last = (outputs as isize - 1) * stride + frame.start[axis];
@@ -160,7 +160,7 @@ impl Program {
         }
         let (from, to) = (self.maps[term.read.map], self.maps.get(output)?);
         let last = term.at + (term.read.channels - 1) * term.spread;
-        let fits = [from.height, from.width] == [to.height, to.width]
+        let fits = from.sides() == to.sides()
             && last < to.channels
             && term.spread > 0
             && term.weight.is_none_or(|at| at < self.mixing)

@@ -1,6 +1,6 @@
 //! Convolutions that can run at one time become one step.
 
-use super::{Map, MapId, Program, Step};
+use super::{MapId, Program, Step};
 use std::collections::HashMap;
 
 /// What branches of one step share: when they can run at the earliest, the sides of what they read
@@ -27,8 +27,7 @@ impl Program {
                 continue;
             };
             let (to, from) = (self.maps[output], self.maps[branches[0].source[0].map]);
-            let sides = |map: &Map| [map.height, map.width];
-            let group = Group { level, from: sides(&from), to: sides(&to), statistics: to.statistics };
+            let group = Group { level, from: from.sides(), to: to.sides(), statistics: to.statistics };
             let kept = self.outputs.contains(&output);
             let joined = groups.get(&group).copied().filter(|_| !kept);
             match joined.map(|at| &mut gathered[at].1) {

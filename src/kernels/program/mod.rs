@@ -39,8 +39,8 @@ pub struct Program {
     pub norms: Vec<Norm>,
     /// In an order in which every map is written before it is read, by one step and whole.
     pub steps: Vec<Step>,
-    /// The maps that leave the program (class scores, and the auxiliary head's), each `1x1`, in
-    /// this order.
+    /// The maps that leave the program, of any size, in this order: in a classifier the scores of
+    /// classes, and the auxiliary head's.
     pub outputs: Vec<MapId>,
     /// Lengths of the vectors.
     pub weights: usize,
@@ -48,6 +48,25 @@ pub struct Program {
     pub running: usize,
     /// Places where images may be dropped: rows of the factors that a pass is given.
     pub factors: usize,
+}
+
+impl Program {
+    /// After each step, the maps that no later one reads. What nobody reads ends where it is
+    /// written; outputs never do.
+    pub(crate) fn last_uses(&self) -> Vec<Vec<MapId>> {
+        let mut last = vec![None; self.maps.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            last[step.output()] = Some(at);
+            step.reads().for_each(|read| last[read.map] = Some(at));
+        }
+        let mut by_step = vec![Vec::new(); self.steps.len()];
+        for (map, last) in last.into_iter().enumerate() {
+            if let Some(at) = last.filter(|_| !self.outputs.contains(&map)) {
+                by_step[at].push(map);
+            }
+        }
+        by_step
+    }
 }
 
 /// A feature map of a whole batch.
@@ -63,7 +82,17 @@ pub struct Map {
 impl Map {
     /// Values of one image.
     pub fn elements(&self) -> usize {
-        self.channels * self.height * self.width
+        self.channels * self.pixels()
+    }
+
+    /// Values of one channel of an image.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// `[height, width]`
+    pub fn sides(&self) -> [usize; 2] {
+        [self.height, self.width]
     }
 }
 
@@ -96,9 +125,8 @@ pub struct Read {
 }
 
 /// What a reader does to a value behind the norm.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Activation {
-    #[default]
     None,
     /// `max(x, 0)`; a value that is no number stays one.
     Relu,
@@ -203,6 +231,21 @@ pub struct Term {
     pub weight: Option<usize>,
     /// Row of the factors, one an image; 1 where absent.
     pub factor: Option<usize>,
+}
+
+impl Branch {
+    /// Channels that it reads.
+    pub fn inputs(&self) -> usize {
+        self.source.iter().map(|read| read.channels).sum()
+    }
+}
+
+impl Term {
+    /// The channel of its read that goes to an output channel, if one does.
+    pub fn channel_to(&self, output: usize) -> Option<usize> {
+        let past = output.checked_sub(self.at)?;
+        (past % self.spread == 0 && past / self.spread < self.read.channels).then_some(past / self.spread)
+    }
 }
 
 impl Step {

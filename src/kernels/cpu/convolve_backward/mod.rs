@@ -85,7 +85,7 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
         places.push(branch.source.iter().map(&mut slot_of).collect::<Vec<_>>());
     }
     let state = &reverse.state;
-    let sides = [state.map(output).height, state.map(output).width];
+    let sides = state.map(output).sides();
     let of_branches = branches.iter().zip(places).map(|(branch, slots)| {
         let starts = prepared::sums_of(state, branch, sides).map(|length| {
             next += length;
@@ -152,7 +152,7 @@ fn source_backward(block: &Block<'_>, branches: &[Prepared<'_>], scratch: &mut S
     let Block { state, sides, .. } = block;
     let first = &branches[0];
     let source = state.map(first.branch.source[0].map);
-    let input = [source.height, source.width];
+    let input = source.sides();
     let to = Canvas::new(input[0], input[1] * block.images.len());
     scratch.of_source.of(first.inputs * to.plane()).fill(0.0);
     for of_frame in branches.chunk_by(|a, b| a.frame == b.frame) {

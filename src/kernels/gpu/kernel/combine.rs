@@ -2,7 +2,7 @@
 
 use super::UNITS;
 use super::record::{Record, Records, count_of, first_of, record};
-use super::source::{Plane, Source, read, start_of};
+use super::source::{Plane, Prologue, Source, start_of};
 use crate::gpu::launch::{Bindings, Launch};
 use cubecl::prelude::*;
 
@@ -61,8 +61,8 @@ pub fn combine<E: Float>(
             let term = first + at as usize * Term::WORDS;
             let source = term + Term::source;
             let weight = numbers[mixing_of(table, term)] * numbers[factor_of(table, term, image)];
-            sum += weight
-                * read::<E>(&*arena, numbers, table, source, start_of(table, source + Source::plane, image) + pixel);
+            let value = f32::cast_from(arena[start_of(table, source + Source::plane, image) + pixel]);
+            sum += weight * Prologue::of(numbers, table, source).apply(value);
         }
         let to = start_of(table, node + Node::plane, image) + pixel;
         arena[to] = E::cast_from(sum);

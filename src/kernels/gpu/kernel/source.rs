@@ -96,15 +96,7 @@ pub fn normalised<E: Float>(arena: &[E], numbers: &[f32], prologue: usize, at: u
     (f32::cast_from(arena[at]) - numbers[prologue + MEAN]) * numbers[prologue + GAIN] + numbers[prologue + SHIFT]
 }
 
-/// A number of a source, where each is read once: as [`Prologue::apply`] leaves it.
-#[cube]
-pub fn read<E: Float>(arena: &[E], numbers: &[f32], table: &[u32], source: usize, at: usize) -> f32 {
-    let value = normalised::<E>(arena, numbers, prologue_of(table, source), at);
-    let cut = is_rectified(table, source) && value < 0.0;
-    select(cut, 0.0, value)
-}
-
-/// What is done to a channel as it is read, loaded once for many numbers.
+/// What is done to a channel as it is read: loaded once, for one number or many.
 #[derive(CubeType, Clone, Copy)]
 pub struct Prologue {
     mean: f32,

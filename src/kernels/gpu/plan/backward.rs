@@ -3,7 +3,6 @@
 //! A step's output is read by later steps only, so its gradient is whole when its turn comes
 //! ([`Gradients`]); the step then adds to the gradients of what it read.
 
-use super::forward::channel_of;
 use super::gradients::{Arrival, Gradients, View};
 use super::{Planner, Stretch};
 use crate::gpu::kernel::gradient::{Entry, EntrySums, SUMS};
@@ -36,6 +35,7 @@ impl Planner<'_> {
                 let plane = self.plane(seed.start, map, channel);
                 gradients.enter(map, channel, self.untouched(self.map_plane(map, channel), plane));
             }
+            gradients.hold(*seed, vec![map]);
         }
         for step in program.steps.iter().rev() {
             let output = step.output();
@@ -63,7 +63,7 @@ impl Planner<'_> {
     fn combine_back(&mut self, gradients: &mut Gradients, terms: &[Term], output: usize, gradient: Stretch) {
         let size = self.program.maps[output];
         for term in terms.iter().filter(|term| self.wants(&term.read) || term.weight.is_some()) {
-            for (channel, at) in (0..size.channels).filter_map(|channel| Some((channel, channel_of(term, channel)?))) {
+            for (channel, at) in (0..size.channels).filter_map(|channel| Some((channel, term.channel_to(channel)?))) {
                 let plane = self.plane(gradient.start, output, channel);
                 let arrival = Arrival {
                     entry: Entry { term: self.term(term, at), gradient: plane },
@@ -115,13 +115,12 @@ impl Planner<'_> {
         if biases.is_empty() {
             return;
         }
-        let (positions, size) = (self.positions(step.output), self.program.maps[step.output]);
+        let (positions, pixels) = (self.positions(step.output), self.program.maps[step.output].pixels());
         let split = Split::of(positions, 2048, biases.len());
         let partial = self.numbers.take(biases.len() * split.chunks * SUMS);
         let planes = biases.iter().map(|(channel, _)| self.output_gradient(step, *channel));
         let entries: Vec<Entry> = planes.map(|plane| self.untouched(plane, plane).entry).collect();
         let entries = self.table.put(entries);
-        let pixels = super::pixels(&size);
         self.launch(EntrySums { entries, positions, pixels, split, partial: partial.start });
         let sums = |number: usize| partial.start + number * split.chunks * SUMS;
         let biases = biases.into_iter().enumerate().map(|(number, (_, weight))| Bias { partial: sums(number), weight });

@@ -2,7 +2,7 @@
 
 use super::Planner;
 use super::backward::{Convolved, Readers, channels_of};
-use super::forward::{Scratch, inputs};
+use super::forward::Scratch;
 use super::gradients::{Gradients, View};
 use crate::gpu::kernel::dense::Product;
 use crate::gpu::kernel::dense_input::{DenseInput, InputReader, InputTarget};
@@ -81,10 +81,10 @@ impl Planner<'_> {
             let (targets, read) = windows.entry(self.dense_window(branch, dense, step.output)).or_default();
             if let Some(plane) = between.plane(at, 0) {
                 let readers = vec![Reader { branch: at, group: 0, input: 0 }];
-                targets.push(Target { plane, readers, channels: inputs(branch), adds: false });
+                targets.push(Target { plane, readers, channels: branch.inputs(), adds: false });
                 continue;
             }
-            let group = inputs(branch) / dense.groups;
+            let group = branch.inputs() / dense.groups;
             for (input, (part, channel)) in channels_of(&branch.source).enumerate() {
                 if let Some(view) = self.view(part, channel) {
                     let reader = Reader { branch: at, group: input / group, input: input % group };
@@ -126,7 +126,7 @@ impl Planner<'_> {
     fn input_reader(&self, reader: Reader, step: Convolved<'_>) -> Option<InputReader> {
         let branch = &step.branches[reader.branch];
         let dense = branch.dense?;
-        let (group_inputs, outputs) = (inputs(branch) / dense.groups, branch.channels / dense.groups);
+        let (group_inputs, outputs) = (branch.inputs() / dense.groups, branch.channels / dense.groups);
         let (first, taps) = (reader.group * outputs, dense.frame.taps());
         Some(InputReader {
             plane: self.output_gradient(step, branch.first + first),

@@ -1,6 +1,6 @@
 //! The launches of a pass.
 
-use super::{PLAIN, Planner, Stretch, last_reads, pixels, plain, sides};
+use super::{PLAIN, Planner, Stretch, plain};
 use crate::gpu::kernel::combine::{Combine, Node, Term as SourceTerm};
 use crate::gpu::kernel::dense::{self, Product};
 use crate::gpu::kernel::depthwise::{self, Filtered};
@@ -39,7 +39,7 @@ impl Planner<'_> {
         }
         self.write(0);
         self.statistics(0);
-        let dead = last_reads(program);
+        let dead = program.last_uses();
         for (step, dead) in program.steps.iter().zip(dead) {
             let output = step.output();
             self.write(output);
@@ -60,8 +60,7 @@ impl Planner<'_> {
     }
 
     fn write(&mut self, map: usize) {
-        let numbers = self.positions(map) * self.program.maps[map].channels;
-        self.maps[map] = Some(self.arena.take(numbers));
+        self.maps[map] = Some(self.arena.take(self.elements(map)));
     }
 
     fn convolve(&mut self, branches: &[Branch], output: usize) {
@@ -83,12 +82,12 @@ impl Planner<'_> {
             .map(|branch| {
                 let both = branch.depthwise.is_some() && branch.dense.is_some();
                 let first = both.then_some(channels);
-                channels += first.map_or(0, |_| inputs(branch));
+                channels += first.map_or(0, |_| branch.inputs());
                 first
             })
             .collect();
         let stretch = self.arena.take(channels * self.positions(output));
-        Scratch { stretch, first, channels, pixels: pixels(&self.program.maps[output]) }
+        Scratch { stretch, first, channels, pixels: self.program.maps[output].pixels() }
     }
 
     /// The depthwise convolutions of a step, into scratch or, where no product follows, into the
@@ -118,7 +117,7 @@ impl Planner<'_> {
 
     /// How a frame steps over what is read for an output.
     pub(super) fn window(&self, frame: Frame, source: &[Read], output: usize) -> Window {
-        Window { frame, from: self.sides_of(source), to: sides(&self.program.maps[output]) }
+        Window { frame, from: self.sides_of(source), to: self.program.maps[output].sides() }
     }
 
     /// Each group of each dense product of a step, by window; the output's channels lie from
@@ -154,7 +153,7 @@ impl Planner<'_> {
 
     /// The window of a branch's dense product, as it steps over what the product reads.
     pub(super) fn dense_window(&self, branch: &Branch, dense: Dense, output: usize) -> Window {
-        let to = sides(&self.program.maps[output]);
+        let to = self.program.maps[output].sides();
         match branch.depthwise {
             None => self.window(dense.frame, &branch.source, output),
             Some(_) => Window { frame: Frame::PIXEL, from: to, to },
@@ -173,12 +172,12 @@ impl Planner<'_> {
         let map = self.program.maps[output];
         let mut nodes = Vec::new();
         for channel in 0..map.channels {
-            let read = terms.iter().filter_map(|term| Some((term, channel_of(term, channel)?)));
+            let read = terms.iter().filter_map(|term| Some((term, term.channel_to(channel)?)));
             let read: Vec<SourceTerm> = read.map(|(term, at)| self.term(term, at)).collect();
             nodes.push(Node { plane: self.map_plane(output, channel), terms: self.table.put(read) });
         }
         let nodes = self.table.put(nodes);
-        self.launch(Combine { nodes, positions: self.positions(output), pixels: pixels(&map) });
+        self.launch(Combine { nodes, positions: self.positions(output), pixels: map.pixels() });
     }
 
     /// Channel `at` of what a term reads, with what it is multiplied with.
@@ -203,7 +202,7 @@ impl Planner<'_> {
             place: self.place(map),
             channels: size.channels,
             positions: self.positions(map),
-            pixels: pixels(&size),
+            pixels: size.pixels(),
             split,
             partial: partial.start,
         });
@@ -232,17 +231,6 @@ impl Planner<'_> {
             })
         }))
     }
-}
-
-/// Channels that a branch reads.
-pub(super) fn inputs(branch: &Branch) -> usize {
-    branch.source.iter().map(|read| read.channels).sum()
-}
-
-/// The channel of a term's read that goes to an output channel.
-pub(super) fn channel_of(term: &Term, output: usize) -> Option<usize> {
-    let away = output.checked_sub(term.at)?;
-    (away % term.spread == 0 && away / term.spread < term.read.channels).then_some(away / term.spread)
 }
 
 const _: () = assert!(PLAIN == 0, "the numbers begin with the prologue that changes nothing");

@@ -1,6 +1,6 @@
 //! What is known of the maps' gradients while the reverse pass is planned.
 
-use super::{Planner, Stretch, pixels, plain};
+use super::{Planner, Stretch, plain};
 use crate::gpu::kernel::combine::Term;
 use crate::gpu::kernel::gradient::{COEFFICIENTS, Channel, Coefficients, Entry, EntrySums, Gather, SUMS};
 use crate::gpu::kernel::parameters::Share;
@@ -40,7 +40,7 @@ pub(super) struct Gradients {
     /// not among them.
     arrivals: Vec<Vec<Vec<Arrival>>>,
     views: BTreeMap<View, Accumulated>,
-    /// Nodes' gradients, and how many maps have yet to ask for each.
+    /// Gradients of nodes and of outputs, and how many maps have yet to ask for each.
     held: Vec<(Stretch, usize)>,
     /// What each map asks for, of `held`.
     holds: Vec<Vec<usize>>,
@@ -64,8 +64,8 @@ impl Gradients {
         self.arrivals[map][channel].push(arrival);
     }
 
-    /// Keeps a node's gradient until all maps that were added to it have asked for it; gives it
-    /// back where there is none.
+    /// Keeps a gradient until all maps that it is sent to have asked for theirs; gives it back where
+    /// there is none.
     pub fn hold(&mut self, stretch: Stretch, mut maps: Vec<usize>) -> Option<Stretch> {
         maps.sort_unstable();
         maps.dedup();
@@ -133,7 +133,7 @@ impl Planner<'_> {
         let adds = accumulated.written[channels.start];
         let first = channels.start;
         accumulated.written[channels].fill(true);
-        (Plane::of(accumulated.stretch.start, first, width, pixels(&map)), adds)
+        (Plane::of(accumulated.stretch.start, first, width, map.pixels()), adds)
     }
 
     pub(super) fn was_written(gradients: &Gradients, view: View, channel: usize) -> bool {
@@ -161,7 +161,7 @@ impl Planner<'_> {
             let width = accumulated.written.len();
             let of_map = view.norm.map_or(0, |norm| self.program.norms[norm].first);
             for channel in (0..width).filter(|channel| accumulated.written[*channel]) {
-                let plane = Plane::of(accumulated.stretch.start, channel, width, pixels(&size));
+                let plane = Plane::of(accumulated.stretch.start, channel, width, size.pixels());
                 let arrival = self.unweighted(self.view_source(view, channel), plane);
                 let norm = view.norm.map(|norm| (norm, channel));
                 arrivals[of_map + channel].push(Arrival { norm, ..arrival });
@@ -171,7 +171,7 @@ impl Planner<'_> {
             free.into_iter().for_each(|stretch| self.arena.give(stretch));
             return None;
         }
-        let whole = self.arena.take(size.channels * self.positions(map));
+        let whole = self.arena.take(self.elements(map));
         self.gather(gradients, map, &arrivals, whole.start);
         free.into_iter().for_each(|stretch| self.arena.give(stretch));
         Some(whole)
@@ -180,7 +180,7 @@ impl Planner<'_> {
     /// Launches that write the gradient of a map to `start`.
     fn gather(&mut self, gradients: &mut Gradients, map: usize, arrivals: &[Vec<Arrival>], start: usize) {
         let size = self.program.maps[map];
-        let (positions, pixels) = (self.positions(map), pixels(&size));
+        let (positions, pixels) = (self.positions(map), size.pixels());
         let all = || arrivals.iter().flatten();
         let count = all().count();
         let normed = all().any(|arrival| arrival.norm.is_some());

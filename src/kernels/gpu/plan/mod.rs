@@ -48,11 +48,11 @@ pub(in crate::gpu) struct Plan {
     /// Lengths of the buffers.
     pub arena: usize,
     pub numbers: usize,
-    /// Numbers of the input, and where it lies.
+    /// Where the input lies, and its number of numbers.
     pub input: (usize, usize),
     /// Where each output lies, and its number of numbers.
     pub outputs: Vec<(usize, usize)>,
-    /// Where each output's gradient lies.
+    /// Where each output's gradient lies, and its number of numbers.
     pub seeds: Vec<(usize, usize)>,
     /// Where the input's gradient lies.
     pub input_gradient: Option<usize>,
@@ -86,7 +86,7 @@ impl Plan {
     pub fn new(program: &Program, images: usize, purpose: Purpose) -> Result<Self, PlanError> {
         program.check()?;
         let too_large = || PlanError::TooLarge { images };
-        let largest = program.maps.iter().map(|map| map.channels * map.height * map.width).max().unwrap_or(0);
+        let largest = program.maps.iter().map(Map::elements).max().unwrap_or(0);
         if images == 0 || largest.checked_mul(images).is_none_or(|numbers| numbers > u32::MAX as usize / 2) {
             return Err(too_large());
         }
@@ -105,17 +105,17 @@ impl Plan {
         };
         planner.forward();
         let forward = std::mem::take(&mut planner.launches);
-        let outputs = program.outputs.iter().map(|&map| (planner.place(map), images * program.maps[map].channels));
-        let outputs: Vec<(usize, usize)> = outputs.collect();
+        let lies = |map: usize| (planner.place(map), planner.elements(map));
+        let (input, outputs): (_, Vec<_>) = (lies(0), program.outputs.iter().map(|&map| lies(map)).collect());
         let (mut seeds, mut input_gradient) = (Vec::new(), None);
         if purpose.reverse {
             let seeded: Vec<Stretch> = outputs.iter().map(|(_, numbers)| planner.arena.take(*numbers)).collect();
             seeds = seeded.iter().zip(&outputs).map(|(seed, (_, numbers))| (seed.start, *numbers)).collect();
             input_gradient = planner.reverse(&seeded);
         }
-        let input = program.maps.first().map_or(0, |map| images * pixels(map) * map.channels);
+        let leaving = outputs.iter().map(|(_, numbers)| numbers).sum();
         let plan = Self {
-            input: (planner.place(0), input),
+            input,
             reverse: planner.launches,
             table: planner.table.words,
             arena: planner.arena.length(),
@@ -126,7 +126,7 @@ impl Plan {
             input_gradient,
             front,
         };
-        let longest = plan.table.len().max(plan.numbers).max(program.weights);
+        let longest = plan.table.len().max(plan.numbers).max(program.weights).max(leaving);
         let fits = longest < u32::MAX as usize && plan.arena / REGION < u32::MAX as usize;
         let launches = || plan.forward.iter().chain(&plan.reverse);
         if !fits || !launches().all(|launch| launch.fits_a_grid(images)) { Err(too_large()) } else { Ok(plan) }
@@ -154,13 +154,18 @@ impl Planner<'_> {
 
     /// Positions of a map: pixels of all images.
     fn positions(&self, map: usize) -> usize {
-        self.images * pixels(&self.program.maps[map])
+        self.images * self.program.maps[map].pixels()
+    }
+
+    /// Numbers of a map: of all images.
+    fn elements(&self, map: usize) -> usize {
+        self.images * self.program.maps[map].elements()
     }
 
     /// The plane of a channel of what lies at `start` and is as large as a map.
     fn plane(&self, start: usize, map: usize, channel: usize) -> Plane {
         let size = &self.program.maps[map];
-        Plane::of(start, channel, size.channels, pixels(size))
+        Plane::of(start, channel, size.channels, size.pixels())
     }
 
     fn map_plane(&self, map: usize, channel: usize) -> Plane {
@@ -185,38 +190,11 @@ impl Planner<'_> {
     }
 
     fn sides_of(&self, reads: &[Read]) -> [usize; 2] {
-        sides(&self.program.maps[reads[0].map])
+        self.program.maps[reads[0].map].sides()
     }
 }
 
 /// A channel that is written as it is and read as it is.
 fn plain(plane: Plane) -> Source {
     Source { plane, prologue: PLAIN, flags: Flags { norm: false, activation: Activation::None } }
-}
-
-fn sides(map: &Map) -> [usize; 2] {
-    [map.height, map.width]
-}
-
-fn pixels(map: &Map) -> usize {
-    map.height * map.width
-}
-
-/// Maps that no step reads after the one with this index.
-fn last_reads(program: &Program) -> Vec<Vec<usize>> {
-    let mut last = vec![None; program.maps.len()];
-    for (at, step) in program.steps.iter().enumerate() {
-        // What nobody reads ends where it is written.
-        last[step.output()] = Some(at);
-        step.reads().for_each(|read| last[read.map] = Some(at));
-    }
-    program.outputs.iter().for_each(|&map| last[map] = None);
-    let mut dead = vec![Vec::new(); program.steps.len()];
-    for (map, step) in last.into_iter().enumerate() {
-        if let Some(step) = step {
-            let list: &mut Vec<usize> = &mut dead[step];
-            list.push(map);
-        }
-    }
-    dead
 }
