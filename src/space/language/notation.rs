@@ -13,7 +13,7 @@ use crate::config::{Fields, Node, Problems, Value};
 use indexmap::IndexMap;
 
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Notation {
+pub struct Notation {
     /// Their name of an operation → the space's.
     names: IndexMap<String, String>,
     /// Whose → how.
@@ -22,7 +22,7 @@ pub(in crate::space) struct Notation {
 
 /// What a list of numbers means, one an edge.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Numbering {
+pub struct Numbering {
     pub operations: Vec<String>,
     /// Source and target.
     pub edges: Vec<(usize, usize)>,

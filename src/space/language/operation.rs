@@ -6,7 +6,7 @@ use crate::config::{Fields, Node, Problems};
 
 /// A candidate as declared: one chain for all strides of an edge, or one for each.
 #[derive(Debug, Clone)]
-pub(in crate::space) enum Operation {
+pub enum Operation {
     Any(Steps),
     /// The chains for edges of stride 1 and 2.
     ByStride([Option<Steps>; 2]),

@@ -4,13 +4,14 @@
 //! a map of one primitive to its options, or a chain. Every primitive takes `label` (in place of
 //! its position in tensor names) and `when` (the phase that has it).
 
+use super::hint::did_you_mean;
+use super::width::Width;
 use crate::config::{Fields, Node, Problems, Value};
-use crate::space::{language::hint::did_you_mean, language::width::Width};
 use indexmap::IndexMap;
 
 /// Which network is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Phase {
+pub enum Phase {
     /// A supernet.
     Search,
     /// A discrete network.
@@ -19,7 +20,7 @@ pub(in crate::space) enum Phase {
 
 /// In which phases a step or a flag holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum When {
+pub enum When {
     Always,
     Never,
     Only(Phase),
@@ -37,7 +38,7 @@ impl When {
 
 /// Where steps stand, which decides what they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Site {
+pub enum Site {
     /// An operation: has an edge, whose stride it may take.
     Operation,
     /// A stem, an adapter, a fixed block.
@@ -48,14 +49,14 @@ pub(in crate::space) enum Site {
 
 /// A sequence of steps under a common label.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Steps {
+pub struct Steps {
     /// Prefix of its tensors' names; empty adds nothing.
     pub label: String,
     pub steps: Vec<Step>,
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::space) struct Step {
+pub struct Step {
     /// Replaces the position where given.
     pub label: Option<String>,
     pub when: When,
@@ -63,7 +64,7 @@ pub(in crate::space) struct Step {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::space) enum Primitive {
+pub enum Primitive {
     Identity,
     Relu,
     GlobalAvgPool,
@@ -82,7 +83,7 @@ pub(in crate::space) enum Primitive {
 
 /// Options of `conv`, `depthwise` and `pointwise`; pairs are height and width.
 #[derive(Debug, Clone)]
-pub(in crate::space) struct ConvStep {
+pub struct ConvStep {
     pub kernel: [usize; 2],
     pub stride: [Stride; 2],
     pub padding: [usize; 2],
@@ -92,7 +93,7 @@ pub(in crate::space) struct ConvStep {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Filters {
+pub enum Filters {
     /// One a channel.
     Depthwise,
     Groups {
@@ -102,7 +103,7 @@ pub(in crate::space) enum Filters {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(in crate::space) struct PoolStep {
+pub struct PoolStep {
     pub kernel: usize,
     pub stride: Stride,
     pub padding: usize,
@@ -110,7 +111,7 @@ pub(in crate::space) struct PoolStep {
 
 /// A stride, perhaps the edge's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Stride {
+pub enum Stride {
     Edge,
     Fixed(usize),
 }

@@ -1,10 +1,10 @@
 //! Lowering of a cell's edges.
 
 use super::lower::{CellSite, Lowering};
-use crate::space::SpaceError;
 use crate::space::genotype::{CellGenotype, Choice};
 use crate::space::language::labels::{fill, join};
 use crate::space::network::{Candidate, Chain, Edge, FeatureMap, Layer, LayerKind, Partial, Pool};
+use crate::space::{CellKind, SpaceError};
 
 /// What an auxiliary skip connection is called, behind its edge; our choice.
 const SKIP: &str = "auxiliary_skip";
@@ -24,7 +24,7 @@ impl<'a> CellSite<'a> {
 
 impl Lowering<'_> {
     /// The edges of a supernet's cell.
-    pub fn all_candidates(&self, kind: &crate::space::CellKind, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
+    pub fn all_candidates(&self, kind: &CellKind, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
         let (labels, options) = (&self.space.labels, self.build.edges);
         let (groups, width) = (options.partial_channels, site.inner.channels);
         if groups == 0 || !width.is_multiple_of(groups) {

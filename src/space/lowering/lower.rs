@@ -12,7 +12,7 @@ use crate::space::language::skeleton::{
 };
 use crate::space::language::step::Phase;
 use crate::space::network::{AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Network};
-use crate::space::{Space, SpaceError};
+use crate::space::{CellKind, Space, SpaceError};
 
 /// What a network is built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Space {
     }
 }
 
-pub(in crate::space) struct Lowering<'a> {
+pub(super) struct Lowering<'a> {
     pub space: &'a Space,
     skeleton: &'a Skeleton,
     /// Absent in a supernet.
@@ -65,7 +65,7 @@ pub(in crate::space) struct Lowering<'a> {
 
 /// A cell's place and sizes.
 #[derive(Clone, Copy)]
-pub(in crate::space) struct CellSite<'a> {
+pub(super) struct CellSite<'a> {
     pub label: &'a str,
     /// Of the edges that leave inputs.
     pub stride: usize,
@@ -211,7 +211,7 @@ impl<'a> Lowering<'a> {
         let targets = || self.space.edges().iter().map(|(_, target)| *target).collect();
         let bypass = (partial_channels > 1 && edge_normalisation).then_some(Extra::Bypass);
         let skip = auxiliary_skip.then_some(Extra::Skip);
-        let table = |kind: &crate::space::CellKind| AlphaTable {
+        let table = |kind: &CellKind| AlphaTable {
             label: kind.alphas.clone(),
             kind: kind.name.clone(),
             candidates: kind.candidates.clone(),
