@@ -77,7 +77,6 @@ const WRITES: &str = "other rooms emit events and return values";
 /// room that is not here has none.
 const CIRCLES: &[(&str, usize)] = &[
     ("kernels", 1), // the operator of a pass and the engine of the processor
-    ("model", 2),   // the supernet and its fused form; relaxations and the one that draws
     ("train", 1),   // the learner and what moves the mixing weights that its step sees
 ];
 
