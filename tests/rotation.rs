@@ -2,6 +2,9 @@
 //! numbers, its loss is L1, its measure is in degrees and better when lower. Nothing outside knows
 //! it, and it is searched, derived, trained, evaluated and reported.
 
+#[path = "../src/edited.rs"]
+mod edited;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use darts_run::{
     config::{self, Fields},
@@ -15,6 +18,7 @@ use darts_run::{
         TaskKind, TaskSettings, classification,
     },
 };
+use edited::edited;
 use serde_json::Value as Json;
 use std::{fs, path::Path, sync::Arc};
 
@@ -141,7 +145,7 @@ stages:
   digits: {prepare: {digits: {path: DIGITS}}}
   search:
     search:
-      {task: rotation, data: digits, space: nas_bench_201, channels: 8, size: 1, epochs: 6, batch: 32, augment: AUGMENT,
+      {task: rotation, data: digits, space: SPACE, channels: 8, size: 1, epochs: 6, batch: 32, augment: AUGMENT,
        weights: {learning_rate: 0.05}, alphas: {learning_rate: 3.0e-3}}
   cell: {derive: {search: search, rule: {best: held_out_error_degrees}}}
   trained:
@@ -162,12 +166,12 @@ fn how_far_a_digit_is_turned_is_learned_by_a_task_that_nothing_else_knows() {
     let (scratch, root) = (tempfile::tempdir().unwrap(), Path::new(env!("CARGO_MANIFEST_DIR")));
     let digits = root.join("pipelines/data/digits.csv.gz");
     let file = scratch.path().join("rotation.yaml");
-    let text = PIPELINE
-        .replace("DIGITS", &digits.display().to_string())
-        .replace("AUGMENT", "{crop_padding: 0, flip: false, cutout: 0}")
-        .replace("space: nas", &format!("space: {}/search_spaces/nas", root.display()))
-        .replace("nas_bench_201,", "nas_bench_201.yaml,");
-    fs::write(&file, text).unwrap();
+    let edits = [
+        ("DIGITS", &*digits.display().to_string()),
+        ("AUGMENT", "{crop_padding: 0, flip: false, cutout: 0}"),
+        ("SPACE", &root.join("search_spaces/nas_bench_201.yaml").display().to_string()),
+    ];
+    fs::write(&file, edited(PIPELINE, &edits)).unwrap();
     let pipeline = config::load(&file, &[], std::iter::empty(), &stages::slots()).unwrap();
     let planned =
         stages::plan(&pipeline, TASKS).unwrap_or_else(|problems| panic!("{}", config::render(&problems, false, 100)));

@@ -75,6 +75,7 @@ pub(super) fn tables(node: &Node, kinds: &IndexMap<String, CellKind>, problems: 
 
 #[cfg(test)]
 mod tests {
+    use crate::edited::edited;
     use crate::space::{CellGenotype, Choice, Genotype, GenotypeText, Space, shipped};
     use std::{fs, path::Path};
 
@@ -83,7 +84,7 @@ mod tests {
     fn renamed(name: &str, form: &str) -> Result<Space, Vec<String>> {
         let text = fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
         let name = serde_json::to_string(name).unwrap();
-        let text = text.replace("nor_conv_3x3", &name).replace("cell_string", form);
+        let text = edited(&text, &[("nor_conv_3x3", &name), ("cell_string", form)]);
         Space::parse(Path::new("s.yaml"), text)
             .map_err(|problems| problems.iter().map(|p| format!("{} {}", p.origin, p.message)).collect())
     }
