@@ -2,8 +2,8 @@
 //!
 //! ```yaml
 //! notation:
-//!   names: {conv_1x1: nor_conv_1x1}              # their word, ours
-//!   numbers:                                     # whose: what each number means, and the edges in their order
+//!   names: {conv_1x1: nor_conv_1x1}   # their word, ours
+//!   numbers:                          # whose: what each number means, the edges in their order
 //!     NASLib: {operations: [skip_connect, none], edges: [[0, 1], [0, 2], [1, 2]]}
 //! ```
 
