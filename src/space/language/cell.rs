@@ -2,7 +2,7 @@
 
 use super::hint::did_you_mean;
 use super::operation::Operation;
-use super::step::{Site, Steps};
+use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use indexmap::IndexMap;
 
@@ -104,9 +104,9 @@ impl Adapter {
         let mut fields = Fields::open(node, "an input of `cell`", problems);
         let label = fields.text("label").unwrap_or_default();
         let same = fields.required_node("same");
-        let same = same.map(|node| Steps::read(node, "`same`", Site::Body, fields.problems())).unwrap_or_default();
+        let same = same.map(|node| Steps::read(node, "`same`", Role::Body, fields.problems())).unwrap_or_default();
         let larger = fields.node("larger");
-        let larger = larger.map(|node| Steps::read(node, "`larger`", Site::Body, fields.problems()));
+        let larger = larger.map(|node| Steps::read(node, "`larger`", Role::Body, fields.problems()));
         fields.close();
         Self { label, same, larger }
     }

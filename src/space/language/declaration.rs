@@ -8,7 +8,7 @@ use super::labels::Labels;
 use super::notation::Notation;
 use super::operation::Operation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
-use super::step::{Site, Steps};
+use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use crate::machine;
 use crate::space::derivation::rule::Derivation;
@@ -117,7 +117,7 @@ impl Space {
         let labels =
             fields.required_node("labels").map(|node| Labels::read(node, fields.problems())).unwrap_or_default();
         let blocks = read_named(&mut fields, "blocks", false, |name, node, _, problems| {
-            Some(Steps::read(node, &format!("block `{name}`"), Site::Body, problems))
+            Some(Steps::read(node, &format!("block `{name}`"), Role::Body, problems))
         });
         let kind_names: Vec<&str> = kinds.keys().map(String::as_str).collect();
         let block_names: Vec<&str> = blocks.keys().map(String::as_str).collect();

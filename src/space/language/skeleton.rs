@@ -1,7 +1,7 @@
 //! Skeletons: whole networks around the cells.
 
 use super::hint::did_you_mean;
-use super::step::{Site, Steps};
+use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use indexmap::IndexMap;
 
@@ -125,7 +125,7 @@ impl Skeleton {
         };
         let stems = match fields.node("stems") {
             Some(Node { value: Value::List(items), .. }) if !items.is_empty() => {
-                Some(items.iter().map(|item| Steps::read(item, "a stem", Site::Body, fields.problems())).collect())
+                Some(items.iter().map(|item| Steps::read(item, "a stem", Role::Body, fields.problems())).collect())
             }
             Some(other) => {
                 fields.wrong("stems", other, "a list of one chain or more");
@@ -208,7 +208,7 @@ fn read_name(fields: &mut Fields<'_>, key: &'static str, names: &[&str], what: &
 
 fn read_head(node: &Node, what: &str, problems: &mut Problems) -> Steps {
     let before = problems.len();
-    let steps = Steps::read(node, what, Site::Head, problems);
+    let steps = Steps::read(node, what, Role::Head, problems);
     if problems.len() == before && !steps.ends_in_scores() {
         problems.add(&node.origin, format!("{what} must end in `linear`, the class scores"));
     }

@@ -65,7 +65,7 @@ pub(super) struct Lowering<'a> {
 
 /// A cell's place and sizes.
 #[derive(Clone, Copy)]
-pub(super) struct CellSite<'a> {
+pub(super) struct CellGeometry<'a> {
     pub label: &'a str,
     /// Of the edges that leave inputs.
     pub stride: usize,
@@ -237,15 +237,15 @@ impl<'a> Lowering<'a> {
         let inputs = self.inputs(label, inner, states)?;
         let stride = kind.input_stride;
         let size = FeatureMap { height: inner.height.div_ceil(stride), width: inner.width.div_ceil(stride), ..inner };
-        let site = CellSite { label, stride, inner, size, inputs: inputs.len() };
+        let geometry = CellGeometry { label, stride, inner, size, inputs: inputs.len() };
         let (edges, nodes, output) = match self.genotype {
             None => {
-                let edges = self.all_candidates(kind, &site)?;
+                let edges = self.all_candidates(kind, &geometry)?;
                 (edges, self.space.nodes(), self.space.output_states(self.space.nodes()))
             }
             Some(genotype) => {
                 let cell = &genotype.cells[&kind.name];
-                (self.chosen(cell, &site)?, cell.nodes.len(), cell.output.clone())
+                (self.chosen(cell, &geometry)?, cell.nodes.len(), cell.output.clone())
             }
         };
         let (output, width) = match self.space.shape.output.combine {
