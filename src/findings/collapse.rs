@@ -1,6 +1,6 @@
 //! Whether searches collapse: their derived cells, epoch by epoch.
 
-use super::{chart, measure, names::Called};
+use super::{chart, measure::Measure, names::MemberName};
 use crate::{
     report::{Block, Cell, Column, Series, Table},
     run::Input,
@@ -16,14 +16,14 @@ const IMAGES: [(&str, &str); 2] = [("fit", "fitted"), ("held_out", "held out")];
 /// A row a search, and the charts of what was measured; `names` and `epochs` are what the members
 /// are called and their figures.
 pub(super) fn blocks(
-    by: Option<&measure::Called>,
+    measure: Option<&Measure>,
     members: &[&Input],
-    names: &[Called],
+    names: &[MemberName],
     epochs: &[Vec<Json>],
 ) -> Vec<Block> {
-    let all: Vec<(&Called, &[Json])> = names.iter().zip(epochs.iter().map(Vec::as_slice)).collect();
+    let all: Vec<(&MemberName, &[Json])> = names.iter().zip(epochs.iter().map(Vec::as_slice)).collect();
     let mut blocks = ended_early(members);
-    blocks.push(Block::Table(table(by, members, names, epochs)));
+    blocks.push(Block::Table(table(measure, members, names, epochs)));
     let accuracy = all.iter().map(|(member, epochs)| series(member, "", epochs, "/derived_cifar10_test_percent"));
     blocks.extend(chart("derived cell accuracy", "CIFAR-10 test, trained alone (%)", accuracy.collect()));
     blocks.extend(chart(
@@ -48,9 +48,9 @@ fn ended_early(members: &[&Input]) -> Vec<Block> {
     if said.is_empty() { Vec::new() } else { vec![Block::Text(said.join("\n\n"))] }
 }
 
-fn table(by: Option<&measure::Called>, members: &[&Input], names: &[Called], epochs: &[Vec<Json>]) -> Table {
+fn table(measure: Option<&Measure>, members: &[&Input], names: &[MemberName], epochs: &[Vec<Json>]) -> Table {
     // Of a figure of the gap the unit is the last word, as of the measure's.
-    let gap_figure = by.map(|by| by.name.rsplit('_').next().unwrap_or(&by.name));
+    let gap_figure = measure.map(|measure| measure.name.rsplit('_').next().unwrap_or(&measure.name));
     let gap_figure = format!("/discretisation_gap_{}", gap_figure.unwrap_or_default());
     let is_known =
         |pointer: &str| epochs.iter().flatten().any(|epoch| epoch.pointer(pointer).is_some_and(Json::is_f64));
@@ -58,7 +58,7 @@ fn table(by: Option<&measure::Called>, members: &[&Input], names: &[Called], epo
         (is_known("/derived_cifar10_test_percent"), is_known(&gap_figure), is_known("/eigenvalue"));
     let mut columns = vec![Column::text("search"), Column::number("epoch"), Column::text("parameter-free")];
     columns.push(Column::number("entropy").unit("nats"));
-    columns.extend(by.filter(|_| gap).map(|by| by.column("gap")));
+    columns.extend(measure.filter(|_| gap).map(|measure| measure.column("gap")));
     columns.extend(benchmarked.then(|| Column::number("cell, test").unit("%")));
     columns.extend(curved.then(|| Column::number("eigenvalue")));
     let mut table = Table::new(
@@ -114,13 +114,13 @@ fn values(epoch: &Json, outer: &str, inner: &str) -> Vec<(String, f64)> {
     map.filter_map(|(key, value)| Some((key.clone(), value.pointer(inner)?.as_f64()?))).collect()
 }
 
-fn series(member: &Called, stroke: &str, epochs: &[Json], pointer: &str) -> Series {
+fn series(member: &MemberName, stroke: &str, epochs: &[Json], pointer: &str) -> Series {
     member.line(stroke, epochs, |epoch| epoch.pointer(pointer)?.as_f64())
 }
 
 /// A line for each member and key of the map at `outer`; where there is one key, it goes without
 /// saying.
-fn by_key(all: &[(&Called, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
+fn by_key(all: &[(&MemberName, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
     let mut lines = Vec::new();
     for (member, epochs) in all {
         let keys: Vec<String> =
@@ -135,8 +135,8 @@ fn by_key(all: &[(&Called, &[Json])], outer: &str, inner: &str) -> Vec<Series> {
 
 /// By how much more the loss falls with weight on a learnable candidate than on another, in the
 /// mean.
-fn advantages(all: &[(&Called, &[Json])]) -> Vec<Series> {
-    let of = |(member, epochs): &(&Called, &[Json])| {
+fn advantages(all: &[(&MemberName, &[Json])]) -> Vec<Series> {
+    let of = |(member, epochs): &(&MemberName, &[Json])| {
         IMAGES.map(|(key, stroke)| {
             member.line(stroke, epochs, |epoch| {
                 let benefit = &epoch["benefit"][key];

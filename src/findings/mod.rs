@@ -5,6 +5,7 @@
 //! alone are one row (`groups`); what they were measured by is what their task said (`measure`).
 
 mod benchmark;
+mod classes;
 mod collapse;
 mod derived;
 mod evaluation;
@@ -16,6 +17,7 @@ mod names;
 mod outputs;
 mod published;
 mod recipe;
+mod search;
 mod trained;
 
 pub(crate) use collapse::STOPPED_EARLY;
@@ -25,12 +27,10 @@ pub(crate) use outputs::{genotype, json, space};
 pub(crate) use published::{Published, published};
 
 use crate::{
-    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Summary, Table, curves},
+    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Table, curves},
     run::{Input, Missing, StageError},
     space::{Genotype, Space},
 };
-use measure::Called;
-use serde_json::Value as Json;
 
 /// What did not run, then a section for each kind of stage among `inputs`, in the order in which
 /// kinds first appear.
@@ -50,10 +50,12 @@ pub(crate) fn sections(
         let measured = || measure::by_measure(&members).into_iter();
         Ok(match kind {
             "prepare" => vec![data(&members)],
-            "search" => measured().map(|(by, of)| search(by.as_ref(), &of, missing)).collect::<Result<_, _>>()?,
+            "search" => measured()
+                .map(|(measure, of)| search::section(measure.as_ref(), &of, missing))
+                .collect::<Result<_, _>>()?,
             "derive" | "genotype" => vec![genotypes::section(&members)?],
             "retrain" | "transfer" => measured()
-                .map(|(by, of)| trained::section(kind, by.as_ref(), &of, missing))
+                .map(|(measure, of)| trained::section(kind, measure.as_ref(), &of, missing))
                 .collect::<Result<_, _>>()?,
             "evaluate" => evaluation::sections(&members, inputs, missing)?,
             "benchmark" => vec![benchmark::section(&members, inputs, missing, published)?],
@@ -79,57 +81,6 @@ fn figures(kind: &str, members: &[&Input]) -> Section {
         }
     }
     Section::new(kind, vec![Block::Table(table)])
-}
-
-fn search(by: Option<&Called>, members: &[&Input], missing: &[Missing]) -> Result<Section, StageError> {
-    let words = by.map_or("loss", |by| &by.words);
-    let mut columns = vec![Column::text("search"), Column::number("epochs"), Column::number("train loss")];
-    columns.extend(by.into_iter().flat_map(|by| ["train", "supernet, held out"].map(|name| by.column(name))));
-    let caption = format!("After the last epoch. A supernet's {words} ranks nothing: it is no trained network's.");
-    let mut table = Table::new(caption, columns);
-    // `train_accuracy_percent` of the first measure.
-    let figure = |prefix: &str| by.map(|by| format!("{prefix}_{}", by.name));
-    let held_out = figure("supernet_held_out");
-    let mut measured = Vec::new();
-    let mut loss = Vec::new();
-    let mut figures = Vec::new();
-    let names = names::distinct(members);
-    for (member, called) in members.iter().zip(&names) {
-        let metric = |name: &str| member.metrics.get(name).copied();
-        let mut row = vec![
-            Cell::Text(called.name.clone()),
-            Cell::known(metric("epochs"), 0),
-            Cell::known(metric("train_loss"), 3),
-        ];
-        let figures_of_row = [figure("train"), held_out.clone()].into_iter().flatten();
-        row.extend(figures_of_row.map(|name| Cell::known(metric(&name), 2)));
-        table.push(row);
-        let epochs: Vec<Json> = outputs::json(member, "metrics")?;
-        let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
-        measured.extend(figure("train").map(|key| series("fitted", &key)));
-        measured.extend(figure("held_out").map(|key| series("held out", &key)));
-        loss.push(series("fitted", "train_loss"));
-        loss.push(series("held out", "held_out_loss"));
-        figures.push(epochs);
-    }
-    let mut blocks = vec![Block::Table(table)];
-    let groups = groups::groups(members, missing);
-    let each = groups.iter().filter_map(|group| {
-        let name = held_out.as_ref()?;
-        let values = group.members.iter().filter_map(|member| member.metrics.get(name).copied());
-        let summary = Summary::of(&values.collect::<Vec<_>>()).filter(|summary| summary.n > 1)?;
-        let name = if groups.len() > 1 { format!("`{}` ", group.name) } else { String::new() };
-        Some(format!("{name}{}", summary.shown(2)))
-    });
-    let each: Vec<String> = each.collect();
-    if let Some(by) = by.filter(|_| !each.is_empty()) {
-        let unit = if by.unit.is_empty() { &by.words } else { &by.unit };
-        blocks.push(Block::Text(format!("Supernet on held-out images, {unit}: {}.", each.join("; "))));
-    }
-    blocks.extend(by.and_then(|by| chart(&format!("supernet {words}"), &by.axis(), measured)));
-    blocks.extend(chart("supernet loss", "loss", loss));
-    blocks.extend(collapse::blocks(by, members, &names, &figures));
-    Ok(Section::new("Search", blocks))
 }
 
 /// A chart of the series that have points.

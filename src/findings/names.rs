@@ -5,12 +5,12 @@ use crate::{report::Series, run::Input};
 use serde_json::Value as Json;
 
 /// What a member is called, and what it has in common with those that differ in their seed alone.
-pub(super) struct Called {
+pub(super) struct MemberName {
     pub name: String,
     hue: String,
 }
 
-impl Called {
+impl MemberName {
     /// A line of this member's over the epochs that have a `value`; `stroke` tells it from the
     /// member's other lines in the chart.
     pub fn line(&self, stroke: &str, epochs: &[Json], value: impl Fn(&Json) -> Option<f64>) -> Series {
@@ -26,14 +26,14 @@ impl Called {
 }
 
 /// Members of several methods have their method's hue; of a single one each has its own.
-pub(super) fn distinct(members: &[&Input]) -> Vec<Called> {
+pub(super) fn distinct(members: &[&Input]) -> Vec<MemberName> {
     let groups = groups(members, &[]);
     let group = |member: &Input| {
         let of = groups.iter().find(|group| group.members.iter().any(|other| other.member == member.member))?;
         (groups.len() > 1).then(|| of.name.clone())
     };
     let names = names(members).into_iter().zip(members);
-    names.map(|(name, member)| Called { hue: group(member).unwrap_or_else(|| name.clone()), name }).collect()
+    names.map(|(name, member)| MemberName { hue: group(member).unwrap_or_else(|| name.clone()), name }).collect()
 }
 
 /// `softmax, seed 0` for `search[method=softmax,rate=0.1,seed=0]` beside others of that rate; the

@@ -5,7 +5,8 @@
 //! tags: {read: read in the source}             # how sure a figure may be
 //! figures: [cifar10_valid, cifar10_test]       # what the numbers of a row are of
 //! rows:
-//!   - {method: REA, source: "…", tag: read, mean: [91.19, 93.92], deviation: [0.31, 0.30], n: 500, recipe: "…", note: "…"}
+//!   - {method: REA, source: "…", tag: read, mean: [91.19, 93.92], deviation: [0.31, 0.30], n: 500,
+//!      recipe: "…", note: "…"}
 //! ```
 
 use crate::{

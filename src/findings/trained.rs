@@ -1,6 +1,6 @@
 //! Discrete networks while they trained.
 
-use super::{chart, groups::groups, measure::Called, names, outputs, recipe};
+use super::{chart, groups::groups, measure::Measure, names, outputs, recipe};
 use crate::{
     report::{Block, Cell, Column, Section, Table},
     run::{Input, Missing, StageError},
@@ -12,14 +12,14 @@ const WATCHED: [(&str, &str); 2] = [("test", "test"), ("held_out", "held out")];
 
 pub(super) fn section(
     kind: &str,
-    by: Option<&Called>,
+    measure: Option<&Measure>,
     members: &[&Input],
     missing: &[Missing],
 ) -> Result<Section, StageError> {
     let mut columns = ["epochs", "steps", "train loss"].map(Column::number).to_vec();
     columns.insert(0, Column::text("training"));
-    columns.extend(by.into_iter().flat_map(|by| ["train", "watched"].map(|name| by.column(name))));
-    let figure = |prefix: &str| by.map(|by| format!("{prefix}_{}", by.name));
+    columns.extend(measure.into_iter().flat_map(|measure| ["train", "watched"].map(|name| measure.column(name))));
+    let figure = |prefix: &str| measure.map(|measure| format!("{prefix}_{}", measure.name));
     let mut table =
         Table::new("After the last epoch, which is the result: no epoch is chosen by what it scores.", columns);
     let (mut measured, mut loss) = (Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ pub(super) fn section(
     let title = if kind == "transfer" { "Transfer" } else { "Retraining" };
     let mut blocks = vec![Block::Table(table)];
     blocks.extend(recipe::differences(&groups(members, missing), Some).map(Block::Table));
-    blocks.extend(by.and_then(|by| chart(&format!("{kind} {}", by.words), &by.axis(), measured)));
+    blocks.extend(measure.and_then(|measure| chart(&format!("{kind} {}", measure.words), &measure.axis(), measured)));
     blocks.extend(chart(&format!("{kind} loss"), "loss", loss));
     Ok(Section::new(title, blocks))
 }

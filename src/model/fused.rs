@@ -16,15 +16,15 @@ use std::sync::{Arc, OnceLock};
 /// The programs of a network, made when they are first wanted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Programs {
-    train: OnceLock<Arc<Kept>>,
-    evaluate: OnceLock<Arc<Kept>>,
+    train: OnceLock<Arc<Compiled>>,
+    evaluate: OnceLock<Arc<Compiled>>,
     precision: Precision,
     /// Of training passes and evaluations alike.
     clock: Option<Clock>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Compiled {
     lowered: Lowered,
     plans: Plans,
 }
@@ -54,14 +54,14 @@ impl Programs {
         Some(self.clock.as_ref()?.by_operator(&self.train.get()?.lowered.program, images, passes))
     }
 
-    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Kept {
-        let (kept, purpose) = match mode {
+    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Compiled {
+        let (compiled, purpose) = match mode {
             Mode::Train { .. } => (&self.train, Purpose::Train),
             Mode::Evaluate => (&self.evaluate, Purpose::Evaluate),
         };
-        kept.get_or_init(|| {
+        compiled.get_or_init(|| {
             let lowered = lower(network, purpose, weights.layout(), running.layout());
-            Arc::new(Kept { lowered, plans: Plans::default() })
+            Arc::new(Compiled { lowered, plans: Plans::default() })
         })
     }
 
@@ -75,7 +75,7 @@ impl Programs {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Passed {
-        let Kept { lowered, plans } = self.of(network, mode, weights, running);
+        let Compiled { lowered, plans } = self.of(network, mode, weights, running);
         let images = x.dims()[0];
         let device = x.device();
         let mixing: Vec<Tensor<1>> =

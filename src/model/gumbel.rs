@@ -3,7 +3,7 @@
 
 use super::{
     draw::generator,
-    relaxation::{masked, one_hot},
+    ragged::{masked, one_hot},
 };
 use crate::space::network::AlphaTable;
 use burn::tensor::{Tensor, TensorData, activation};

@@ -11,6 +11,13 @@ pub const AUXILIARY: &str = "auxiliary";
 #[derive(Debug, Clone)]
 pub struct Outputs(Vec<(&'static str, Tensor<4>)>);
 
+/// What a pass gives.
+pub struct Passed {
+    pub outputs: Outputs,
+    /// The running statistics after the pass, `[layout.len()]`: those that came in, in evaluation.
+    pub running: Tensor<1>,
+}
+
 impl Outputs {
     pub fn new(outputs: impl IntoIterator<Item = (&'static str, Tensor<4>)>) -> Self {
         Self(outputs.into_iter().collect())

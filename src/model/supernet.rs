@@ -2,8 +2,8 @@
 //! network.
 
 use super::{
-    AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, TensorGroup, Views, fused::Programs, mixed_edge::mixed,
-    noise::Noise,
+    AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views, fused::Programs,
+    mixed_edge::mixed, noise::Noise,
 };
 use crate::{
     kernels::{Kernels, OperatorTime, Precision},
@@ -19,13 +19,6 @@ pub struct Model {
     kernels: Kernels,
     programs: Programs,
     noise: Noise,
-}
-
-/// What a pass gives.
-pub struct Passed {
-    pub outputs: Outputs,
-    /// The running statistics after the pass, `[layout.len()]`: those that came in, in evaluation.
-    pub running: Tensor<1>,
 }
 
 impl Model {

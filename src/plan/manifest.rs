@@ -17,7 +17,7 @@
 //! | a search space, a table | by content (`resources`) | the file's name does not matter |
 //! | which members a gathering stage lacks | by name, with the failure | the result tells of it |
 //! | backend and precision | as `numerics` | they decide the bits |
-//! | the stage's name, its file, device index, threads, checkpoints | no | they do not change the result |
+//! | the stage's name and file, device index, threads, checkpoints | no | the result is the same |
 //!
 //! A change of this encoding must raise [`SCHEMA`].
 

@@ -3,7 +3,7 @@
 use super::decimal::decimal;
 
 /// A sample's size, mean, spread and ends.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     pub n: usize,
     pub mean: f64,

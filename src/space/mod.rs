@@ -13,6 +13,9 @@
 //! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes |
 //! | `genotype` | cells, whether a space can build them, and their text forms |
 //! | `derivation` | from mixing weights to a genotype |
+//!
+//! The folders are private: what is `pub` in them is for this room, and for others only where it is
+//! named here.
 
 mod cost;
 mod derivation;

@@ -144,6 +144,7 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use crate::space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap, shipped};
     use std::{collections::BTreeMap, fs, path::Path};
 
@@ -239,7 +240,8 @@ mod tests {
 
     #[test]
     fn labels_that_clash_are_refused() {
-        let text = fs::read_to_string(shipped::path("darts.yaml")).unwrap().replace("preprocess1", "preprocess0");
+        let text = fs::read_to_string(shipped::path("darts.yaml")).unwrap();
+        let text = edited(&text, &[("preprocess1", "preprocess0")]);
         let space = Space::parse(Path::new("clash.yaml"), text).unwrap();
         let error = space.supernet(&build("search", 4, 4, 16, 10)).unwrap_err();
         assert_eq!(error.to_string(), "two tensors are called `cells.0.preprocess0.op.1`: labels must tell them apart");

@@ -6,12 +6,12 @@
 //!   actions-v1/KEY.json        what one piece of work made: the only mark of its success
 //!   last-v1/PIPELINE/MEMBER    the key of a stage's newest success, to say why it runs again
 //!   files-v2/…                 digests of files outside the store, by path, size, mtime and inode
-//!   listings-v2/…              digests of the names and sizes below a folder, by the folders' mtimes and inodes
+//!   listings-v2/…              the same of the names and sizes below a folder, by its folders
 //!   locks-v1/KEY.lock          who works on a key: the kernel's lock, the file stays empty
-//!   locks-v1/store.lock        who works in the store at all: shared by runs, taken alone to remove garbage
+//!   locks-v1/store.lock        who works in the store at all: shared by runs, garbage alone
 //!   work-v1/KEY/               checkpoints of unfinished work
 //!   damaged-v1/…               what was not as it had been written, under the path that it had
-//!   tmp-v2/                    files being written, each locked; those that nobody holds are swept when a run begins
+//!   tmp-v2/                    files being written, each locked; a run sweeps what nobody holds
 //! ```
 //!
 //! The numbers are format versions: a format that changes moves to a new folder and the old one is

@@ -76,7 +76,6 @@ const WRITES: &str = "other rooms emit events and return values";
 /// Room → circles of files that name each other (`circles.rs`). A number may fall and never rise; a
 /// room that is not here has none.
 const CIRCLES: &[(&str, usize)] = &[
-    ("model", 2), // the supernet and its fused form; relaxations and the one that draws
     ("train", 1), // the learner and what moves the mixing weights that its step sees
 ];
 

@@ -1,7 +1,6 @@
 //! What `--resolve` prints: every default, and a pipeline that runs the same.
 
 use crate::scratch::Scratch;
-use std::fs;
 
 /// The resolved pipeline, which is put beside the one that it is of and resolves to itself.
 fn resolved(scratch: &Scratch, arguments: &[&str]) -> String {
@@ -33,18 +32,18 @@ fn the_resolved_pipeline_shows_every_default_and_has_the_same_keys() {
 #[test]
 fn a_resolved_matrix_is_a_matrix_with_what_differs_as_variants() {
     let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.path("tiny.yaml")).unwrap();
     let header = "name: tiny\nmatrix: {rate: [0.5, 1.25], seed: [1, 2], method: [plain, gdas], one: [1]}\n\
         variants: {plain: {alphas: {weight_decay: 0}}, gdas: {mixing: gumbel, epochs: 1}}\n";
-    let matrix = text
-        .replace("name: tiny\n", header)
-        .replace("seed: 1\n", "seed: \"${matrix.seed}\"\n      with: \"${matrix.method}\"\n")
-        .replace("learning_rate: 0.01", "learning_rate: \"${matrix.rate}\"")
-        .replace("epochs: 3", "epochs: \"${matrix.one}\"")
-        .replace("benchmark: {genotype: cell", "benchmark: {genotype: \"cell[method=gdas]\"")
-        .replace("of: [images,", "title: \"rate ${matrix.rate}\", of: [images,")
-        .replace("search, cell, table]", "\"search[seed=1]\", \"cell[seed=1,method=plain]\", \"table[*]\"]");
-    scratch.write("tiny.yaml", &matrix);
+    let edits = [
+        ("name: tiny\n", header),
+        ("seed: 1\n", "seed: \"${matrix.seed}\"\n      with: \"${matrix.method}\"\n"),
+        ("learning_rate: 0.01", "learning_rate: \"${matrix.rate}\""),
+        ("epochs: 3", "epochs: \"${matrix.one}\""),
+        ("benchmark: {genotype: cell", "benchmark: {genotype: \"cell[method=gdas]\""),
+        ("of: [images,", "title: \"rate ${matrix.rate}\", of: [images,"),
+        ("search, cell, table]", "\"search[seed=1]\", \"cell[seed=1,method=plain]\", \"table[*]\"]"),
+    ];
+    scratch.edit("tiny.yaml", &edits);
     let text = resolved(&scratch, &[]);
     for line in [
         "seed: ${matrix.seed}",

@@ -39,7 +39,7 @@ impl Default for Client {
 }
 
 /// What a server says, piece by piece. The end of the channel is the end of the body.
-pub(super) enum Said {
+pub(super) enum Reply {
     Head(Head),
     Body(Vec<u8>),
 }
@@ -68,7 +68,7 @@ impl Client {
     /// The request has a thread of its own, since it may sit for its whole timeout in the kernel:
     /// who listens can turn away at any time. The thread touches nothing but its connection, and
     /// ends with its next word to nobody.
-    pub(super) fn request(&self, url: &str, from: u64) -> Receiver<Result<Said, Error>> {
+    pub(super) fn request(&self, url: &str, from: u64) -> Receiver<Result<Reply, Error>> {
         let (say, hear) = sync_channel(PIECES);
         let (agent, url, answer) = (self.agent.clone(), url.to_owned(), say.clone());
         let ask = move || {
@@ -85,7 +85,7 @@ impl Client {
     }
 }
 
-fn talk(agent: &Agent, url: &str, from: u64, say: &SyncSender<Result<Said, Error>>) -> Result<(), Error> {
+fn talk(agent: &Agent, url: &str, from: u64, say: &SyncSender<Result<Reply, Error>>) -> Result<(), Error> {
     let mut request = agent.get(url);
     if from > 0 {
         request = request.header("Range", format!("bytes={from}-"));
@@ -93,14 +93,14 @@ fn talk(agent: &Agent, url: &str, from: u64, say: &SyncSender<Result<Said, Error
     let answer = request.call()?;
     let head = head(&answer, from);
     let mut body = answer.into_body().into_reader();
-    if say.send(Ok(Said::Head(head))).is_err() {
+    if say.send(Ok(Reply::Head(head))).is_err() {
         return Ok(());
     }
     loop {
         let mut piece = vec![0; PIECE];
         let count = body.read(&mut piece)?;
         piece.truncate(count);
-        if count == 0 || say.send(Ok(Said::Body(piece))).is_err() {
+        if count == 0 || say.send(Ok(Reply::Body(piece))).is_err() {
             return Ok(());
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Archive, DownloadNews, Part, Watcher,
-    client::{Client, Head, Said},
+    client::{Client, Head, Reply},
 };
 use crate::{DataError, DownloadFault};
 use std::{
@@ -112,21 +112,21 @@ struct Session<'a> {
 impl Session<'_> {
     /// One request for what `part` lacks, to the end of what the server says.
     fn request(&mut self, part: &mut Part) -> Result<(), Ended> {
-        let said = self.client.request(self.archive.url(), part.length());
+        let replies = self.client.request(self.archive.url(), part.length());
         let mut in_all = None;
         let begun = Instant::now();
         let (mut from, mut news) = (part.length(), None);
         loop {
             self.watcher.check()?;
-            match said.recv_timeout(TURN) {
+            match replies.recv_timeout(TURN) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Err(error)) => return Err(ended(&error)),
-                Ok(Ok(Said::Head(head))) => {
+                Ok(Ok(Reply::Head(head))) => {
                     in_all = self.head(&head, part)?;
                     from = part.length();
                 }
-                Ok(Ok(Said::Body(piece))) => {
+                Ok(Ok(Reply::Body(piece))) => {
                     let limit = self.archive.bytes().or(in_all).unwrap_or(LARGEST);
                     if part.length() + piece.len() as u64 > limit {
                         part.clear()?;

@@ -5,7 +5,7 @@ use crate::{DataError, Dataset, Jitter, Part, Pixels, ResizedCrop, random::Strea
 use std::ops::Range;
 
 /// Which changes are made. All off is plain normalisation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Augment {
     /// Pixels of black around the image before a window of the image's size is cut out at random; 0
     /// is off. Black is the pixel value 0 before normalisation, as torchvision pads.
@@ -15,10 +15,8 @@ pub struct Augment {
     pub cutout: Option<Cutout>,
     /// Only of picture files: a random part, brought to the size of the view. Without it the middle
     /// is seen, as in an evaluation.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub resized_crop: Option<ResizedCrop>,
     /// Only of picture files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Jitter>,
 }
 

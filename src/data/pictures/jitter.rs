@@ -7,7 +7,7 @@
 use crate::{DataError, pictures::hue, random::Stream};
 
 /// How far each change may go; 0 leaves it out.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Jitter {
     /// The factor is uniform from max(0, 1 − b) to 1 + b; so are those of contrast and saturation.
     pub brightness: f64,

@@ -4,7 +4,7 @@
 use crate::{DataError, random::Stream};
 
 /// What share of a picture's area the part has, and its width over its height.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ResizedCrop {
     pub scale: [f64; 2],
     pub ratio: [f64; 2],

@@ -18,8 +18,7 @@ use std::{
 };
 
 /// Which of CIFAR-100's two labels are the classes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Cifar100Labels {
     /// 100 classes.
     #[default]

@@ -31,7 +31,7 @@ use walk::{PartFolder, pictures};
 pub const LIST_VERSION: u32 = 2;
 
 /// A folder of pictures by what is wanted of it.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImageFolder {
     /// As the pipeline has it: below one of the places where data lie, or absolute.
     pub path: String,

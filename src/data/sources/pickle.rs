@@ -315,8 +315,8 @@ pub(super) mod tests {
         assert_eq!(pickle.rows("data", 2).unwrap_err(), said);
     }
 
-    /// `pickle.dumps({"labels": [6, 300, -1], "data": numpy.uint8([[1, 2, 3], [4, 5, 6]]), "names": ["ä", "b"]}, protocol)`
-    /// of Python 3 and NumPy 2.
+    /// `pickle.dumps({"labels": [6, 300, -1], "data": DATA, "names": ["ä", "b"]}, protocol)` with
+    /// `DATA = numpy.uint8([[1, 2, 3], [4, 5, 6]])`, of Python 3 and NumPy 2.
     #[test]
     fn what_python_3_writes_is_read() {
         for bytes in [PROTOCOL_3, PROTOCOL_4] {

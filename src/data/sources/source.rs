@@ -10,8 +10,7 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// A data set by what it is, without where it lies.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-#[serde(tag = "dataset", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Source {
     /// Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; official binary
     /// layout.

@@ -11,7 +11,7 @@ use crate::{
 use std::f64::consts::PI;
 
 /// How many images of what kind to draw. Labels go round: image i has the class i mod `classes`.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Synthetic {
     /// Training images.
     pub train: usize,

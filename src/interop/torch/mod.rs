@@ -4,7 +4,7 @@
 //! | since | container |
 //! | --- | --- |
 //! | 1.6 | a ZIP archive: `data.pkl`, and `data/KEY` for each storage |
-//! | 0.1.10 | pickles end to end: a number, a version, the machine, the object, the keys; then each storage with its length |
+//! | 0.1.10 | pickles: a number, a version, the machine, the object, the keys; then the storages |
 //! | before | a TAR archive: `storages`, `tensors`, `pickle` |
 
 mod checkpoint;

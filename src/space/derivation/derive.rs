@@ -40,7 +40,7 @@ impl Space {
         Ok(Genotype { cells })
     }
 
-    pub(in crate::space) fn table_of<'a>(
+    pub(super) fn table_of<'a>(
         &self,
         kind: &CellKind,
         weights: &'a BTreeMap<String, Vec<Vec<f64>>>,
@@ -49,11 +49,7 @@ impl Space {
         weights.get(&kind.alphas).map(Vec::as_slice).ok_or_else(missing)
     }
 
-    pub(in crate::space) fn derive_cell(
-        &self,
-        kind: &CellKind,
-        table: &[Vec<f64>],
-    ) -> Result<CellGenotype, DeriveError> {
+    pub(super) fn derive_cell(&self, kind: &CellKind, table: &[Vec<f64>]) -> Result<CellGenotype, DeriveError> {
         let alphas = || kind.alphas.clone();
         if table.len() != kind.candidates.len() {
             return Err(DeriveError::Rows { alphas: alphas(), found: table.len(), expected: kind.candidates.len() });

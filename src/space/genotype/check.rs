@@ -25,7 +25,7 @@ impl Genotype {
 
     /// Brings kinds into the order of the space and, where all edges are kept, edges into the order
     /// of their sources: two texts of one cell read as equal genotypes.
-    pub(in crate::space) fn arrange(&mut self, space: &Space) {
+    pub(super) fn arrange(&mut self, space: &Space) {
         let rank = |name: &str| space.cell_kinds().iter().position(|kind| kind.name == name);
         self.cells.sort_by(|a, _, b, _| rank(a).cmp(&rank(b)));
         if space.derivation().edges == KeptEdges::All {

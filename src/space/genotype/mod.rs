@@ -126,6 +126,7 @@ impl GenotypeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use crate::space::{GenotypeText, shipped};
     use proptest::prelude::*;
 
@@ -177,7 +178,7 @@ mod tests {
             assert_eq!(Genotype::parse(&text, &space).unwrap(), genotype, "{text}");
         }
         // The order of a node's edges means nothing here, so that a cell has one text.
-        let turned = text.replace("|skip_connect~0|nor_conv_1x1~1|", "|nor_conv_1x1~1|skip_connect~0|");
+        let turned = edited(text, &[("|skip_connect~0|nor_conv_1x1~1|", "|nor_conv_1x1~1|skip_connect~0|")]);
         assert_eq!(Genotype::parse(&turned, &space).unwrap(), genotype);
         assert_eq!(Genotype::parse(&format!("{text:?}"), &space).unwrap(), genotype);
     }
@@ -195,9 +196,8 @@ mod tests {
              ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
              reduce_concat=range(2, 6))"
         );
-        let loose =
-            format!("# a comment\nDARTS_V2 =\n  {}", text.replace('\'', "\"").replace("range(2, 6)", "[2,3, 4,5,]"));
-        assert_eq!(Genotype::parse(&loose.replace("), (", "),\n ("), &space).unwrap(), genotype);
+        let loose = edited(&text, &[("'", "\""), ("range(2, 6)", "[2,3, 4,5,]"), ("), (", "),\n (")]);
+        assert_eq!(Genotype::parse(&format!("# a comment\nDARTS_V2 =\n  {loose}"), &space).unwrap(), genotype);
         let lines = genotype.to_text(GenotypeText::CellString, &space).unwrap();
         assert!(lines.starts_with("normal: |sep_conv_3x3~0|sep_conv_3x3~1|+|sep_conv_3x3~0|"), "{lines}");
         let nasnet = shipped::genotype("nasnet_a", &space);

@@ -147,6 +147,7 @@ fn decoded(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use crate::space::{Genotype, GenotypeText, Space, shipped};
     use std::fs;
 
@@ -183,7 +184,7 @@ mod tests {
             let pairs = edges.chunks(2).map(|pair| format!("{open}{}{close}", pair.join(" ").trim_end_matches(',')));
             format!("[{}]", pairs.collect::<Vec<_>>().join(",  # a step\n"))
         };
-        let weighed = |edges: &str| edges.replace("),", ", 0.125),").replace(")]", ", 1e-3)]");
+        let weighed = |edges: &str| edited(edges, &[("),", ", 0.125),"), (")]", ", 1e-3)]")]);
         let json = |text: &str| text.replace('(', "[").replace(')', "]").replace('\'', "\"");
         let plain = call(normal, "range(2, 6)", reduce);
         let states = "[2, 3, 4, 5]";
@@ -193,11 +194,11 @@ mod tests {
             format!("genotypes.{plain}"),
             call(normal, "list(range(2, 6))", reduce),
             call(normal, "array([2, 3, 4, 5])", reduce),
-            plain.replace(", 0)", ", np.int64(0))"),
+            edited(&plain, &[(", 0)", ", np.int64(0))")]),
             format!("\u{feff}{plain}\r\n"),
             format!("\u{1b}[32mgenotype = {plain}\u{1b}[0m"),
-            plain.replace("Genotype(", "Genotype( # a comment, with (brackets\n"),
-            plain.replace(", reduce=", ", connectN=None, connects=None, reduce="),
+            edited(&plain, &[("Genotype(", "Genotype( # a comment, with (brackets\n")]),
+            edited(&plain, &[(", reduce=", ", connectN=None, connects=None, reduce=")]),
             call(&nodes(normal, "[", "]"), states, &nodes(reduce, "(", ")")),
             call(&nodes(&weighed(normal), "(", ")"), states, &weighed(reduce)),
             format!("Genotype({normal}, range(2, 6), {reduce}, range(2, 6))"),
@@ -214,7 +215,7 @@ mod tests {
                 json(normal),
                 json(&nodes(reduce, "(", ")"))
             ),
-            format!("{}\nvalid_acc 97.1\nepoch 49 genotype = {plain}\n", plain.replace("sep_conv_3x3", "none")),
+            format!("{}\nvalid_acc 97.1\nepoch 49 genotype = {plain}\n", edited(&plain, &[("sep_conv_3x3", "none")])),
         ] {
             let read = found(&text, nowhere(), &space).unwrap_or_else(|error| panic!("{text}\n{error}"));
             assert_eq!(read, expected, "{text}");

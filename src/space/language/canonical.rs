@@ -9,7 +9,7 @@ const UNSEARCHED: [&str; 2] = ["about", "notation"];
 
 /// The digest of what a file says: comments, layout and the keys of [`UNSEARCHED`] do not count,
 /// the order of the others does.
-pub(in crate::space) fn digest(node: &Node) -> Digest {
+pub(super) fn digest(node: &Node) -> Digest {
     let mut canonical = String::new();
     write_canonical(node, true, &mut canonical);
     Digest::of(canonical.as_bytes())
@@ -46,7 +46,7 @@ fn write_canonical(node: &Node, top: bool, text: &mut String) {
 }
 
 /// A whole file, in the order of its keys.
-pub(in crate::space) fn text(node: &Node) -> String {
+pub(super) fn text(node: &Node) -> String {
     serde_yaml::to_string(&Written(node)).expect("values of a file can be written to one")
 }
 

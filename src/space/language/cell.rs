@@ -2,7 +2,7 @@
 
 use super::hint::did_you_mean;
 use super::operation::Operation;
-use super::step::{Site, Steps};
+use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use indexmap::IndexMap;
 
@@ -23,7 +23,7 @@ pub struct CellKind {
 
 /// What all kinds of cell share.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct CellShape {
+pub struct CellShape {
     /// Oldest first.
     pub inputs: Vec<Adapter>,
     pub nodes: usize,
@@ -34,7 +34,7 @@ pub(in crate::space) struct CellShape {
 
 /// How an input of a cell is brought to the cell's width and sides.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Adapter {
+pub struct Adapter {
     pub label: String,
     pub same: Steps,
     /// For a state of twice the sides.
@@ -43,20 +43,20 @@ pub(in crate::space) struct Adapter {
 
 /// How states make up a cell's output.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Output {
+pub struct Output {
     pub combine: Combine,
     pub states: OutputStates,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::space) enum Combine {
+pub enum Combine {
     #[default]
     Concat,
     Sum,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::space) enum OutputStates {
+pub enum OutputStates {
     #[default]
     Nodes,
     Last,
@@ -104,9 +104,9 @@ impl Adapter {
         let mut fields = Fields::open(node, "an input of `cell`", problems);
         let label = fields.text("label").unwrap_or_default();
         let same = fields.required_node("same");
-        let same = same.map(|node| Steps::read(node, "`same`", Site::Body, fields.problems())).unwrap_or_default();
+        let same = same.map(|node| Steps::read(node, "`same`", Role::Body, fields.problems())).unwrap_or_default();
         let larger = fields.node("larger");
-        let larger = larger.map(|node| Steps::read(node, "`larger`", Site::Body, fields.problems()));
+        let larger = larger.map(|node| Steps::read(node, "`larger`", Role::Body, fields.problems()));
         fields.close();
         Self { label, same, larger }
     }
@@ -214,7 +214,7 @@ fn read_edge(node: &Node) -> Option<(usize, usize)> {
 
 impl CellKind {
     /// `operations` are those known; `excluded` those that a derived cell never has.
-    pub(in crate::space) fn read(
+    pub(super) fn read(
         name: &str,
         node: &Node,
         shape: &CellShape,

@@ -9,7 +9,7 @@ use crate::space::{GenotypeText, genotype::text};
 use indexmap::IndexMap;
 
 /// Derivation excludes operations that there are.
-pub(in crate::space) fn excluded(
+pub(super) fn excluded(
     node: &Node,
     derivation: &Derivation,
     operations: &IndexMap<String, Operation>,
@@ -23,7 +23,7 @@ pub(in crate::space) fn excluded(
 }
 
 /// Names can be written in the space's text form, and read again.
-pub(in crate::space) fn names(node: &Node, form: GenotypeText, problems: &mut Problems) {
+pub(super) fn names(node: &Node, form: GenotypeText, problems: &mut Problems) {
     type Fault = fn(&str, GenotypeText) -> Option<&'static str>;
     let sections: [(&str, &str, Fault); 2] =
         [("operations", "operation", text::operation_fault), ("cells", "cell kind", text::kind_fault)];
@@ -38,7 +38,7 @@ pub(in crate::space) fn names(node: &Node, form: GenotypeText, problems: &mut Pr
 }
 
 /// An auxiliary skip connection stands where a candidate may stand.
-pub(in crate::space) fn skip(
+pub(super) fn skip(
     name: &str,
     place: &Origin,
     kinds: &IndexMap<String, CellKind>,
@@ -57,7 +57,7 @@ pub(in crate::space) fn skip(
 }
 
 /// Each kind has a table of its own, and betas of its own.
-pub(in crate::space) fn tables(node: &Node, kinds: &IndexMap<String, CellKind>, problems: &mut Problems) {
+pub(super) fn tables(node: &Node, kinds: &IndexMap<String, CellKind>, problems: &mut Problems) {
     let mut known: Vec<(&str, &str)> = Vec::new();
     for kind in kinds.values() {
         for (key, label) in [("alphas", &kind.alphas), ("betas", &kind.betas)] {
@@ -75,6 +75,7 @@ pub(in crate::space) fn tables(node: &Node, kinds: &IndexMap<String, CellKind>, 
 
 #[cfg(test)]
 mod tests {
+    use crate::edited::edited;
     use crate::space::{CellGenotype, Choice, Genotype, GenotypeText, Space, shipped};
     use std::{fs, path::Path};
 
@@ -83,7 +84,7 @@ mod tests {
     fn renamed(name: &str, form: &str) -> Result<Space, Vec<String>> {
         let text = fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
         let name = serde_json::to_string(name).unwrap();
-        let text = text.replace("nor_conv_3x3", &name).replace("cell_string", form);
+        let text = edited(&text, &[("nor_conv_3x3", &name), ("cell_string", form)]);
         Space::parse(Path::new("s.yaml"), text)
             .map_err(|problems| problems.iter().map(|p| format!("{} {}", p.origin, p.message)).collect())
     }

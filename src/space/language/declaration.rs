@@ -8,7 +8,7 @@ use super::labels::Labels;
 use super::notation::Notation;
 use super::operation::Operation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
-use super::step::{Site, Steps};
+use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use crate::machine;
 use crate::space::derivation::rule::Derivation;
@@ -117,7 +117,7 @@ impl Space {
         let labels =
             fields.required_node("labels").map(|node| Labels::read(node, fields.problems())).unwrap_or_default();
         let blocks = read_named(&mut fields, "blocks", false, |name, node, _, problems| {
-            Some(Steps::read(node, &format!("block `{name}`"), Site::Body, problems))
+            Some(Steps::read(node, &format!("block `{name}`"), Role::Body, problems))
         });
         let kind_names: Vec<&str> = kinds.keys().map(String::as_str).collect();
         let block_names: Vec<&str> = blocks.keys().map(String::as_str).collect();
@@ -250,6 +250,7 @@ fn read_named<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use crate::space::{Genotype, network::LayerKind, shipped};
     use std::fs;
 
@@ -317,21 +318,24 @@ skeletons:
     #[test]
     fn comments_layout_and_prose_do_not_change_the_digest_and_content_does() {
         let digest = |text: &str| parse(text).unwrap().digest();
-        let same = format!("# hello\n{}\nabout: something\n", SMALL.replace("channels: 4", "channels:   4 # wide"));
+        let same =
+            format!("# hello\n{}\nabout: something\n", edited(SMALL, &[("channels: 4", "channels:   4 # wide")]));
         assert_eq!(digest(SMALL), digest(&same));
-        assert_ne!(digest(SMALL), digest(&SMALL.replace("channels: 4", "channels: 5")));
+        assert_ne!(digest(SMALL), digest(&edited(SMALL, &[("channels: 4", "channels: 5")])));
         // A changed digest of unchanged content would rerun every search: change it knowingly.
         assert_eq!(digest(SMALL).short(), "f520d5c2acbd");
     }
 
     #[test]
     fn all_faults_are_said_at_once() {
-        let text = SMALL
-            .replace("name: small", "nam: small")
-            .replace("- conv: {kernel: [1, 7]", "- cnv: {kernel: [1, 7]")
-            .replace("segments: 2", "segments: 0")
-            .replace("[skip]]", "[skp]]")
-            .replace("cell: down", "cell: dwn");
+        let edits = [
+            ("name: small", "nam: small"),
+            ("- conv: {kernel: [1, 7]", "- cnv: {kernel: [1, 7]"),
+            ("segments: 2", "segments: 0"),
+            ("[skip]]", "[skp]]"),
+            ("cell: down", "cell: dwn"),
+        ];
+        let text = edited(SMALL, &edits);
         assert_eq!(
             said(&text),
             [
@@ -415,8 +419,7 @@ skeletons:
             ),
             ("name: small", "name: [small", "not valid YAML"),
         ] {
-            assert!(SMALL.contains(from), "{from}");
-            let said = said(&SMALL.replacen(from, to, 1));
+            let said = said(&edited(SMALL, &[(from, to)]));
             assert!(said.iter().any(|line| line.contains(expected)), "{from} -> {to}: {said:#?}");
         }
     }

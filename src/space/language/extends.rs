@@ -17,7 +17,7 @@ const OWN: [&str; 3] = ["name", "about", "benchmark"];
 /// The keys of a space's file, those of the spaces that it extends included; and whether there are
 /// such spaces. `path` is what complaints call the file, and what the names in it are looked up
 /// from.
-pub(in crate::space) fn read(path: &Path, text: String) -> Result<(Node, bool), Problems> {
+pub(super) fn read(path: &Path, text: String) -> Result<(Node, bool), Problems> {
     let mut node = Node::parse(path, text)?;
     let mut chain = vec![path.to_owned()];
     // Nearest first.

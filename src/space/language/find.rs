@@ -131,7 +131,7 @@ pub fn all(beside: &Path) -> Vec<PathBuf> {
 
 /// Whether two names differ in nothing but case, `-` and `_`: a paper's `DARTS_V2` is `darts_v2`
 /// here.
-pub(in crate::space) fn same_name(one: &str, other: &str) -> bool {
+pub fn same_name(one: &str, other: &str) -> bool {
     let letters = |name: &str| {
         name.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_lowercase() }).collect::<String>()
     };

@@ -3,7 +3,7 @@
 use crate::config::nearest;
 
 /// ``did you mean `x`?``, or all the names after `otherwise` where none is near.
-pub(in crate::space) fn did_you_mean<'a>(
+pub fn did_you_mean<'a>(
     word: &str,
     names: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
     otherwise: &str,
@@ -16,6 +16,6 @@ pub(in crate::space) fn did_you_mean<'a>(
 }
 
 /// `` `a`, `b`, `c` ``
-pub(in crate::space) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@ use crate::config::{Fields, Node, Problems};
 
 /// How blocks, edges and candidates are called. `{…}` stand for numbers and names.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Labels {
+pub struct Labels {
     /// `{cell}`: the block's position in the body.
     pub cell: String,
     /// `{edge}`, `{source}`, `{target}`; supernets only.
@@ -52,7 +52,7 @@ fn read_pattern(fields: &mut Fields<'_>, key: &'static str, names: &[&str]) -> S
 }
 
 /// `pattern` with each `{name}` replaced.
-pub(in crate::space) fn fill(pattern: &str, values: &[(&str, &dyn std::fmt::Display)]) -> String {
+pub fn fill(pattern: &str, values: &[(&str, &dyn std::fmt::Display)]) -> String {
     use std::fmt::Write as _;
     let mut filled = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern;
@@ -69,7 +69,7 @@ pub(in crate::space) fn fill(pattern: &str, values: &[(&str, &dyn std::fmt::Disp
 }
 
 /// Two parts of a name with a dot between; an empty part adds nothing.
-pub(in crate::space) fn join(prefix: &str, label: &str) -> String {
+pub fn join(prefix: &str, label: &str) -> String {
     match (prefix.is_empty(), label.is_empty()) {
         (true, _) => label.to_owned(),
         (_, true) => prefix.to_owned(),

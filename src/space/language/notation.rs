@@ -2,8 +2,8 @@
 //!
 //! ```yaml
 //! notation:
-//!   names: {conv_1x1: nor_conv_1x1}              # their word, ours
-//!   numbers:                                     # whose: what each number means, and the edges in their order
+//!   names: {conv_1x1: nor_conv_1x1}   # their word, ours
+//!   numbers:                          # whose: what each number means, the edges in their order
 //!     NASLib: {operations: [skip_connect, none], edges: [[0, 1], [0, 2], [1, 2]]}
 //! ```
 
@@ -13,7 +13,7 @@ use crate::config::{Fields, Node, Problems, Value};
 use indexmap::IndexMap;
 
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Notation {
+pub struct Notation {
     /// Their name of an operation → the space's.
     names: IndexMap<String, String>,
     /// Whose → how.
@@ -22,7 +22,7 @@ pub(in crate::space) struct Notation {
 
 /// What a list of numbers means, one an edge.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Numbering {
+pub struct Numbering {
     pub operations: Vec<String>,
     /// Source and target.
     pub edges: Vec<(usize, usize)>,
@@ -94,21 +94,21 @@ fn check(name: &str, place: &Node, operations: &IndexMap<String, Operation>, pro
 
 #[cfg(test)]
 mod tests {
+    use crate::edited::edited;
     use crate::space::{Space, shipped};
 
     #[test]
     fn a_notation_names_operations_that_there_are_and_changes_no_digest() {
         let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
         let read = |text: &str| Space::parse(&shipped::path("nas_bench_201.yaml"), text);
-        let wrong = text.replace("conv_3x3: nor_conv_3x3", "conv_3x3: nor_conv3x3");
+        let wrong = edited(&text, &[("conv_3x3: nor_conv_3x3", "conv_3x3: nor_conv3x3")]);
         let problems = read(&wrong).unwrap_err();
         let said: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
         assert_eq!(said, ["unknown operation `nor_conv3x3` in `notation`"]);
-        let wrong = text.replace("[[0, 1], ", "[0, ");
+        let wrong = edited(&text, &[("[[0, 1], ", "[0, ")]);
         let problems = read(&wrong).unwrap_err();
         assert!(problems.iter().next().unwrap().message.contains("a list of edges, `[source, target]`"));
-        let without = text.replace("names: {conv_1x1", "names: {convolution: none, conv_1x1");
-        assert_ne!(without, text);
+        let without = edited(&text, &[("names: {conv_1x1", "names: {convolution: none, conv_1x1")]);
         assert_eq!(read(&without).unwrap().digest(), read(&text).unwrap().digest(), "what is searched is the same");
     }
 }

@@ -1,12 +1,12 @@
 //! Operations: what may stand on an edge.
 
-use super::step::{Filters, Phase, Primitive, Site, Steps, Stride};
+use super::step::{Filters, Phase, Primitive, Role, Steps, Stride};
 use super::width::Width;
 use crate::config::{Fields, Node, Problems};
 
 /// A candidate as declared: one chain for all strides of an edge, or one for each.
 #[derive(Debug, Clone)]
-pub(in crate::space) enum Operation {
+pub enum Operation {
     Any(Steps),
     /// The chains for edges of stride 1 and 2.
     ByStride([Option<Steps>; 2]),
@@ -25,12 +25,12 @@ impl Operation {
         let what = format!("operation `{name}`");
         let by_stride = |key: &str| node.as_map().is_some_and(|map| map.contains_key(key));
         if !by_stride("stride_1") && !by_stride("stride_2") {
-            return Self::Any(Steps::read(node, &what, Site::Operation, problems));
+            return Self::Any(Steps::read(node, &what, Role::Operation, problems));
         }
         let mut fields = Fields::open(node, what.clone(), problems);
         let chains = ["stride_1", "stride_2"].map(|key| {
             let node = fields.node(key)?;
-            Some(Steps::read(node, &what, Site::Operation, fields.problems()))
+            Some(Steps::read(node, &what, Role::Operation, fields.problems()))
         });
         fields.close();
         Self::ByStride(chains)

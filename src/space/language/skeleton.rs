@@ -1,7 +1,7 @@
 //! Skeletons: whole networks around the cells.
 
 use super::hint::did_you_mean;
-use super::step::{Site, Steps};
+use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use indexmap::IndexMap;
 
@@ -20,7 +20,7 @@ pub struct SkeletonDefaults {
 
 /// Stems, body, head.
 #[derive(Debug, Clone)]
-pub(in crate::space) struct Skeleton {
+pub struct Skeleton {
     pub defaults: SkeletonDefaults,
     pub stems: Vec<Steps>,
     pub body: Body,
@@ -30,7 +30,7 @@ pub(in crate::space) struct Skeleton {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::space) struct AuxiliaryHead {
+pub struct AuxiliaryHead {
     pub steps: Steps,
     /// Its first ReLU changes the block's output itself.
     pub in_place: bool,
@@ -38,7 +38,7 @@ pub(in crate::space) struct AuxiliaryHead {
 
 /// Segments of equal cells, with a transition between one and the next.
 #[derive(Debug, Clone)]
-pub(in crate::space) struct Body {
+pub struct Body {
     pub cell: String,
     pub count: Count,
     pub segments: usize,
@@ -47,7 +47,7 @@ pub(in crate::space) struct Body {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Count {
+pub enum Count {
     /// `size` blocks in all; transitions stand in the place of cells, at
     /// `floor(segment * size / segments)`.
     Total,
@@ -56,14 +56,14 @@ pub(in crate::space) enum Count {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::space) struct Transition {
+pub struct Transition {
     pub block: BlockName,
     /// The width grows by this factor, from this block on.
     pub widen: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::space) enum BlockName {
+pub enum BlockName {
     Cell(String),
     Fixed(String),
 }
@@ -73,11 +73,11 @@ const WIDEST: usize = 1 << 14;
 /// Cells, in all or a segment: published networks have twenty.
 pub const LARGEST_SIZE: usize = 1 << 8;
 const MOST_SEGMENTS: usize = 8;
-pub(in crate::space) const MOST_CLASSES: usize = 1 << 20;
-pub(in crate::space) const LARGEST_SIDE: usize = 1 << 14;
+pub const MOST_CLASSES: usize = 1 << 20;
+pub const LARGEST_SIDE: usize = 1 << 14;
 
 /// Names that a skeleton may use.
-pub(in crate::space) struct Known<'a> {
+pub struct Known<'a> {
     pub kinds: &'a [&'a str],
     pub blocks: &'a [&'a str],
 }
@@ -125,7 +125,7 @@ impl Skeleton {
         };
         let stems = match fields.node("stems") {
             Some(Node { value: Value::List(items), .. }) if !items.is_empty() => {
-                Some(items.iter().map(|item| Steps::read(item, "a stem", Site::Body, fields.problems())).collect())
+                Some(items.iter().map(|item| Steps::read(item, "a stem", Role::Body, fields.problems())).collect())
             }
             Some(other) => {
                 fields.wrong("stems", other, "a list of one chain or more");
@@ -208,7 +208,7 @@ fn read_name(fields: &mut Fields<'_>, key: &'static str, names: &[&str], what: &
 
 fn read_head(node: &Node, what: &str, problems: &mut Problems) -> Steps {
     let before = problems.len();
-    let steps = Steps::read(node, what, Site::Head, problems);
+    let steps = Steps::read(node, what, Role::Head, problems);
     if problems.len() == before && !steps.ends_in_scores() {
         problems.add(&node.origin, format!("{what} must end in `linear`, the class scores"));
     }

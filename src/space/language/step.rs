@@ -4,13 +4,14 @@
 //! a map of one primitive to its options, or a chain. Every primitive takes `label` (in place of
 //! its position in tensor names) and `when` (the phase that has it).
 
+use super::hint::did_you_mean;
+use super::width::Width;
 use crate::config::{Fields, Node, Problems, Value};
-use crate::space::{language::hint::did_you_mean, language::width::Width};
 use indexmap::IndexMap;
 
 /// Which network is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Phase {
+pub enum Phase {
     /// A supernet.
     Search,
     /// A discrete network.
@@ -19,7 +20,7 @@ pub(in crate::space) enum Phase {
 
 /// In which phases a step or a flag holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum When {
+pub enum When {
     Always,
     Never,
     Only(Phase),
@@ -35,9 +36,9 @@ impl When {
     }
 }
 
-/// Where steps stand, which decides what they may be.
+/// What steps are for, which decides what they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Site {
+pub enum Role {
     /// An operation: has an edge, whose stride it may take.
     Operation,
     /// A stem, an adapter, a fixed block.
@@ -48,14 +49,14 @@ pub(in crate::space) enum Site {
 
 /// A sequence of steps under a common label.
 #[derive(Debug, Clone, Default)]
-pub(in crate::space) struct Steps {
+pub struct Steps {
     /// Prefix of its tensors' names; empty adds nothing.
     pub label: String,
     pub steps: Vec<Step>,
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::space) struct Step {
+pub struct Step {
     /// Replaces the position where given.
     pub label: Option<String>,
     pub when: When,
@@ -63,7 +64,7 @@ pub(in crate::space) struct Step {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::space) enum Primitive {
+pub enum Primitive {
     Identity,
     Relu,
     GlobalAvgPool,
@@ -82,7 +83,7 @@ pub(in crate::space) enum Primitive {
 
 /// Options of `conv`, `depthwise` and `pointwise`; pairs are height and width.
 #[derive(Debug, Clone)]
-pub(in crate::space) struct ConvStep {
+pub struct ConvStep {
     pub kernel: [usize; 2],
     pub stride: [Stride; 2],
     pub padding: [usize; 2],
@@ -92,7 +93,7 @@ pub(in crate::space) struct ConvStep {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Filters {
+pub enum Filters {
     /// One a channel.
     Depthwise,
     Groups {
@@ -102,7 +103,7 @@ pub(in crate::space) enum Filters {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(in crate::space) struct PoolStep {
+pub struct PoolStep {
     pub kernel: usize,
     pub stride: Stride,
     pub padding: usize,
@@ -110,7 +111,7 @@ pub(in crate::space) struct PoolStep {
 
 /// A stride, perhaps the edge's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Stride {
+pub enum Stride {
     Edge,
     Fixed(usize),
 }
@@ -125,7 +126,7 @@ impl Stride {
 }
 
 /// Every primitive's name.
-const PRIMITIVES: [&str; 15] = [
+const PRIMITIVES: &[&str] = &[
     "identity",
     "zero",
     "noise",
@@ -148,12 +149,12 @@ const LARGEST_STRIDE: i64 = 8;
 
 impl Steps {
     /// Reads a list of steps, or a map of `label` and `steps`. `what` names the chain in messages.
-    pub fn read(node: &Node, what: &str, site: Site, problems: &mut Problems) -> Self {
+    pub fn read(node: &Node, what: &str, role: Role, problems: &mut Problems) -> Self {
         match &node.value {
-            Value::List(items) => Self { label: String::new(), steps: Step::read_all(items, what, site, problems) },
+            Value::List(items) => Self { label: String::new(), steps: Step::read_all(items, what, role, problems) },
             Value::Map(map) if map.contains_key("steps") => {
                 let mut fields = Fields::open(node, what, problems);
-                let steps = Self::read_keys(&mut fields, what, site);
+                let steps = Self::read_keys(&mut fields, what, role);
                 fields.close();
                 steps
             }
@@ -169,10 +170,10 @@ impl Steps {
         }
     }
 
-    fn read_keys(fields: &mut Fields<'_>, what: &str, site: Site) -> Self {
+    fn read_keys(fields: &mut Fields<'_>, what: &str, role: Role) -> Self {
         let label = fields.text("label").unwrap_or_default();
         let steps = match fields.node("steps") {
-            Some(Node { value: Value::List(items), .. }) => Step::read_all(items, what, site, fields.problems()),
+            Some(Node { value: Value::List(items), .. }) => Step::read_all(items, what, role, fields.problems()),
             Some(other) => {
                 fields.wrong("steps", other, "a list");
                 Vec::new()
@@ -202,21 +203,21 @@ impl Steps {
 }
 
 impl Step {
-    fn read_all(items: &[Node], what: &str, site: Site, problems: &mut Problems) -> Vec<Self> {
-        items.iter().filter_map(|item| Self::read(item, what, site, problems)).collect()
+    fn read_all(items: &[Node], what: &str, role: Role, problems: &mut Problems) -> Vec<Self> {
+        items.iter().filter_map(|item| Self::read(item, what, role, problems)).collect()
     }
 
-    fn read(node: &Node, what: &str, site: Site, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &Node, what: &str, role: Role, problems: &mut Problems) -> Option<Self> {
         match &node.value {
             Value::Text(name) => {
                 let no_options = Node::new(Value::Map(IndexMap::new()), node.origin.clone());
-                Self::read_primitive(name, node, &no_options, what, site, problems)
+                Self::read_primitive(name, node, &no_options, what, role, problems)
             }
             Value::Map(map) if map.contains_key("steps") => {
                 let mut fields = Fields::open(node, format!("a chain in {what}"), problems);
                 let when = read_when(&mut fields);
                 let label = fields.node("label").is_some();
-                let mut steps = Steps::read_keys(&mut fields, what, site);
+                let mut steps = Steps::read_keys(&mut fields, what, role);
                 fields.close();
                 // The chain's own label stands where a step's position would.
                 let label = label.then(|| std::mem::take(&mut steps.label));
@@ -225,7 +226,7 @@ impl Step {
             Value::Map(map) if map.len() == 1 => {
                 let (name, entry) = map.first()?;
                 let place = Node::new(Value::Null, entry.key.clone());
-                Self::read_primitive(name, &place, &entry.node, what, site, problems)
+                Self::read_primitive(name, &place, &entry.node, what, role, problems)
             }
             Value::Map(map) if map.len() > 1 => {
                 problems.add_with_hint(
@@ -250,20 +251,24 @@ impl Step {
         place: &Node,
         options: &Node,
         what: &str,
-        site: Site,
+        role: Role,
         problems: &mut Problems,
     ) -> Option<Self> {
         if matches!(name, "sum" | "concat") {
-            let branches = read_branches(name, options, what, site, problems);
+            let branches = read_branches(name, options, what, role, problems);
             let primitive = if name == "sum" { Primitive::Sum(branches) } else { Primitive::Concat(branches) };
             return Some(Self { label: None, when: When::Always, primitive });
         }
         if !PRIMITIVES.contains(&name) {
             let message = format!("unknown primitive `{name}` in {what}");
-            problems.add_with_hint(&place.origin, message, did_you_mean(name, PRIMITIVES, "the primitives are"));
+            problems.add_with_hint(
+                &place.origin,
+                message,
+                did_you_mean(name, PRIMITIVES.iter().copied(), "the primitives are"),
+            );
             return None;
         }
-        if site != Site::Head && matches!(name, "linear" | "global_avg_pool") {
+        if role != Role::Head && matches!(name, "linear" | "global_avg_pool") {
             problems.add(&place.origin, format!("`{name}` ends a feature map: it belongs in a head, not in {what}"));
         }
         let mut fields = Fields::open(options, format!("`{name}` in {what}"), problems);
@@ -274,16 +279,16 @@ impl Step {
             "relu" => Primitive::Relu,
             "global_avg_pool" => Primitive::GlobalAvgPool,
             "linear" => Primitive::Linear,
-            "zero" => Primitive::Zero { stride: read_stride(&mut fields, site) },
-            "noise" => Primitive::Noise { stride: read_stride(&mut fields, site) },
+            "zero" => Primitive::Zero { stride: read_stride(&mut fields, role) },
+            "noise" => Primitive::Noise { stride: read_stride(&mut fields, role) },
             "batch_norm" => Primitive::BatchNorm { affine: read_flag(&mut fields, "affine", When::Always) },
-            "max_pool" => Primitive::MaxPool(PoolStep::read(&mut fields, site)),
-            "avg_pool" => Primitive::AvgPool(PoolStep::read(&mut fields, site)),
+            "max_pool" => Primitive::MaxPool(PoolStep::read(&mut fields, role)),
+            "avg_pool" => Primitive::AvgPool(PoolStep::read(&mut fields, role)),
             "factorized_reduce" => Primitive::FactorizedReduce {
                 labels: read_two_labels(&mut fields),
                 out: Width::read(&mut fields, "out", Width::CELL),
             },
-            _ => Primitive::Conv(ConvStep::read(name, &mut fields, site)),
+            _ => Primitive::Conv(ConvStep::read(name, &mut fields, role)),
         };
         fields.close();
         Some(Self { label, when, primitive })
@@ -291,7 +296,7 @@ impl Step {
 }
 
 impl ConvStep {
-    fn read(name: &str, fields: &mut Fields<'_>, site: Site) -> Self {
+    fn read(name: &str, fields: &mut Fields<'_>, role: Role) -> Self {
         let pointwise = name == "pointwise";
         let one = [1, 1];
         let kernel = if pointwise { one } else { read_pair(fields, "kernel", None, 1, LARGEST_KERNEL) };
@@ -306,7 +311,7 @@ impl ConvStep {
         };
         Self {
             kernel,
-            stride: read_strides(fields, site),
+            stride: read_strides(fields, role),
             padding,
             dilation,
             filters,
@@ -316,7 +321,7 @@ impl ConvStep {
 }
 
 impl PoolStep {
-    fn read(fields: &mut Fields<'_>, site: Site) -> Self {
+    fn read(fields: &mut Fields<'_>, role: Role) -> Self {
         fields.required_node("kernel");
         let expected = format!("a whole number from 1 to {LARGEST_KERNEL}");
         let kernel = fields.integer("kernel", 1, 1..=LARGEST_KERNEL as usize, &expected);
@@ -327,15 +332,15 @@ impl PoolStep {
             }
             None => read_padding(fields, [kernel - 1, kernel - 1])[0],
         };
-        Self { kernel, stride: read_stride(fields, site), padding }
+        Self { kernel, stride: read_stride(fields, role), padding }
     }
 }
 
-fn read_branches(name: &str, node: &Node, what: &str, site: Site, problems: &mut Problems) -> Vec<Steps> {
+fn read_branches(name: &str, node: &Node, what: &str, role: Role, problems: &mut Problems) -> Vec<Steps> {
     match &node.value {
         Value::List(items) if items.len() > 1 => items
             .iter()
-            .map(|item| Steps::read(item, &format!("a branch of `{name}` in {what}"), site, problems))
+            .map(|item| Steps::read(item, &format!("a branch of `{name}` in {what}"), role, problems))
             .collect(),
         _ => {
             problems.add(&node.origin, format!("`{name}` in {what} must be a list of two chains or more"));
@@ -414,31 +419,31 @@ fn read_pair(
     })
 }
 
-fn read_strides(fields: &mut Fields<'_>, site: Site) -> [Stride; 2] {
+fn read_strides(fields: &mut Fields<'_>, role: Role) -> [Stride; 2] {
     let Some(node) = fields.node("stride") else { return [Stride::Fixed(1); 2] };
     match &node.value {
         Value::List(items) if items.len() == 2 => {
-            [stride_of(fields, &items[0], site), stride_of(fields, &items[1], site)]
+            [stride_of(fields, &items[0], role), stride_of(fields, &items[1], role)]
         }
         Value::List(_) => {
             fields.wrong("stride", node, "one stride or two (height, width)");
             [Stride::Fixed(1); 2]
         }
-        _ => [stride_of(fields, node, site); 2],
+        _ => [stride_of(fields, node, role); 2],
     }
 }
 
-fn read_stride(fields: &mut Fields<'_>, site: Site) -> Stride {
+fn read_stride(fields: &mut Fields<'_>, role: Role) -> Stride {
     match fields.node("stride") {
-        Some(node) => stride_of(fields, node, site),
+        Some(node) => stride_of(fields, node, role),
         None => Stride::Fixed(1),
     }
 }
 
-fn stride_of(fields: &mut Fields<'_>, node: &Node, site: Site) -> Stride {
+fn stride_of(fields: &mut Fields<'_>, node: &Node, role: Role) -> Stride {
     match &node.value {
         Value::Text(word) if word == "edge" => {
-            if site != Site::Operation {
+            if role != Role::Operation {
                 fields.problems().add(&node.origin, "`stride: edge` has a meaning in operations only");
             }
             return Stride::Edge;

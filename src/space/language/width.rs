@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 /// A number of channels, perhaps in terms of the width `C` of the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::space) enum Width {
+pub enum Width {
     Fixed(usize),
     /// `C * by / over`, in lowest terms.
     Times {
@@ -71,7 +71,7 @@ impl Width {
 
 /// No width.
 #[derive(Debug)]
-pub(in crate::space) struct NotAWidth;
+pub struct NotAWidth;
 
 impl FromStr for Width {
     type Err = NotAWidth;

@@ -12,7 +12,7 @@ pub const MOST_CHANNELS: usize = 1 << 14;
 
 /// Lowers chains for one network.
 #[derive(Debug)]
-pub(in crate::space) struct Chains {
+pub(super) struct Chains {
     pub phase: Phase,
     pub classes: usize,
     /// Layers of noise so far.

@@ -1,11 +1,8 @@
 //! What the edges of a supernet have beside weighted candidates.
 
-use serde::{Deserialize, Serialize};
-
 /// Options of a supernet's edges. They do not depend on each other, nor on the space, and say
 /// nothing of a discrete network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeOptions {
     /// *K* of partial channels (PC-DARTS, arXiv 1907.05737): one channel in so many goes through
     /// the candidates. All do where it is 1.

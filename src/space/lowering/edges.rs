@@ -1,15 +1,15 @@
 //! Lowering of a cell's edges.
 
-use super::lower::{CellSite, Lowering};
-use crate::space::SpaceError;
+use super::lower::{CellGeometry, Lowering};
 use crate::space::genotype::{CellGenotype, Choice};
 use crate::space::language::labels::{fill, join};
 use crate::space::network::{Candidate, Chain, Edge, FeatureMap, Layer, LayerKind, Partial, Pool};
+use crate::space::{CellKind, SpaceError};
 
 /// What an auxiliary skip connection is called, behind its edge; our choice.
 const SKIP: &str = "auxiliary_skip";
 
-impl<'a> CellSite<'a> {
+impl<'a> CellGeometry<'a> {
     /// The same cell at another width.
     fn at_width(self, channels: usize) -> Self {
         let Self { inner, size, .. } = self;
@@ -24,17 +24,17 @@ impl<'a> CellSite<'a> {
 
 impl Lowering<'_> {
     /// The edges of a supernet's cell.
-    pub fn all_candidates(&self, kind: &crate::space::CellKind, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
+    pub fn all_candidates(&self, kind: &CellKind, geometry: &CellGeometry<'_>) -> Result<Vec<Edge>, SpaceError> {
         let (labels, options) = (&self.space.labels, self.build.edges);
-        let (groups, width) = (options.partial_channels, site.inner.channels);
+        let (groups, width) = (options.partial_channels, geometry.inner.channels);
         if groups == 0 || !width.is_multiple_of(groups) {
-            return Err(SpaceError::Partial { place: site.label.to_owned(), groups, channels: width });
+            return Err(SpaceError::Partial { place: geometry.label.to_owned(), groups, channels: width });
         }
-        let inside = site.at_width(width / groups);
+        let inside = geometry.at_width(width / groups);
         let mut edges = Vec::with_capacity(kind.candidates.len());
         for (row, (names, &(source, target))) in kind.candidates.iter().zip(self.space.edges()).enumerate() {
             let edge = fill(&labels.edge, &[("edge", &row), ("source", &source), ("target", &target)]);
-            let edge = join(site.label, &edge);
+            let edge = join(geometry.label, &edge);
             let mut candidates = Vec::with_capacity(names.len());
             for (column, operation) in names.iter().enumerate() {
                 let label = fill(&labels.candidate, &[("candidate", &column), ("operation", operation)]);
@@ -47,7 +47,9 @@ impl Lowering<'_> {
             };
             let partial = match groups {
                 1 => None,
-                _ => Some(Partial { groups, bypass: bypass(&edge, source, &site.at_width(width - width / groups))? }),
+                _ => {
+                    Some(Partial { groups, bypass: bypass(&edge, source, &geometry.at_width(width - width / groups))? })
+                }
             };
             edges.push(Edge { source, target, candidates, skip, partial });
         }
@@ -55,15 +57,15 @@ impl Lowering<'_> {
     }
 
     /// The edges of a discrete network's cell.
-    pub fn chosen(&self, cell: &CellGenotype, site: &CellSite<'_>) -> Result<Vec<Edge>, SpaceError> {
+    pub fn chosen(&self, cell: &CellGenotype, geometry: &CellGeometry<'_>) -> Result<Vec<Edge>, SpaceError> {
         let mut edges = Vec::new();
         for (node, choices) in cell.nodes.iter().enumerate() {
-            let target = site.inputs + node;
+            let target = geometry.inputs + node;
             for Choice { operation, source } in choices {
                 let values: [(&str, &dyn std::fmt::Display); 4] =
                     [("choice", &edges.len()), ("source", source), ("target", &target), ("operation", operation)];
-                let label = join(site.label, &fill(&self.space.labels.choice, &values));
-                let candidate = self.candidate(operation, label, *source, site)?;
+                let label = join(geometry.label, &fill(&self.space.labels.choice, &values));
+                let candidate = self.candidate(operation, label, *source, geometry)?;
                 edges.push(Edge { source: *source, target, candidates: vec![candidate], skip: None, partial: None });
             }
         }
@@ -75,14 +77,14 @@ impl Lowering<'_> {
         operation: &str,
         label: String,
         source: usize,
-        site: &CellSite<'_>,
+        geometry: &CellGeometry<'_>,
     ) -> Result<Candidate, SpaceError> {
-        let (stride, input) = site.from(source);
+        let (stride, input) = geometry.from(source);
         let steps = self.space.operations.get(operation).and_then(|known| known.steps(stride));
         let steps = steps.ok_or_else(|| SpaceError::NoStride { operation: operation.to_owned(), stride })?;
-        let (chain, found) = self.chains.lower(steps, &label, site.inner.channels, stride, input)?;
-        if found != site.size {
-            return Err(SpaceError::Shape { place: label, found, needed: site.size });
+        let (chain, found) = self.chains.lower(steps, &label, geometry.inner.channels, stride, input)?;
+        if found != geometry.size {
+            return Err(SpaceError::Shape { place: label, found, needed: geometry.size });
         }
         Ok(Candidate { operation: operation.to_owned(), chain })
     }
@@ -90,14 +92,14 @@ impl Lowering<'_> {
 
 /// What brings channels that pass an edge's candidates by to its end: on an edge with a stride the
 /// maximum of windows as large as the stride, as in the reference of PC-DARTS.
-fn bypass(edge: &str, source: usize, site: &CellSite<'_>) -> Result<Chain, SpaceError> {
-    let (stride, input) = site.from(source);
+fn bypass(edge: &str, source: usize, geometry: &CellGeometry<'_>) -> Result<Chain, SpaceError> {
+    let (stride, input) = geometry.from(source);
     if stride == 1 {
         return Ok(Chain::default());
     }
     let output = FeatureMap { height: input.height / stride, width: input.width / stride, ..input };
-    if output != site.size {
-        return Err(SpaceError::Shape { place: edge.to_owned(), found: output, needed: site.size });
+    if output != geometry.size {
+        return Err(SpaceError::Shape { place: edge.to_owned(), found: output, needed: geometry.size });
     }
     let kind = LayerKind::MaxPool(Pool { kernel: stride, stride, padding: 0 });
     Ok(Chain { layers: vec![Layer { label: String::new(), kind, input, output }] })

@@ -12,7 +12,7 @@ use crate::space::language::skeleton::{
 };
 use crate::space::language::step::Phase;
 use crate::space::network::{AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Network};
-use crate::space::{Space, SpaceError};
+use crate::space::{CellKind, Space, SpaceError};
 
 /// What a network is built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Space {
     }
 }
 
-pub(in crate::space) struct Lowering<'a> {
+pub(super) struct Lowering<'a> {
     pub space: &'a Space,
     skeleton: &'a Skeleton,
     /// Absent in a supernet.
@@ -65,7 +65,7 @@ pub(in crate::space) struct Lowering<'a> {
 
 /// A cell's place and sizes.
 #[derive(Clone, Copy)]
-pub(in crate::space) struct CellSite<'a> {
+pub(super) struct CellGeometry<'a> {
     pub label: &'a str,
     /// Of the edges that leave inputs.
     pub stride: usize,
@@ -211,7 +211,7 @@ impl<'a> Lowering<'a> {
         let targets = || self.space.edges().iter().map(|(_, target)| *target).collect();
         let bypass = (partial_channels > 1 && edge_normalisation).then_some(Extra::Bypass);
         let skip = auxiliary_skip.then_some(Extra::Skip);
-        let table = |kind: &crate::space::CellKind| AlphaTable {
+        let table = |kind: &CellKind| AlphaTable {
             label: kind.alphas.clone(),
             kind: kind.name.clone(),
             candidates: kind.candidates.clone(),
@@ -237,15 +237,15 @@ impl<'a> Lowering<'a> {
         let inputs = self.inputs(label, inner, states)?;
         let stride = kind.input_stride;
         let size = FeatureMap { height: inner.height.div_ceil(stride), width: inner.width.div_ceil(stride), ..inner };
-        let site = CellSite { label, stride, inner, size, inputs: inputs.len() };
+        let geometry = CellGeometry { label, stride, inner, size, inputs: inputs.len() };
         let (edges, nodes, output) = match self.genotype {
             None => {
-                let edges = self.all_candidates(kind, &site)?;
+                let edges = self.all_candidates(kind, &geometry)?;
                 (edges, self.space.nodes(), self.space.output_states(self.space.nodes()))
             }
             Some(genotype) => {
                 let cell = &genotype.cells[&kind.name];
-                (self.chosen(cell, &site)?, cell.nodes.len(), cell.output.clone())
+                (self.chosen(cell, &geometry)?, cell.nodes.len(), cell.output.clone())
             }
         };
         let (output, width) = match self.space.shape.output.combine {

@@ -118,6 +118,7 @@ fn product(learner: &mut Learner, batch: &Batch, direction: &[f64]) -> Vec<f64> 
 mod tests {
     use super::*;
     use crate::{
+        edited::edited,
         model::Mixing,
         train::{AlphaConfig, tiny},
     };
@@ -173,7 +174,7 @@ mod tests {
             let config = tiny::with(AlphaConfig { deviation: 1.0, mixing, ..AlphaConfig::default() });
             // Without a ReLU, whose kinks have no curvature that two differences of another reach
             // could agree on.
-            let mut learner = tiny::learner(&tiny::SPACE.replace("relu, ", ""), &config);
+            let mut learner = tiny::learner(&edited(tiny::SPACE, &[("relu, ", "")]), &config);
             for batch in tiny::batches() {
                 let before = learner.alphas.to_host();
                 let hessian = hessian(&mut learner, &batch);

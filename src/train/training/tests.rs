@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    edited::edited,
     model::{Mixing, OUTPUT, Outputs, host},
     tasks::{Batches, Objective, Supervised},
     train::{
@@ -83,7 +84,7 @@ fn stopped_at_any_moment_and_resumed_a_search_comes_to_the_same_bits() {
 /// What is drawn is so in steps and in looks at the watched images.
 #[test]
 fn a_resumed_search_draws_the_noise_that_an_uninterrupted_one_draws() {
-    let noisy = tiny::SPACE.replace("none: [zero]", "none: [noise]");
+    let noisy = edited(tiny::SPACE, &[("none: [zero]", "none: [noise]")]);
     let (learner, config) = (tiny::config(Mixing::Softmax), config(By::Step));
     assert_ne!(stopped_and_resumed(&noisy, &learner, &config), searched(&learner, &config).0);
 }
@@ -131,7 +132,7 @@ fn a_checkpoint_of_something_else_is_refused_and_the_search_begins_at_its_beginn
         assert_eq!((bits(&search.learner), &search.progress), (before, &Progress::default()));
     };
     // As many numbers, other names: another version of the program may order them otherwise.
-    let renamed = tiny::SPACE.replace("label: op", "label: po");
+    let renamed = edited(tiny::SPACE, &[("label: op", "label: po")]);
     refused(&renamed, &saved, "its tensors are laid out for another network");
     refused(tiny::SPACE, &saved[..saved.len() / 2], "");
     refused(tiny::SPACE, b"", "");

@@ -5,8 +5,7 @@ use crate::{DataError, sets::files::find_folder};
 use std::path::{Path, PathBuf};
 
 /// What is trained on and what is tested on.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Parts {
     /// Two folders with the same class folders.
     Folders { train: String, val: String },

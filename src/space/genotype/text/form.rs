@@ -15,7 +15,7 @@ pub enum GenotypeText {
 pub(super) const OUTPUT_SUFFIX: &str = "_concat";
 
 /// Why a cell with an operation called `name` could not be read back from the text form `form`.
-pub(in crate::space) fn operation_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
+pub fn operation_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
     let of_cell_string = form != GenotypeText::Yaml && (name.contains(['|', '+']) || name.contains("->"));
     match form {
         _ if name.is_empty() => Some("it is empty"),
@@ -29,7 +29,7 @@ pub(in crate::space) fn operation_fault(name: &str, form: GenotypeText) -> Optio
 }
 
 /// As [`operation_fault`], of a cell kind.
-pub(in crate::space) fn kind_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
+pub fn kind_fault(name: &str, form: GenotypeText) -> Option<&'static str> {
     match form {
         GenotypeText::NamedTuple if name.ends_with(OUTPUT_SUFFIX) => Some("it ends as the field of an output does"),
         GenotypeText::NamedTuple if !name.chars().all(|c| c.is_alphanumeric() || c == '_') => {

@@ -15,7 +15,7 @@ use crate::machine;
 use crate::space::genotype::{Choice, Genotype, GenotypeError};
 use crate::space::{KeptEdges, Space};
 pub use form::GenotypeText;
-pub(in crate::space) use form::{kind_fault, operation_fault};
+pub use form::{kind_fault, operation_fault};
 use std::path::Path;
 
 use draft::Draft;
@@ -64,7 +64,7 @@ fn read(text: &str, space: &Space) -> Result<Genotype, GenotypeError> {
 
 /// The part of `text` that is the genotype called `name`, or the one that there is, and what there
 /// is to say of the choice.
-pub(in crate::space) fn choose(text: &str, name: Option<&str>) -> Result<(String, Option<String>), GenotypeError> {
+pub(super) fn choose(text: &str, name: Option<&str>) -> Result<(String, Option<String>), GenotypeError> {
     let text = select::cleaned(text);
     if name.is_none()
         && let Some(whole) = whole(&text)
