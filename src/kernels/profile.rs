@@ -13,7 +13,7 @@ use std::{
 /// that run ahead of the caller, as those of GPUs do, leave it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// Forward and reverse, of taking the input in and of each step.
+    /// Forward and reverse, of taking the inputs in and of each step.
     seconds: Arc<Mutex<Vec<[f64; 2]>>>,
 }
 
@@ -64,7 +64,7 @@ impl Clock {
         let mut kinds: IndexMap<String, OperatorTime> = IndexMap::new();
         for (at, [forward, reverse]) in all.iter().enumerate() {
             let (operator, multiply_adds, values) = match at.checked_sub(1).map(|at| &program.steps[at]) {
-                None => ("input".to_owned(), 0, program.maps[0].elements()),
+                None => ("input".to_owned(), 0, program.input_elements()),
                 Some(step) => (name(step), multiply_adds(program, step), values(program, step)),
             };
             let nothing = OperatorTime {

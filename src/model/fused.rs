@@ -10,7 +10,7 @@ use crate::{
     kernels::{self, Clock, OperatorTime, Pass, Plans, Precision, program::Map},
     space::network::Network,
 };
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use std::sync::{Arc, OnceLock};
 
 /// The programs of a network, made when they are first wanted.
@@ -88,11 +88,11 @@ impl Programs {
             epsilon: EPSILON,
             precision: self.precision,
             factors: Arc::new(factors(lowered, mode, images)),
-            given: Arc::new(given(lowered, draws, images)),
             plans: plans.clone(),
             clock: self.clock.clone(),
         };
-        let result = kernels::run(pass, x, weights.vector(), mixing, running.values());
+        let inputs = inputs(lowered, draws, x);
+        let result = kernels::run(pass, inputs, weights.vector(), mixing, running.values());
         // The program's outputs lie end to end, each with all images.
         let mut begin = 0;
         let outputs = [OUTPUT, AUXILIARY].into_iter().zip(&lowered.program.outputs).map(|(name, &map)| {
@@ -118,10 +118,16 @@ fn factors(lowered: &Lowered, mode: Mode, images: usize) -> Vec<f32> {
     lowered.drops.iter().flat_map(of_place).collect()
 }
 
-/// The noise of each layer that has some, end to end.
-fn given(lowered: &Lowered, draws: Draws, images: usize) -> Vec<f32> {
-    let of_layer = |&(number, elements): &(usize, usize)| draws.numbers(number, images, elements);
-    lowered.noises.iter().flat_map(of_layer).collect()
+/// The network's input, and the noise of each layer that has some, end to end.
+fn inputs(lowered: &Lowered, draws: Draws, x: Tensor<4>) -> Tensor<1> {
+    let (images, device) = (x.dims()[0], x.device());
+    let noises = lowered.noises.iter().map(|&(number, elements)| {
+        let numbers = draws.numbers(number, images, elements);
+        Tensor::from_data(TensorData::new(numbers, [images * elements]), &device)
+    });
+    let input = x.clone().reshape([x.dims().iter().product::<usize>()]);
+    let all: Vec<Tensor<1>> = std::iter::once(input).chain(noises).collect();
+    Tensor::cat(all, 0)
 }
 
 #[cfg(all(test, any(feature = "cuda", feature = "wgpu")))]

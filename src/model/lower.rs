@@ -17,7 +17,7 @@ pub(super) struct Lowered {
     pub program: Arc<Program>,
     /// Block and edge of each row of factors.
     pub drops: Vec<(usize, usize)>,
-    /// Number and elements of the noise that each given map holds.
+    /// Number and elements of the noise that each input behind the first holds.
     pub noises: Vec<(usize, usize)>,
 }
 
@@ -82,7 +82,7 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn network(&mut self) {
         let network = self.network;
-        let input = self.map(network.input);
+        let input = self.input(network.input);
         let mut newest = vec![self.whole(input)];
         let mut states = Vec::new();
         for stem in &network.stems {
@@ -270,8 +270,7 @@ impl Lowering<'_> {
             LayerKind::Identity => value,
             LayerKind::Zero { .. } => self.combine(Vec::new(), layer.output),
             LayerKind::Noise { number } => {
-                let map = self.map(layer.output);
-                self.program.given.push(map);
+                let map = self.input(layer.output);
                 self.noises.push((*number, layer.output.elements()));
                 vec![self.whole(map)]
             }
@@ -411,6 +410,13 @@ impl Lowering<'_> {
     fn whole_of(&mut self, value: Value) -> Read {
         let Map { height, width, .. } = self.program.maps[value[0].map];
         self.write(terms(&value, None, None), FeatureMap { channels: channels(&value), height, width })
+    }
+
+    /// A map that a pass brings.
+    fn input(&mut self, size: FeatureMap) -> MapId {
+        let map = self.map(size);
+        self.program.inputs.push(map);
+        map
     }
 
     fn map(&mut self, size: FeatureMap) -> MapId {

@@ -58,7 +58,7 @@ fn most_values(program: &Program) -> u64 {
                 held = held.saturating_add(size(output));
             }
             Step::Convolve { .. } | Step::Pool { .. } => {
-                for read in step.reads().filter(|read| read.map != 0 && !program.given.contains(&read.map)) {
+                for read in step.reads().filter(|read| !program.inputs.contains(&read.map)) {
                     let map = &program.maps[read.map];
                     let values = (read.channels * map.height * map.width) as u64;
                     let slot = left.entry(read.map).or_default();

@@ -80,7 +80,7 @@ impl Model {
 
     /// Whether the network runs as a program on this device.
     fn has_program(&self, device: &Device) -> bool {
-        self.kernels.has_programs(device) && (self.kernels.takes_given_maps(device) || !self.network.has_noise())
+        self.kernels.has_programs(device)
     }
 
     /// The weights as leaves of a new autodiff graph, in the form that a pass on their device
