@@ -1,6 +1,6 @@
 //! One pass through layers: which primitive is which operator.
 
-use super::{DropPath, TensorGroup, Views, layers, noise::Draws};
+use super::{DropPath, Views, layers, noise::Draws};
 use crate::space::network::{Chain, Layer, LayerKind};
 use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
@@ -43,7 +43,8 @@ impl<'a> Forward<'a> {
         chain.layers.iter().fold(x, |x, layer| self.layer(layer, x))
     }
 
-    fn layer(&self, layer: &Layer, x: Tensor<4>) -> Tensor<4> {
+    /// One layer.
+    pub(super) fn layer(&self, layer: &Layer, x: Tensor<4>) -> Tensor<4> {
         match &layer.kind {
             LayerKind::Identity => x,
             LayerKind::Zero { .. } => {
@@ -123,20 +124,21 @@ impl<'a> Forward<'a> {
         self.observed.borrow_mut()[at] = Some(value);
     }
 
-    /// The running statistics after this pass: `old + 0.1 · (batch − old)` where a batch norm ran,
-    /// as they were elsewhere.
-    pub fn running_after(self, running: &TensorGroup) -> Tensor<1> {
+    /// What the batch had where a batch norm ran here, in the place of what stands in `others`.
+    pub(super) fn observed_over(self, others: Tensor<1>) -> Tensor<1> {
         let observed = self.observed.into_inner();
         if observed.iter().all(Option::is_none) {
-            return running.values();
+            return others;
         }
-        let kept = observed.iter().enumerate().map(|(at, value)| value.clone().unwrap_or(self.running.flat(at)));
-        statistics_after(running.values(), Tensor::cat(kept.collect(), 0))
+        let of = |(at, value): (usize, Option<Tensor<1>>)| {
+            value.unwrap_or_else(|| others.clone().slice([self.running.stretch(at)]))
+        };
+        Tensor::cat(observed.into_iter().enumerate().map(of).collect(), 0)
     }
 }
 
-/// Running statistics moved towards those of a batch. In this form a statistic that was kept stays
-/// the same to the bit.
+/// The running statistics after a pass: `old + 0.1 · (batch − old)`. In this form a statistic that
+/// no batch norm touched, as it is in both, stays the same to the bit.
 pub(super) fn statistics_after(old: Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
     old.clone() + (batch - old).mul_scalar(MOMENTUM)
 }

@@ -1,6 +1,9 @@
-//! From a network to a program: layers become fused operators.
+//! From a network to programs: layers become fused operators.
 
-use super::Layout;
+use super::{
+    Layout,
+    split::{Alone, Part, split},
+};
 use crate::{
     kernels::program::{
         Activation, Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
@@ -9,16 +12,18 @@ use crate::{
         Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Partial, Pool,
     },
 };
-use std::sync::Arc;
 
-/// A program and what its rows of factors stand for.
+/// What a pass runs, and what it brings: the network's input, then noises.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Lowered {
-    pub program: Arc<Program>,
+    /// In the order in which they run. Values are numbered; the first ones are what a pass brings.
+    pub parts: Vec<Part>,
+    /// The values that leave: the head's, then the auxiliary head's.
+    pub outputs: Vec<usize>,
     /// Block and edge of each row of factors.
     pub drops: Vec<(usize, usize)>,
-    /// Number and elements of the noise that each input behind the first holds.
-    pub noises: Vec<(usize, usize)>,
+    /// Number and size of each noise.
+    pub noises: Vec<(usize, FeatureMap)>,
 }
 
 /// What a pass is lowered for.
@@ -29,9 +34,22 @@ pub(super) enum Purpose {
     Evaluate,
 }
 
+/// Whether no program expresses the layer: it runs by burn's operators, between programs.
+pub(super) type StandsAlone = fn(&LayerKind) -> bool;
+
+/// Every layer of today's language is a part of a program.
+pub(super) fn stands_alone(_: &LayerKind) -> bool {
+    false
+}
+
 /// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass;
 /// mixing weights are the alpha tables end to end, row by row.
-pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, running: &Layout) -> Lowered {
+pub(super) fn lower(
+    network: &Network,
+    purpose: Purpose,
+    stands_alone: StandsAlone,
+    [weights, running]: [&Layout; 2],
+) -> Lowered {
     let mixing_starts: Vec<usize> = network
         .alphas
         .iter()
@@ -46,7 +64,9 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
         running,
         mixing_starts,
         purpose,
+        stands_alone,
         network,
+        alone: Vec::new(),
         program: Program {
             weights: weights.len(),
             running: running.len(),
@@ -57,11 +77,10 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
         noises: Vec::new(),
     };
     lowering.network();
-    let Lowering { mut program, drops, noises, .. } = lowering;
+    let Lowering { mut program, alone, drops, noises, .. } = lowering;
     program.factors = drops.len();
-    program.gather();
-    debug_assert_eq!(program.check(), Ok(()));
-    Lowered { program: Arc::new(program), drops, noises }
+    let (parts, outputs) = split(program, alone);
+    Lowered { parts, outputs, drops, noises }
 }
 
 /// What a layer reads or gives: a feature map in parts, the parts in the order of its channels.
@@ -74,9 +93,12 @@ struct Lowering<'a> {
     /// First mixing weight of each alpha table.
     mixing_starts: Vec<usize>,
     purpose: Purpose,
+    stands_alone: StandsAlone,
     program: Program,
+    /// Layers that the program cannot express.
+    alone: Vec<Alone>,
     drops: Vec<(usize, usize)>,
-    noises: Vec<(usize, usize)>,
+    noises: Vec<(usize, FeatureMap)>,
 }
 
 impl Lowering<'_> {
@@ -252,7 +274,9 @@ impl Lowering<'_> {
             (value, layers) = match (&layer.kind, rest.split_first()) {
                 // A depthwise convolution and the product behind it are one branch.
                 (LayerKind::Conv(first), Some((next, rest)))
-                    if is_depthwise(first, layer) && is_product(&next.kind) =>
+                    if is_depthwise(first, layer)
+                        && is_product(&next.kind)
+                        && ![layer, next].iter().any(|layer| (self.stands_alone)(&layer.kind)) =>
                 {
                     let LayerKind::Conv(second) = &next.kind else { unreachable!("a product is a convolution") };
                     let depthwise = Depthwise { weight: self.weight(&layer.label), frame: frame(first) };
@@ -267,11 +291,12 @@ impl Lowering<'_> {
 
     fn layer(&mut self, layer: &Layer, mut value: Value) -> Value {
         match &layer.kind {
+            kind if (self.stands_alone)(kind) => self.alone(layer, value),
             LayerKind::Identity => value,
             LayerKind::Zero { .. } => self.combine(Vec::new(), layer.output),
             LayerKind::Noise { number } => {
                 let map = self.input(layer.output);
-                self.noises.push((*number, layer.output.elements()));
+                self.noises.push((*number, layer.output));
                 vec![self.whole(map)]
             }
             LayerKind::Relu => {
@@ -310,6 +335,12 @@ impl Lowering<'_> {
             }
             LayerKind::Concat(chains) => chains.iter().flat_map(|chain| self.chain(chain, value.clone())).collect(),
         }
+    }
+
+    fn alone(&mut self, layer: &Layer, value: Value) -> Value {
+        let (from, to) = (self.written(value), self.map(layer.output));
+        self.alone.push(Alone { layer: layer.clone(), from, to, steps: self.program.steps.len() });
+        vec![self.whole(to)]
     }
 
     /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the

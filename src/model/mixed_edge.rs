@@ -60,10 +60,11 @@ mod tests {
         kernels::Kernels,
         model::{
             Mode, Model, OUTPUT, Relaxation, edge_weights, host, initial_alphas, initial_running, initial_weights,
+            lower::StandsAlone,
         },
         space::{
             Build, EdgeOptions, Space,
-            network::{Chain, Network},
+            network::{Chain, LayerKind},
             shipped,
         },
     };
@@ -96,11 +97,11 @@ skeletons:
 
     /// Logits in evaluation, then of a training pass logits, running statistics and the gradients
     /// of weights and alphas.
-    fn passes(network: &Network, kernels: Kernels) -> Vec<(&'static str, Vec<f32>)> {
+    fn passes(model: &Model) -> Vec<(&'static str, Vec<f32>)> {
+        let network = model.network();
         let device = Device::flex();
         let (weights, running) = (initial_weights(network, 1, &device), initial_running(network, &device));
         let alphas = initial_alphas(network, 1.0, 2, &device);
-        let model = Model::new(network.clone(), kernels);
         device.seed(3);
         let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
         let towards = Tensor::<2>::random([4, network.classes], Distribution::Normal(0.0, 1.0), &device);
@@ -129,7 +130,6 @@ skeletons:
         let shipped = [("darts", 3), ("nas_bench_201", 1), ("robust_s4", 3)];
         let shipped = shipped.map(|(name, size)| (shipped::space(name), size));
         let spaces: Vec<_> = shipped.into_iter().chain([(bare, 2)]).collect();
-        let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         for (space, size) in &spaces {
             for (partial_channels, edge_normalisation, auxiliary_skip) in [
                 (4, true, false),
@@ -145,17 +145,44 @@ skeletons:
                 let build = shipped::build("search", 8, 3);
                 let build = Build { channels: Some(channels), size: Some(*size), edges, ..build };
                 let network = space.supernet(&build).unwrap();
-                let by_layers = passes(&network, Kernels::Reference);
-                for ((what, found), (_, expected)) in passes(&network, Kernels::Native).into_iter().zip(by_layers) {
-                    assert_eq!(found.len(), expected.len());
-                    let size = length(&mut expected.iter().copied());
-                    let off = length(&mut found.iter().zip(&expected).map(|(found, expected)| found - expected));
-                    assert!(
-                        size > 1e-3 && off < 1e-4 * size,
-                        "{}, {edges:?}: {what} is {off} of {size} off",
-                        space.name
-                    );
-                }
+                let by_layers = passes(&Model::new(network.clone(), Kernels::Reference));
+                let what = format!("{}, {edges:?}", space.name);
+                compare(&passes(&Model::new(network, Kernels::Native)), &by_layers, &what);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn compare(found: &[(&str, Vec<f32>)], expected: &[(&str, Vec<f32>)], what: &str) {
+        let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        for ((name, found), (_, expected)) in found.iter().zip(expected) {
+            assert_eq!(found.len(), expected.len());
+            let size = length(&mut expected.iter().copied());
+            let off = length(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
+            assert!(size > 1e-3 && off < 1e-4 * size, "{what}: {name} is {off} of {size} off");
+        }
+    }
+
+    /// Each kind of layer in turn is one that no program expresses, at any depth of a network.
+    #[test]
+    fn layers_between_programs_compute_what_they_compute_in_one() {
+        let alone: [(&str, StandsAlone); 6] = [
+            ("relu", |kind| matches!(kind, LayerKind::Relu)),
+            ("batch norm", |kind| matches!(kind, LayerKind::BatchNorm { .. })),
+            ("pools", |kind| matches!(kind, LayerKind::MaxPool(_) | LayerKind::AvgPool(_))),
+            ("depthwise", |kind| matches!(kind, LayerKind::Conv(conv) if conv.groups > 1)),
+            ("reduction and head", |kind| matches!(kind, LayerKind::FactorizedReduce { .. } | LayerKind::Linear)),
+            ("all", |kind| !matches!(kind, LayerKind::Sum(_) | LayerKind::Concat(_))),
+        ];
+        for (name, size) in [("darts", 3), ("nas_bench_201", 1)] {
+            let space = shipped::space(name);
+            let edges = EdgeOptions { partial_channels: 2, edge_normalisation: true, auxiliary_skip: true };
+            let build = Build { channels: Some(8), size: Some(size), edges, ..shipped::build("search", 8, 3) };
+            let network = space.supernet(&build).unwrap();
+            let whole = passes(&Model::new(network.clone(), Kernels::Native));
+            for (which, alone) in alone {
+                let model = Model::new(network.clone(), Kernels::Native).with_layers_alone(alone);
+                compare(&passes(&model), &whole, &format!("{name}, {which} alone"));
             }
         }
     }

@@ -24,6 +24,7 @@ mod outputs;
 mod ragged;
 mod relaxation;
 mod sparsestmax;
+mod split;
 mod supernet;
 mod tensor_group;
 #[cfg(test)]

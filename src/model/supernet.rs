@@ -2,8 +2,8 @@
 //! network.
 
 use super::{
-    AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views, fused::Programs,
-    mixed_edge::mixed, noise::Noise,
+    AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views, forward::statistics_after,
+    fused::Programs, mixed_edge::mixed, noise::Noise,
 };
 use crate::{
     kernels::{Kernels, OperatorTime, Precision},
@@ -38,11 +38,15 @@ impl Model {
         Self { programs: self.programs.in_precision(precision), ..self }
     }
 
+    /// The same with more layers between programs than those that must be.
+    #[cfg(test)]
+    pub(super) fn with_layers_alone(self, alone: super::lower::StandsAlone) -> Self {
+        Self { programs: self.programs.with_layers_alone(alone), ..self }
+    }
+
     /// Forgets the times so far.
     pub fn reset_times(&self) {
-        if let Some(clock) = self.programs.clock() {
-            clock.reset();
-        }
+        self.programs.reset_times();
     }
 
     /// How long each kind of operator took in one of `passes` training passes on `images` images.
@@ -86,7 +90,12 @@ impl Model {
     /// The weights as leaves of a new autodiff graph, in the form that a pass on their device
     /// wants.
     pub fn leaves(&self, weights: &TensorGroup) -> Views {
-        if self.has_program(&weights.values().device()) { weights.leaf() } else { weights.leaves() }
+        if !self.has_program(&weights.values().device()) {
+            return weights.leaves();
+        }
+        let stands_alone = self.programs.stands_alone();
+        let alone = self.network.tensors_of(|layer| stands_alone(&layer.kind));
+        weights.leaf(alone.iter().filter(|tensor| tensor.role.is_learned()).map(|tensor| tensor.name.as_str()))
     }
 
     /// One pass. Where the device has programs, the network runs as one; else layer by layer.
@@ -156,7 +165,11 @@ impl Model {
         }
         let output = (OUTPUT, forward.chain(&network.head, newest));
         let outputs = Outputs::new(std::iter::once(output).chain(auxiliary));
-        Passed { outputs, running: forward.running_after(running) }
+        let running = match training {
+            true => statistics_after(running.values(), forward.observed_over(running.values())),
+            false => running.values(),
+        };
+        Passed { outputs, running }
     }
 
     /// `dropping` has the number of the block beside what is dropped.

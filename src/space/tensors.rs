@@ -7,16 +7,18 @@ use std::collections::HashSet;
 impl Network {
     /// All tensors but the alpha tables; no two have a name in common.
     pub fn tensors(&self) -> Vec<TensorSpec> {
-        let mut specs = Vec::new();
-        self.layers(&mut |layer| layer.tensors(&mut specs));
-        specs
+        self.tensors_of(|_| true)
     }
 
-    /// Whether passes draw noise.
-    pub fn has_noise(&self) -> bool {
-        let mut found = false;
-        self.layers(&mut |layer| found |= matches!(layer.kind, LayerKind::Noise { .. }));
-        found
+    /// Those of some layers, in the same order.
+    pub fn tensors_of(&self, wanted: impl Fn(&Layer) -> bool) -> Vec<TensorSpec> {
+        let mut specs = Vec::new();
+        self.layers(&mut |layer| {
+            if wanted(layer) {
+                layer.tensors(&mut specs);
+            }
+        });
+        specs
     }
 
     /// Name and shape of all that is learned about edges: the alpha tables in their order, then the

@@ -265,7 +265,8 @@ impl Step {
         of_branches.chain(pool.into_iter().flat_map(|pool| &pool.source)).chain(terms.iter().map(|term| &term.read))
     }
 
-    fn reads_mut(&mut self) -> Vec<&mut Read> {
+    /// Every read, in order, to be changed.
+    pub fn reads_mut(&mut self) -> Vec<&mut Read> {
         match self {
             Self::Convolve { branches, .. } => branches.iter_mut().flat_map(|branch| &mut branch.source).collect(),
             Self::Pool { pool, .. } => pool.source.iter_mut().collect(),
@@ -280,7 +281,8 @@ impl Step {
         }
     }
 
-    fn output_mut(&mut self) -> &mut MapId {
+    /// The map that is written, to be changed.
+    pub fn output_mut(&mut self) -> &mut MapId {
         match self {
             Self::Convolve { output, .. } | Self::Pool { output, .. } | Self::Combine { output, .. } => output,
         }
