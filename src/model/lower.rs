@@ -268,7 +268,7 @@ impl Lowering<'_> {
     fn layer(&mut self, layer: &Layer, mut value: Value) -> Value {
         match &layer.kind {
             LayerKind::Identity => value,
-            LayerKind::Zero { .. } => self.combine(Vec::new(), layer.output),
+            LayerKind::Zero => self.combine(Vec::new(), layer.output),
             LayerKind::Noise { number } => {
                 let map = self.map(layer.output);
                 self.program.given.push(map);
