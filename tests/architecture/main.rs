@@ -42,10 +42,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("findings", &["config", "store", "run", "space", "report", "tasks"]),
     // Where it meets.
     ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
+    // The keys of a training. run: an error with its causes as a sentence.
+    ("recipes", &["machine", "config", "run", "space", "model", "data", "tasks", "train", "interop"]),
     ("stages", &["*", "observe", "bench", "cli"]),
-    // What a bench times is a stage's step, read as the stage is and taken by what a training takes
-    // its steps by.
-    ("bench", &["kernels", "model", "data", "tasks", "train", "stages"]),
+    // What a bench times is a step of what a file says as a stage's keys do.
+    ("bench", &["machine", "config", "run", "space", "kernels", "model", "data", "tasks", "train", "recipes"]),
     ("cli", &["*"]),
 ];
 
