@@ -1,6 +1,6 @@
 //! How fast a kind of work is, measured inside the program: one file a kind of work.
 //!
-//! [`StepBench`] times steps of a search or a training whose file reads as a stage's keys do
+//! [`StepBench`] times steps of a [`Work`], a search or a training whose file has a stage's keys
 //! (`benches/works`), [`LoaderBench`] times batches from picture files.
 
 mod loader;
@@ -8,10 +8,12 @@ mod memory;
 pub mod shipped;
 mod spread;
 mod step;
+mod work;
 
 pub use loader::{LoaderBench, LoaderRow, View};
 pub use spread::Spread;
 pub use step::{Images, Loaded, Profile, StepBench, StepRow};
+pub use work::{Work, WorkError};
 
 /// What cannot be measured, and why.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +34,6 @@ pub enum BenchError {
     Diverged { loss: f32 },
     #[error("the work is for {expected}, and these are {found:?} of {classes} classes")]
     Images { expected: String, found: [usize; 3], classes: usize },
-    #[error("failed to write the works that ship to a folder for temporary files")]
-    Unpack(#[source] std::io::Error),
     #[error("failed to write pictures to measure with")]
     Pictures(#[source] std::io::Error),
     #[error("failed to start {threads} threads")]

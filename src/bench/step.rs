@@ -1,12 +1,11 @@
 //! How long a step of a search or a training takes: the whole of it, from the images to weights and
 //! alphas that have moved.
 
-use super::{BenchError, Spread, memory};
+use super::{BenchError, Spread, Work, memory};
 use crate::{
     data::{self, Dataset, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::{Kernels, OperatorTime, Peak, Precision},
     model::{DeviceName, DropPath, Model},
-    stages::Work,
     tasks::{self, Batch, Supervision, TaskError},
     train::{Learner, strategy::Rates},
 };

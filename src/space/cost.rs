@@ -4,7 +4,7 @@
 //! sums are not counted, nor are biases. A supernet pays for all candidates. Alphas are no part of
 //! it.
 
-use crate::space::network::{Block, Cell, Chain, Edge, Layer, LayerKind, Network};
+use crate::space::network::{Block, Cell, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
 use std::{iter::Sum, ops::Add};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,36 +52,19 @@ impl Chain {
 
 impl Layer {
     pub fn cost(&self) -> Cost {
-        let (input, output) = (self.input.channels as u64, self.output.channels as u64);
-        let pixels = (self.output.height as u64).saturating_mul(self.output.width as u64);
-        match &self.kind {
-            LayerKind::Conv(conv) => {
-                let [height, width] = conv.kernel.map(|side| side as u64);
-                let weights = output * (input / conv.groups as u64) * height * width;
-                Cost {
-                    parameters: weights + if conv.bias { output } else { 0 },
-                    multiply_adds: weights.saturating_mul(pixels),
-                }
-            }
-            LayerKind::FactorizedReduce { .. } => {
-                Cost { parameters: input * output, multiply_adds: (input * output).saturating_mul(pixels) }
-            }
-            LayerKind::BatchNorm { affine } => {
-                Cost { parameters: if *affine { 2 * output } else { 0 }, multiply_adds: 0 }
-            }
-            LayerKind::Linear => {
-                let weights = (self.input.elements() as u64).saturating_mul(output);
-                Cost { parameters: weights.saturating_add(output), multiply_adds: weights }
-            }
-            LayerKind::Sum(chains) | LayerKind::Concat(chains) => chains.iter().map(Chain::cost).sum(),
-            LayerKind::Identity
-            | LayerKind::Zero { .. }
-            | LayerKind::Noise { .. }
-            | LayerKind::Relu
-            | LayerKind::MaxPool(_)
-            | LayerKind::AvgPool(_)
-            | LayerKind::GlobalAvgPool => Cost::default(),
+        if let LayerKind::Sum(chains) | LayerKind::Concat(chains) = &self.kind {
+            return chains.iter().map(Chain::cost).sum();
         }
+        let pixels = (self.output.height as u64).saturating_mul(self.output.width as u64);
+        let of_tensor = |tensor: &TensorSpec| Cost {
+            parameters: if tensor.role.is_learned() { tensor.elements() } else { 0 },
+            // A weight is used once for each pixel that comes out.
+            multiply_adds: match tensor.role {
+                TensorRole::Weight { .. } => tensor.elements().saturating_mul(pixels),
+                _ => 0,
+            },
+        };
+        self.tensors.iter().map(of_tensor).sum()
     }
 }
 

@@ -9,6 +9,7 @@
 //! | folder or file | what it is |
 //! | --- | --- |
 //! | `language` | what a space's file may say, and how it is read |
+//! | `primitives` | what operations are made of, one file each: keys, shape, layer, tensors |
 //! | `lowering` | from a space to a network, label by label |
 //! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes |
 //! | `genotype` | cells, whether a space can build them, and their text forms |
@@ -19,10 +20,13 @@
 
 mod cost;
 mod derivation;
+mod feature_map;
 mod genotype;
 mod language;
 mod lowering;
 pub mod network;
+mod primitives;
+mod tensor_spec;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -38,9 +42,9 @@ pub use language::cell::CellKind;
 pub use language::declaration::{Space, SpaceFileError};
 pub use language::find::{NotFound, all, find, find_published};
 pub use language::skeleton::{LARGEST_SIZE, SkeletonDefaults};
-pub use lowering::chain::MOST_CHANNELS;
 pub use lowering::edge_options::EdgeOptions;
 pub use lowering::error::SpaceError;
 pub use lowering::lower::Build;
+pub use primitives::place::MOST_CHANNELS;
 #[cfg(test)]
 pub(crate) use tests::shipped;

@@ -4,29 +4,10 @@
 //! network) are lowered to this tree. `model` executes it, `cost` sums over it, and its labels are
 //! the names of tensors in files. It holds no tensor itself.
 
+pub use super::feature_map::FeatureMap;
+pub use super::primitives::{Chain, Conv, Layer, LayerKind, Pool};
+pub use super::tensor_spec::{TensorRole, TensorSpec};
 use std::ops::Range;
-
-/// A feature map's channels and sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeatureMap {
-    pub channels: usize,
-    pub height: usize,
-    pub width: usize,
-}
-
-impl FeatureMap {
-    /// Values of one image's map.
-    pub fn elements(self) -> usize {
-        self.channels.saturating_mul(self.height).saturating_mul(self.width)
-    }
-}
-
-/// `16x32x32`: channels, height, width.
-impl std::fmt::Display for FeatureMap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
-    }
-}
 
 /// A whole network: stem, blocks, head.
 #[derive(Debug, Clone, PartialEq)]
@@ -203,114 +184,6 @@ impl Candidate {
 
     /// Whether the candidate contributes nothing.
     pub fn is_zero(&self) -> bool {
-        self.chain.layers.iter().any(|layer| matches!(layer.kind, LayerKind::Zero { .. }))
-    }
-}
-
-/// Layers in sequence; an empty chain is the identity.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Chain {
-    pub layers: Vec<Layer>,
-}
-
-/// One primitive at one place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
-    /// Prefix of its tensors' names, without the final `.weight`: `cells.0._ops.3.op.1`. Empty
-    /// where the layer has no tensors.
-    pub label: String,
-    pub kind: LayerKind,
-    pub input: FeatureMap,
-    pub output: FeatureMap,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum LayerKind {
-    Identity,
-    /// Zeros of the output's shape.
-    Zero {
-        stride: usize,
-    },
-    /// Standard normal numbers of the output's shape, drawn anew in every pass; the input does not
-    /// matter.
-    Noise {
-        /// Tells the network's layers of noise apart.
-        number: usize,
-    },
-    Relu,
-    /// Any convolution. Depthwise where `groups` equals both widths, pointwise where the kernel is
-    /// 1x1. Tensors: `weight` `[out, in / groups, kh, kw]`, and `bias` `[out]` where `bias`.
-    Conv(Conv),
-    /// Two 1x1 convolutions of stride 2 on the input and on the input shifted by one pixel in both
-    /// axes, concatenated. Tensors `{first}.weight` and `{second}.weight`, each
-    /// `[out / 2, in, 1, 1]` (the second takes the odd channel); `first` and `second` are whole
-    /// prefixes, as `label` is elsewhere.
-    FactorizedReduce {
-        first: String,
-        second: String,
-    },
-    /// Tensors: `running_mean`, `running_var`, and `weight`, `bias` where `affine`, each
-    /// `[channels]`.
-    BatchNorm {
-        affine: bool,
-    },
-    MaxPool(Pool),
-    /// The padding is not counted.
-    AvgPool(Pool),
-    /// `[n, c, h, w]` → `[n, c, 1, 1]`
-    GlobalAvgPool,
-    /// Reads `[n, c, h, w]` flattened. Tensors: `weight` `[out, in]`, `bias` `[out]`.
-    Linear,
-    /// Sum of chains that read the same input.
-    Sum(Vec<Chain>),
-    /// Channel concatenation of chains that read the same input.
-    Concat(Vec<Chain>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conv {
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub padding: [usize; 2],
-    pub dilation: [usize; 2],
-    pub groups: usize,
-    pub bias: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pool {
-    pub kernel: usize,
-    pub stride: usize,
-    pub padding: usize,
-}
-
-/// A named tensor of a network, as [`Network::tensors`] lists them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// `cells.0._ops.3.op.1.weight`
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub role: TensorRole,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TensorRole {
-    /// Learned; a convolution or linear weight with its fan-in (inputs of one output value).
-    Weight { fan_in: usize },
-    /// Learned; the bias of a convolution or linear layer with the fan-in of its weight.
-    Bias { fan_in: usize },
-    /// Learned; batch norm's scale, 1 at first.
-    Scale,
-    /// Learned; batch norm's shift, 0 at first.
-    Shift,
-    /// Not learned: batch norm's running mean, 0 at first.
-    RunningMean,
-    /// Not learned: batch norm's running variance, 1 at first.
-    RunningVar,
-}
-
-impl TensorRole {
-    pub fn is_learned(self) -> bool {
-        !matches!(self, Self::RunningMean | Self::RunningVar)
+        self.chain.layers.iter().any(|layer| matches!(layer.kind, LayerKind::Zero))
     }
 }

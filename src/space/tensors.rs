@@ -1,7 +1,7 @@
 //! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from
 //! input to output.
 
-use crate::space::network::{Block, Candidate, Chain, Edge, Layer, LayerKind, Network, TensorRole, TensorSpec};
+use crate::space::network::{Block, Candidate, Edge, Layer, Network, TensorSpec};
 use std::collections::HashSet;
 
 impl Network {
@@ -15,7 +15,7 @@ impl Network {
         let mut specs = Vec::new();
         self.layers(&mut |layer| {
             if wanted(layer) {
-                layer.tensors(&mut specs);
+                specs.extend_from_slice(&layer.tensors);
             }
         });
         specs
@@ -32,20 +32,15 @@ impl Network {
 
     /// A name that two tensors have, if there is one.
     pub(super) fn duplicate_tensor(&self) -> Option<String> {
-        // Two tensors share a name exactly if two layers share a label: what follows the label has
-        // no dot.
+        // Two layers that share a label share a name: what follows the label has no dot.
         let mut seen = HashSet::new();
         let mut twice = None;
         self.layers(&mut |layer| {
-            let labels = match &layer.kind {
-                LayerKind::FactorizedReduce { first, second } => [first.as_str(), second.as_str()],
-                LayerKind::Conv(_) | LayerKind::Linear | LayerKind::BatchNorm { .. } => [layer.label.as_str(), ""],
-                _ => return,
-            };
-            let given = if matches!(layer.kind, LayerKind::FactorizedReduce { .. }) { 2 } else { 1 };
-            for label in &labels[..given] {
-                if !seen.insert((*label).to_owned()) {
-                    twice.get_or_insert_with(|| (*label).to_owned());
+            let mut labels: Vec<&str> = layer.tensors.iter().map(TensorSpec::label).collect();
+            labels.dedup();
+            for label in labels {
+                if !seen.insert(label) {
+                    twice.get_or_insert_with(|| label.to_owned());
                 }
             }
         });
@@ -71,75 +66,13 @@ impl Network {
     }
 }
 
-impl Chain {
-    /// Every layer, those inside sums and concatenations included.
-    pub(super) fn layers<'a>(&'a self, visit: &mut dyn FnMut(&'a Layer)) {
-        for layer in &self.layers {
-            match &layer.kind {
-                LayerKind::Sum(chains) | LayerKind::Concat(chains) => {
-                    chains.iter().for_each(|chain| chain.layers(visit));
-                }
-                _ => visit(layer),
-            }
-        }
-    }
-}
-
 impl Candidate {
     /// Whether it has tensors that are learned: a convolution has, an identity or a pooling has
     /// not.
     pub fn is_learnable(&self) -> bool {
-        let mut specs = Vec::new();
-        self.chain.layers(&mut |layer| layer.tensors(&mut specs));
-        specs.iter().any(|spec| spec.role.is_learned())
-    }
-}
-
-impl Layer {
-    fn tensors(&self, specs: &mut Vec<TensorSpec>) {
-        let mut add = |label: &str, part: &str, shape: Vec<usize>, role| {
-            let name = if label.is_empty() { part.to_owned() } else { format!("{label}.{part}") };
-            specs.push(TensorSpec { name, shape, role });
-        };
-        let (input, output) = (self.input.channels, self.output.channels);
-        match &self.kind {
-            LayerKind::Conv(conv) => {
-                let [height, width] = conv.kernel;
-                let fan_in = input / conv.groups * height * width;
-                let shape = vec![output, input / conv.groups, height, width];
-                add(&self.label, "weight", shape, TensorRole::Weight { fan_in });
-                if conv.bias {
-                    add(&self.label, "bias", vec![output], TensorRole::Bias { fan_in });
-                }
-            }
-            LayerKind::FactorizedReduce { first, second } => {
-                let half = output / 2;
-                add(first, "weight", vec![half, input, 1, 1], TensorRole::Weight { fan_in: input });
-                add(second, "weight", vec![output - half, input, 1, 1], TensorRole::Weight { fan_in: input });
-            }
-            LayerKind::BatchNorm { affine } => {
-                if *affine {
-                    add(&self.label, "weight", vec![output], TensorRole::Scale);
-                    add(&self.label, "bias", vec![output], TensorRole::Shift);
-                }
-                add(&self.label, "running_mean", vec![output], TensorRole::RunningMean);
-                add(&self.label, "running_var", vec![output], TensorRole::RunningVar);
-            }
-            LayerKind::Linear => {
-                let fan_in = self.input.elements();
-                add(&self.label, "weight", vec![output, fan_in], TensorRole::Weight { fan_in });
-                add(&self.label, "bias", vec![output], TensorRole::Bias { fan_in });
-            }
-            LayerKind::Identity
-            | LayerKind::Zero { .. }
-            | LayerKind::Noise { .. }
-            | LayerKind::Relu
-            | LayerKind::MaxPool(_)
-            | LayerKind::AvgPool(_)
-            | LayerKind::GlobalAvgPool
-            | LayerKind::Sum(_)
-            | LayerKind::Concat(_) => {}
-        }
+        let mut learnable = false;
+        self.chain.layers(&mut |layer| learnable |= layer.tensors.iter().any(|tensor| tensor.role.is_learned()));
+        learnable
     }
 }
 
@@ -147,7 +80,11 @@ impl Layer {
 mod tests {
     use super::*;
     use crate::edited::edited;
-    use crate::space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap, shipped};
+    use crate::space::{
+        Build, EdgeOptions, Genotype, Space,
+        network::{FeatureMap, TensorRole},
+        shipped,
+    };
     use std::{collections::BTreeMap, fs, path::Path};
 
     /// Names and shapes of a golden file's tensors under `prefix`, and its metadata.

@@ -1,9 +1,9 @@
 //! What stages publish for each other to read.
 
-use super::site::Size;
 pub(super) use crate::findings::{genotype, json, space};
 use crate::{
     data::{DataError, Dataset, Statistics},
+    recipes::Size,
     run::{Context, Input, StageError, sentence},
     space::{Build, Genotype, GenotypeText, Space, network::Network},
 };

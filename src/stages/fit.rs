@@ -1,13 +1,11 @@
 //! Whether a stage's network can be built for its images and has room in memory: found while the
 //! pipeline is read, where the images and the genotype are known by then.
 
-use super::{
-    Site,
-    site::{Compute, ImageShape},
-    training::Settings,
-};
+use super::{Site, site::Compute};
 use crate::{
     config::Fields,
+    data::{Augment, DataError},
+    recipes::{ImageShape, Settings},
     run::sentence,
     space::{Genotype, Space},
 };
@@ -49,4 +47,24 @@ pub(super) fn check(
         let place = fields.origin_of(written.copied().unwrap_or_default()).clone();
         fields.problems().add_hinted(&place, message, hint);
     }
+}
+
+/// Complains where the changes of `augment` do not fit the images: at the key, or as of a default where nobody
+/// wrote it.
+pub(super) fn check_augment(fields: &mut Fields<'_>, augment: &Augment, images: ImageShape) {
+    let Err(error) = augment.fits(images.shape, images.in_files) else { return };
+    let (mut message, mut hint) = (sentence(&error), error.hint());
+    let mut place = fields.origin_of("augment").clone();
+    if let DataError::Setting { setting, .. } = error {
+        let key = setting.split('.').next().unwrap_or(setting);
+        match fields.node("augment").and_then(|augment| augment.get(key)) {
+            Some(written) => place = written.origin.clone(),
+            None => {
+                message.push_str(", the default");
+                let off = if matches!(key, "crop_padding" | "cutout") { "0" } else { "false" };
+                hint = Some(format!("write `augment: {{{key}: {off}}}`, or what fits"));
+            }
+        }
+    }
+    fields.problems().add_hinted(&place, message, hint);
 }

@@ -3,59 +3,20 @@
 use super::{Site, artifacts};
 use crate::{
     config::Fields,
-    interop::nas_bench,
-    run::{Context, Resource, Stage, StageError, sentence},
-    space::{Genotype, GenotypeText, WrittenGenotype},
+    recipes::Published,
+    run::{Context, Resource, Stage, StageError},
     store::Digest,
 };
-use std::{path::Path, sync::Arc};
-
-/// A cell and its space.
-pub(super) struct Published {
-    pub file: Arc<super::SpaceFile>,
-    pub genotype: Genotype,
-    /// The genotype as it is published; what is written otherwise but means the same is the same.
-    yaml: String,
-    /// What there is to say of where it was found.
-    note: Option<String>,
-}
+use std::sync::Arc;
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let published = named(fields, site)?;
+    let file = site.space(fields);
+    let published = Published::read(fields, file, site.folder)?;
     // The cell is in the key, by its digest, and the space by its digest and its own name.
     fields.set_apart("from");
     fields.hash("space", published.file.space.name.as_str());
     site.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
     Some(Box::new(published))
-}
-
-/// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the
-/// pipeline (`genotypes.py:DARTS_V2` of several), or the text itself.
-pub(super) fn named(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
-    let file = site.space(fields);
-    let from = fields.required_text("from");
-    let file = file?;
-    if from.is_empty() {
-        return None;
-    }
-    match published(&from, site.folder, file) {
-        Ok(published) => Some(published),
-        Err((message, hint)) => {
-            let place = fields.origin_of("from").clone();
-            fields.problems().add_hinted(&place, message, hint);
-            None
-        }
-    }
-}
-
-/// The genotype that `from` names or spells, or what is wrong and a way out.
-fn published(from: &str, folder: &Path, file: Arc<super::SpaceFile>) -> Result<Published, (String, Option<String>)> {
-    let WrittenGenotype { text, note } =
-        WrittenGenotype::find(from, folder).map_err(|error| (sentence(&error), error.hint()))?;
-    let text = nas_bench::cell_text(&text, &file.space).map_err(|error| (sentence(&error), None))?;
-    let genotype = Genotype::parse(&text, &file.space).map_err(|error| (sentence(&error), error.hint()))?;
-    let yaml = genotype.to_text(GenotypeText::Yaml, &file.space).map_err(|error| (error.to_string(), None))?;
-    Ok(Published { file, genotype, yaml, note })
 }
 
 impl Stage for Published {

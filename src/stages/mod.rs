@@ -3,11 +3,10 @@
 //! [`KINDS`] lists them. A kind has a `read`, which makes a stage of its keys in the surroundings
 //! that [`Site`] says, and the stage has a `run`. The shortest is `genotype.rs`; `search.rs` and
 //! `retrain.rs` share `training.rs`. The keys of training and their defaults are in
-//! `hyperparameters`.
+//! the room `recipes`.
 
 mod alphas;
 mod artifacts;
-mod augmentation;
 mod benchmark;
 mod cadence;
 mod derive;
@@ -16,7 +15,6 @@ mod export;
 mod figures;
 mod fit;
 mod genotype;
-mod hyperparameters;
 mod prepare;
 mod report;
 mod retrain;
@@ -25,12 +23,10 @@ mod site;
 mod training;
 mod trajectory;
 mod watch;
-mod work;
 
 pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
-pub use site::{ImageShape, Named, Site, SpaceFile, Tells};
-pub use work::{Work, WorkError};
+pub use site::{Named, Site, Tells};
 
 use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},

@@ -1,10 +1,11 @@
 //! `report`: tables, curves and drawings of what stages found, in four forms; checks what was
 //! expected.
 
-use super::{Site, site::found_file};
+use super::Site;
 use crate::{
     config::{Fields, Node, Problems},
     findings::{self, Published},
+    recipes::found_file,
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
     run::{Context, Input, Resource, Stage, StageError, point},
     space,

@@ -4,21 +4,20 @@
 //! on CIFAR, DARTS' on ImageNet.
 
 use super::{
-    Site, SpaceFile,
+    Site,
     artifacts::{self, NetworkCard},
-    augmentation, counted,
+    counted,
     figures::{self, Watched},
     fit::{self, SMALLER},
-    hyperparameters::{self, Recipe},
     site::Compute,
-    training::{self, Feed, Images, Settings},
+    training,
 };
 use crate::{
     config::Fields,
     data::Dataset,
     findings::MEASURES,
+    recipes::{Images, Recipe, Settings},
     run::{Context, Stage, StageError},
-    space::EdgeOptions,
     tasks::{self, Task as _},
     train::{Learner, Training},
 };
@@ -41,39 +40,18 @@ pub(super) fn read_transfer(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<
 
 fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
     let compute = site.compute(fields);
-    let settings = settings(fields, site, recipe)?;
+    let space = site.inherited.as_deref().map(|file| &file.space);
+    let settings = Settings::of_training(fields, space, recipe, site.tasks)?;
     let compute = compute?;
     settings.tell(site);
     if let Some(images) = site.images() {
-        augmentation::check(fields, &settings.feed.augment, images);
+        fit::check_augment(fields, &settings.feed.augment, images);
         let genotype = site.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
         if let (Some(genotype), Some(file)) = (genotype, &site.inherited) {
             fit::check(fields, site, &compute, &settings, (&file.space, Some(genotype)), images);
         }
     }
     Some(Box::new(Retrain { compute, data_roots: site.data_roots(), settings }))
-}
-
-/// All that decides the result besides the genotype and the images.
-pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Settings> {
-    let file: Option<&SpaceFile> = site.inherited.as_deref();
-    let skeleton = Some(fields.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
-    let size = site.size(fields, skeleton, file);
-    let seed = hyperparameters::seed(fields);
-    // Where the skeleton is wrong that is said already, and its head with it.
-    let auxiliary = match (&size, file) {
-        (Some(size), Some(file)) => file.space.has_auxiliary(&size.skeleton),
-        _ => true,
-    };
-    let hyperparameters::Retraining { batch, learner, training } = hyperparameters::retraining(fields, recipe, seed);
-    let task = (site.task(fields).read)(fields, &recipe.loss(auxiliary));
-    let feed = Feed {
-        batch,
-        images: fields.choice("images", Images::All, &Images::NAMED),
-        augment: augmentation::augment(fields, recipe.augment),
-        seed,
-    };
-    Some(Settings { size: size?, edges: EdgeOptions::default(), feed, task, learner, training })
 }
 
 impl Stage for Retrain {

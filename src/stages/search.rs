@@ -1,19 +1,20 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
 use super::{
-    Site, SpaceFile,
+    Site,
     alphas::{AlphaHistory, EpochAlphas},
-    artifacts, augmentation,
+    artifacts,
     figures::{self, Watched},
-    fit, hyperparameters,
+    fit,
     site::Compute,
-    training::{self, Feed, Images, Settings},
+    training,
     trajectory::Trajectory,
 };
 use crate::{
     config::Fields,
     data::Dataset,
     findings::{MEASURES, STOPPED_EARLY},
+    recipes::{HOLD_OUT, Images, NO_EIGENVALUE, Settings, SpaceFile},
     run::{Context, Resource, Stage, StageError, sentence},
     tasks::Task as _,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, Strategy, Training},
@@ -31,38 +32,16 @@ struct Search {
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let compute = site.compute(fields);
-    let (file, settings, diagnosis) = settings(fields, site)?;
-    let compute = compute?;
+    let file = site.space(fields);
+    let space = file.as_deref().map(|file| &file.space);
+    let (settings, diagnosis) = Settings::of_search(fields, space, site.tasks)?;
+    let (file, compute) = (file?, compute?);
     settings.tell(site);
     if let Some(images) = site.images() {
-        augmentation::check(fields, &settings.feed.augment, images);
+        fit::check_augment(fields, &settings.feed.augment, images);
         fit::check(fields, site, &compute, &settings, (&file.space, None), images);
     }
     Some(Box::new(Search { file, compute, data_roots: site.data_roots(), settings, diagnosis }))
-}
-
-/// The space, all that decides the result besides it and the images, and how closely the search is
-/// looked at.
-pub(super) fn settings(
-    fields: &mut Fields<'_>,
-    site: &Site<'_>,
-) -> Option<(Arc<SpaceFile>, Settings, DiagnosisConfig)> {
-    let file = site.space(fields);
-    let skeleton = fields.text_or("skeleton", "search");
-    let feed = Feed {
-        batch: hyperparameters::batch(fields),
-        images: fields.choice("images", Images::Fit, &Images::NAMED),
-        seed: hyperparameters::seed(fields),
-        augment: augmentation::augment(fields, augmentation::SEARCH),
-    };
-    let edges = hyperparameters::edges(fields);
-    let (learner, training) = hyperparameters::search(fields, feed.seed);
-    let diagnosis =
-        hyperparameters::diagnosis(fields, file.as_deref().map(|file| &file.space), feed.images == Images::Fit);
-    let task = (site.task(fields).plain)();
-    let size = site.size(fields, Some(skeleton), file.as_deref());
-    let (file, size) = (file?, size?);
-    Some((file, Settings { size, edges, feed, task, learner, training }, diagnosis))
 }
 
 impl Stage for Search {
@@ -89,7 +68,8 @@ impl Stage for Search {
         } else if feed.images == Images::Fit && !dataset.split.held_out.is_empty() {
             task = task.comparing(feed.validation(&dataset)?);
         } else if self.diagnosis.eigenvalue_every.is_some() {
-            return Err(hyperparameters::no_eigenvalue());
+            let (message, hint) = (NO_EIGENVALUE.to_owned(), Some(HOLD_OUT.to_owned()));
+            return Err(StageError::Input { message, hint });
         }
         let model = self.compute.model(self.network(&dataset)?);
         let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);

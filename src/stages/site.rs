@@ -3,14 +3,11 @@
 use crate::{
     config::Fields,
     kernels::{Kernels, Precision},
-    machine,
     model::{self, DeviceName, Model},
+    recipes::{ImageShape, SpaceFile},
     run::StageError,
-    space::{
-        self, Build, EdgeOptions, Genotype, LARGEST_SIZE, MOST_CHANNELS, Space,
-        network::{FeatureMap, Network},
-    },
-    tasks::{self, Measure, TaskKind},
+    space::{Genotype, network::Network},
+    tasks::{Measure, TaskKind},
 };
 use burn::tensor::Device;
 use indexmap::IndexMap;
@@ -83,36 +80,6 @@ pub struct Tells {
     pub measures: OnceCell<Vec<Measure>>,
 }
 
-/// The images of a data set, as a network sees them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImageShape {
-    /// Channels, height, width.
-    pub shape: [usize; 3],
-    pub classes: usize,
-    /// Whether they are picture files.
-    pub in_files: bool,
-}
-
-impl ImageShape {
-    /// `images: {channels: 3, size: 32, classes: 10}`, of images that are not there yet.
-    pub(super) fn read(fields: &mut Fields<'_>, side: usize, classes: usize) -> Self {
-        fields.map("images", |keys| {
-            let mut count =
-                |key, default, least| keys.integer(key, default, least.., &format!("a whole number from {least}"));
-            let (channels, side, classes) =
-                (count("channels", 3, 1), count("size", side, 4), count("classes", classes, 2));
-            Self { shape: [channels, side, side], classes, in_files: false }
-        })
-    }
-}
-
-/// A search space with the text of its file, which is published beside what was made with it.
-#[derive(Debug)]
-pub struct SpaceFile {
-    pub space: Space,
-    pub text: String,
-}
-
 /// What computes a stage's result.
 #[derive(Debug)]
 pub(super) struct Compute {
@@ -153,54 +120,6 @@ impl Compute {
     }
 }
 
-/// Whole networks of one skeleton, of a width and a number of cells.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Size {
-    pub skeleton: String,
-    pub channels: usize,
-    pub size: usize,
-}
-
-impl Size {
-    /// Its network of so many outputs, for images of `[channels, height, width]`.
-    pub fn build(&self, outputs: usize, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
-        Build {
-            skeleton: self.skeleton.clone(),
-            channels: Some(self.channels),
-            size: Some(self.size),
-            classes: outputs,
-            input: FeatureMap { channels, height, width },
-            auxiliary,
-            edges: EdgeOptions::default(),
-        }
-    }
-}
-
-/// The file that the key `key` names, where it was found, with its text; `None` after a complaint
-/// at the key's place.
-pub(super) fn found_file(
-    fields: &mut Fields<'_>,
-    key: &str,
-    found: Result<PathBuf, space::NotFound>,
-) -> Option<(PathBuf, String)> {
-    let place = fields.origin_of(key).clone();
-    let path = match found {
-        Ok(path) => path,
-        Err(error) => {
-            fields.problems().add_hinted(&place, error.to_string(), error.hint);
-            return None;
-        }
-    };
-    match machine::read_text(&path) {
-        Ok(text) => Some((path, text)),
-        Err(error) => {
-            let reason = machine::reason(&error);
-            fields.problems().add(&place, format!("failed to read `{}`: {reason}", path.display()));
-            None
-        }
-    }
-}
-
 impl Site<'_> {
     /// The images that the reference key `data` names.
     pub(super) fn images(&self) -> Option<ImageShape> {
@@ -219,56 +138,10 @@ impl Site<'_> {
         vec![beside, self.data_root.to_owned()]
     }
 
-    /// The space that the key `space` names, read and checked.
+    /// The space that the key `space` names, read and checked, and made known.
     pub(super) fn space(&self, fields: &mut Fields<'_>) -> Option<Arc<SpaceFile>> {
-        let name = fields.required_text("space");
-        // What it says is in the key, by its digest.
-        fields.set_apart("space");
-        if name.is_empty() {
-            return None;
-        }
-        let (path, text) = found_file(fields, "space", space::find(&name, self.folder))?;
-        match Space::parse(&path, text) {
-            Ok(space) => {
-                let text = space.text().to_owned();
-                Some(self.tells.space.get_or_init(|| Arc::new(SpaceFile { space, text })).clone())
-            }
-            Err(problems) => {
-                fields.problems().extend(problems);
-                None
-            }
-        }
-    }
-
-    /// `skeleton`, `channels` and `size`: the skeleton must be one of the space's, whose own width
-    /// and length hold where none are given.
-    pub(super) fn size(
-        &self,
-        fields: &mut Fields<'_>,
-        skeleton: Option<String>,
-        file: Option<&SpaceFile>,
-    ) -> Option<Size> {
-        let mut count = |key, most| fields.optional_integer(key, 1..=most, &format!("a whole number from 1 to {most}"));
-        let (channels, size) = (count("channels", MOST_CHANNELS), count("size", LARGEST_SIZE));
-        let (skeleton, space) = (skeleton?, &file?.space);
-        let Some(defaults) = space.skeleton_defaults(&skeleton) else {
-            let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let place = fields.origin_of("skeleton").clone();
-            let message = format!("space `{}` has no skeleton `{skeleton}`", space.name);
-            fields.problems().add_with_hint(&place, message, format!("it has {known}"));
-            return None;
-        };
-        let (channels, size) = (channels.unwrap_or(defaults.channels), size.unwrap_or(defaults.size));
-        fields.note("channels", channels);
-        fields.note("size", size);
-        Some(Size { skeleton, channels, size })
-    }
-
-    /// `task: classification`, what the stage's network is for.
-    pub(super) fn task(&self, fields: &mut Fields<'_>) -> TaskKind {
-        let names: Vec<_> = self.tasks.iter().map(|kind| (kind.name, kind.name)).collect();
-        let name = fields.later_choice("task", tasks::UNNAMED, &names);
-        tasks::kind(self.tasks, name).unwrap_or(tasks::classification::KIND)
+        let file = SpaceFile::read(fields, self.folder)?;
+        Some(self.tells.space.get_or_init(|| Arc::new(file)).clone())
     }
 
     /// The stage's device, which need not be present on this machine yet, and `kernels: native`;

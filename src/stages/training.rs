@@ -1,41 +1,19 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::{Site, figures::Watched, site::Size, watch::Watch};
+use super::{Site, figures::Watched, watch::Watch};
 use crate::{
-    data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
+    data::{Dataset, Loader, LoaderOptions, Order, Part},
+    recipes::{Feed, HOLD_OUT, Images, Settings},
     run::{Context, StageError, sentence},
-    space::{Build, EdgeOptions},
-    tasks::{Supervised, TaskSettings},
-    train::{CheckpointError, Ended, EpochRecord, LearnerConfig, Training, TrainingConfig, TrainingError},
+    tasks::Supervised,
+    train::{CheckpointError, Ended, EpochRecord, Training, TrainingError},
 };
 use burn::tensor::Device;
 use std::sync::Arc;
 
-/// What decides the result of a stage that trains.
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub size: Size,
-    /// Of a supernet.
-    pub edges: EdgeOptions,
-    pub feed: Feed,
-    pub task: Arc<dyn TaskSettings>,
-    pub learner: LearnerConfig,
-    pub training: TrainingConfig,
-}
-
 impl Settings {
-    /// The supernet of a search, for so many classes and images of `[channels, height, width]`.
-    pub fn supernet(&self, classes: usize, shape: [usize; 3]) -> Build {
-        Build { edges: self.edges, ..self.size.build(self.task.outputs(classes), shape, false) }
-    }
-
-    /// The network of a genotype, likewise.
-    pub fn discrete(&self, classes: usize, shape: [usize; 3]) -> Build {
-        self.size.build(self.task.outputs(classes), shape, self.task.trains_auxiliary())
-    }
-
     /// Makes known what the stage's network will be measured by.
-    pub fn tell(&self, site: &Site<'_>) {
+    pub(super) fn tell(&self, site: &Site<'_>) {
         let classes = site.images().map_or(0, |images| images.classes);
         site.tells.measures.get_or_init(|| self.task.measures(classes));
     }
@@ -44,31 +22,15 @@ impl Settings {
     ///
     /// # Errors
     /// Where images cannot be had.
-    pub fn task(&self, dataset: &Arc<Dataset>, watched: Watched, device: Device) -> Result<Supervised, StageError> {
+    pub(super) fn task(
+        &self,
+        dataset: &Arc<Dataset>,
+        watched: Watched,
+        device: Device,
+    ) -> Result<Supervised, StageError> {
         let (fit, watched) = self.feed.loaders(dataset, watched)?;
         Ok(Supervised::new(self.task.supervision(&dataset.classes), fit, watched, device))
     }
-}
-
-/// Which images are fitted: `fit` (the split's) or `all` training images.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Images {
-    Fit,
-    All,
-}
-
-impl Images {
-    pub const NAMED: [(&'static str, Self); 2] = [("fit", Self::Fit), ("all", Self::All)];
-}
-
-/// How images are fed to a training.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Feed {
-    pub images: Images,
-    /// Images a pass.
-    pub batch: usize,
-    pub augment: Augment,
-    pub seed: u64,
 }
 
 /// Tells the stream of validation images from that of images to fit.
@@ -101,13 +63,12 @@ impl Feed {
     ///
     /// # Errors
     /// Where nothing is held out, or held-out images are fitted too.
-    pub fn validation(&self, dataset: &Arc<Dataset>) -> Result<Loader, StageError> {
+    pub(super) fn validation(&self, dataset: &Arc<Dataset>) -> Result<Loader, StageError> {
         let held_out = dataset.split.held_out.clone();
         if held_out.is_empty() || self.images == Images::All {
             let message =
                 "a bilevel search judges alphas on images that its weights are not fitted on, and there are none";
-            let hint = "hold some out with `split: halves` in `prepare`, and leave `images` at `fit`";
-            return Err(StageError::Input { message: message.to_owned(), hint: Some(hint.to_owned()) });
+            return Err(StageError::Input { message: message.to_owned(), hint: Some(HOLD_OUT.to_owned()) });
         }
         let Self { batch, augment, seed, .. } = *self;
         // Batches of one size, drawn in another order than those to fit: of one seed, both would be

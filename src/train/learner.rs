@@ -191,7 +191,9 @@ impl Learner {
     /// candidates' weights are moved.
     pub fn perturbed(&self, batch: &Batch) -> Option<Vec<Tensor<2>>> {
         let alphas = self.alphas.views();
-        let moved = self.perturb?.moved(self, &self.relaxed(&alphas), batch)?;
+        let (weights, edges) = (self.relaxed(&alphas), self.model.edges());
+        let loss = |candidates| self.evaluation_loss(candidates, batch);
+        let moved = self.perturb?.moved(self.mixing, self.position, &edges, &weights, loss)?;
         Some(self.edge_weights(moved, &alphas))
     }
 

@@ -3,11 +3,8 @@
 
 mod mean_shift;
 
-use super::{Learner, Position};
-use crate::{
-    model::{Mixing, generator, host},
-    tasks::Batch,
-};
+use super::Position;
+use crate::model::{Mixing, generator, host};
 use burn::tensor::{Tensor, TensorData};
 pub use mean_shift::MeanShift;
 use rand::Rng;
@@ -33,34 +30,41 @@ pub enum PerturbKind {
     MeanShift(MeanShift),
 }
 
+/// Where the weights of each edge lie in each table.
+type EdgeRanges<'a> = [(&'a str, Vec<Range<usize>>)];
+
 /// The numbers of each table, row after row.
 type Tables = Vec<Vec<f64>>;
 
 impl Perturb {
-    /// The candidates' weights that the weights' step on `batch` sees instead of `mixing`,
+    /// The candidates' weights that the weights' step sees instead of `weights`,
     /// `[edges, candidates]` a table as they are; `None` in epochs that are left alone. What is
-    /// drawn depends on the learner's position alone.
-    pub fn moved(&self, learner: &Learner, mixing: &[Tensor<2>], batch: &Batch) -> Option<Vec<Tensor<2>>> {
-        if learner.position.epoch < self.from_epoch {
+    /// drawn depends on the position alone; `loss` is that of the step's batch where candidates
+    /// are mixed so.
+    pub fn moved(
+        &self,
+        mixing: Mixing,
+        position: Position,
+        edges: &EdgeRanges<'_>,
+        weights: &[Tensor<2>],
+        loss: impl Fn(Vec<Tensor<2>>) -> f64,
+    ) -> Option<Vec<Tensor<2>>> {
+        if position.epoch < self.from_epoch {
             return None;
         }
-        let edges = learner.model.edges();
-        let (region, reach) = (Region::of(learner.mixing), self.reach(&learner.position));
-        let around = Around { edges: &edges, region, reach, position: learner.position };
+        let around = Around { edges, region: Region::of(mixing), reach: self.reach(&position), position };
         let start: Tables =
-            mixing.iter().map(|table| host(table.clone()).into_iter().map(f64::from).collect()).collect();
+            weights.iter().map(|table| host(table.clone()).into_iter().map(f64::from).collect()).collect();
         let tensors = |point: &Tables| -> Vec<Tensor<2>> {
             let tensor = |(numbers, like): (&Vec<f64>, &Tensor<2>)| {
                 let numbers: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
                 Tensor::from_data(TensorData::new(numbers, like.dims()), &like.device())
             };
-            point.iter().zip(mixing).map(tensor).collect()
+            point.iter().zip(weights).map(tensor).collect()
         };
         let end = match self.kind {
             PerturbKind::Random => around.projected(around.draw(&start, 0)),
-            PerturbKind::MeanShift(shift) => {
-                shift.shifted(start, &around, |point| learner.evaluation_loss(tensors(point), batch))
-            }
+            PerturbKind::MeanShift(shift) => shift.shifted(start, &around, |point| loss(tensors(point))),
         };
         Some(tensors(&end))
     }
@@ -89,8 +93,7 @@ impl Region {
 /// The surroundings in which points are drawn.
 #[derive(Debug, Clone, Copy)]
 struct Around<'a> {
-    /// Where the weights of each edge lie in each table.
-    edges: &'a [(&'a str, Vec<Range<usize>>)],
+    edges: &'a EdgeRanges<'a>,
     region: Region,
     /// Farthest that one weight is moved.
     reach: f64,
@@ -140,7 +143,10 @@ impl Around<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{AlphaConfig, tiny};
+    use crate::{
+        tasks::Batch,
+        train::{AlphaConfig, Learner, tiny},
+    };
 
     fn batch() -> Batch {
         tiny::batches().remove(0)
@@ -162,8 +168,7 @@ mod tests {
             let reach = perturb.reach(&learner.position);
             assert!((reach - 0.165).abs() < 1e-12, "{reach}");
             let (batch, before) = (batch(), learner.mixing());
-            let moved = perturb.moved(&learner, &before, &batch).unwrap();
-            let again = perturb.moved(&learner, &before, &batch).unwrap();
+            let [moved, again] = [(); 2].map(|()| learner.perturbed(&batch).unwrap());
             let (before, moved) = (host(before[0].clone()), host(moved[0].clone()));
             assert_eq!(moved, host(again[0].clone()));
             assert_ne!(moved, before);
@@ -179,7 +184,7 @@ mod tests {
                 }
             }
             let earlier = Position { epoch: 4, ..learner.position };
-            assert!(perturb.moved(&Learner { position: earlier, ..learner }, &[], &batch).is_none());
+            assert!(Learner { position: earlier, ..learner }.perturbed(&batch).is_none());
         }
     }
 

@@ -1,6 +1,6 @@
 //! `darts-run bench` of a work of one's own, small enough to be a test. No time is judged.
 
-use crate::scratch::Scratch;
+use crate::{edited::edited, scratch::Scratch};
 use serde_json::Value as Json;
 
 const WORK: &str = "\
@@ -70,6 +70,30 @@ fn a_profile_accounts_for_the_whole_step() {
     let table = scratch.run(&arguments).exits(0).stdout;
     assert!(table.contains("Where the time of mine goes") && table.contains("GFLOP/s in registers"), "{table}");
     scratch.run(&[&arguments[..], &["--kernels", "reference"]].concat()).exits(2);
+}
+
+#[test]
+fn a_work_may_lie_anywhere_and_a_space_beside_it_comes_before_one_that_ships() {
+    let scratch = Scratch::new();
+    std::fs::remove_file(scratch.path("search_spaces")).unwrap();
+    std::fs::create_dir(scratch.path("elsewhere")).unwrap();
+    let arguments = ["bench", "--work", "elsewhere/mine.yaml", "--batch", "2", "--steps", "1", "--warm", "0", "--json"];
+    let params = |work: &str| {
+        scratch.write("elsewhere/mine.yaml", work);
+        rows(&scratch.run(&arguments).exits(0).stdout)[0]["params"].as_u64().unwrap()
+    };
+    let shipped = params(WORK);
+    let trained = "images: {channels: 1, size: 32, classes: 3}\ngenotype: {space: darts, from: darts_v2}\n\
+                   retrain: {skeleton: cifar, channels: 2, size: 3, augment: {cutout: 0}}\n";
+    assert!(params(trained) > 100);
+    let space = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/search_spaces/nas_bench_201.yaml"));
+    std::fs::create_dir(scratch.path("elsewhere/search_spaces")).unwrap();
+    let with_affine = edited(&space.unwrap(), &[("affine: final", "affine: true")]);
+    scratch.write("elsewhere/search_spaces/nas_bench_201.yaml", &with_affine);
+    assert!(params(WORK) > shipped, "norms that learn are more parameters");
+    scratch.write("elsewhere/mine.yaml", "search: {space: nas_bench_2001}\n");
+    let unknown = scratch.run(&arguments).exits(3);
+    assert!(unknown.stderr.contains("no search space `nas_bench_2001`"), "{}", unknown.stderr);
 }
 
 #[test]

@@ -4,7 +4,10 @@ mod loader;
 mod step;
 
 use super::{Complaint, ExitClass, parity::KernelChoice, path, run::invalid};
-use crate::{bench::BenchError, kernels::Precision, stages::WorkError};
+use crate::{
+    bench::{BenchError, WorkError},
+    kernels::Precision,
+};
 use clap::{Args, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
 
@@ -92,7 +95,6 @@ fn complaint(error: &BenchError) -> Complaint {
             ExitClass::Input
         }
         BenchError::Pictures(_)
-        | BenchError::Unpack(_)
         | BenchError::Threads { .. }
         | BenchError::Task(_)
         | BenchError::Device(_)
@@ -109,7 +111,7 @@ fn complaint(error: &BenchError) -> Complaint {
         BenchError::Diverged { .. } => complaint.hint("lower the work's `learning_rate`"),
         BenchError::Unprofiled => complaint.hint("leave out `--profile`, or take `--device cpu --kernels native`"),
         BenchError::Precision(_) => complaint.hint("take `--device cuda --kernels native`, or leave out `--precision`"),
-        BenchError::Unpack(_) | BenchError::Open(_) | BenchError::Task(_) | BenchError::Device(_) => complaint,
+        BenchError::Open(_) | BenchError::Task(_) | BenchError::Device(_) => complaint,
     }
 }
 
@@ -117,5 +119,6 @@ fn unreadable(error: &WorkError) -> Complaint {
     match error {
         WorkError::Invalid { problems, .. } => invalid(problems),
         WorkError::Read { .. } => Complaint::caused(ExitClass::Input, error),
+        WorkError::Unpack(_) => Complaint::caused(ExitClass::Failed, error),
     }
 }

@@ -2,12 +2,11 @@
 
 use super::{BenchArguments, complaint, unreadable};
 use crate::{
-    bench::{BenchError, Images, Profile, StepBench, StepRow, shipped},
+    bench::{Images, Profile, StepBench, StepRow, Work, shipped},
     cli::{Complaint, ExitClass, output, threads},
     kernels::{Kernels, Precision},
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, terminal},
-    stages::Work,
 };
 use serde_json::json;
 use std::{
@@ -65,8 +64,7 @@ fn read(name: &str) -> Result<Work, Complaint> {
             let complaint = Complaint::new(ExitClass::Usage, format!("no work `{name}`"));
             return Err(complaint.hint(format!("there are `loader`, {known}, and files whose name ends in `.yaml`")));
         }
-        let folder = shipped::unpack().map_err(|error| complaint(&BenchError::Unpack(error)))?;
-        return Work::read(&shipped::work_in(folder.path(), name)).map_err(|error| unreadable(&error));
+        return Work::shipped(name).map_err(|error| unreadable(&error));
     }
     Work::read(Path::new(name)).map_err(|error| unreadable(&error))
 }

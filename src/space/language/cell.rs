@@ -2,8 +2,8 @@
 
 use super::hint::did_you_mean;
 use super::operation::Operation;
-use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
+use crate::space::primitives::{options::Role, steps::Steps};
 use indexmap::IndexMap;
 
 /// A kind of cell: `normal`, `reduce`.

@@ -8,11 +8,11 @@ use super::labels::Labels;
 use super::notation::Notation;
 use super::operation::Operation;
 use super::skeleton::{Known, Skeleton, SkeletonDefaults};
-use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
 use crate::machine;
 use crate::space::derivation::rule::Derivation;
 use crate::space::genotype::text::GenotypeText;
+use crate::space::primitives::{options::Role, steps::Steps};
 use crate::store::Digest;
 use indexmap::IndexMap;
 use std::{

@@ -11,5 +11,4 @@ pub(super) mod labels;
 pub(super) mod notation;
 pub(super) mod operation;
 pub(super) mod skeleton;
-pub(super) mod step;
 pub(super) mod width;

@@ -1,8 +1,12 @@
 //! Operations: what may stand on an edge.
 
-use super::step::{Filters, Phase, Primitive, Role, Steps, Stride};
 use super::width::Width;
 use crate::config::{Fields, Node, Problems};
+use crate::space::primitives::{
+    Effect,
+    options::{Phase, Role},
+    steps::Steps,
+};
 
 /// A candidate as declared: one chain for all strides of an edge, or one for each.
 #[derive(Debug, Clone)]
@@ -55,7 +59,7 @@ impl Operation {
             return Some(format!("has no `stride_{stride}`, which an edge of stride {stride} needs"));
         };
         for phase in [Phase::Search, Phase::Final] {
-            let effect = match effect(steps, stride, Effect::NONE, phase) {
+            let effect = match steps.effect(Effect::NONE, stride, phase) {
                 Ok(effect) => effect,
                 Err(fault) => return Some(fault),
             };
@@ -70,72 +74,4 @@ impl Operation {
         }
         None
     }
-}
-
-/// What a chain does to a feature map of width `C`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Effect {
-    width: Width,
-    /// By how much each side is divided.
-    shrink: [usize; 2],
-}
-
-impl Effect {
-    const NONE: Self = Self { width: Width::CELL, shrink: [1, 1] };
-
-    fn shrunk(self, by: [usize; 2]) -> Self {
-        let [height, width] = self.shrink;
-        Self { shrink: [height.saturating_mul(by[0]), width.saturating_mul(by[1])], ..self }
-    }
-}
-
-fn effect(steps: &Steps, edge: usize, start: Effect, phase: Phase) -> Result<Effect, String> {
-    let square = |stride: Stride| [stride.on(edge); 2];
-    let mut now = start;
-    for step in steps.steps.iter().filter(|step| step.when.holds(phase)) {
-        now = match &step.primitive {
-            Primitive::Identity
-            | Primitive::Relu
-            | Primitive::BatchNorm { .. }
-            | Primitive::GlobalAvgPool
-            | Primitive::Linear => now,
-            Primitive::Zero { stride } | Primitive::Noise { stride } => now.shrunk(square(*stride)),
-            Primitive::MaxPool(pool) | Primitive::AvgPool(pool) => now.shrunk(square(pool.stride)),
-            Primitive::Conv(conv) => {
-                let width = match conv.filters {
-                    Filters::Depthwise => now.width,
-                    Filters::Groups { out, .. } => out,
-                };
-                Effect { width, ..now.shrunk(conv.stride.map(|stride| stride.on(edge))) }
-            }
-            Primitive::FactorizedReduce { out, .. } => Effect { width: *out, ..now.shrunk([2, 2]) },
-            Primitive::Chain(steps) => effect(steps, edge, now, phase)?,
-            Primitive::Sum(branches) => {
-                let ends = ends(branches, edge, now, phase)?;
-                match ends.split_first() {
-                    Some((first, rest)) if rest.iter().all(|end| end == first) => *first,
-                    _ => return Err("sums chains of unequal width or stride".to_owned()),
-                }
-            }
-            Primitive::Concat(branches) => {
-                let ends = ends(branches, edge, now, phase)?;
-                match ends.split_first() {
-                    Some((first, rest)) if rest.iter().all(|end| end.shrink == first.shrink) => {
-                        let width = rest.iter().try_fold(first.width, |sum, end| sum.plus(end.width));
-                        Effect {
-                            width: width
-                                .ok_or("concatenates widths that do not add up, some with and some without `C`")?,
-                            ..*first
-                        }
-                    }
-                    _ => return Err("concatenates chains of unequal stride".to_owned()),
-                }
-            }
-        };
-    }
-    Ok(now)
-}
-
-fn ends(branches: &[Steps], edge: usize, start: Effect, phase: Phase) -> Result<Vec<Effect>, String> {
-    branches.iter().map(|branch| effect(branch, edge, start, phase)).collect()
 }

@@ -1,8 +1,8 @@
 //! Skeletons: whole networks around the cells.
 
 use super::hint::did_you_mean;
-use super::step::{Role, Steps};
 use crate::config::{Fields, Node, Problems, Value};
+use crate::space::primitives::{options::Role, steps::Steps};
 use indexmap::IndexMap;
 
 /// What a network of a skeleton is like unless told otherwise.

@@ -82,7 +82,7 @@ impl Lowering<'_> {
         let (stride, input) = geometry.from(source);
         let steps = self.space.operations.get(operation).and_then(|known| known.steps(stride));
         let steps = steps.ok_or_else(|| SpaceError::NoStride { operation: operation.to_owned(), stride })?;
-        let (chain, found) = self.chains.lower(steps, &label, geometry.inner.channels, stride, input)?;
+        let (chain, found) = self.chain(steps, &label, geometry.inner.channels, stride, input)?;
         if found != geometry.size {
             return Err(SpaceError::Shape { place: label, found, needed: geometry.size });
         }
@@ -102,7 +102,7 @@ fn bypass(edge: &str, source: usize, geometry: &CellGeometry<'_>) -> Result<Chai
         return Err(SpaceError::Shape { place: edge.to_owned(), found: output, needed: geometry.size });
     }
     let kind = LayerKind::MaxPool(Pool { kernel: stride, stride, padding: 0 });
-    Ok(Chain { layers: vec![Layer { label: String::new(), kind, input, output }] })
+    Ok(Chain { layers: vec![Layer::plain(kind, input, output)] })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Why a space has no such network.
 
 use crate::space::GenotypeError;
-use crate::space::network::FeatureMap;
+use crate::space::feature_map::FeatureMap;
 
 /// A network cannot be built. `place` is where, as a prefix of tensor names.
 #[derive(Debug, thiserror::Error)]

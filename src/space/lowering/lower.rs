@@ -1,7 +1,6 @@
 //! Lowering: from a declared space to a [`Network`] with every label, width, stride and size
 //! decided.
 
-use super::chain::{Chains, MOST_CHANNELS};
 use super::edge_options::EdgeOptions;
 use crate::space::genotype::Genotype;
 use crate::space::language::cell::Combine;
@@ -10,8 +9,12 @@ use crate::space::language::labels::{fill, join};
 use crate::space::language::skeleton::{
     BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_CLASSES, Skeleton, Transition,
 };
-use crate::space::language::step::Phase;
 use crate::space::network::{AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Network};
+use crate::space::primitives::{
+    options::Phase,
+    place::{MOST_CHANNELS, Place, Surroundings},
+    steps::Steps,
+};
 use crate::space::{CellKind, Space, SpaceError};
 
 /// What a network is built for.
@@ -60,7 +63,7 @@ pub(super) struct Lowering<'a> {
     pub build: &'a Build,
     channels: usize,
     size: usize,
-    pub chains: Chains,
+    surroundings: Surroundings,
 }
 
 /// A cell's place and sizes.
@@ -109,7 +112,8 @@ impl<'a> Lowering<'a> {
             }
         }
         let phase = if genotype.is_none() { Phase::Search } else { Phase::Final };
-        Ok(Self { space, skeleton, genotype, build, channels, size, chains: Chains::new(phase, build.classes) })
+        let surroundings = Surroundings::new(phase, build.classes);
+        Ok(Self { space, skeleton, genotype, build, channels, size, surroundings })
     }
 
     fn network(&self) -> Result<Network, SpaceError> {
@@ -117,7 +121,7 @@ impl<'a> Lowering<'a> {
         let mut newest = self.build.input;
         let mut stems = Vec::new();
         for stem in &self.skeleton.stems {
-            let (chain, output) = self.chains.lower(stem, "", self.channels, 1, newest)?;
+            let (chain, output) = self.chain(stem, "", self.channels, 1, newest)?;
             stems.push(chain);
             states.push(output);
             newest = output;
@@ -139,7 +143,7 @@ impl<'a> Lowering<'a> {
                         BlockName::Cell(kind) => self.cell(kind, &label, width, &states)?,
                         BlockName::Fixed(name) => {
                             let steps = &self.space.blocks[name];
-                            let (chain, output) = self.chains.lower(steps, &label, width, 1, newest)?;
+                            let (chain, output) = self.chain(steps, &label, width, 1, newest)?;
                             (Block::Fixed(chain), output)
                         }
                     }
@@ -151,7 +155,7 @@ impl<'a> Lowering<'a> {
         }
         let scores = FeatureMap { channels: self.build.classes, height: 1, width: 1 };
         let head = |steps, place: &str, input| {
-            let (chain, found) = self.chains.lower(steps, "", width, 1, input)?;
+            let (chain, found) = self.chain(steps, "", width, 1, input)?;
             let place = place.to_owned();
             if found == scores { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed: scores }) }
         };
@@ -176,6 +180,19 @@ impl<'a> Lowering<'a> {
             Some(name) => Err(SpaceError::DuplicateTensor { name }),
             None => Ok(network),
         }
+    }
+
+    /// The chain under `prefix`, read where C is `channels` and the edge has `stride`, and the map
+    /// that it ends in.
+    pub fn chain(
+        &self,
+        steps: &Steps,
+        prefix: &str,
+        channels: usize,
+        stride: usize,
+        input: FeatureMap,
+    ) -> Result<(Chain, FeatureMap), SpaceError> {
+        steps.lower(&Place::new(&self.surroundings, prefix, channels, stride), input)
     }
 
     fn plan(&self) -> Vec<Planned<'a>> {
@@ -236,7 +253,7 @@ impl<'a> Lowering<'a> {
         let inner = FeatureMap { channels, ..newest };
         let inputs = self.inputs(label, inner, states)?;
         let stride = kind.input_stride;
-        let size = FeatureMap { height: inner.height.div_ceil(stride), width: inner.width.div_ceil(stride), ..inner };
+        let size = inner.strided(stride);
         let geometry = CellGeometry { label, stride, inner, size, inputs: inputs.len() };
         let (edges, nodes, output) = match self.genotype {
             None => {
@@ -268,7 +285,7 @@ impl<'a> Lowering<'a> {
             let same_sides = (state.height, state.width) == (inner.height, inner.width);
             let steps = if same_sides { Some(&adapter.same) } else { adapter.larger.as_ref() };
             let steps = steps.ok_or_else(|| SpaceError::NoAdapter { place: place.clone() })?;
-            let (chain, found) = self.chains.lower(steps, &place, inner.channels, 1, state)?;
+            let (chain, found) = self.chain(steps, &place, inner.channels, 1, state)?;
             if found != inner {
                 return Err(SpaceError::Shape { place, found, needed: inner });
             }

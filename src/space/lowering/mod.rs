@@ -1,6 +1,5 @@
 //! From a declared space to a network in which nothing is left open.
 
-pub(super) mod chain;
 pub(super) mod edge_options;
 pub(super) mod edges;
 pub(super) mod error;

@@ -2,9 +2,10 @@
 
 use crate::{
     config::{Fields, Node, Origin, Problems, Value, nearest},
+    recipes::{ImageShape, Size},
     run::point::agrees,
     space::{KeptEdges, Limit, Space},
-    stages::site::{ImageShape, Named, Site, Size},
+    stages::site::{Named, Site},
     tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};
@@ -216,7 +217,7 @@ fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
         }
         let skeleton = Some(inside.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
         let file = site.inherited.as_deref();
-        let size = site.size(inside, skeleton, file);
+        let size = Size::read(inside, skeleton, file.map(|file| &file.space));
         let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
         let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
         let ImageShape { shape, classes, .. } = ImageShape::read(inside, side, classes);

@@ -9,8 +9,9 @@ use crate::{
         Broken, DataError, Dataset, ImageFolder, LIST_VERSION, Listing, LocatedFolder, Normalise, Parts, SplitRule,
     },
     machine,
+    recipes::{COUNT, ImageShape},
     run::{Context, Progress, Resource, Stage, StageError, sentence},
-    stages::{ImageShape, Site, hyperparameters::COUNT},
+    stages::Site,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 mod image_folder;
 
-use super::{Site, counted, hyperparameters::COUNT, site::ImageShape};
+use super::{Site, counted};
 use crate::{
     config::{Fields, Origin, Value},
     data::{
@@ -10,6 +10,7 @@ use crate::{
         Watcher,
     },
     machine,
+    recipes::{COUNT, ImageShape},
     run::{Context, Fetch, Resource, Stage, StageError, Transfer, sentence},
 };
 use serde_json::{Value as Json, json};

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::{Position, tiny},
+        train::{AlphaConfig, Position, tiny},
     };
 
     /// Section 6's formulas as they stand, with the constant and the softmax by itself.
@@ -132,13 +132,14 @@ mod tests {
     fn on_a_network_the_batch_decides() {
         let kind = PerturbKind::MeanShift(MeanShift { samples: 3, rounds: 2, bandwidth: 1.0 });
         let perturb = Perturb { kind, radius: 0.5, from_epoch: 0 };
-        let learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
-        let before = (learner.running.to_host(), learner.mixing());
-        let moved = |batch| host(perturb.moved(&learner, &before.1, &batch).unwrap().remove(0));
+        let config = tiny::with(AlphaConfig { perturb: Some(perturb), ..AlphaConfig::default() });
+        let learner = tiny::learner(tiny::SPACE, &config);
+        let before = learner.running.to_host();
+        let moved = |batch| host(learner.perturbed(&batch).unwrap().remove(0));
         let batches = tiny::batches();
         let [first, second] = [0, 1].map(|at: usize| moved(batches[at].clone()));
         assert_ne!(first, second);
         assert_eq!(first, moved(batches[0].clone()));
-        assert_eq!(learner.running.to_host(), before.0);
+        assert_eq!(learner.running.to_host(), before);
     }
 }

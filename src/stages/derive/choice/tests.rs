@@ -3,8 +3,9 @@
 use super::*;
 use crate::{
     model::Mixing,
+    recipes::Size,
     space::{Limit, shipped},
-    stages::{alphas::EpochAlphas, site::Size},
+    stages::alphas::EpochAlphas,
     train::TableRecord,
 };
 use serde_json::json;

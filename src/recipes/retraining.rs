@@ -1,14 +1,13 @@
 //! The keys of training a discrete network.
 
 use super::{
-    COUNT, MOMENT,
+    COUNT, MOMENT, augmentation,
     rate::RateDefaults,
     weights::{WeightDefaults, Weights, weights},
 };
 use crate::{
     config::Fields,
     data::{Augment, Cutout, Jitter, ResizedCrop},
-    stages::augmentation,
     tasks::LossDefaults,
     train::{LearnerConfig, Rate, Strategy, TrainingConfig},
 };

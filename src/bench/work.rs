@@ -1,4 +1,4 @@
-//! A search or a training without its data set: what a benchmark times a step of.
+//! A search or a training without its data set: what a step is timed of.
 //!
 //! The file is a stage of a pipeline, its keys and their defaults the same, with the images that it
 //! is to see said instead of a reference to a data set:
@@ -9,24 +9,17 @@
 //! retrain: {skeleton: cifar, drop_path: 0.2}      # or `search: {space: darts}`
 //! ```
 
-use super::{
-    ImageShape, Site, SpaceFile, Tells,
-    genotype::{self, Published},
-    hyperparameters::Recipe,
-    retrain, search,
-    site::Answers,
-    training::Settings,
-};
+use super::shipped;
 use crate::{
     config::{Fields, Node, Problems},
     data::Augment,
     machine,
+    recipes::{ImageShape, Published, Recipe, Settings, SpaceFile},
     run::sentence,
-    space::{SpaceError, network::Network},
+    space::{self, SpaceError, WrittenGenotype, network::Network},
     tasks::{self, TaskSettings},
     train::{LearnerConfig, TrainingConfig},
 };
-use indexmap::IndexMap;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -58,31 +51,47 @@ pub enum WorkError {
         #[source]
         source: io::Error,
     },
+    #[error("failed to write what ships to a folder for temporary files")]
+    Unpack(#[source] io::Error),
     /// All complaints, each with its place.
     #[error("`{}` is not valid", path.display())]
     Invalid { path: PathBuf, problems: Problems },
 }
 
 impl Work {
-    /// Reads the file at `path`; spaces and genotypes that it names are found as a pipeline's at
-    /// that place.
+    /// The work that ships by that name.
+    ///
+    /// # Errors
+    /// Where the system's folder for temporary files cannot be written to.
+    pub fn shipped(name: &str) -> Result<Self, WorkError> {
+        let shipped = shipped::unpack().map_err(WorkError::Unpack)?;
+        Self::read_beside(&shipped::work_in(shipped.path(), name), shipped.path())
+    }
+
+    /// Reads the file at `path`. Spaces and genotypes that it names are found as a pipeline's at
+    /// that place, else among those that ship, so that a work may lie anywhere.
     ///
     /// # Errors
     /// Where the file cannot be read, or all that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, WorkError> {
+        let shipped = shipped::unpack().map_err(WorkError::Unpack)?;
+        Self::read_beside(path, shipped.path())
+    }
+
+    fn read_beside(path: &Path, shipped: &Path) -> Result<Self, WorkError> {
         let text = machine::read_text(path).map_err(|source| WorkError::Read { path: path.to_owned(), source })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folders = Folders { own: path.parent().unwrap_or(Path::new("")), shipped };
         let invalid = |problems| WorkError::Invalid { path: path.to_owned(), problems };
         let node = Node::parse(path, text).map_err(invalid)?;
         let mut problems = Problems::new();
-        match Self::of(&node, folder, &mut problems) {
+        match Self::of(&node, folders, &mut problems) {
             Some(work) if problems.is_empty() => Ok(work),
             _ => Err(invalid(problems)),
         }
     }
 
     /// `None` after a complaint.
-    fn of(node: &Node, folder: &Path, problems: &mut Problems) -> Option<Self> {
+    fn of(node: &Node, folders: Folders<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(node, "a work", problems);
         // CIFAR-10's unless said.
         let images = ImageShape::read(&mut fields, 32, 10);
@@ -90,11 +99,11 @@ impl Work {
         let given: Vec<_> =
             kinds.iter().filter_map(|&(kind, recipe)| Some((kind, recipe, fields.node(kind)?))).collect();
         let work = match given[..] {
-            [(_, None, keys)] => images.search(keys, folder, fields.problems()),
+            [(_, None, keys)] => Self::search(images, keys, folders, fields.problems()),
             [(kind, Some(recipe), keys)] => {
                 let nothing = Node::empty_map();
                 let genotype = fields.node("genotype").unwrap_or(&nothing);
-                images.train(genotype, (kind, recipe, keys), folder, fields.problems())
+                Self::train(images, genotype, (kind, recipe, keys), folders, fields.problems())
             }
             _ => {
                 let place = fields.origin().clone();
@@ -105,53 +114,50 @@ impl Work {
         fields.close();
         work
     }
-}
 
-impl ImageShape {
     /// The supernet of a `search`.
-    fn search(&self, keys: &Node, folder: &Path, problems: &mut Problems) -> Option<Work> {
+    fn search(images: ImageShape, keys: &Node, folders: Folders<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(keys, "`search`", problems);
-        let read = search::settings(&mut fields, &site(folder, None));
+        let space = SpaceFile::read(&mut fields, folders.of_space(keys)).map(|file| file.space);
+        let settings = Settings::of_search(&mut fields, space.as_ref(), tasks::KINDS);
         fields.close();
-        let (file, settings, _) = read?;
-        let network = file.space.supernet(&settings.supernet(self.classes, self.shape));
-        self.work(network, settings, keys, problems)
+        let (settings, _) = settings?;
+        let network = space?.supernet(&settings.supernet(images.classes, images.shape));
+        Self::new(images, network, settings, keys, problems)
     }
 
     /// The network of the genotype that stands beside a `retrain` or a `transfer`.
     fn train(
-        &self,
+        images: ImageShape,
         genotype: &Node,
         (kind, recipe, keys): (&str, &Recipe, &Node),
-        folder: &Path,
+        folders: Folders<'_>,
         problems: &mut Problems,
-    ) -> Option<Work> {
+    ) -> Option<Self> {
         let mut fields = Fields::open(genotype, "`genotype`", problems);
-        let named = genotype::named(&mut fields, &site(folder, None));
+        let file = SpaceFile::read(&mut fields, folders.of_space(genotype)).map(Arc::new);
+        let published = Published::read(&mut fields, file, folders.of_genotype(genotype));
         fields.close();
-        let Published { file, genotype, .. } = named?;
+        let Published { file, genotype, .. } = published?;
         let mut fields = Fields::open(keys, format!("`{kind}`"), problems);
-        let settings = retrain::settings(&mut fields, &site(folder, Some(file.clone())), recipe);
+        let settings = Settings::of_training(&mut fields, Some(&file.space), recipe, tasks::KINDS);
         fields.close();
         let settings = settings?;
-        let network = file.space.discrete(&genotype, &settings.discrete(self.classes, self.shape));
-        self.work(network, settings, keys, problems)
+        let network = file.space.discrete(&genotype, &settings.discrete(images.classes, images.shape));
+        Self::new(images, network, settings, keys, problems)
     }
 
-    fn work(
-        &self,
+    fn new(
+        ImageShape { shape, classes, .. }: ImageShape,
         network: Result<Network, SpaceError>,
         settings: Settings,
         keys: &Node,
         problems: &mut Problems,
-    ) -> Option<Work> {
+    ) -> Option<Self> {
         let Settings { task, feed, learner, training, .. } = settings;
         let (seed, augment) = (feed.seed, feed.augment);
         match network {
-            Ok(network) => {
-                let (shape, classes) = (self.shape, self.classes);
-                Some(Work { network, task, learner, training, seed, augment, shape, classes })
-            }
+            Ok(network) => Some(Self { network, task, learner, training, seed, augment, shape, classes }),
             Err(error) => {
                 problems.add_hinted(&keys.origin, sentence(&error), error.hint());
                 None
@@ -160,10 +166,30 @@ impl ImageShape {
     }
 }
 
-fn site(folder: &Path, inherited: Option<Arc<SpaceFile>>) -> Site<'_> {
-    let (data_root, inputs, tells, answers) = (Path::new(""), IndexMap::new(), Tells::default(), Answers::default());
-    let tasks = tasks::KINDS;
-    Site { pipeline: "", folder, data_root, device: "cpu", memory: None, inherited, tells, answers, tasks, inputs }
+/// Where what a work names is looked for.
+#[derive(Clone, Copy)]
+struct Folders<'a> {
+    /// Of the work's file.
+    own: &'a Path,
+    /// Of what the program brings along.
+    shipped: &'a Path,
+}
+
+impl<'a> Folders<'a> {
+    /// The folder beside which the space that `keys` names is found: the work's own, unless only
+    /// the other one has it.
+    fn of_space(self, keys: &Node) -> &'a Path {
+        self.that_has(keys, "space", |name, folder| space::find(name, folder).is_ok())
+    }
+
+    fn of_genotype(self, keys: &Node) -> &'a Path {
+        self.that_has(keys, "from", |name, folder| WrittenGenotype::find(name, folder).is_ok())
+    }
+
+    fn that_has(self, keys: &Node, key: &str, has: impl Fn(&str, &Path) -> bool) -> &'a Path {
+        let name = keys.get(key).and_then(Node::as_text).unwrap_or_default();
+        if !has(name, self.own) && has(name, self.shipped) { self.shipped } else { self.own }
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +199,8 @@ mod tests {
     fn read(text: &str) -> Result<Work, String> {
         let node = Node::parse("test.yaml", text).unwrap();
         let mut problems = Problems::new();
-        let work = Work::of(&node, Path::new(env!("CARGO_MANIFEST_DIR")), &mut problems);
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let work = Work::of(&node, Folders { own, shipped: own }, &mut problems);
         let said: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
         work.filter(|_| said.is_empty()).ok_or(said.join("\n"))
     }

@@ -3,7 +3,6 @@
 use super::COUNT;
 use crate::{
     config::Fields,
-    run::StageError,
     space::Space,
     train::{
         DiagnosisConfig,
@@ -11,7 +10,8 @@ use crate::{
     },
 };
 
-const HOLD_OUT: &str = "hold some out with `split: halves` in `prepare`, and leave `images` at `fit`";
+/// The way to images that are held out.
+pub const HOLD_OUT: &str = "hold some out with `split: halves` in `prepare`, and leave `images` at `fit`";
 
 /// `diagnose: {benefit_batches: 1, eigenvalue_every: 5, eigenvalue_iterations: 20}` and
 /// `stop_early: {count: {operation: skip_connect, more_than: 2}, eigenvalue: {ratio: 1.3, window: 5}}`.
@@ -34,12 +34,7 @@ pub fn diagnosis(fields: &mut Fields<'_>, space: Option<&Space>, holds_out: bool
     DiagnosisConfig { stop_early: fields.map("stop_early", |keys| stop_early(keys, space, measured)), ..diagnosis }
 }
 
-const NO_EIGENVALUE: &str = "an eigenvalue is of the loss on images that are held out, and there are none";
-
-/// Where a data set holds nothing out.
-pub fn no_eigenvalue() -> StageError {
-    StageError::Input { message: NO_EIGENVALUE.to_owned(), hint: Some(HOLD_OUT.to_owned()) }
-}
+pub const NO_EIGENVALUE: &str = "an eigenvalue is of the loss on images that are held out, and there are none";
 
 fn stop_early(keys: &mut Fields<'_>, space: Option<&Space>, measured: bool) -> StopEarly {
     let count = keys.optional_map("count", |keys| count(keys, space));

@@ -1,24 +1,19 @@
 //! The keys of `augment: {…}`: how training images are changed at random.
 
-use super::{
-    hyperparameters::{COUNT, NOT_NEGATIVE},
-    site::ImageShape,
-};
+use super::{COUNT, NOT_NEGATIVE};
 use crate::{
     config::Fields,
-    data::{Augment, Cutout, DataError, Jitter, ResizedCrop},
-    run::sentence,
+    data::{Augment, Cutout, Jitter, ResizedCrop},
 };
 
 /// What DARTS and NAS-Bench-201 change in a search's images: crop and flip, no cutout.
-pub(super) const SEARCH: Augment =
-    Augment { crop_padding: 4, flip: true, cutout: None, resized_crop: None, jitter: None };
+pub const SEARCH: Augment = Augment { crop_padding: 4, flip: true, cutout: None, resized_crop: None, jitter: None };
 
 /// `augment: {crop_padding: 4, flip: true, cutout: 16}` (or
 /// `cutout: {length: 16, probability: 0.5}`), and for picture files
 /// `augment: {resized_crop: {}, flip: true, jitter: {}}`. A change that is on by default is
 /// switched off with 0, `null` or `false`.
-pub(super) fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
+pub fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
     fields.map("augment", |keys| {
         let resized_crop = keys.switched_map("resized_crop", default.resized_crop.is_some(), |keys| {
             resized_crop(keys, default.resized_crop.unwrap_or_default())
@@ -46,26 +41,6 @@ pub(super) fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
             jitter,
         }
     })
-}
-
-/// Complains where the changes do not fit the images: at the key, or as of a default where nobody
-/// wrote it.
-pub(super) fn check(fields: &mut Fields<'_>, augment: &Augment, images: ImageShape) {
-    let Err(error) = augment.fits(images.shape, images.in_files) else { return };
-    let (mut message, mut hint) = (sentence(&error), error.hint());
-    let mut place = fields.origin_of("augment").clone();
-    if let DataError::Setting { setting, .. } = error {
-        let key = setting.split('.').next().unwrap_or(setting);
-        match fields.node("augment").and_then(|augment| augment.get(key)) {
-            Some(written) => place = written.origin.clone(),
-            None => {
-                message.push_str(", the default");
-                let off = if matches!(key, "crop_padding" | "cutout") { "0" } else { "false" };
-                hint = Some(format!("write `augment: {{{key}: {off}}}`, or what fits"));
-            }
-        }
-    }
-    fields.problems().add_hinted(&place, message, hint);
 }
 
 fn cutout(keys: &mut Fields<'_>, default: Option<Cutout>) -> Option<Cutout> {

@@ -1,0 +1,115 @@
+//! All that decides the result of a training besides its space, its genotype and its images.
+
+use super::{
+    Recipe, Size, augmentation, batch, diagnosis,
+    retraining::{Retraining, retraining},
+    search, seed,
+};
+use crate::{
+    config::Fields,
+    data::Augment,
+    space::{Build, EdgeOptions, Space},
+    tasks::{self, TaskKind, TaskSettings},
+    train::{DiagnosisConfig, LearnerConfig, TrainingConfig},
+};
+use std::sync::Arc;
+
+/// What decides the result of a stage that trains.
+#[derive(Debug)]
+pub struct Settings {
+    pub size: Size,
+    /// Of a supernet.
+    pub edges: EdgeOptions,
+    pub feed: Feed,
+    pub task: Arc<dyn TaskSettings>,
+    pub learner: LearnerConfig,
+    pub training: TrainingConfig,
+}
+
+impl Settings {
+    /// The supernet of a search, for so many classes and images of `[channels, height, width]`.
+    pub fn supernet(&self, classes: usize, shape: [usize; 3]) -> Build {
+        Build { edges: self.edges, ..self.size.build(self.task.outputs(classes), shape, false) }
+    }
+
+    /// The network of a genotype, likewise.
+    pub fn discrete(&self, classes: usize, shape: [usize; 3]) -> Build {
+        self.size.build(self.task.outputs(classes), shape, self.task.trains_auxiliary())
+    }
+
+    /// Those of the supernet of `space`, and how closely its search is looked at; `None` after a
+    /// complaint, which is made of a space that is absent already.
+    pub fn of_search(
+        fields: &mut Fields<'_>,
+        space: Option<&Space>,
+        tasks: &[TaskKind],
+    ) -> Option<(Self, DiagnosisConfig)> {
+        let skeleton = fields.text_or("skeleton", "search");
+        let feed = Feed {
+            batch: batch(fields),
+            images: fields.choice("images", Images::Fit, &Images::NAMED),
+            seed: seed(fields),
+            augment: augmentation::augment(fields, augmentation::SEARCH),
+        };
+        let edges = search::edges(fields);
+        let (learner, training) = search::search(fields, feed.seed);
+        let diagnosis = diagnosis::diagnosis(fields, space, feed.images == Images::Fit);
+        let task = (task(fields, tasks).plain)();
+        let size = Size::read(fields, Some(skeleton), space)?;
+        Some((Self { size, edges, feed, task, learner, training }, diagnosis))
+    }
+
+    /// Those of a discrete network of `space`, likewise.
+    pub fn of_training(
+        fields: &mut Fields<'_>,
+        space: Option<&Space>,
+        recipe: &Recipe,
+        tasks: &[TaskKind],
+    ) -> Option<Self> {
+        let skeleton = Some(fields.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
+        let size = Size::read(fields, skeleton, space);
+        let seed = seed(fields);
+        // Where the skeleton is wrong that is said already, and its head with it.
+        let auxiliary = match (&size, space) {
+            (Some(size), Some(space)) => space.has_auxiliary(&size.skeleton),
+            _ => true,
+        };
+        let Retraining { batch, learner, training } = retraining(fields, recipe, seed);
+        let task = (task(fields, tasks).read)(fields, &recipe.loss(auxiliary));
+        let feed = Feed {
+            batch,
+            images: fields.choice("images", Images::All, &Images::NAMED),
+            augment: augmentation::augment(fields, recipe.augment),
+            seed,
+        };
+        Some(Self { size: size?, edges: EdgeOptions::default(), feed, task, learner, training })
+    }
+}
+
+/// `task: classification`, what a network is for.
+fn task(fields: &mut Fields<'_>, tasks: &[TaskKind]) -> TaskKind {
+    let names: Vec<_> = tasks.iter().map(|kind| (kind.name, kind.name)).collect();
+    let name = fields.later_choice("task", tasks::UNNAMED, &names);
+    tasks::kind(tasks, name).unwrap_or(tasks::classification::KIND)
+}
+
+/// Which images are fitted: `fit` (the split's) or `all` training images.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Images {
+    Fit,
+    All,
+}
+
+impl Images {
+    pub const NAMED: [(&'static str, Self); 2] = [("fit", Self::Fit), ("all", Self::All)];
+}
+
+/// How images are fed to a training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feed {
+    pub images: Images,
+    /// Images a pass.
+    pub batch: usize,
+    pub augment: Augment,
+    pub seed: u64,
+}

@@ -1,0 +1,48 @@
+//! How large a network is.
+
+use crate::{
+    config::Fields,
+    space::{Build, EdgeOptions, LARGEST_SIZE, MOST_CHANNELS, Space, network::FeatureMap},
+};
+
+/// Whole networks of one skeleton, of a width and a number of cells.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Size {
+    pub skeleton: String,
+    pub channels: usize,
+    pub size: usize,
+}
+
+impl Size {
+    /// Its network of so many outputs, for images of `[channels, height, width]`.
+    pub fn build(&self, outputs: usize, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
+        Build {
+            skeleton: self.skeleton.clone(),
+            channels: Some(self.channels),
+            size: Some(self.size),
+            classes: outputs,
+            input: FeatureMap { channels, height, width },
+            auxiliary,
+            edges: EdgeOptions::default(),
+        }
+    }
+
+    /// `skeleton`, `channels` and `size`: the skeleton must be one of the space's, whose own width
+    /// and length hold where none are given. `None` after a complaint.
+    pub fn read(fields: &mut Fields<'_>, skeleton: Option<String>, space: Option<&Space>) -> Option<Self> {
+        let mut count = |key, most| fields.optional_integer(key, 1..=most, &format!("a whole number from 1 to {most}"));
+        let (channels, size) = (count("channels", MOST_CHANNELS), count("size", LARGEST_SIZE));
+        let (skeleton, space) = (skeleton?, space?);
+        let Some(defaults) = space.skeleton_defaults(&skeleton) else {
+            let known = space.skeleton_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let place = fields.origin_of("skeleton").clone();
+            let message = format!("space `{}` has no skeleton `{skeleton}`", space.name);
+            fields.problems().add_with_hint(&place, message, format!("it has {known}"));
+            return None;
+        };
+        let (channels, size) = (channels.unwrap_or(defaults.channels), size.unwrap_or(defaults.size));
+        fields.note("channels", channels);
+        fields.note("size", size);
+        Some(Self { skeleton, channels, size })
+    }
+}
