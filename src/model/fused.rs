@@ -1,7 +1,7 @@
 //! A pass of a network that runs as programs.
 
 use super::{
-    AUXILIARY, DropPath, EPSILON, Forward, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views,
+    AUXILIARY, DropPath, EPSILON, Forward, Mode, Outputs, Passed, TensorGroup, Views,
     forward::statistics_after,
     lower::{Lowered, Purpose, StandsAlone, lower, stands_alone},
     noise::Draws,
@@ -150,8 +150,9 @@ impl Programs {
                 values.set(value, output.reshape([images, channels, height, width]));
             }
         }
-        let outputs = [OUTPUT, AUXILIARY].into_iter().zip(&lowered.outputs);
-        let outputs = Outputs::new(outputs.map(|(name, &value)| (name, values.get(value))));
+        let names = network.heads.iter().map(|head| head.output.name.as_str()).chain([AUXILIARY]);
+        let outputs = names.zip(&lowered.outputs).map(|(name, &value)| (name.to_owned(), values.get(value)));
+        let outputs = Outputs::new(outputs);
         let running = match training {
             true => statistics_after(running.values(), between.observed_over(observed)),
             false => running.values(),

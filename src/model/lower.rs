@@ -1,5 +1,7 @@
 //! From a network to programs: layers become fused operators.
 
+mod partial;
+
 use super::{
     Layout,
     split::{Alone, Part, split},
@@ -8,17 +10,16 @@ use crate::{
     kernels::program::{
         Activation, Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
-    space::network::{
-        Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Partial, Pool,
-    },
+    space::network::{Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Pool},
 };
+use partial::shuffle;
 
 /// What a pass runs, and what it brings: the network's input, then noises.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Lowered {
     /// In the order in which they run. Values are numbered; the first ones are what a pass brings.
     pub parts: Vec<Part>,
-    /// The values that leave: the head's, then the auxiliary head's.
+    /// The values that leave: the heads', then the auxiliary head's.
     pub outputs: Vec<usize>,
     /// Block and edge of each row of factors.
     pub drops: Vec<(usize, usize)>,
@@ -37,9 +38,9 @@ pub(super) enum Purpose {
 /// Whether no program expresses the layer: it runs by burn's operators, between programs.
 pub(super) type StandsAlone = fn(&LayerKind) -> bool;
 
-/// Every layer of today's language is a part of a program.
-pub(super) fn stands_alone(_: &LayerKind) -> bool {
-    false
+/// The three operators know one nonlinearity, and move no pixels.
+pub(super) fn stands_alone(kind: &LayerKind) -> bool {
+    matches!(kind, LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. })
 }
 
 /// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass;
@@ -128,9 +129,10 @@ impl Lowering<'_> {
                 auxiliary = Some(self.chain(&head.head, newest.clone()));
             }
         }
-        let logits = self.chain(&network.head, newest);
-        for scores in [Some(logits), auxiliary].into_iter().flatten() {
-            let map = self.written(scores);
+        let trunk = self.chain(&network.trunk, newest);
+        let outputs: Vec<Value> = network.heads.iter().map(|head| self.chain(&head.chain, trunk.clone())).collect();
+        for output in outputs.into_iter().chain(auxiliary) {
+            let map = self.written(output);
             self.program.outputs.push(map);
         }
     }
@@ -191,72 +193,6 @@ impl Lowering<'_> {
         }
     }
 
-    /// A value whose channels can be read in parts. A learned scale or shift has one norm only, as
-    /// engines may write its gradient once and not add it up.
-    fn partable(&mut self, value: Value) -> Value {
-        let learned = |read: &Read| read.norm.is_some_and(|norm| self.program.norms[norm].scale.is_some());
-        if value.iter().any(learned) { vec![self.whole_of(value)] } else { value }
-    }
-
-    /// The channels of a partial edge that go through its candidates.
-    fn through(&mut self, partial: &Partial, source: &Value) -> Value {
-        self.narrow(source, 0, channels(source) / partial.groups)
-    }
-
-    /// Those that pass them by, group by group.
-    fn pass_by(&mut self, partial: &Partial, source: &Value, weight: Option<usize>, found: &mut Vec<Term>) {
-        let all = channels(source);
-        let through = all / partial.groups;
-        let past = self.narrow(source, through, all - through);
-        let past = self.chain(&partial.bypass, past);
-        for group in 1..partial.groups {
-            let of_group = self.narrow(&past, (group - 1) * through, through);
-            let mut of_group = terms(&of_group, weight, None);
-            of_group.iter_mut().for_each(|term| shuffle(term, group, partial));
-            found.append(&mut of_group);
-        }
-    }
-
-    /// So many channels of a value from `first` on.
-    fn narrow(&mut self, value: &Value, first: usize, channels: usize) -> Value {
-        let mut narrow = Vec::new();
-        let mut start = 0;
-        for read in value {
-            let from = first.max(start);
-            let to = (first + channels).min(start + read.channels);
-            if from < to {
-                narrow.push(self.part(read, from - start, to - from));
-            }
-            start += read.channels;
-        }
-        narrow
-    }
-
-    /// Some channels of a read. A norm covers exactly what is read, so the part has one of its own,
-    /// with the same tensors.
-    fn part(&mut self, read: &Read, first: usize, channels: usize) -> Read {
-        if channels == read.channels {
-            return *read;
-        }
-        let norm = read.norm.map(|norm| {
-            let Norm { map, first: start, scale, shift, mean, variance, .. } = self.program.norms[norm];
-            let part = Norm {
-                map,
-                first: start + first,
-                channels,
-                scale: scale.map(|scale| scale + first),
-                shift: shift.map(|shift| shift + first),
-                mean: mean + first,
-                variance: variance + first,
-            };
-            self.program.norms.iter().position(|known| *known == part).unwrap_or_else(|| {
-                self.program.norms.push(part);
-                self.program.norms.len() - 1
-            })
-        });
-        Read { first: read.first + first, channels, norm, ..*read }
-    }
-
     /// The operation of an edge of a discrete network.
     fn chosen(&mut self, edge: &Edge, place: (usize, usize), source: Value, found: &mut Vec<Term>) {
         let Some(candidate) = edge.candidates.first().filter(|candidate| !candidate.is_zero()) else { return };
@@ -299,6 +235,7 @@ impl Lowering<'_> {
                 self.noises.push((*number, layer.output));
                 vec![self.whole(map)]
             }
+            LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. } => self.alone(layer, value),
             LayerKind::Relu => {
                 rectify(&mut value);
                 value
@@ -482,11 +419,6 @@ fn terms(value: &Value, weight: Option<usize>, factor: Option<usize>) -> Vec<Ter
         Some(term)
     };
     value.iter().scan(0, place).collect()
-}
-
-/// Puts a term that begins at channel `at` of a group where the channel shuffle puts it.
-fn shuffle(term: &mut Term, group: usize, partial: &Partial) {
-    *term = Term { at: group + term.at * partial.groups, spread: term.spread * partial.groups, ..*term };
 }
 
 /// Channels of a value.

@@ -111,8 +111,9 @@ fn layer_values(network: &Network) -> u64 {
             cell.inputs.iter().chain(edges).collect()
         }
     });
-    let heads = [Some(&network.head), network.auxiliary.as_ref().map(|auxiliary| &auxiliary.head)];
-    let chains = network.stems.iter().chain(cells).chain(heads.into_iter().flatten());
+    let auxiliary = network.auxiliary.as_ref().map(|auxiliary| &auxiliary.head);
+    let heads = network.heads.iter().map(|head| &head.chain).chain(auxiliary);
+    let chains = network.stems.iter().chain(cells).chain([&network.trunk]).chain(heads);
     chains.map(chain_values).fold(0, u64::saturating_add)
 }
 

@@ -57,14 +57,15 @@ fn shuffled(x: Tensor<4>, partial: &Partial) -> Tensor<4> {
 mod tests {
     use super::*;
     use crate::{
+        edited::edited,
         kernels::Kernels,
         model::{
-            Mode, Model, OUTPUT, Relaxation, edge_weights, host, initial_alphas, initial_running, initial_weights,
-            lower::StandsAlone,
+            Mode, Model, OUTPUT, OutputSpec, Relaxation, edge_weights, host, initial_alphas, initial_running,
+            initial_weights, lower::StandsAlone,
         },
         space::{
             Build, EdgeOptions, Space,
-            network::{Chain, LayerKind},
+            network::{Chain, FeatureMap, LayerKind},
             shipped,
         },
     };
@@ -104,7 +105,7 @@ skeletons:
         let alphas = initial_alphas(network, 1.0, 2, &device);
         device.seed(3);
         let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
-        let towards = Tensor::<2>::random([4, network.classes], Distribution::Normal(0.0, 1.0), &device);
+        let towards = Tensor::<2>::random([4, network.scores()], Distribution::Normal(0.0, 1.0), &device);
         let mixing = |alphas: &_| {
             let tables = &network.alphas;
             edge_weights(tables, Relaxation::Softmax.weights(tables, alphas), alphas, 0.7)
@@ -161,6 +162,54 @@ skeletons:
             let off = length(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
             assert!(size > 1e-3 && off < 1e-4 * size, "{what}: {name} is {off} of {size} off");
         }
+    }
+
+    /// A trunk, a row of numbers and a picture; in the cells a nonlinearity that runs between programs.
+    #[test]
+    fn a_network_of_several_heads_puts_out_each_under_its_name() {
+        let heads = "trunk: [relu, {label: trunk, steps: [{conv: {kernel: 3, out: 6, bias: true}}]}]
+    heads:
+      policy: [global_avg_pool, {linear: {out: 5, label: hidden}}, relu, {linear: {label: policy}}]
+      picture: [{conv: {kernel: 1, out: 12, label: picture, bias: true}}, {pixel_shuffle: {by: 2}}, tanh]
+";
+        let swish = "[{conv: {kernel: 3, stride: edge, bias: search}}, batch_norm, swish]";
+        let conv = "[relu, {conv: {kernel: 3, stride: edge, bias: search}}, batch_norm]";
+        let text = edited(BARE, &[("head: [global_avg_pool, {linear: {label: head}}]\n", heads), (conv, swish)]);
+        let space = Space::parse(Path::new("bare.yaml"), &text).unwrap();
+        let map = |channels, side| FeatureMap { channels, height: side, width: side };
+        let asked = |name: &str, size| OutputSpec { name: name.to_owned(), size };
+        let outputs = vec![asked("picture", map(3, 8)), asked("policy", map(15, 1))];
+        let build = Build { outputs, ..shipped::build("search", 8, 3) };
+        let network = space.supernet(&build).unwrap();
+        let shapes: Vec<Vec<usize>> = network.heads.iter().map(|head| head.output.sides()).collect();
+        assert_eq!(shapes, [vec![3, 8, 8], vec![15]]);
+        let device = Device::flex();
+        let (weights, running) = (initial_weights(&network, 1, &device), initial_running(&network, &device));
+        let alphas = initial_alphas(&network, 1.0, 2, &device);
+        device.seed(3);
+        let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+        let by = |kernels| {
+            let model = Model::new(network.clone(), kernels);
+            let (of_weights, of_alphas) = (model.leaves(&weights), alphas.leaves());
+            let mixing = Relaxation::Softmax.weights(&network.alphas, &of_alphas);
+            let mode = Mode::Train { drop_path: None };
+            let outputs = model.forward(mode, &of_weights, &running, &mixing, x.clone().autodiff()).outputs;
+            let [policy, picture] = ["policy", "picture"].map(|name| outputs.scores(name));
+            let gradients = (policy.clone().square().sum() + picture.clone().square().sum()).backward();
+            vec![
+                ("policy", host(policy.inner())),
+                ("picture", host(picture.inner())),
+                ("gradient of the weights", host(weights.gradient(&of_weights, &gradients))),
+                ("gradient of alphas", host(alphas.gradient(&of_alphas, &gradients))),
+            ]
+        };
+        compare(&by(Kernels::Native), &by(Kernels::Reference), "two heads");
+
+        let said = |outputs| space.supernet(&Build { outputs, ..build.clone() }).unwrap_err();
+        let error = said(OutputSpec::scores(3)).to_string();
+        assert_eq!(error, "skeleton `search` puts out `picture` and `policy`, asked is `output`");
+        let error = said(vec![asked("policy", map(15, 1)), asked("picture", map(3, 4))]).to_string();
+        assert_eq!(error, "`picture head`: gives 3x8x8, needed is 3x4x4");
     }
 
     /// Each kind of layer in turn is one that no program expresses, at any depth of a network.

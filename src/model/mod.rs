@@ -40,7 +40,7 @@ pub use gumbel::Gumbel;
 pub use initialise::{initial_alphas, initial_running, initial_weights};
 pub use memory::step_bytes;
 pub use mixing::{Mixing, between};
-pub use outputs::{AUXILIARY, OUTPUT, Outputs, Passed};
+pub use outputs::{AUXILIARY, OUTPUT, OutputSpec, Outputs, Passed};
 pub use relaxation::Relaxation;
 pub use supernet::Model;
 pub(crate) use tensor_group::host;

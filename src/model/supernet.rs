@@ -2,7 +2,7 @@
 //! network.
 
 use super::{
-    AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views, forward::statistics_after,
+    AUXILIARY, DropPath, Forward, Mode, Outputs, Passed, TensorGroup, Views, forward::statistics_after,
     fused::Programs, mixed_edge::mixed, noise::Noise,
 };
 use crate::{
@@ -160,11 +160,13 @@ impl Model {
                 if head.in_place {
                     newest = activation::relu(newest);
                 }
-                auxiliary = Some((AUXILIARY, forward.chain(&head.head, newest.clone())));
+                auxiliary = Some((AUXILIARY.to_owned(), forward.chain(&head.head, newest.clone())));
             }
         }
-        let output = (OUTPUT, forward.chain(&network.head, newest));
-        let outputs = Outputs::new(std::iter::once(output).chain(auxiliary));
+        let trunk = forward.chain(&network.trunk, newest);
+        let heads = network.heads.iter();
+        let outputs = heads.map(|head| (head.output.name.clone(), forward.chain(&head.chain, trunk.clone())));
+        let outputs = Outputs::new(outputs.chain(auxiliary));
         let running = match training {
             true => statistics_after(running.values(), forward.observed_over(running.values())),
             false => running.values(),
@@ -250,7 +252,7 @@ fn scalars(table: &Tensor<2>) -> Scalars {
 mod tests {
     use super::*;
     use crate::{
-        model::{host, initial_running, initial_weights},
+        model::{OUTPUT, host, initial_running, initial_weights},
         space::{Build, shipped},
     };
     use burn::tensor::Distribution;

@@ -1,4 +1,4 @@
-//! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from
+//! The named tensors of a network, in a fixed order: stems, blocks, heads, auxiliary head, each from
 //! input to output.
 
 use crate::space::network::{Block, Candidate, Edge, Layer, Network, TensorSpec};
@@ -59,7 +59,8 @@ impl Network {
                 Block::Fixed(chain) => chain.layers(visit),
             }
         }
-        self.head.layers(visit);
+        self.trunk.layers(visit);
+        self.heads.iter().for_each(|head| head.chain.layers(visit));
         if let Some(auxiliary) = &self.auxiliary {
             auxiliary.head.layers(visit);
         }
