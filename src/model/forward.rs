@@ -47,11 +47,11 @@ impl<'a> Forward<'a> {
     pub(super) fn layer(&self, layer: &Layer, x: Tensor<4>) -> Tensor<4> {
         match &layer.kind {
             LayerKind::Identity => x,
-            LayerKind::Zero => {
+            LayerKind::Zero { .. } => {
                 let (batch, size) = (x.dims()[0], layer.output);
                 Tensor::zeros([batch, size.channels, size.height, size.width], &x.device())
             }
-            LayerKind::Noise { number } => {
+            LayerKind::Noise { number, .. } => {
                 let (batch, size) = (x.dims()[0], layer.output);
                 let numbers = self.draws.numbers(*number, batch, size.elements());
                 let shape = [batch, size.channels, size.height, size.width];

@@ -57,6 +57,12 @@ impl Programs {
         Self { stands_alone, ..self }
     }
 
+    /// Those of the same network for other images.
+    pub(super) fn anew(&self) -> Self {
+        let (train, evaluate) = Default::default();
+        Self { train, evaluate, ..*self }
+    }
+
     pub(super) fn precision(&self) -> Precision {
         self.precision
     }

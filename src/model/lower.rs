@@ -229,8 +229,8 @@ impl Lowering<'_> {
         match &layer.kind {
             kind if (self.stands_alone)(kind) => self.alone(layer, value),
             LayerKind::Identity => value,
-            LayerKind::Zero => self.combine(Vec::new(), layer.output),
-            LayerKind::Noise { number } => {
+            LayerKind::Zero { .. } => self.combine(Vec::new(), layer.output),
+            LayerKind::Noise { number, .. } => {
                 let map = self.input(layer.output);
                 self.noises.push((*number, layer.output));
                 vec![self.whole(map)]

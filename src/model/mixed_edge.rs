@@ -99,12 +99,18 @@ skeletons:
     /// Logits in evaluation, then of a training pass logits, running statistics and the gradients
     /// of weights and alphas.
     fn passes(model: &Model) -> Vec<(&'static str, Vec<f32>)> {
+        let FeatureMap { height, width, .. } = model.network().input;
+        passes_on([height, width], model)
+    }
+
+    /// On images of those sides.
+    fn passes_on([height, width]: [usize; 2], model: &Model) -> Vec<(&'static str, Vec<f32>)> {
         let network = model.network();
         let device = Device::flex();
         let (weights, running) = (initial_weights(network, 1, &device), initial_running(network, &device));
         let alphas = initial_alphas(network, 1.0, 2, &device);
         device.seed(3);
-        let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+        let x = Tensor::<4>::random([4, 3, height, width], Distribution::Normal(0.0, 1.0), &device);
         let towards = Tensor::<2>::random([4, network.scores()], Distribution::Normal(0.0, 1.0), &device);
         let mixing = |alphas: &_| {
             let tables = &network.alphas;
@@ -162,6 +168,37 @@ skeletons:
             let off = length(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
             assert!(size > 1e-3 && off < 1e-4 * size, "{what}: {name} is {off} of {size} off");
         }
+    }
+
+    /// To the bit: as the network that was made for them.
+    #[test]
+    fn a_network_reads_images_of_other_sides() {
+        for (name, skeleton, size) in [("darts", "search", 3), ("nas_bench_201", "search", 1)] {
+            let space = shipped::space(name);
+            let build = Build { channels: Some(8), size: Some(size), ..shipped::build(skeleton, 8, 3) };
+            let small = space.supernet(&build).unwrap();
+            let input = FeatureMap { channels: 3, height: 12, width: 20 };
+            let wide = space.supernet(&Build { input, ..build }).unwrap();
+            assert_eq!(small.resized([12, 20], true).unwrap(), wide, "{name}");
+            for kernels in [Kernels::Native, Kernels::Reference] {
+                let found = passes_on([12, 20], &Model::new(small.clone(), kernels));
+                assert_eq!(found, passes(&Model::new(wide.clone(), kernels)), "{name}, {kernels}");
+            }
+        }
+    }
+
+    #[test]
+    fn images_that_a_network_cannot_read_are_named_before_a_pass() {
+        let space = shipped::space("darts");
+        let genotype = shipped::genotype("darts_v2", &space);
+        let build = Build { channels: Some(4), size: Some(3), auxiliary: true, ..shipped::build("cifar", 32, 3) };
+        let model = Model::new(space.discrete(&genotype, &build).unwrap(), Kernels::Native);
+        let said = |sides, training| model.check_images(sides, training).map_err(|error| error.to_string());
+        // Where it is evaluated the auxiliary head, whose last layer has weights for 32 pixels, is not asked.
+        assert_eq!(said([48, 64], false), Ok(()));
+        let auxiliary = "`auxiliary_head.classifier`: a linear layer for a map of 768x1x1 cannot read one of 768x";
+        assert!(said([48, 64], true).unwrap_err().starts_with(auxiliary), "{:?}", said([48, 64], true));
+        assert!(said([33, 32], false).unwrap_err().contains("`factorized_reduce` needs even sides, found 33x32"));
     }
 
     /// A trunk, a row of numbers and a picture; in the cells a nonlinearity that runs between programs.

@@ -7,10 +7,17 @@ use super::{
 };
 use crate::{
     kernels::{Kernels, OperatorTime, Precision},
-    space::network::{Block, Cell, CellOutput, Edge, Network},
+    space::{
+        SpaceError,
+        network::{AlphaTable, Block, Cell, CellOutput, Edge, Network},
+    },
 };
 use burn::tensor::{Device, Tensor, activation};
-use std::ops::Range;
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// A lowered network and the operators that compute it.
 #[derive(Debug, Clone)]
@@ -19,29 +26,37 @@ pub struct Model {
     kernels: Kernels,
     programs: Programs,
     noise: Noise,
+    resized: Arc<Mutex<Resized>>,
 }
+
+/// The network for images of other sides, by height, width and whether it trains.
+type Resized = HashMap<([usize; 2], bool), Arc<(Network, Programs)>>;
+
+/// So many sizes are kept at one time.
+const MOST_SIZES: usize = 64;
 
 impl Model {
     pub fn new(network: Network, kernels: Kernels) -> Self {
-        Self { network, kernels, programs: Programs::default(), noise: Noise::default() }
+        let (programs, noise, resized) = (Programs::default(), Noise::default(), Arc::default());
+        Self { network, kernels, programs, noise, resized }
     }
 
     /// The same, and its operators are timed while it trains: [`times`](Self::times).
     pub fn timed(network: Network, kernels: Kernels) -> Self {
-        Self { network, kernels, programs: Programs::timed(), noise: Noise::default() }
+        Self { programs: Programs::timed(), ..Self::new(network, kernels) }
     }
 
     /// The same with feature maps of that precision, on a device that [has
     /// it](super::DeviceName::has).
     #[must_use]
     pub fn in_precision(self, precision: Precision) -> Self {
-        Self { programs: self.programs.in_precision(precision), ..self }
+        Self { programs: self.programs.in_precision(precision), resized: Arc::default(), ..self }
     }
 
     /// The same with more layers between programs than those that must be.
     #[cfg(test)]
     pub(super) fn with_layers_alone(self, alone: super::lower::StandsAlone) -> Self {
-        Self { programs: self.programs.with_layers_alone(alone), ..self }
+        Self { programs: self.programs.with_layers_alone(alone), resized: Arc::default(), ..self }
     }
 
     /// Forgets the times so far.
@@ -82,6 +97,31 @@ impl Model {
         self.noise.begin(moment);
     }
 
+    /// The network for images of `[height, width]`, with its programs: made once.
+    ///
+    /// # Errors
+    /// Where the network cannot read such images.
+    fn for_images(&self, sides: [usize; 2], training: bool) -> Result<Arc<(Network, Programs)>, SpaceError> {
+        let mut resized = self.resized.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = resized.get(&(sides, training)) {
+            return Ok(known.clone());
+        }
+        if resized.len() >= MOST_SIZES {
+            resized.clear();
+        }
+        let made = Arc::new((self.network.resized(sides, training)?, self.programs.anew()));
+        resized.insert((sides, training), made.clone());
+        Ok(made)
+    }
+
+    /// Whether the network can read images of `[height, width]`, to train on them or not.
+    ///
+    /// # Errors
+    /// Which layer cannot.
+    pub fn check_images(&self, sides: [usize; 2], training: bool) -> Result<(), SpaceError> {
+        self.for_images(sides, training).map(drop)
+    }
+
     /// Whether the network runs as a program on this device.
     fn has_program(&self, device: &Device) -> bool {
         self.kernels.has_programs(device)
@@ -105,7 +145,11 @@ impl Model {
     /// [`edge_weights`](super::edge_weights) gives them; it is empty for a discrete network.
     ///
     /// # Shapes
-    /// `x`: `[batch, channels, height, width]`
+    /// `x`: `[batch, channels, height, width]`, of any sides that [`check_images`](Self::check_images)
+    /// finds no fault with
+    ///
+    /// # Panics
+    /// Where it finds one.
     pub fn forward(
         &self,
         mode: Mode,
@@ -114,15 +158,24 @@ impl Model {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Passed {
+        let [_, _, height, width] = x.dims();
+        let other;
+        let (network, programs) = if [height, width] == [self.network.input.height, self.network.input.width] {
+            (&self.network, &self.programs)
+        } else {
+            other = self.for_images([height, width], mode != Mode::Evaluate).expect("sides that were checked");
+            (&other.0, &other.1)
+        };
         if self.has_program(&x.device()) {
             let draws = self.noise.next_pass();
-            return self.programs.forward(&self.network, (mode, draws), weights, running, mixing, x);
+            return programs.forward(network, (mode, draws), weights, running, mixing, x);
         }
-        self.layer_by_layer(mode, weights, running, mixing, x)
+        self.layer_by_layer(network, mode, weights, running, mixing, x)
     }
 
     fn layer_by_layer(
         &self,
+        network: &Network,
         mode: Mode,
         weights: &Views,
         running: &TensorGroup,
@@ -136,8 +189,6 @@ impl Model {
         };
         let forward = Forward::new(mode, weights, &views, self.noise.next_pass());
         let mixing: Vec<Scalars> = mixing.iter().map(scalars).collect();
-        let network = &self.network;
-
         let mut newest = x;
         let mut states: Vec<Tensor<4>> = Vec::with_capacity(network.stems.len() + network.blocks.len());
         for stem in &network.stems {
@@ -151,7 +202,8 @@ impl Model {
             let next = match block {
                 Block::Cell(cell) => {
                     let dropping = drop_path.map(|drop_path| (drop_path, at));
-                    self.cell(&forward, cell, &mixing, dropping, [older, newest.clone()])
+                    let tables = (network.alphas.as_slice(), mixing.as_slice());
+                    state_of(&forward, cell, tables, dropping, [older, newest.clone()])
                 }
                 Block::Fixed(chain) => forward.chain(chain, newest.clone()),
             };
@@ -173,47 +225,46 @@ impl Model {
         };
         Passed { outputs, running }
     }
+}
 
-    /// `dropping` has the number of the block beside what is dropped.
-    fn cell(
-        &self,
-        forward: &Forward<'_>,
-        cell: &Cell,
-        mixing: &[Scalars],
-        dropping: Option<(DropPath, usize)>,
-        [older, newest]: [Tensor<4>; 2],
-    ) -> Tensor<4> {
-        let batch = newest.dims()[0];
-        let device = newest.device();
-        // A cell of one input reads the newest state, a cell of two the one before it as well.
-        let inputs = [older, newest].into_iter().skip(2 - cell.inputs.len());
-        let mut states: Vec<Tensor<4>> =
-            cell.inputs.iter().zip(inputs).map(|(adapter, state)| forward.chain(adapter, state)).collect();
-        for node in 0..cell.nodes {
-            let target = cell.inputs.len() + node;
-            let incoming = cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target);
-            let sum = incoming
-                .filter_map(|(row, edge)| {
-                    let source = &states[edge.source];
-                    match cell.alphas {
-                        Some(table) => mixed(forward, edge, &self.network.alphas[table], &mixing[table][row], source),
-                        None => {
-                            chosen(forward, edge, dropping.map(|(drop_path, block)| (drop_path, block, row)), source)
-                        }
-                    }
-                })
-                .reduce(|sum, term| sum + term);
-            // Nothing arrives where every edge chose `none`.
-            states.push(sum.unwrap_or_else(|| {
+/// The state that a cell gives. `dropping` has the number of the block beside what is dropped.
+fn state_of(
+    forward: &Forward<'_>,
+    cell: &Cell,
+    (tables, mixing): (&[AlphaTable], &[Scalars]),
+    dropping: Option<(DropPath, usize)>,
+    [older, newest]: [Tensor<4>; 2],
+) -> Tensor<4> {
+    let batch = newest.dims()[0];
+    let device = newest.device();
+    // A cell of one input reads the newest state, a cell of two the one before it as well.
+    let inputs = [older, newest].into_iter().skip(2 - cell.inputs.len());
+    let mut states: Vec<Tensor<4>> =
+        cell.inputs.iter().zip(inputs).map(|(adapter, state)| forward.chain(adapter, state)).collect();
+    for node in 0..cell.nodes {
+        let target = cell.inputs.len() + node;
+        let incoming = cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target);
+        let sum = incoming
+            .filter_map(|(row, edge)| {
+                let source = &states[edge.source];
+                match cell.alphas {
+                    Some(table) => mixed(forward, edge, &tables[table], &mixing[table][row], source),
+                    None => chosen(forward, edge, dropping.map(|(drop_path, block)| (drop_path, block, row)), source),
+                }
+            })
+            .reduce(|sum, term| sum + term);
+        // Nothing arrives where every edge chose `none`.
+        states.push(
+            sum.unwrap_or_else(|| {
                 Tensor::zeros([batch, cell.size.channels, cell.size.height, cell.size.width], &device)
-            }));
-        }
-        let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
-        match &cell.output {
-            CellOutput::Concat(chosen) => Tensor::cat(pick(chosen), 1),
-            CellOutput::Sum(chosen) => {
-                pick(chosen).into_iter().reduce(|sum, term| sum + term).expect("a cell's output names a state")
-            }
+            }),
+        );
+    }
+    let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
+    match &cell.output {
+        CellOutput::Concat(chosen) => Tensor::cat(pick(chosen), 1),
+        CellOutput::Sum(chosen) => {
+            pick(chosen).into_iter().reduce(|sum, term| sum + term).expect("a cell's output names a state")
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | `language` | what a space's file may say, and how it is read |
 //! | `primitives` | what operations are made of, one file each: keys, shape, layer, tensors |
 //! | `lowering` | from a space to a network, label by label |
-//! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes |
+//! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes, `resized` is for other images |
 //! | `genotype` | cells, whether a space can build them, and their text forms |
 //! | `derivation` | from mixing weights to a genotype |
 //!
@@ -26,6 +26,7 @@ mod language;
 mod lowering;
 pub mod network;
 mod primitives;
+mod resized;
 mod tensor_spec;
 mod tensors;
 #[cfg(test)]

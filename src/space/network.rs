@@ -165,6 +165,9 @@ pub struct Cell {
     /// States that are not inputs; state `inputs.len() + n` is the sum of its incoming edges.
     pub nodes: usize,
     pub output: CellOutput,
+    /// Of the edges that leave inputs.
+    pub stride: usize,
+    /// The map of a node.
     pub size: FeatureMap,
     /// The alpha table of the cell; an index into [`Network::alphas`], absent in a discrete
     /// network.
@@ -228,6 +231,6 @@ impl Candidate {
 
     /// Whether the candidate contributes nothing.
     pub fn is_zero(&self) -> bool {
-        self.chain.layers.iter().any(|layer| matches!(layer.kind, LayerKind::Zero))
+        self.chain.layers.iter().any(|layer| matches!(layer.kind, LayerKind::Zero { .. }))
     }
 }

@@ -143,7 +143,7 @@ impl Writer {
         let label = layer.label.as_str();
         match &layer.kind {
             LayerKind::Identity => x,
-            LayerKind::Zero => self.zeros(layer.output),
+            LayerKind::Zero { .. } => self.zeros(layer.output),
             LayerKind::Noise { .. } => {
                 let shape = self.zeros(layer.output);
                 self.graph.node("RandomNormalLike", label, &[&shape], vec![])

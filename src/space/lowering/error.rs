@@ -26,6 +26,8 @@ pub enum SpaceError {
     PixelShuffle { place: String, by: usize, channels: usize },
     #[error("`{place}`: branches give {first} and {other}")]
     Branches { place: String, first: FeatureMap, other: FeatureMap },
+    #[error("`{place}`: a linear layer for a map of {needed} cannot read one of {found}")]
+    Flattened { place: String, needed: FeatureMap, found: FeatureMap },
     #[error("`{place}`: `linear` must say `out` where no output asks for its numbers")]
     Unasked { place: String },
     #[error("skeleton `{skeleton}` puts out {found}, asked is {asked}")]

@@ -303,7 +303,7 @@ impl<'a> Lowering<'a> {
             Combine::Sum => (CellOutput::Sum(output), channels),
         };
         let alphas = self.genotype.is_none().then_some(position);
-        let cell = Cell { kind: kind.name.clone(), inputs, edges, nodes, output, size, alphas };
+        let cell = Cell { kind: kind.name.clone(), inputs, edges, nodes, output, stride, size, alphas };
         Ok((Block::Cell(cell), FeatureMap { channels: width, ..size }))
     }
 

@@ -17,6 +17,13 @@ pub struct Conv {
     pub bias: bool,
 }
 
+impl Conv {
+    /// Pixels that a filter spans.
+    pub(super) fn window(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.dilation[axis] * (self.kernel[axis] - 1) + 1)
+    }
+}
+
 /// A convolution as written.
 #[derive(Debug)]
 pub struct ConvStep {
@@ -97,8 +104,8 @@ impl Primitive for ConvStep {
         let Self { kernel, padding, dilation, .. } = *self;
         let stride = self.stride.map(|stride| stride.on(place.stride));
         let bias = self.bias.holds(place.network.phase);
-        let window = [0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1) + 1);
-        let output = FeatureMap { channels, ..slid(window, stride, padding, input, || place.name())? };
+        let conv = Conv { kernel, stride, padding, dilation, groups, bias };
+        let output = FeatureMap { channels, ..slid(conv.window(), stride, padding, input, || place.name())? };
         let [height, width] = kernel;
         let fan_in = input.channels / groups * height * width;
         let shape = vec![channels, input.channels / groups, height, width];
@@ -106,7 +113,6 @@ impl Primitive for ConvStep {
         if bias {
             tensors.push(TensorSpec::new(&label, "bias", vec![channels], TensorRole::Bias { fan_in }));
         }
-        let kind = LayerKind::Conv(Conv { kernel, stride, padding, dilation, groups, bias });
-        Ok(Layer { label, kind, input, output, tensors })
+        Ok(Layer { label, kind: LayerKind::Conv(conv), input, output, tensors })
     }
 }

@@ -28,6 +28,15 @@ fn read_two_labels(fields: &mut Fields<'_>) -> [String; 2] {
     })
 }
 
+/// A map of half the sides, which must be even.
+pub(super) fn halved(map: FeatureMap, place: impl FnOnce() -> String) -> Result<FeatureMap, SpaceError> {
+    let FeatureMap { height, width, .. } = map;
+    if height % 2 == 1 || width % 2 == 1 {
+        return Err(SpaceError::OddSides { place: place(), height, width });
+    }
+    Ok(FeatureMap { height: height / 2, width: width / 2, ..map })
+}
+
 impl Primitive for FactorizedReduce {
     fn effect(&self, before: Effect, _: usize, _: Phase) -> Result<Effect, String> {
         Ok(Effect { width: self.out, ..before.shrunk([2, 2]) })
@@ -35,10 +44,7 @@ impl Primitive for FactorizedReduce {
 
     fn lower(&self, place: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {
         let channels = place.channels_of(self.out)?;
-        let FeatureMap { height, width, .. } = input;
-        if height % 2 == 1 || width % 2 == 1 {
-            return Err(SpaceError::OddSides { place: place.chain.to_owned(), height, width });
-        }
+        let half_sides = halved(input, || place.chain.to_owned())?;
         if channels < 2 {
             return Err(place.no_width(place.chain.to_owned(), format!("{}/2", self.out)));
         }
@@ -51,7 +57,7 @@ impl Primitive for FactorizedReduce {
             TensorSpec::new(label, "weight", vec![channels, input.channels, 1, 1], role)
         };
         let tensors = vec![half(&first, channels / 2), half(&second, channels - channels / 2)];
-        let output = FeatureMap { channels, height: height / 2, width: width / 2 };
+        let output = FeatureMap { channels, ..half_sides };
         Ok(Layer { tensors, ..Layer::plain(LayerKind::FactorizedReduce { first, second }, input, output) })
     }
 }

@@ -14,6 +14,7 @@ pub(super) mod options;
 mod pixel_shuffle;
 pub(super) mod place;
 mod pool;
+mod resized;
 pub(super) mod steps;
 mod zero;
 
@@ -145,12 +146,15 @@ impl Layer {
 pub enum LayerKind {
     Identity,
     /// Zeros of the output's shape.
-    Zero,
+    Zero {
+        stride: usize,
+    },
     /// Standard normal numbers of the output's shape, drawn anew in every pass; the input does not
     /// matter.
     Noise {
         /// Tells the network's layers of noise apart.
         number: usize,
+        stride: usize,
     },
     Relu,
     Nonlinearity(Nonlinearity),

@@ -21,7 +21,8 @@ impl Primitive for Noise {
     }
 
     fn lower(&self, place: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {
-        let kind = LayerKind::Noise { number: place.network.next_noise() };
-        Ok(Layer::plain(kind, input, input.strided(self.stride.on(place.stride))))
+        let stride = self.stride.on(place.stride);
+        let kind = LayerKind::Noise { number: place.network.next_noise(), stride };
+        Ok(Layer::plain(kind, input, input.strided(stride)))
     }
 }

@@ -11,6 +11,13 @@ pub struct Pool {
     pub padding: usize,
 }
 
+impl Pool {
+    /// What it gives of a map.
+    pub(super) fn slid(&self, input: FeatureMap, place: impl FnOnce() -> String) -> Result<FeatureMap, SpaceError> {
+        slid([self.kernel; 2], [self.stride; 2], [self.padding; 2], input, place)
+    }
+}
+
 /// A pooling as written.
 #[derive(Debug)]
 pub struct PoolStep {
@@ -43,7 +50,7 @@ impl Primitive for PoolStep {
 
     fn lower(&self, place: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {
         let pool = Pool { kernel: self.kernel, stride: self.stride.on(place.stride), padding: self.padding };
-        let output = slid([pool.kernel; 2], [pool.stride; 2], [pool.padding; 2], input, || place.name())?;
+        let output = pool.slid(input, || place.name())?;
         Ok(Layer::plain((self.kind)(pool), input, output))
     }
 }

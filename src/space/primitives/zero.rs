@@ -21,6 +21,7 @@ impl Primitive for Zero {
     }
 
     fn lower(&self, place: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {
-        Ok(Layer::plain(LayerKind::Zero, input, input.strided(self.stride.on(place.stride))))
+        let stride = self.stride.on(place.stride);
+        Ok(Layer::plain(LayerKind::Zero { stride }, input, input.strided(stride)))
     }
 }
