@@ -175,7 +175,7 @@ impl StepBench {
             images_s: rounded(1e3 * self.batch as f64 / fixed.median),
             spread: [fixed.least, fixed.greatest].map(rounded),
             peak_mib: memory::device_mib(device).or_else(memory::peak_mib),
-            params: running.learner.weights.layout().len(),
+            params: running.learner.state.weights.layout().len(),
             threads: rayon::current_num_threads(),
             kernels: self.kernels.to_string(),
             precision: self.precision.to_string(),

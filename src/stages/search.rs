@@ -109,7 +109,7 @@ impl Search {
         let result = &records[..kept.min(records.len())];
         let alphas = AlphaHistory {
             space: self.file.space.name.clone(),
-            mixing: learner.mixing,
+            mixing: learner.kind_of_mixing(),
             epochs: result.iter().map(EpochAlphas::of).collect(),
         };
         context.publish_bytes("space", self.file.text.as_bytes())?;
@@ -119,7 +119,7 @@ impl Search {
         context.publish_bytes("metrics", &artifacts::json_bytes(&figures))?;
         context.publish_bytes(
             "weights",
-            &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]),
+            &crate::interop::weights::to_safetensors(&[&learner.state.weights, &learner.state.running]),
         )?;
 
         let last = records.last().ok_or_else(|| StageError::failed("the search has no epoch"))?;

@@ -137,7 +137,7 @@ impl<'a> Training<'a> {
     /// Where the checkpoint cannot be used. The training then begins at its beginning.
     pub fn resume(&mut self, path: &Path, device: &Device) -> Result<Option<String>, CheckpointError> {
         let unfit = |progress: &Progress| self.task.restore(&progress.task);
-        let Some(progress) = Checkpoint::load(path, &mut self.learner, device, unfit)? else { return Ok(None) };
+        let Some(progress) = Checkpoint::load(path, &mut self.learner.state, device, unfit)? else { return Ok(None) };
         self.progress = progress;
         let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
         // The last step may be taken and the look at the watched images not.
@@ -356,7 +356,7 @@ impl<'a> Training<'a> {
         let begun = Instant::now();
         self.progress.seconds = observer.spent().as_secs_f64();
         self.progress.task = self.task.state();
-        Checkpoint::save(path, &self.learner, &self.progress)?;
+        Checkpoint::save(path, &self.learner.state, &self.progress)?;
         observer.checkpoint_saved(self.progress.taken, begun.elapsed());
         Ok(())
     }
