@@ -38,7 +38,7 @@ fn learner(space: &Space, kernels: Kernels) -> Learner {
 fn stepped(learner: &mut Learner) -> Vec<f32> {
     let rates = Rates { weights: 0.1, alphas: Some(0.05) };
     let losses = [0, 1].map(|step| {
-        learner.model.begin_moment(2 * step);
+        learner.model.begin_noise_stream(2 * step);
         host(single_level::step(learner, &batch(step), rates).loss)
     });
     let evaluated = host(learner.evaluate(batch(7).inputs).scores(OUTPUT));

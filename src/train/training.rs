@@ -261,7 +261,7 @@ impl<'a> Training<'a> {
         let rates = self.rates();
         self.learner.drop_path = self.drop_path();
         self.learner.position = self.position();
-        self.learner.model.begin_moment(2 * self.progress.taken);
+        self.learner.model.begin_noise_stream(2 * self.progress.taken);
         let outcome = strategy.step(&mut self.learner, batches, validation, accumulate, rates)?;
         self.progress.validated += u64::from(outcome.is_some() && strategy.validates(rates));
         Ok(outcome)
@@ -298,7 +298,7 @@ impl<'a> Training<'a> {
     /// The record of the epoch just fitted; `None` where a request to stop came first.
     fn look(&mut self, observer: &dyn Observer) -> Result<Option<EpochRecord>, TrainingError> {
         // Between two steps: an even number is a step's.
-        self.learner.model.begin_moment(2 * self.progress.taken + 1);
+        self.learner.model.begin_noise_stream(2 * self.progress.taken + 1);
         let epoch = self.progress.epoch + 1;
         let due = epoch.is_multiple_of(self.config.watch_every) || epoch == self.config.epochs;
         let tables = self.learner.tables();
