@@ -13,7 +13,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let file = site.space(fields);
     let published = Published::read(fields, file, site.folder)?;
     // The cell is in the key, by its digest, and the space by its digest and its own name.
-    fields.set_apart("from");
+    fields.exclude_from_hash("from");
     fields.hash("space", published.file.space.name.as_str());
     site.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
     Some(Box::new(published))

@@ -108,7 +108,7 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
         }
     };
     // The two ways to say it are one.
-    keys.set_apart("best");
+    keys.exclude_from_hash("best");
     keys.hash(if aim == Aim::Highest { "highest" } else { "lowest" }, figure.as_str());
     Some(Rule::Best { figure, aim })
 }
@@ -222,7 +222,7 @@ fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
         let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
         let ImageShape { shape, classes, .. } = ImageShape::read(inside, side, classes);
         // Results know the images in this form.
-        inside.set_apart("images");
+        inside.exclude_from_hash("images");
         inside.hash("image", shape.to_vec());
         inside.hash("classes", classes);
         Some(Budget { parameters, multiply_adds, size: size?, image: shape, classes })

@@ -59,7 +59,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let prepare = fields.map_called(name, format!("data set `{name}`"), |keys| data_set(keys, name, &place, site));
     // The form that results know a data set by.
     let Json::Object(mut source) = fields.hashed(name) else { return None };
-    fields.set_apart(name);
+    fields.exclude_from_hash(name);
     let mut taken = |key: &str| source.remove(key).unwrap_or_default();
     fields.hash("normalise", taken("normalise"));
     fields.hash("split", taken("split"));
@@ -88,8 +88,8 @@ fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, site: &Site<'_>) 
     let said_at = if path.is_some() { keys.origin_of("path").clone() } else { place.clone() };
     let download = source.archive().and_then(|archive| download(keys, archive));
     // Where the files lie and come from is nothing; what they hold is in the key.
-    keys.set_apart("path");
-    keys.set_apart("download");
+    keys.exclude_from_hash("path");
+    keys.exclude_from_hash("download");
     let normalise = normalise(keys, source.default_normalise());
     let split = split(keys, SplitRule::Halves);
     let limits = Limits {
