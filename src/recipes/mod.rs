@@ -25,7 +25,7 @@ mod weights;
 use crate::config::Fields;
 pub use diagnosis::{HOLD_OUT, NO_EIGENVALUE};
 pub use images::ImageShape;
-pub use published::Published;
+pub use published::PublishedCell;
 pub use retraining::Recipe;
 pub use settings::{Feed, Images, Settings};
 pub use size::Size;
