@@ -27,7 +27,7 @@ pub use diagnosis::{HOLD_OUT, NO_EIGENVALUE};
 pub use images::ImageShape;
 pub use published::PublishedCell;
 pub use retraining::Recipe;
-pub use settings::{Feed, Images, Settings};
+pub use settings::{Feed, FittedImages, Settings};
 pub use size::Size;
 pub use space_file::{SpaceFile, found_file};
 
