@@ -108,7 +108,7 @@ impl FittedImages {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feed {
     pub images: FittedImages,
-    /// FittedImages a pass.
+    /// Images a pass.
     pub batch: usize,
     pub augment: Augment,
     pub seed: u64,
