@@ -5,7 +5,7 @@ use super::{
     description::{Description, DescriptionError},
     golden::{BILEVEL, GoldenError, GoldenFile},
     judgement::{Judgement, Part},
-    state::{ALPHAS, State, StateError, Strangers},
+    state::{ALPHAS, State, StateError, Unmatched},
 };
 use crate::{
     kernels::Kernels,
@@ -293,7 +293,7 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
     }
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong
     // network.
-    state.check_strangers(&[learner.model.network()], Strangers::Any)?;
+    state.check_strangers(&[learner.model.network()], Unmatched::Any)?;
     Ok(learner)
 }
 
