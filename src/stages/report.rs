@@ -6,7 +6,7 @@ use crate::{
     config::{Fields, Node, Problems},
     findings::{self, Published},
     recipes::found_file,
-    report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
+    report::{Aggregate, Block, Bound, Document, Expectation, Section, Verdict, html, json, markdown, terminal},
     run::{Context, Input, Resource, Stage, StageError, point},
     space,
     store::Digest,
@@ -67,7 +67,11 @@ fn expectation(keys: &mut Fields<'_>) -> Option<Expectation> {
     keys.exclude_from_hash("value");
     keys.hash("metric", metric.as_str());
     let tolerance = keys.number("tolerance", 0.0, 0.0.., "a number from 0");
-    let over = keys.choice("over", Over::Mean, &[("mean", Over::Mean), ("min", Over::Min), ("max", Over::Max)]);
+    let over = keys.choice(
+        "over",
+        Aggregate::Mean,
+        &[("mean", Aggregate::Mean), ("min", Aggregate::Min), ("max", Aggregate::Max)],
+    );
     let mut bounds = Vec::new();
     for key in ["equals", "at_least", "at_most"] {
         if keys.has(key) {
