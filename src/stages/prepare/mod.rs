@@ -20,7 +20,7 @@ struct Prepare {
     source: Source,
     /// Empty while nothing is there: then it is to be fetched.
     located: OnceLock<Located>,
-    absent: Option<Absent>,
+    missing: Option<Missing>,
     normalise: Normalise,
     split: SplitRule,
     /// Only the first so many images of each part.
@@ -34,7 +34,7 @@ struct Limits {
 }
 
 /// Where files are looked for, and what to get where there are none.
-struct Absent {
+struct Missing {
     archive: Archive,
     place: PathBuf,
 }
@@ -103,15 +103,15 @@ fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, site: &Site<'_>) 
         beside.unwrap_or_else(|| path.map_or_else(|| site.data_root.to_owned(), |path| site.data_root.join(path)));
     let (shape, classes) = source.images();
     site.tells.images.get_or_init(|| ImageShape { shape, classes, in_files: false });
-    let (located, absent) = match (source.locate(&place), download) {
+    let (located, missing) = match (source.locate(&place), download) {
         (Ok(located), _) => (located.into(), None),
-        (Err(DataError::NotFound { .. }), Some(archive)) => (OnceLock::new(), Some(Absent { archive, place })),
+        (Err(DataError::NotFound { .. }), Some(archive)) => (OnceLock::new(), Some(Missing { archive, place })),
         (Err(error), _) => {
             keys.problems().add_hinted(&said_at, sentence(&error), error.hint());
             return None;
         }
     };
-    Some(Prepare { source, located, absent, normalise, split, limits })
+    Some(Prepare { source, located, missing, normalise, split, limits })
 }
 
 fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
@@ -229,7 +229,7 @@ fn tell(fetch: &Fetch<'_>, news: DownloadNews<'_>) {
 
 impl Stage for Prepare {
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<(), StageError> {
-        let (Some(Absent { archive, place }), None) = (&self.absent, self.located.get()) else { return Ok(()) };
+        let (Some(Missing { archive, place }), None) = (&self.missing, self.located.get()) else { return Ok(()) };
         let hear = |news: DownloadNews<'_>| tell(fetch, news);
         let watcher = Watcher { hear: &hear, stop: &|| fetch.stop_requested() };
         let located = self.source.fetch(place, archive, &watcher)?;
