@@ -42,6 +42,14 @@ fn batch(fields: &mut Fields<'_>) -> usize {
     fields.integer("batch", 64, 1.., COUNT)
 }
 
+/// Complains of `key`, which names an epoch that the training does not come to, so that it would
+/// mean nothing.
+fn never_reached(keys: &mut Fields<'_>, key: &str, epoch: usize, epochs: usize) {
+    let place = keys.origin_of(key).clone();
+    let message = format!("a training of `epochs: {epochs}` does not come to what `{key}` names, {epoch}");
+    keys.problems().add_with_hint(&place, message, format!("lower `{key}`, raise `epochs`, or leave `{key}` out"));
+}
+
 /// `seed: 0`; the number is ours (DARTS' code has 2), and gives other draws than PyTorch's in any
 /// case.
 fn seed(fields: &mut Fields<'_>) -> u64 {

@@ -53,7 +53,7 @@ impl Settings {
         };
         let edges = search::edges(fields);
         let (learner, training) = search::search(fields, feed.seed);
-        let diagnosis = diagnosis::diagnosis(fields, space, feed.images == FittedImages::Fit);
+        let diagnosis = diagnosis::diagnosis(fields, space, feed.images == FittedImages::Fit, training.epochs);
         let task = (task(fields, tasks).plain)();
         let size = Size::read(fields, Some(skeleton), space)?;
         Some((Self { size, edges, feed, task, learner, training }, diagnosis))
