@@ -30,7 +30,8 @@ pub fn diagnosis(fields: &mut Fields<'_>, space: Option<&Space>, holds_out: bool
                 keys.problems().add_with_hint(&place, NO_EIGENVALUE, HOLD_OUT);
             }
             Some(every) if every > epochs => never_reached(keys, "eigenvalue_every", every, epochs),
-            None if keys.is_written("eigenvalue_iterations") => {
+            // The default is no complaint: `--resolve` writes it.
+            None if config.eigenvalue_iterations != defaults.eigenvalue_iterations => {
                 let place = keys.origin_of("eigenvalue_iterations").clone();
                 let message = "`eigenvalue_iterations` is of an eigenvalue that is not measured";
                 keys.problems().add_with_hint(&place, message, "give `eigenvalue_every`, or leave it out");
