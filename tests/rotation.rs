@@ -8,6 +8,7 @@ use darts_run::{
     data,
     model::{OUTPUT, Outputs},
     run::{self, Ending, Event, Listener, Stop},
+    space::network::OutputSpec,
     stages,
     store::{Record, Store},
     tasks::{
@@ -48,8 +49,8 @@ impl TaskSettings for Rotation {
         ROTATION.name
     }
 
-    fn outputs(&self, _classes: usize) -> usize {
-        1
+    fn outputs(&self, _images: [usize; 3], _classes: usize) -> Vec<OutputSpec> {
+        OutputSpec::scores(1)
     }
 
     fn measures(&self, _classes: usize) -> Vec<Measure> {
@@ -214,5 +215,5 @@ fn how_far_a_digit_is_turned_is_learned_by_a_task_that_nothing_else_knows() {
         "--output",
         &path("y.safetensors"),
     ]);
-    assert!(predicted.starts_with("outputs of 2 images, of a network for the task `rotation`"), "{predicted}");
+    assert!(predicted.starts_with("`output` of 2 images, of a network for the task `rotation`"), "{predicted}");
 }

@@ -266,7 +266,7 @@ fn every_space_has_a_supernet_and_every_genotype_its_networks() {
         skeleton: skeleton.to_owned(),
         channels: None,
         size: None,
-        classes: 10,
+        outputs: darts_run::space::network::OutputSpec::scores(10),
         input,
         auxiliary: true,
         edges: EdgeOptions::default(),

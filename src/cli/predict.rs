@@ -1,5 +1,5 @@
-//! `darts-run predict`: class scores of a trained network, from weights that this or another
-//! program saved.
+//! `darts-run predict`: what a trained network puts out, class scores as a rule, from weights that
+//! this or another program saved.
 
 use super::{
     Complaint, ExitClass,
@@ -18,7 +18,7 @@ use crate::{
     },
     kernels::Kernels,
     model::DeviceName,
-    space::network::FeatureMap,
+    space::network::{FeatureMap, OutputSpec},
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -44,7 +44,8 @@ Examples:
 Tensors have PyTorch's names, `cells.0._ops.3.op.1.weight`. Whatever stands before them is found by
 what fits and said; `--prefix` chooses where several fit. Batch counters and the auxiliary head are not
 read.
-The output holds `logits`, float32, [N, classes].";
+The output holds `logits`, float32, [N, classes]; of a network for another task each output under its
+name, [N, numbers] or [N, channels, height, width].";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -53,7 +54,7 @@ pub(super) struct PredictArguments {
     /// (`.npz`) saved
     #[arg(long, value_name = "FILE", value_parser = path())]
     weights: PathBuf,
-    /// Where to write the class scores, a safetensors file
+    /// Where to write the class scores, or other outputs: a safetensors file
     #[arg(long, value_name = "FILE", value_parser = path())]
     output: PathBuf,
     /// Replace a file that is there, unless it is one that is read or may not be written
@@ -96,23 +97,33 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let FeatureMap { channels, height, width } = network.network.input;
     let images = arguments.images.seen(given, [channels, height, width], network.description.normalise.as_ref())?;
 
-    let logits = evaluate(&network, &images, usize::from(arguments.batch), arguments.kernels.into(), &device)?;
-    let (count, classes) = (images.count(), network.network.classes);
-    destination.write(&weights::tensor("logits", &[count, classes], &logits))?;
-    output::say(said(&images, &logits, &network, &arguments.output))?;
+    let outputs = evaluate(&network, &images, usize::from(arguments.batch), arguments.kernels.into(), &device)?;
+    let shaped: Vec<(&str, Vec<usize>, &[f32])> = outputs
+        .iter()
+        .map(|(spec, numbers)| {
+            let shape = std::iter::once(images.count()).chain(spec.sides()).collect();
+            (network.name_of(spec), shape, numbers.as_slice())
+        })
+        .collect();
+    destination.write(&weights::tensors(&shaped))?;
+    output::say(said(&images, &outputs, &network, &arguments.output))?;
     Ok(0)
 }
 
-/// Class scores, image by image.
+/// What each output is for all images, image by image.
+type Evaluated = Vec<(OutputSpec, Vec<f32>)>;
+
 fn evaluate(
     network: &TrainedNetwork,
     images: &Images,
     batch: usize,
     kernels: Kernels,
     device: &Device,
-) -> Result<Vec<f32>, Complaint> {
+) -> Result<Evaluated, Complaint> {
     let [channels, height, width] = images.shape;
-    let (of, mut logits) = (network.logits(kernels), Vec::new());
+    let of = network.outputs(kernels);
+    let heads = network.network.heads.iter();
+    let mut evaluated: Evaluated = heads.map(|head| (head.output.clone(), Vec::new())).collect();
     for start in (0..images.count()).step_by(batch) {
         let end = images.count().min(start + batch);
         let numbers = images.numbers(start..end)?;
@@ -127,23 +138,30 @@ fn evaluate(
             }
         }
         let data = TensorData::new(numbers, [end - start, channels, height, width]);
-        let scores = crate::model::host(of(Tensor::from_data(data, device)));
-        if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
-            let name = images.name(start + at / network.network.classes);
-            return Err(Complaint::input(format!("the scores of {name} grow beyond what a number of 32 bits holds"))
-                .hint("are the images normalised as in training, and the weights this network's?"));
+        let outputs = of(Tensor::from_data(data, device));
+        for (spec, all) in &mut evaluated {
+            let found = crate::model::host(outputs.scores(&spec.name));
+            if let Some(at) = found.iter().position(|number| !number.is_finite()) {
+                let name = images.name(start + at / spec.size.elements());
+                let what = network.name_of(spec);
+                let message = format!("`{what}` of {name} grow beyond what a number of 32 bits holds");
+                return Err(Complaint::input(message)
+                    .hint("are the images normalised as in training, and the weights this network's?"));
+            }
+            all.extend(found);
         }
-        logits.extend(scores);
     }
-    Ok(logits)
+    Ok(evaluated)
 }
 
-/// Where the scores are, and of pictures the likeliest class.
-fn said(images: &Images, logits: &[f32], network: &TrainedNetwork, output: &Path) -> String {
-    let (classes, count, output) = (network.network.classes, images.count(), output.display());
+/// Where the outputs are, and of pictures the likeliest class.
+fn said(images: &Images, outputs: &Evaluated, network: &TrainedNetwork, path: &Path) -> String {
+    let (count, file) = (images.count(), path.display());
     if let Some(task) = &network.description.task {
-        return format!("outputs of {count} images, of a network for the task `{task}`: {output}\n");
+        let names: Vec<String> = outputs.iter().map(|(spec, _)| format!("`{}`", spec.name)).collect();
+        return format!("{} of {count} images, of a network for the task `{task}`: {file}\n", names.join(", "));
     }
+    let (classes, logits) = (network.network.scores(), outputs.first().map_or(&[][..], |(_, numbers)| numbers));
     let mut said = String::new();
     for (path, scores) in images.pictures().iter().zip(logits.chunks(classes)) {
         let (class, percent) = likeliest(scores);
@@ -154,7 +172,7 @@ fn said(images: &Images, logits: &[f32], network: &TrainedNetwork, output: &Path
     if let Some(left_out) = images.left_out() {
         writeln!(said, "left out: {left_out}").expect("writing to a string succeeds");
     }
-    writeln!(said, "logits of {count} images, {classes} classes: {output}").expect("writing to a string succeeds");
+    writeln!(said, "logits of {count} images, {classes} classes: {file}").expect("writing to a string succeeds");
     said
 }
 

@@ -13,7 +13,10 @@ use crate::{
     },
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
-    space::{Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, network::FeatureMap},
+    space::{
+        Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space,
+        network::{FeatureMap, OutputSpec},
+    },
 };
 use clap::Args;
 use std::{path::Path, sync::Arc};
@@ -112,7 +115,7 @@ fn costs(genotype: &Genotype, space: &Space, arguments: &ShowArguments) -> Resul
             skeleton: name.to_owned(),
             channels: Some(channels),
             size: Some(size),
-            classes,
+            outputs: OutputSpec::scores(classes),
             input: FeatureMap { channels: 3, height: side, width: side },
             auxiliary: false,
             edges: EdgeOptions::default(),

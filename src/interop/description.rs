@@ -9,7 +9,7 @@ use crate::{
     model::Mixing,
     space::{
         self, Build, EdgeOptions, Genotype, GenotypeError, NotFound, Space, SpaceError, SpaceFileError,
-        network::{FeatureMap, Network},
+        network::{FeatureMap, Network, OutputSpec},
     },
 };
 use indexmap::IndexMap;
@@ -299,7 +299,7 @@ impl Description {
             skeleton: candidate.skeleton.clone(),
             channels: self.channels,
             size: self.size,
-            classes,
+            outputs: OutputSpec::scores(classes),
             input,
             auxiliary,
             edges: self.edges(),

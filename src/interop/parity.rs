@@ -261,7 +261,7 @@ fn describe(golden: &GoldenFile, network: &Network) -> Result<String, GoldenErro
         "{kind} of {} blocks, {} channels, {} classes, input {channels}x{height}x{width}",
         network.blocks.len(),
         golden.count("channels")?,
-        network.classes,
+        network.scores(),
     ))
 }
 
@@ -280,7 +280,7 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
         alphas: Some(AlphaConfig::default()),
     };
     let loss = Classification { auxiliary_weight: auxiliary_weight.unwrap_or(0.0), ..Classification::default() };
-    let objective = Arc::new(Classes::new(loss, vec![String::new(); network.classes]));
+    let objective = Arc::new(Classes::new(loss, vec![String::new(); network.scores()]));
     let mut learner = Learner::new(Model::new(network, kernels), objective, &config, 0, device);
     let (state, alphas) = (State::below(&golden.tensors, "state."), State::below(&golden.tensors, ALPHAS));
     learner.state.weights = state.fill(learner.state.weights.layout(), device)?;

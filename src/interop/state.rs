@@ -194,7 +194,7 @@ pub fn alpha_layout(network: &Network) -> Arc<Layout> {
 
 /// Rows of the file's classifier, the linear layer that a head ends in.
 pub(super) fn seen_classes(network: &Network, state: &State<'_>) -> Option<usize> {
-    let last = last_layer(&network.head)?;
+    let last = last_layer(&network.heads.first()?.chain)?;
     let weight = state.get(&format!("{last}.weight"))?;
     weight.shape.first().copied()
 }

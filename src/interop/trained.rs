@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Mode, Model, OUTPUT, TensorGroup, edge_weights},
+    model::{Mixing, Mode, Model, OUTPUT, Outputs, TensorGroup, edge_weights},
     space::{
         GenotypeText,
-        network::{FeatureMap, Network, TensorSpec},
+        network::{FeatureMap, Network, OutputSpec, TensorSpec},
     },
 };
 use burn::tensor::{Device, Tensor};
@@ -113,7 +113,7 @@ impl TrainedNetwork {
         })?;
         let description = decided(description, candidate, &sketch, &state);
         let input = input(&description);
-        let classes = description.classes.unwrap_or(sketch.classes);
+        let classes = description.classes.unwrap_or(sketch.scores());
         let network = description.lower(candidate, classes, input, false).map_err(DescriptionError::from)?;
 
         let unfit = |error| {
@@ -162,18 +162,21 @@ impl TrainedNetwork {
         Some(NotFinite { others: bad.count(), ..first })
     }
 
-    /// What gives class scores in evaluation mode, batch by batch.
+    /// What computes the outputs in evaluation mode, batch by batch.
     ///
     /// # Shapes
-    /// `[batch, channels, height, width]`, normalised → `[batch, classes]`
-    pub fn logits(&self, kernels: Kernels) -> impl Fn(Tensor<4>) -> Tensor<2> {
+    /// `[batch, channels, height, width]`, normalised
+    pub fn outputs(&self, kernels: Kernels) -> impl Fn(Tensor<4>) -> Outputs {
         let model = Model::new(self.network.clone(), kernels);
         let (tables, alphas) = (&self.network.alphas, self.alphas.views());
         let candidates = self.mixing.evaluated(1.0).weights(tables, &alphas);
         let mixing = edge_weights(tables, candidates, &alphas, AUXILIARY_SKIP);
-        move |images| {
-            model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).outputs.scores(OUTPUT)
-        }
+        move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).outputs
+    }
+
+    /// What an output is called in files: a classifier's are `logits`.
+    pub fn name_of<'a>(&self, output: &'a OutputSpec) -> &'a str {
+        if self.description.task.is_none() && output.name == OUTPUT { "logits" } else { &output.name }
     }
 }
 
@@ -246,7 +249,7 @@ fn decided(description: &Description, candidate: &Candidate, sketch: &Network, s
         skeleton: Some(candidate.skeleton.clone()),
         channels: description.channels.or(defaults.map(|defaults| defaults.channels)),
         size: description.size.or(defaults.map(|defaults| defaults.size)),
-        classes: description.classes.or_else(|| seen_classes(sketch, state)).or(Some(sketch.classes)),
+        classes: description.classes.or_else(|| seen_classes(sketch, state)).or(Some(sketch.scores())),
         input: description.input.or(Some([colours, side, side])),
         space: Some(candidate.space.name.clone()),
         space_text: Some(candidate.space_text.to_string()),

@@ -18,14 +18,16 @@ pub fn described(trained: &TrainedNetwork) -> Vec<u8> {
     file(&groups, Some((ENTRY, description)))
 }
 
-/// One tensor as a safetensors file.
+/// Tensors as a safetensors file: name, shape, numbers.
 ///
 /// # Panics
-/// If the shape does not hold as many numbers.
-pub fn tensor(name: &str, shape: &[usize], numbers: &[f32]) -> Vec<u8> {
-    let bytes = bytes(numbers);
-    let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes).expect("as many numbers as the shape holds");
-    safetensors::serialize([(name, view)], None).expect("a valid view serialises")
+/// If a shape does not hold as many numbers.
+pub fn tensors(tensors: &[(&str, Vec<usize>, &[f32])]) -> Vec<u8> {
+    let data: Vec<Vec<u8>> = tensors.iter().map(|(.., numbers)| bytes(numbers)).collect();
+    let views = tensors.iter().zip(&data).map(|((name, shape, _), data)| {
+        (*name, TensorView::new(Dtype::F32, shape.clone(), data).expect("as many numbers as the shape holds"))
+    });
+    safetensors::serialize(views, None).expect("valid views serialise")
 }
 
 /// Each group's tensors under its prefix. One entry of metadata at most: the library writes more in

@@ -58,11 +58,6 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    /// Whether programs on this device can have maps that a pass brings.
-    pub fn takes_given_maps(self, device: &Device) -> bool {
-        self.has_programs(device) && matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
-    }
-
     /// Whether whole networks run as programs on this device.
     pub fn has_programs(self, device: &Device) -> bool {
         let known = match device.clone().without_autodiff().as_dispatch() {

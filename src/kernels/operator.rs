@@ -15,20 +15,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Runs a program on a device that [has programs](super::Kernels::has_programs).
 ///
 /// # Shapes
-/// `x` `[n, c, h, w]`; `weights`, `mixing` and `running` as long as the program says, `mixing` one
-/// longer where that is 0.
+/// `inputs`: those of the program end to end, each `[n, c, h, w]`; `weights`, `mixing` and `running`
+/// as long as the program says, `mixing` one longer where that is 0.
 ///
 /// # Panics
 /// When the shapes are not those of the program, and where a batch is too large for a GPU's buffers.
-pub fn run(pass: Pass, x: Tensor<4>, weights: Tensor<1>, mixing: Tensor<1>, running: Tensor<1>) -> PassOutput {
+pub fn run(pass: Pass, inputs: Tensor<1>, weights: Tensor<1>, mixing: Tensor<1>, running: Tensor<1>) -> PassOutput {
     let program = &pass.program;
-    let [_, channels, height, width] = x.dims();
-    let input = program.maps[0];
-    assert_eq!([channels, height, width], [input.channels, input.height, input.width], "the program's input");
+    assert!(inputs.dims()[0].is_multiple_of(program.input_elements()), "the program's inputs");
     let lengths = [weights.dims()[0], mixing.dims()[0], running.dims()[0]];
     assert_eq!(lengths, [program.weights, program.mixing.max(1), program.running], "the program's vectors");
     let (outputs, observed) = Dispatch::native_network(
-        x.into_dispatch(),
+        inputs.into_dispatch(),
         weights.into_dispatch(),
         mixing.into_dispatch(),
         running.into_dispatch(),
@@ -42,7 +40,7 @@ pub fn run(pass: Pass, x: Tensor<4>, weights: Tensor<1>, mixing: Tensor<1>, runn
 pub(crate) trait NetworkOperator: Backend {
     /// Outputs and observed statistics.
     fn native_network(
-        x: FloatTensor<Self>,
+        inputs: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         mixing: FloatTensor<Self>,
         running: FloatTensor<Self>,
@@ -52,26 +50,27 @@ pub(crate) trait NetworkOperator: Backend {
 
 impl NetworkOperator for Flex {
     fn native_network(
-        x: FlexTensor,
+        inputs: FlexTensor,
         weights: FlexTensor,
         mixing: FlexTensor,
         running: FlexTensor,
         pass: Pass,
     ) -> (FlexTensor, FlexTensor) {
-        let (outputs, observed, _) = forward([&x, &weights, &mixing, &running], pass, false);
+        let (outputs, observed, _) = forward([&inputs, &weights, &mixing, &running], pass, false);
         (outputs, observed)
     }
 }
 
 fn forward(
-    [x, weights, mixing, running]: [&FlexTensor; 4],
+    [inputs, weights, mixing, running]: [&FlexTensor; 4],
     pass: Pass,
     keep: bool,
 ) -> (FlexTensor, FlexTensor, cpu::PassState) {
-    let [images, ..]: [usize; 4] = x.layout().shape().dims();
-    let [x, weights, mixing, running] = [x, weights, mixing, running].map(FlexTensor::to_contiguous);
+    let [inputs, weights, mixing, running] = [inputs, weights, mixing, running].map(FlexTensor::to_contiguous);
+    let inputs = values(&inputs);
+    let images = inputs.len() / pass.program.input_elements();
     let vectors = [values(&weights), &values(&mixing)[..pass.program.mixing], values(&running)];
-    let (output, state) = cpu::forward(pass, images, values(&x), vectors, keep);
+    let (output, state) = cpu::forward(pass, images, inputs, vectors, keep);
     (vector(output.outputs), vector(output.observed), state)
 }
 
@@ -85,7 +84,7 @@ fn vector(values: Vec<f32>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-/// The backward step: the gradients of weights and mixing weights, and of the input where it is
+/// The backward step: the gradients of weights and mixing weights, and of the inputs where they are
 /// tracked.
 #[derive(Debug)]
 struct NetworkGradient;
@@ -94,18 +93,17 @@ struct NetworkGradient;
 #[derive(Debug, Clone)]
 struct Saved {
     forward: Arc<Mutex<Option<cpu::PassState>>>,
-    x: [usize; 4],
 }
 
 impl Backward<Flex, 3> for NetworkGradient {
     type State = Saved;
 
     fn backward(self, ops: Ops<Saved, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let [x, weights, mixing] = ops.parents;
+        let [inputs, weights, mixing] = ops.parents;
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let state = ops.state.forward.lock().unwrap_or_else(PoisonError::into_inner).take();
         let state = state.expect("a graph is walked once");
-        let found = cpu::backward(state, values(&gradient), x.is_some());
+        let found = cpu::backward(state, values(&gradient), inputs.is_some());
         if let Some(node) = weights {
             gradients.register::<Flex>(node.id, vector(found.weights));
         }
@@ -114,28 +112,26 @@ impl Backward<Flex, 3> for NetworkGradient {
             of_mixing.resize(of_mixing.len().max(1), 0.0);
             gradients.register::<Flex>(node.id, vector(of_mixing));
         }
-        if let Some((node, input)) = x.zip(found.input) {
-            let input = FlexTensor::from_data(TensorData::new(input, ops.state.x));
-            gradients.register::<Flex>(node.id, input);
+        if let Some((node, of_inputs)) = inputs.zip(found.inputs) {
+            gradients.register::<Flex>(node.id, vector(of_inputs));
         }
     }
 }
 
 impl<C: CheckpointStrategy> NetworkOperator for Autodiff<Flex, C> {
     fn native_network(
-        x: FloatTensor<Self>,
+        inputs: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         mixing: FloatTensor<Self>,
         running: FloatTensor<Self>,
         pass: Pass,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let nodes = [x.node(), weights.node(), mixing.node()];
-        let shape = x.primitive().layout().shape().dims();
-        let tensors = [x.primitive(), weights.primitive(), mixing.primitive(), running.primitive()];
+        let nodes = [inputs.node(), weights.node(), mixing.node()];
+        let tensors = [inputs.primitive(), weights.primitive(), mixing.primitive(), running.primitive()];
         let (outputs, observed) = match NetworkGradient.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (outputs, observed, state) = forward(tensors, pass, true);
-                let saved = Saved { forward: Arc::new(Mutex::new(Some(state))), x: shape };
+                let saved = Saved { forward: Arc::new(Mutex::new(Some(state))) };
                 (prepared.finish(saved, outputs), observed)
             }
             OpsKind::UnTracked(prepared) => {

@@ -17,8 +17,6 @@ pub struct Pass {
     pub precision: Precision,
     /// `[program.factors][images]`: what each image of a term is multiplied with.
     pub factors: Arc<Vec<f32>>,
-    /// Values of the program's given maps, end to end, each `[n, c, h, w]`.
-    pub given: Arc<Vec<f32>>,
     /// Those of this program.
     pub plans: Plans,
     /// Where there is one, the processor's engine says how long each step takes.

@@ -13,7 +13,7 @@ use std::{
 /// that run ahead of the caller, as those of GPUs do, leave it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// Forward and reverse, of taking the input in and of each step.
+    /// Forward and reverse, of taking the inputs in and of each step.
     seconds: Arc<Mutex<Vec<[f64; 2]>>>,
 }
 
@@ -57,14 +57,21 @@ impl Clock {
         all[step][way as usize] += seconds;
     }
 
-    /// The times of one of `passes` passes of `program` on `images` images, by kind of operator,
-    /// the longest first.
-    pub fn by_operator(&self, program: &Program, images: usize, passes: usize) -> Vec<OperatorTime> {
-        let all = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The times of one of `passes` passes of these programs, each with its clock, on `images`
+    /// images: by kind of operator, the longest first.
+    pub fn by_operator<'a>(
+        programs: impl IntoIterator<Item = (&'a Self, &'a Program)>,
+        images: usize,
+        passes: usize,
+    ) -> Vec<OperatorTime> {
         let mut kinds: IndexMap<String, OperatorTime> = IndexMap::new();
-        for (at, [forward, reverse]) in all.iter().enumerate() {
+        let times = programs.into_iter().flat_map(|(clock, program)| {
+            let seconds = clock.seconds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            seconds.into_iter().enumerate().map(move |(at, seconds)| (program, at, seconds))
+        });
+        for (program, at, [forward, reverse]) in times {
             let (operator, multiply_adds, values) = match at.checked_sub(1).map(|at| &program.steps[at]) {
-                None => ("input".to_owned(), 0, program.maps[0].elements()),
+                None => ("input".to_owned(), 0, program.input_elements()),
                 Some(step) => (name(step), multiply_adds(program, step), values(program, step)),
             };
             let nothing = OperatorTime {
@@ -179,7 +186,7 @@ mod tests {
             clock.add(step, Direction::Forward, Instant::now());
         }
         clock.add(2, Direction::Reverse, Instant::now());
-        let mut kinds = clock.by_operator(&program, 10, 2);
+        let mut kinds = Clock::by_operator([(&clock, &program)], 10, 2);
         kinds.sort_by(|a, b| a.operator.cmp(&b.operator));
         let names: Vec<&str> = kinds.iter().map(|kind| kind.operator.as_str()).collect();
         assert_eq!(names, ["convolution 3x3", "input", "node"]);
@@ -189,6 +196,6 @@ mod tests {
         assert_eq!((kinds[0].gbyte * 1e9).round(), 12.0 * 10.0 * (16 * (2 + 4)) as f64);
         assert!(kinds[2].reverse_ms > 0.0 && kinds[1].reverse_ms == 0.0);
         clock.reset();
-        assert!(clock.by_operator(&program, 10, 2).is_empty());
+        assert!(Clock::by_operator([(&clock, &program)], 10, 2).is_empty());
     }
 }

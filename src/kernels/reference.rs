@@ -3,15 +3,15 @@
 use super::Pass;
 use super::program::{Activation, Branch, Frame, Map, PoolKind, Program, Read, Step};
 use burn::tensor::{
-    Tensor, TensorData, activation,
+    Tensor, activation,
     module::{batch_norm, batch_norm_train, conv2d, max_pool2d},
     ops::{ConvOptions, MaxPoolOptions, PadMode},
 };
 
-/// Tensors of a pass: the input, and the vectors.
+/// Tensors of a pass: the program's inputs end to end, and the vectors.
 #[derive(Clone)]
 pub(super) struct Inputs {
-    pub x: Tensor<4>,
+    pub maps: Tensor<1>,
     pub weights: Tensor<1>,
     pub mixing: Tensor<1>,
     pub running: Tensor<1>,
@@ -21,14 +21,13 @@ pub(super) struct Inputs {
 pub(super) fn run(pass: &Pass, inputs: &Inputs) -> (Tensor<1>, Tensor<1>) {
     let program = &*pass.program;
     let mut walk = Walk { pass, inputs, maps: vec![None; program.maps.len()], observed: inputs.running.clone() };
-    walk.maps[0] = Some(inputs.x.clone());
     let mut first = 0;
-    for &map in &program.given {
+    for &map in &program.inputs {
         let Map { channels, height, width, .. } = program.maps[map];
-        let shape = [inputs.x.dims()[0], channels, height, width];
-        let values = pass.given[first..][..shape.iter().product::<usize>()].to_vec();
-        first += values.len();
-        walk.maps[map] = Some(Tensor::from_data(TensorData::new(values, shape), &inputs.x.device()));
+        let shape = [walk.images(), channels, height, width];
+        let length = shape.iter().product();
+        walk.maps[map] = Some(inputs.maps.clone().narrow(0, first, length).reshape(shape));
+        first += length;
     }
     for step in &program.steps {
         let written = walk.step(step);
@@ -53,6 +52,10 @@ fn flat(x: Tensor<4>) -> Tensor<1> {
 impl Walk<'_> {
     fn program(&self) -> &Program {
         &self.pass.program
+    }
+
+    fn images(&self) -> usize {
+        self.inputs.maps.dims()[0] / self.program().input_elements()
     }
 
     fn map(&self, map: usize) -> Tensor<4> {
@@ -101,7 +104,7 @@ impl Walk<'_> {
 
     fn step(&mut self, step: &Step) -> Tensor<4> {
         let map = self.program().maps[step.output()];
-        let images = self.inputs.x.dims()[0];
+        let images = self.images();
         match step {
             Step::Convolve { branches, .. } => {
                 let parts = branches.iter().map(|branch| self.branch(branch, [map.height, map.width])).collect();
@@ -112,7 +115,7 @@ impl Walk<'_> {
                 pooled(x, &pool.frame, pool.kind, [map.height, map.width])
             }
             Step::Combine { terms, .. } => {
-                let device = self.inputs.x.device();
+                let device = self.inputs.maps.device();
                 let mut sum = Tensor::zeros([images, map.channels, map.height, map.width], &device);
                 for term in terms {
                     let mut x = self.read(&term.read);

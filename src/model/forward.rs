@@ -1,7 +1,7 @@
 //! One pass through layers: which primitive is which operator.
 
-use super::{DropPath, TensorGroup, Views, layers, noise::Draws};
-use crate::space::network::{Chain, Layer, LayerKind};
+use super::{DropPath, Views, layers, noise::Draws};
+use crate::space::network::{Chain, Layer, LayerKind, Nonlinearity};
 use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
 
@@ -43,7 +43,8 @@ impl<'a> Forward<'a> {
         chain.layers.iter().fold(x, |x, layer| self.layer(layer, x))
     }
 
-    fn layer(&self, layer: &Layer, x: Tensor<4>) -> Tensor<4> {
+    /// One layer.
+    pub(super) fn layer(&self, layer: &Layer, x: Tensor<4>) -> Tensor<4> {
         match &layer.kind {
             LayerKind::Identity => x,
             LayerKind::Zero => {
@@ -57,6 +58,14 @@ impl<'a> Forward<'a> {
                 Tensor::from_data(TensorData::new(numbers, shape), &x.device())
             }
             LayerKind::Relu => activation::relu(x),
+            LayerKind::Nonlinearity(function) => match function {
+                Nonlinearity::Tanh => activation::tanh(x),
+                Nonlinearity::Sigmoid => activation::sigmoid(x),
+                Nonlinearity::Swish => activation::silu(x),
+                Nonlinearity::HardSwish => activation::hard_swish(x),
+                Nonlinearity::Gelu => activation::gelu(x),
+            },
+            LayerKind::PixelShuffle { by } => layers::pixel_shuffle(x, *by),
             LayerKind::Conv(conv) => {
                 let weight = self.weights.get(&format!("{}.weight", layer.label));
                 let bias = conv.bias.then(|| self.weights.get(&format!("{}.bias", layer.label)));
@@ -123,20 +132,62 @@ impl<'a> Forward<'a> {
         self.observed.borrow_mut()[at] = Some(value);
     }
 
-    /// The running statistics after this pass: `old + 0.1 · (batch − old)` where a batch norm ran,
-    /// as they were elsewhere.
-    pub fn running_after(self, running: &TensorGroup) -> Tensor<1> {
+    /// What the batch had where a batch norm ran here, in the place of what stands in `others`.
+    pub(super) fn observed_over(self, others: Tensor<1>) -> Tensor<1> {
         let observed = self.observed.into_inner();
         if observed.iter().all(Option::is_none) {
-            return running.values();
+            return others;
         }
-        let kept = observed.iter().enumerate().map(|(at, value)| value.clone().unwrap_or(self.running.flat(at)));
-        statistics_after(running.values(), Tensor::cat(kept.collect(), 0))
+        let of = |(at, value): (usize, Option<Tensor<1>>)| {
+            value.unwrap_or_else(|| others.clone().slice([self.running.stretch(at)]))
+        };
+        Tensor::cat(observed.into_iter().enumerate().map(of).collect(), 0)
     }
 }
 
-/// Running statistics moved towards those of a batch. In this form a statistic that was kept stays
-/// the same to the bit.
+/// The running statistics after a pass: `old + 0.1 · (batch − old)`. In this form a statistic that
+/// no batch norm touched, as it is in both, stays the same to the bit.
 pub(super) fn statistics_after(old: Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
     old.clone() + (batch - old).mul_scalar(MOMENTUM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{TensorGroup, host, noise::Noise, tensor_group::Layout},
+        space::network::FeatureMap,
+    };
+    use burn::tensor::Device;
+    use std::sync::Arc;
+
+    /// By their definitions, in double precision.
+    #[test]
+    fn nonlinearities_are_what_papers_say() {
+        let device = Device::flex();
+        let nothing = TensorGroup::from_host(Arc::new(Layout::new([])), Vec::new(), &device).views();
+        let forward = Forward::new(Mode::Evaluate, &nothing, &nothing, Noise::default().next_pass());
+        let size = FeatureMap { channels: 5, height: 1, width: 1 };
+        let xs = [-4.0_f32, -1.0, 0.0, 0.5, 3.5];
+        let of = |function| {
+            let kind = LayerKind::Nonlinearity(function);
+            let layer = Layer { label: String::new(), kind, input: size, output: size, tensors: Vec::new() };
+            host(forward.layer(&layer, Tensor::from_data(TensorData::new(xs.to_vec(), [1, 5, 1, 1]), &device)))
+        };
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        // Φ of −4, −1, 0, 0.5 and 3.5, from a table.
+        let normal = [3.167_124e-5, 0.158_655_254, 0.5, 0.691_462_461, 0.999_767_371];
+        for (at, x) in xs.into_iter().map(f64::from).enumerate() {
+            for (function, expected) in [
+                (Nonlinearity::Tanh, x.tanh()),
+                (Nonlinearity::Sigmoid, sigmoid(x)),
+                (Nonlinearity::Swish, x * sigmoid(x)),
+                (Nonlinearity::HardSwish, x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+                (Nonlinearity::Gelu, x * normal[at]),
+            ] {
+                let found = f64::from(of(function)[at]);
+                assert!((found - expected).abs() < 2e-6 * expected.abs().max(1.0), "{function:?} of {x}: {found}");
+            }
+        }
+    }
 }

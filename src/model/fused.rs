@@ -1,38 +1,49 @@
-//! A pass of a network that runs as a program.
+//! A pass of a network that runs as programs.
 
 use super::{
-    AUXILIARY, DropPath, EPSILON, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views,
+    AUXILIARY, DropPath, EPSILON, Forward, Mode, Outputs, Passed, TensorGroup, Views,
     forward::statistics_after,
-    lower::{Lowered, Purpose, lower},
+    lower::{Lowered, Purpose, StandsAlone, lower, stands_alone},
     noise::Draws,
+    split::Part,
 };
 use crate::{
     kernels::{self, Clock, OperatorTime, Pass, Plans, Precision, program::Map},
     space::network::Network,
 };
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::{Arc, OnceLock};
 
 /// The programs of a network, made when they are first wanted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Programs {
     train: OnceLock<Arc<Compiled>>,
     evaluate: OnceLock<Arc<Compiled>>,
+    stands_alone: StandsAlone,
     precision: Precision,
-    /// Of training passes and evaluations alike.
-    clock: Option<Clock>,
+    timed: bool,
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        let (train, evaluate) = Default::default();
+        Self { train, evaluate, stands_alone, precision: Precision::default(), timed: false }
+    }
 }
 
 #[derive(Debug)]
 struct Compiled {
     lowered: Lowered,
-    plans: Plans,
+    /// Of each part.
+    plans: Vec<Plans>,
+    /// Of each part, where programs are timed.
+    clocks: Vec<Option<Clock>>,
 }
 
 impl Programs {
     /// Programs that say how long their steps take.
     pub(super) fn timed() -> Self {
-        Self { clock: Some(Clock::default()), ..Self::default() }
+        Self { timed: true, ..Self::default() }
     }
 
     /// The same with maps of that precision, where the device has it.
@@ -40,18 +51,35 @@ impl Programs {
         Self { precision, ..self }
     }
 
+    /// The same with more layers between programs than those that must be.
+    #[cfg(test)]
+    pub(super) fn with_layers_alone(self, stands_alone: StandsAlone) -> Self {
+        Self { stands_alone, ..self }
+    }
+
     pub(super) fn precision(&self) -> Precision {
         self.precision
     }
 
-    pub(super) fn clock(&self) -> Option<&Clock> {
-        self.clock.as_ref()
+    pub(super) fn stands_alone(&self) -> StandsAlone {
+        self.stands_alone
+    }
+
+    /// Forgets the times so far.
+    pub(super) fn reset_times(&self) {
+        let compiled = [&self.train, &self.evaluate].into_iter().filter_map(OnceLock::get);
+        compiled.flat_map(|compiled| compiled.clocks.iter().flatten()).for_each(Clock::reset);
     }
 
     /// The times of one of `passes` training passes on `images` images; `None` where none was
-    /// timed.
+    /// timed. Of layers between programs nothing is known.
     pub(super) fn times(&self, images: usize, passes: usize) -> Option<Vec<OperatorTime>> {
-        Some(self.clock.as_ref()?.by_operator(&self.train.get()?.lowered.program, images, passes))
+        let compiled = self.train.get().filter(|_| self.timed)?;
+        let programs = compiled.lowered.parts.iter().zip(&compiled.clocks).filter_map(|(part, clock)| match part {
+            Part::Program { program, .. } => Some((clock.as_ref()?, &**program)),
+            Part::Layer { .. } => None,
+        });
+        Some(Clock::by_operator(programs, images, passes))
     }
 
     fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Compiled {
@@ -60,8 +88,10 @@ impl Programs {
             Mode::Evaluate => (&self.evaluate, Purpose::Evaluate),
         };
         compiled.get_or_init(|| {
-            let lowered = lower(network, purpose, weights.layout(), running.layout());
-            Arc::new(Compiled { lowered, plans: Plans::default() })
+            let lowered = lower(network, purpose, self.stands_alone, [weights.layout(), running.layout()]);
+            let plans = lowered.parts.iter().map(|_| Plans::default()).collect();
+            let clocks = lowered.parts.iter().map(|_| self.timed.then(Clock::default)).collect();
+            Arc::new(Compiled { lowered, plans, clocks })
         })
     }
 
@@ -75,40 +105,79 @@ impl Programs {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Passed {
-        let Compiled { lowered, plans } = self.of(network, mode, weights, running);
+        let Compiled { lowered, plans, clocks } = self.of(network, mode, weights, running);
         let images = x.dims()[0];
         let device = x.device();
         let mixing: Vec<Tensor<1>> =
             mixing.iter().map(|table| table.clone().reshape([table.dims().iter().product::<usize>()])).collect();
         let mixing = if mixing.is_empty() { Tensor::zeros([1], &device) } else { Tensor::cat(mixing, 0) };
         let training = matches!(mode, Mode::Train { .. });
-        let pass = Pass {
-            program: lowered.program.clone(),
-            training,
-            epsilon: EPSILON,
-            precision: self.precision,
-            factors: Arc::new(factors(lowered, mode, images)),
-            given: Arc::new(given(lowered, draws, images)),
-            plans: plans.clone(),
-            clock: self.clock.clone(),
-        };
-        let result = kernels::run(pass, x, weights.vector(), mixing, running.values());
-        // The program's outputs lie end to end, each with all images.
-        let mut begin = 0;
-        let outputs = [OUTPUT, AUXILIARY].into_iter().zip(&lowered.program.outputs).map(|(name, &map)| {
-            let Map { channels, height, width, .. } = lowered.program.maps[map];
-            let length = images * channels * height * width;
-            let output = result.outputs.clone().narrow(0, begin, length);
-            begin += length;
-            (name, output.reshape([images, channels, height, width]))
-        });
+        let factors = Arc::new(factors(lowered, mode, images));
+        let statistics = running.views();
+        let between = Forward::new(mode, weights, &statistics, draws);
+        let mut observed = running.values();
+        let mut values = Values(std::iter::once(Some(x)).chain(noises(lowered, draws, images, &device)).collect());
+        for (part, (plans, clock)) in lowered.parts.iter().zip(plans.iter().zip(clocks)) {
+            let (program, reads, writes) = match part {
+                Part::Program { program, reads, writes } => (program, reads, writes),
+                Part::Layer { layer, reads, writes } => {
+                    let found = between.layer(layer, values.get(*reads));
+                    values.set(*writes, found);
+                    continue;
+                }
+            };
+            let pass = Pass {
+                program: program.clone(),
+                training,
+                epsilon: EPSILON,
+                precision: self.precision,
+                factors: factors.clone(),
+                plans: plans.clone(),
+                clock: clock.clone(),
+            };
+            let inputs = reads.iter().map(|&value| flat(values.get(value))).collect();
+            // A norm runs in one program, and the others leave its statistics as they are.
+            let from = if training { observed } else { running.values() };
+            let result = kernels::run(pass, Tensor::cat(inputs, 0), weights.vector(), mixing.clone(), from);
+            observed = result.observed.inner();
+            // Outputs lie end to end, each with all images.
+            let mut begin = 0;
+            for (&value, &map) in writes.iter().zip(&program.outputs) {
+                let Map { channels, height, width, .. } = program.maps[map];
+                let length = images * channels * height * width;
+                let output = result.outputs.clone().narrow(0, begin, length);
+                begin += length;
+                values.set(value, output.reshape([images, channels, height, width]));
+            }
+        }
+        let names = network.heads.iter().map(|head| head.output.name.as_str()).chain([AUXILIARY]);
+        let outputs = names.zip(&lowered.outputs).map(|(name, &value)| (name.to_owned(), values.get(value)));
         let outputs = Outputs::new(outputs);
         let running = match training {
-            true => statistics_after(running.values(), result.observed.clone().inner()),
+            true => statistics_after(running.values(), between.observed_over(observed)),
             false => running.values(),
         };
         Passed { outputs, running }
     }
+}
+
+/// What parts pass to each other, by number.
+struct Values(Vec<Option<Tensor<4>>>);
+
+impl Values {
+    fn get(&self, at: usize) -> Tensor<4> {
+        self.0[at].clone().expect("a value is written before it is read")
+    }
+
+    fn set(&mut self, at: usize, value: Tensor<4>) {
+        self.0.resize(self.0.len().max(at + 1), None);
+        self.0[at] = Some(value);
+    }
+}
+
+fn flat(x: Tensor<4>) -> Tensor<1> {
+    let length = x.dims().iter().product::<usize>();
+    x.reshape([length])
 }
 
 /// What drop path does in each of its places to each image, place by place.
@@ -118,10 +187,13 @@ fn factors(lowered: &Lowered, mode: Mode, images: usize) -> Vec<f32> {
     lowered.drops.iter().flat_map(of_place).collect()
 }
 
-/// The noise of each layer that has some, end to end.
-fn given(lowered: &Lowered, draws: Draws, images: usize) -> Vec<f32> {
-    let of_layer = |&(number, elements): &(usize, usize)| draws.numbers(number, images, elements);
-    lowered.noises.iter().flat_map(of_layer).collect()
+/// The noise of each layer that has some.
+fn noises(lowered: &Lowered, draws: Draws, images: usize, device: &Device) -> impl Iterator<Item = Option<Tensor<4>>> {
+    lowered.noises.iter().map(move |&(number, size)| {
+        let numbers = draws.numbers(number, images, size.elements());
+        let shape = [images, size.channels, size.height, size.width];
+        Some(Tensor::from_data(TensorData::new(numbers, shape), device))
+    })
 }
 
 #[cfg(all(test, any(feature = "cuda", feature = "wgpu")))]
@@ -131,7 +203,6 @@ mod tests {
         model::{initial_running, initial_weights},
         space::shipped,
     };
-    use burn::tensor::Device;
 
     /// The supernet of DARTS has 8 cells, 14 edges each, 7 candidates an edge: operator by operator
     /// some thousand launches a pass.
@@ -141,8 +212,9 @@ mod tests {
         let network = space.supernet(&shipped::build("search", 32, 10)).unwrap();
         let device = Device::flex();
         let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
-        let lowered = lower(&network, Purpose::Train, weights.layout(), running.layout());
-        let [forward, reverse] = Plans::default().launches(&lowered.program, 64).unwrap();
+        let lowered = lower(&network, Purpose::Train, stands_alone, [weights.layout(), running.layout()]);
+        let [Part::Program { program, .. }] = lowered.parts.as_slice() else { panic!("one program") };
+        let [forward, reverse] = Plans::default().launches(program, 64).unwrap();
         assert!(forward < 800 && reverse < 1900, "{forward} and {reverse} launches");
     }
 }

@@ -23,6 +23,17 @@ pub fn pointwise(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
     module::conv2d(x, weight, None, ConvOptions::new([stride; 2], [0; 2], [1; 2], 1))
 }
 
+/// Channels become pixels: `by · by` of them one channel of sides `by` times as long, row by row.
+///
+/// # Shapes
+/// `[n, c · by², h, w]` → `[n, c, h · by, w · by]`
+pub fn pixel_shuffle(x: Tensor<4>, by: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let channels = channels / (by * by);
+    let parts: Tensor<6> = x.reshape([batch, channels, by, by, height, width]);
+    parts.permute([0, 1, 4, 2, 5, 3]).reshape([batch, channels, height * by, width * by])
+}
+
 /// Takes the maximum of each window; the first maximum in reading order takes the gradient.
 ///
 /// # Shapes
@@ -97,4 +108,24 @@ fn affine(
         scale.unwrap_or_else(|| Tensor::ones([channels], device)),
         shift.unwrap_or_else(|| Tensor::zeros([channels], device)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::host;
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn channels_become_pixels_row_by_row() {
+        let numbers: Vec<f32> = (0..8).map(|number| number as f32).collect();
+        let x = Tensor::from_data(TensorData::new(numbers, [1, 8, 1, 1]), &Device::flex());
+        let shuffled = pixel_shuffle(x, 2);
+        assert_eq!(shuffled.dims(), [1, 2, 2, 2]);
+        assert_eq!(host(shuffled), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        // Two pixels beside each other stay so.
+        let numbers: Vec<f32> = (0..8).map(|number| number as f32).collect();
+        let x = Tensor::from_data(TensorData::new(numbers, [1, 4, 1, 2]), &Device::flex());
+        assert_eq!(host(pixel_shuffle(x, 2)), [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
+    }
 }

@@ -1,24 +1,30 @@
-//! From a network to a program: layers become fused operators.
+//! From a network to programs: layers become fused operators.
 
-use super::Layout;
+mod partial;
+
+use super::{
+    Layout,
+    split::{Alone, Part, split},
+};
 use crate::{
     kernels::program::{
         Activation, Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
-    space::network::{
-        Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Partial, Pool,
-    },
+    space::network::{Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Pool},
 };
-use std::sync::Arc;
+use partial::shuffle;
 
-/// A program and what its rows of factors stand for.
+/// What a pass runs, and what it brings: the network's input, then noises.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Lowered {
-    pub program: Arc<Program>,
+    /// In the order in which they run. Values are numbered; the first ones are what a pass brings.
+    pub parts: Vec<Part>,
+    /// The values that leave: the heads', then the auxiliary head's.
+    pub outputs: Vec<usize>,
     /// Block and edge of each row of factors.
     pub drops: Vec<(usize, usize)>,
-    /// Number and elements of the noise that each given map holds.
-    pub noises: Vec<(usize, usize)>,
+    /// Number and size of each noise.
+    pub noises: Vec<(usize, FeatureMap)>,
 }
 
 /// What a pass is lowered for.
@@ -29,9 +35,22 @@ pub(super) enum Purpose {
     Evaluate,
 }
 
+/// Whether no program expresses the layer: it runs by burn's operators, between programs.
+pub(super) type StandsAlone = fn(&LayerKind) -> bool;
+
+/// The three operators know one nonlinearity, and move no pixels.
+pub(super) fn stands_alone(kind: &LayerKind) -> bool {
+    matches!(kind, LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. })
+}
+
 /// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass;
 /// mixing weights are the alpha tables end to end, row by row.
-pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, running: &Layout) -> Lowered {
+pub(super) fn lower(
+    network: &Network,
+    purpose: Purpose,
+    stands_alone: StandsAlone,
+    [weights, running]: [&Layout; 2],
+) -> Lowered {
     let mixing_starts: Vec<usize> = network
         .alphas
         .iter()
@@ -46,7 +65,9 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
         running,
         mixing_starts,
         purpose,
+        stands_alone,
         network,
+        alone: Vec::new(),
         program: Program {
             weights: weights.len(),
             running: running.len(),
@@ -57,11 +78,10 @@ pub(super) fn lower(network: &Network, purpose: Purpose, weights: &Layout, runni
         noises: Vec::new(),
     };
     lowering.network();
-    let Lowering { mut program, drops, noises, .. } = lowering;
+    let Lowering { mut program, alone, drops, noises, .. } = lowering;
     program.factors = drops.len();
-    program.gather();
-    debug_assert_eq!(program.check(), Ok(()));
-    Lowered { program: Arc::new(program), drops, noises }
+    let (parts, outputs) = split(program, alone);
+    Lowered { parts, outputs, drops, noises }
 }
 
 /// What a layer reads or gives: a feature map in parts, the parts in the order of its channels.
@@ -74,15 +94,18 @@ struct Lowering<'a> {
     /// First mixing weight of each alpha table.
     mixing_starts: Vec<usize>,
     purpose: Purpose,
+    stands_alone: StandsAlone,
     program: Program,
+    /// Layers that the program cannot express.
+    alone: Vec<Alone>,
     drops: Vec<(usize, usize)>,
-    noises: Vec<(usize, usize)>,
+    noises: Vec<(usize, FeatureMap)>,
 }
 
 impl Lowering<'_> {
     fn network(&mut self) {
         let network = self.network;
-        let input = self.map(network.input);
+        let input = self.input(network.input);
         let mut newest = vec![self.whole(input)];
         let mut states = Vec::new();
         for stem in &network.stems {
@@ -106,9 +129,10 @@ impl Lowering<'_> {
                 auxiliary = Some(self.chain(&head.head, newest.clone()));
             }
         }
-        let logits = self.chain(&network.head, newest);
-        for scores in [Some(logits), auxiliary].into_iter().flatten() {
-            let map = self.written(scores);
+        let trunk = self.chain(&network.trunk, newest);
+        let outputs: Vec<Value> = network.heads.iter().map(|head| self.chain(&head.chain, trunk.clone())).collect();
+        for output in outputs.into_iter().chain(auxiliary) {
+            let map = self.written(output);
             self.program.outputs.push(map);
         }
     }
@@ -169,72 +193,6 @@ impl Lowering<'_> {
         }
     }
 
-    /// A value whose channels can be read in parts. A learned scale or shift has one norm only, as
-    /// engines may write its gradient once and not add it up.
-    fn partable(&mut self, value: Value) -> Value {
-        let learned = |read: &Read| read.norm.is_some_and(|norm| self.program.norms[norm].scale.is_some());
-        if value.iter().any(learned) { vec![self.whole_of(value)] } else { value }
-    }
-
-    /// The channels of a partial edge that go through its candidates.
-    fn through(&mut self, partial: &Partial, source: &Value) -> Value {
-        self.narrow(source, 0, channels(source) / partial.groups)
-    }
-
-    /// Those that pass them by, group by group.
-    fn pass_by(&mut self, partial: &Partial, source: &Value, weight: Option<usize>, found: &mut Vec<Term>) {
-        let all = channels(source);
-        let through = all / partial.groups;
-        let past = self.narrow(source, through, all - through);
-        let past = self.chain(&partial.bypass, past);
-        for group in 1..partial.groups {
-            let of_group = self.narrow(&past, (group - 1) * through, through);
-            let mut of_group = terms(&of_group, weight, None);
-            of_group.iter_mut().for_each(|term| shuffle(term, group, partial));
-            found.append(&mut of_group);
-        }
-    }
-
-    /// So many channels of a value from `first` on.
-    fn narrow(&mut self, value: &Value, first: usize, channels: usize) -> Value {
-        let mut narrow = Vec::new();
-        let mut start = 0;
-        for read in value {
-            let from = first.max(start);
-            let to = (first + channels).min(start + read.channels);
-            if from < to {
-                narrow.push(self.part(read, from - start, to - from));
-            }
-            start += read.channels;
-        }
-        narrow
-    }
-
-    /// Some channels of a read. A norm covers exactly what is read, so the part has one of its own,
-    /// with the same tensors.
-    fn part(&mut self, read: &Read, first: usize, channels: usize) -> Read {
-        if channels == read.channels {
-            return *read;
-        }
-        let norm = read.norm.map(|norm| {
-            let Norm { map, first: start, scale, shift, mean, variance, .. } = self.program.norms[norm];
-            let part = Norm {
-                map,
-                first: start + first,
-                channels,
-                scale: scale.map(|scale| scale + first),
-                shift: shift.map(|shift| shift + first),
-                mean: mean + first,
-                variance: variance + first,
-            };
-            self.program.norms.iter().position(|known| *known == part).unwrap_or_else(|| {
-                self.program.norms.push(part);
-                self.program.norms.len() - 1
-            })
-        });
-        Read { first: read.first + first, channels, norm, ..*read }
-    }
-
     /// The operation of an edge of a discrete network.
     fn chosen(&mut self, edge: &Edge, place: (usize, usize), source: Value, found: &mut Vec<Term>) {
         let Some(candidate) = edge.candidates.first().filter(|candidate| !candidate.is_zero()) else { return };
@@ -252,7 +210,9 @@ impl Lowering<'_> {
             (value, layers) = match (&layer.kind, rest.split_first()) {
                 // A depthwise convolution and the product behind it are one branch.
                 (LayerKind::Conv(first), Some((next, rest)))
-                    if is_depthwise(first, layer) && is_product(&next.kind) =>
+                    if is_depthwise(first, layer)
+                        && is_product(&next.kind)
+                        && ![layer, next].iter().any(|layer| (self.stands_alone)(&layer.kind)) =>
                 {
                     let LayerKind::Conv(second) = &next.kind else { unreachable!("a product is a convolution") };
                     let depthwise = Depthwise { weight: self.weight(&layer.label), frame: frame(first) };
@@ -267,14 +227,15 @@ impl Lowering<'_> {
 
     fn layer(&mut self, layer: &Layer, mut value: Value) -> Value {
         match &layer.kind {
+            kind if (self.stands_alone)(kind) => self.alone(layer, value),
             LayerKind::Identity => value,
             LayerKind::Zero => self.combine(Vec::new(), layer.output),
             LayerKind::Noise { number } => {
-                let map = self.map(layer.output);
-                self.program.given.push(map);
-                self.noises.push((*number, layer.output.elements()));
+                let map = self.input(layer.output);
+                self.noises.push((*number, layer.output));
                 vec![self.whole(map)]
             }
+            LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. } => self.alone(layer, value),
             LayerKind::Relu => {
                 rectify(&mut value);
                 value
@@ -311,6 +272,12 @@ impl Lowering<'_> {
             }
             LayerKind::Concat(chains) => chains.iter().flat_map(|chain| self.chain(chain, value.clone())).collect(),
         }
+    }
+
+    fn alone(&mut self, layer: &Layer, value: Value) -> Value {
+        let (from, to) = (self.written(value), self.map(layer.output));
+        self.alone.push(Alone { layer: layer.clone(), from, to, steps: self.program.steps.len() });
+        vec![self.whole(to)]
     }
 
     /// Halves the sides without losing a pixel: one half of the channels sees even pixels, the
@@ -413,6 +380,13 @@ impl Lowering<'_> {
         self.write(terms(&value, None, None), FeatureMap { channels: channels(&value), height, width })
     }
 
+    /// A map that a pass brings.
+    fn input(&mut self, size: FeatureMap) -> MapId {
+        let map = self.map(size);
+        self.program.inputs.push(map);
+        map
+    }
+
     fn map(&mut self, size: FeatureMap) -> MapId {
         let FeatureMap { channels, height, width } = size;
         self.program.maps.push(Map { channels, height, width, statistics: false });
@@ -445,11 +419,6 @@ fn terms(value: &Value, weight: Option<usize>, factor: Option<usize>) -> Vec<Ter
         Some(term)
     };
     value.iter().scan(0, place).collect()
-}
-
-/// Puts a term that begins at channel `at` of a group where the channel shuffle puts it.
-fn shuffle(term: &mut Term, group: usize, partial: &Partial) {
-    *term = Term { at: group + term.at * partial.groups, spread: term.spread * partial.groups, ..*term };
 }
 
 /// Channels of a value.

@@ -6,7 +6,8 @@
 
 use super::{
     Layout,
-    lower::{Purpose, lower},
+    lower::{Purpose, lower, stands_alone},
+    split::Part,
 };
 use crate::{
     kernels::{
@@ -33,18 +34,35 @@ pub fn step_bytes(network: &Network, kernels: Kernels, images: usize) -> u64 {
     };
     let (weights, running) = (layout(TensorRole::is_learned), layout(|role| !role.is_learned()));
     let values = match kernels {
-        Kernels::Native => most_values(&lower(network, Purpose::Train, &weights, &running).program),
+        Kernels::Native => parts_values(&lower(network, Purpose::Train, stands_alone, [&weights, &running]).parts),
         Kernels::Reference => layer_values(network),
     };
     let maps = values.saturating_mul(images as u64);
     maps.saturating_add(VECTORS.saturating_mul(weights.len() as u64)).saturating_mul(NUMBER)
 }
 
+/// Of parts that run in turn: all maps, and the most gradients that one of them has at once. What a
+/// layer between programs gives is a map of the program that reads it.
+fn parts_values(parts: &[Part]) -> u64 {
+    let of_part = |part: &Part| match part {
+        Part::Program { program, .. } => (maps_values(program), most_values(program)),
+        Part::Layer { layer, .. } => (layer.output.elements() as u64, layer.output.elements() as u64),
+    };
+    let (maps, beside) = parts.iter().map(of_part).fold((0_u64, 0_u64), |(all, beside), (maps, most)| {
+        (all.saturating_add(maps), beside.max(most.saturating_sub(maps)))
+    });
+    maps.saturating_add(beside)
+}
+
+fn maps_values(program: &Program) -> u64 {
+    program.maps.iter().map(|map| map.elements() as u64).fold(0, u64::saturating_add)
+}
+
 /// The most values of one image that a forward pass and its reverse have at once: all maps at
 /// first, then the gradients that readers of a map leave, until its writer has read them.
 fn most_values(program: &Program) -> u64 {
     let size = |map: MapId| program.maps[map].elements() as u64;
-    let mut held: u64 = (0..program.maps.len()).map(size).fold(0, u64::saturating_add);
+    let mut held = maps_values(program);
     let mut most = held;
     let mut left: BTreeMap<MapId, u64> = BTreeMap::new();
     // A node's gradient is one for all its terms, and stays until the first of their writers is
@@ -58,7 +76,7 @@ fn most_values(program: &Program) -> u64 {
                 held = held.saturating_add(size(output));
             }
             Step::Convolve { .. } | Step::Pool { .. } => {
-                for read in step.reads().filter(|read| read.map != 0 && !program.given.contains(&read.map)) {
+                for read in step.reads().filter(|read| !program.inputs.contains(&read.map)) {
                     let map = &program.maps[read.map];
                     let values = (read.channels * map.height * map.width) as u64;
                     let slot = left.entry(read.map).or_default();
@@ -93,8 +111,9 @@ fn layer_values(network: &Network) -> u64 {
             cell.inputs.iter().chain(edges).collect()
         }
     });
-    let heads = [Some(&network.head), network.auxiliary.as_ref().map(|auxiliary| &auxiliary.head)];
-    let chains = network.stems.iter().chain(cells).chain(heads.into_iter().flatten());
+    let auxiliary = network.auxiliary.as_ref().map(|auxiliary| &auxiliary.head);
+    let heads = network.heads.iter().map(|head| &head.chain).chain(auxiliary);
+    let chains = network.stems.iter().chain(cells).chain([&network.trunk]).chain(heads);
     chains.map(chain_values).fold(0, u64::saturating_add)
 }
 

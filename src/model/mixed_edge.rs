@@ -57,13 +57,15 @@ fn shuffled(x: Tensor<4>, partial: &Partial) -> Tensor<4> {
 mod tests {
     use super::*;
     use crate::{
+        edited::edited,
         kernels::Kernels,
         model::{
-            Mode, Model, OUTPUT, Relaxation, edge_weights, host, initial_alphas, initial_running, initial_weights,
+            Mode, Model, OUTPUT, OutputSpec, Relaxation, edge_weights, host, initial_alphas, initial_running,
+            initial_weights, lower::StandsAlone,
         },
         space::{
             Build, EdgeOptions, Space,
-            network::{Chain, Network},
+            network::{Chain, FeatureMap, LayerKind},
             shipped,
         },
     };
@@ -96,14 +98,14 @@ skeletons:
 
     /// Logits in evaluation, then of a training pass logits, running statistics and the gradients
     /// of weights and alphas.
-    fn passes(network: &Network, kernels: Kernels) -> Vec<(&'static str, Vec<f32>)> {
+    fn passes(model: &Model) -> Vec<(&'static str, Vec<f32>)> {
+        let network = model.network();
         let device = Device::flex();
         let (weights, running) = (initial_weights(network, 1, &device), initial_running(network, &device));
         let alphas = initial_alphas(network, 1.0, 2, &device);
-        let model = Model::new(network.clone(), kernels);
         device.seed(3);
         let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
-        let towards = Tensor::<2>::random([4, network.classes], Distribution::Normal(0.0, 1.0), &device);
+        let towards = Tensor::<2>::random([4, network.scores()], Distribution::Normal(0.0, 1.0), &device);
         let mixing = |alphas: &_| {
             let tables = &network.alphas;
             edge_weights(tables, Relaxation::Softmax.weights(tables, alphas), alphas, 0.7)
@@ -129,7 +131,6 @@ skeletons:
         let shipped = [("darts", 3), ("nas_bench_201", 1), ("robust_s4", 3)];
         let shipped = shipped.map(|(name, size)| (shipped::space(name), size));
         let spaces: Vec<_> = shipped.into_iter().chain([(bare, 2)]).collect();
-        let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         for (space, size) in &spaces {
             for (partial_channels, edge_normalisation, auxiliary_skip) in [
                 (4, true, false),
@@ -145,17 +146,92 @@ skeletons:
                 let build = shipped::build("search", 8, 3);
                 let build = Build { channels: Some(channels), size: Some(*size), edges, ..build };
                 let network = space.supernet(&build).unwrap();
-                let by_layers = passes(&network, Kernels::Reference);
-                for ((what, found), (_, expected)) in passes(&network, Kernels::Native).into_iter().zip(by_layers) {
-                    assert_eq!(found.len(), expected.len());
-                    let size = length(&mut expected.iter().copied());
-                    let off = length(&mut found.iter().zip(&expected).map(|(found, expected)| found - expected));
-                    assert!(
-                        size > 1e-3 && off < 1e-4 * size,
-                        "{}, {edges:?}: {what} is {off} of {size} off",
-                        space.name
-                    );
-                }
+                let by_layers = passes(&Model::new(network.clone(), Kernels::Reference));
+                let what = format!("{}, {edges:?}", space.name);
+                compare(&passes(&Model::new(network, Kernels::Native)), &by_layers, &what);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn compare(found: &[(&str, Vec<f32>)], expected: &[(&str, Vec<f32>)], what: &str) {
+        let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        for ((name, found), (_, expected)) in found.iter().zip(expected) {
+            assert_eq!(found.len(), expected.len());
+            let size = length(&mut expected.iter().copied());
+            let off = length(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
+            assert!(size > 1e-3 && off < 1e-4 * size, "{what}: {name} is {off} of {size} off");
+        }
+    }
+
+    /// A trunk, a row of numbers and a picture; in the cells a nonlinearity that runs between programs.
+    #[test]
+    fn a_network_of_several_heads_puts_out_each_under_its_name() {
+        let heads = "trunk: [relu, {label: trunk, steps: [{conv: {kernel: 3, out: 6, bias: true}}]}]
+    heads:
+      policy: [global_avg_pool, {linear: {out: 5, label: hidden}}, relu, {linear: {label: policy}}]
+      picture: [{conv: {kernel: 1, out: 12, label: picture, bias: true}}, {pixel_shuffle: {by: 2}}, tanh]
+";
+        let swish = "[{conv: {kernel: 3, stride: edge, bias: search}}, batch_norm, swish]";
+        let conv = "[relu, {conv: {kernel: 3, stride: edge, bias: search}}, batch_norm]";
+        let text = edited(BARE, &[("head: [global_avg_pool, {linear: {label: head}}]\n", heads), (conv, swish)]);
+        let space = Space::parse(Path::new("bare.yaml"), &text).unwrap();
+        let map = |channels, side| FeatureMap { channels, height: side, width: side };
+        let asked = |name: &str, size| OutputSpec { name: name.to_owned(), size };
+        let outputs = vec![asked("picture", map(3, 8)), asked("policy", map(15, 1))];
+        let build = Build { outputs, ..shipped::build("search", 8, 3) };
+        let network = space.supernet(&build).unwrap();
+        let shapes: Vec<Vec<usize>> = network.heads.iter().map(|head| head.output.sides()).collect();
+        assert_eq!(shapes, [vec![3, 8, 8], vec![15]]);
+        let device = Device::flex();
+        let (weights, running) = (initial_weights(&network, 1, &device), initial_running(&network, &device));
+        let alphas = initial_alphas(&network, 1.0, 2, &device);
+        device.seed(3);
+        let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+        let by = |kernels| {
+            let model = Model::new(network.clone(), kernels);
+            let (of_weights, of_alphas) = (model.leaves(&weights), alphas.leaves());
+            let mixing = Relaxation::Softmax.weights(&network.alphas, &of_alphas);
+            let mode = Mode::Train { drop_path: None };
+            let outputs = model.forward(mode, &of_weights, &running, &mixing, x.clone().autodiff()).outputs;
+            let [policy, picture] = ["policy", "picture"].map(|name| outputs.scores(name));
+            let gradients = (policy.clone().square().sum() + picture.clone().square().sum()).backward();
+            vec![
+                ("policy", host(policy.inner())),
+                ("picture", host(picture.inner())),
+                ("gradient of the weights", host(weights.gradient(&of_weights, &gradients))),
+                ("gradient of alphas", host(alphas.gradient(&of_alphas, &gradients))),
+            ]
+        };
+        compare(&by(Kernels::Native), &by(Kernels::Reference), "two heads");
+
+        let said = |outputs| space.supernet(&Build { outputs, ..build.clone() }).unwrap_err();
+        let error = said(OutputSpec::scores(3)).to_string();
+        assert_eq!(error, "skeleton `search` puts out `picture` and `policy`, asked is `output`");
+        let error = said(vec![asked("policy", map(15, 1)), asked("picture", map(3, 4))]).to_string();
+        assert_eq!(error, "`picture head`: gives 3x8x8, needed is 3x4x4");
+    }
+
+    /// Each kind of layer in turn is one that no program expresses, at any depth of a network.
+    #[test]
+    fn layers_between_programs_compute_what_they_compute_in_one() {
+        let alone: [(&str, StandsAlone); 6] = [
+            ("relu", |kind| matches!(kind, LayerKind::Relu)),
+            ("batch norm", |kind| matches!(kind, LayerKind::BatchNorm { .. })),
+            ("pools", |kind| matches!(kind, LayerKind::MaxPool(_) | LayerKind::AvgPool(_))),
+            ("depthwise", |kind| matches!(kind, LayerKind::Conv(conv) if conv.groups > 1)),
+            ("reduction and head", |kind| matches!(kind, LayerKind::FactorizedReduce { .. } | LayerKind::Linear)),
+            ("all", |kind| !matches!(kind, LayerKind::Sum(_) | LayerKind::Concat(_))),
+        ];
+        for (name, size) in [("darts", 3), ("nas_bench_201", 1)] {
+            let space = shipped::space(name);
+            let edges = EdgeOptions { partial_channels: 2, edge_normalisation: true, auxiliary_skip: true };
+            let build = Build { channels: Some(8), size: Some(size), edges, ..shipped::build("search", 8, 3) };
+            let network = space.supernet(&build).unwrap();
+            let whole = passes(&Model::new(network.clone(), Kernels::Native));
+            for (which, alone) in alone {
+                let model = Model::new(network.clone(), Kernels::Native).with_layers_alone(alone);
+                compare(&passes(&model), &whole, &format!("{name}, {which} alone"));
             }
         }
     }

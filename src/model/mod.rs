@@ -24,6 +24,7 @@ mod outputs;
 mod ragged;
 mod relaxation;
 mod sparsestmax;
+mod split;
 mod supernet;
 mod tensor_group;
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub use gumbel::Gumbel;
 pub use initialise::{initial_alphas, initial_running, initial_weights};
 pub use memory::step_bytes;
 pub use mixing::{Mixing, between};
-pub use outputs::{AUXILIARY, OUTPUT, Outputs, Passed};
+pub use outputs::{AUXILIARY, OUTPUT, OutputSpec, Outputs, Passed};
 pub use relaxation::Relaxation;
 pub use supernet::Model;
 pub(crate) use tensor_group::host;

@@ -2,14 +2,12 @@
 
 use burn::tensor::Tensor;
 
-/// The output of every network: its head's.
-pub const OUTPUT: &str = "output";
-/// The output of the auxiliary head, where a network has one and trains.
-pub const AUXILIARY: &str = "auxiliary";
+pub use crate::space::network::{AUXILIARY, OUTPUT, OutputSpec};
 
-/// Maps by name, in the order of the network: `[batch, channels, height, width]` each.
+/// Maps by name, heads' first: `[batch, channels, height, width]` each. A training pass has that of the
+/// auxiliary head too, where a network has one.
 #[derive(Debug, Clone)]
-pub struct Outputs(Vec<(&'static str, Tensor<4>)>);
+pub struct Outputs(Vec<(String, Tensor<4>)>);
 
 /// What a pass gives.
 pub struct Passed {
@@ -19,7 +17,7 @@ pub struct Passed {
 }
 
 impl Outputs {
-    pub fn new(outputs: impl IntoIterator<Item = (&'static str, Tensor<4>)>) -> Self {
+    pub fn new(outputs: impl IntoIterator<Item = (String, Tensor<4>)>) -> Self {
         Self(outputs.into_iter().collect())
     }
 
@@ -32,6 +30,11 @@ impl Outputs {
         let output = self.get(name).unwrap_or_else(|| unreachable!("a network has the outputs that it names: {name}"));
         let [batch, channels, height, width] = output.dims();
         output.clone().reshape([batch, channels * height * width])
+    }
+
+    /// Each with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor<4>)> {
+        self.0.iter().map(|(name, output)| (name.as_str(), output))
     }
 
     /// Out of the graph of a backward pass.

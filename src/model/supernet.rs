@@ -2,8 +2,8 @@
 //! network.
 
 use super::{
-    AUXILIARY, DropPath, Forward, Mode, OUTPUT, Outputs, Passed, TensorGroup, Views, fused::Programs,
-    mixed_edge::mixed, noise::Noise,
+    AUXILIARY, DropPath, Forward, Mode, Outputs, Passed, TensorGroup, Views, forward::statistics_after,
+    fused::Programs, mixed_edge::mixed, noise::Noise,
 };
 use crate::{
     kernels::{Kernels, OperatorTime, Precision},
@@ -38,11 +38,15 @@ impl Model {
         Self { programs: self.programs.in_precision(precision), ..self }
     }
 
+    /// The same with more layers between programs than those that must be.
+    #[cfg(test)]
+    pub(super) fn with_layers_alone(self, alone: super::lower::StandsAlone) -> Self {
+        Self { programs: self.programs.with_layers_alone(alone), ..self }
+    }
+
     /// Forgets the times so far.
     pub fn reset_times(&self) {
-        if let Some(clock) = self.programs.clock() {
-            clock.reset();
-        }
+        self.programs.reset_times();
     }
 
     /// How long each kind of operator took in one of `passes` training passes on `images` images.
@@ -80,13 +84,18 @@ impl Model {
 
     /// Whether the network runs as a program on this device.
     fn has_program(&self, device: &Device) -> bool {
-        self.kernels.has_programs(device) && (self.kernels.takes_given_maps(device) || !self.network.has_noise())
+        self.kernels.has_programs(device)
     }
 
     /// The weights as leaves of a new autodiff graph, in the form that a pass on their device
     /// wants.
     pub fn leaves(&self, weights: &TensorGroup) -> Views {
-        if self.has_program(&weights.values().device()) { weights.leaf() } else { weights.leaves() }
+        if !self.has_program(&weights.values().device()) {
+            return weights.leaves();
+        }
+        let stands_alone = self.programs.stands_alone();
+        let alone = self.network.tensors_of(|layer| stands_alone(&layer.kind));
+        weights.leaf(alone.iter().filter(|tensor| tensor.role.is_learned()).map(|tensor| tensor.name.as_str()))
     }
 
     /// One pass. Where the device has programs, the network runs as one; else layer by layer.
@@ -151,12 +160,18 @@ impl Model {
                 if head.in_place {
                     newest = activation::relu(newest);
                 }
-                auxiliary = Some((AUXILIARY, forward.chain(&head.head, newest.clone())));
+                auxiliary = Some((AUXILIARY.to_owned(), forward.chain(&head.head, newest.clone())));
             }
         }
-        let output = (OUTPUT, forward.chain(&network.head, newest));
-        let outputs = Outputs::new(std::iter::once(output).chain(auxiliary));
-        Passed { outputs, running: forward.running_after(running) }
+        let trunk = forward.chain(&network.trunk, newest);
+        let heads = network.heads.iter();
+        let outputs = heads.map(|head| (head.output.name.clone(), forward.chain(&head.chain, trunk.clone())));
+        let outputs = Outputs::new(outputs.chain(auxiliary));
+        let running = match training {
+            true => statistics_after(running.values(), forward.observed_over(running.values())),
+            false => running.values(),
+        };
+        Passed { outputs, running }
     }
 
     /// `dropping` has the number of the block beside what is dropped.
@@ -237,7 +252,7 @@ fn scalars(table: &Tensor<2>) -> Scalars {
 mod tests {
     use super::*;
     use crate::{
-        model::{host, initial_running, initial_weights},
+        model::{OUTPUT, host, initial_running, initial_weights},
         space::{Build, shipped},
     };
     use burn::tensor::Distribution;

@@ -1,7 +1,11 @@
 //! Named tensors laid end to end in one vector.
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 /// Which stretch of the vector is which tensor.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,19 +121,32 @@ impl TensorGroup {
 
     /// The tensors, untracked, for evaluation.
     pub fn views(&self) -> Views {
-        Views { layout: self.layout.clone(), vector: self.values.clone(), leaves: Vec::new() }
+        Views { layout: self.layout.clone(), vector: self.values.clone(), leaves: BTreeMap::new() }
     }
 
     /// The tensors as leaves of a new autodiff graph, one a tensor: for networks that take tensors
     /// one by one.
     pub fn leaves(&self) -> Views {
-        let leaf = |entry: &Entry| self.values.clone().slice([entry.range.clone()]).autodiff().require_grad();
-        Views { leaves: self.layout.entries.iter().map(leaf).collect(), ..self.views() }
+        Views { leaves: (0..self.layout.entries.len()).map(|at| (at, self.own_leaf(at))).collect(), ..self.views() }
     }
 
-    /// The vector as one leaf of a new autodiff graph: for programs, which take it whole.
-    pub fn leaf(&self) -> Views {
-        Views { vector: self.values.clone().autodiff().require_grad(), ..self.views() }
+    /// The vector as one leaf of a new autodiff graph, for programs, which take it whole; and leaves
+    /// of their own for some tensors, for layers between programs: the gradient of a slice of the
+    /// vector would be as long as the vector.
+    ///
+    /// # Panics
+    /// If the group has no tensor of such a name.
+    pub fn leaf<'a>(&self, alone: impl IntoIterator<Item = &'a str>) -> Views {
+        let of = |name| {
+            let at = self.layout.position(name).expect("a network's tensors are in its group");
+            (at, self.own_leaf(at))
+        };
+        let leaves = alone.into_iter().map(of).collect();
+        Views { vector: self.values.clone().autodiff().require_grad(), leaves, ..self.views() }
+    }
+
+    fn own_leaf(&self, at: usize) -> Tensor<1> {
+        self.values.clone().slice([self.layout.entries[at].range.clone()]).autodiff().require_grad()
     }
 
     /// Gathers the gradients of `leaves` into one vector in the layout's order, zero where the loss
@@ -140,12 +157,15 @@ impl TensorGroup {
             None => leaf.clone().inner().zeros_like(),
         };
         if self.layout.is_empty() {
-            self.values.clone()
-        } else if leaves.leaves.is_empty() {
-            of(&leaves.vector)
-        } else {
-            Tensor::cat(leaves.leaves.iter().map(of).collect(), 0)
+            return self.values.clone();
         }
+        if leaves.leaves.len() == self.layout.entries.len() {
+            return Tensor::cat(leaves.leaves.values().map(of).collect(), 0);
+        }
+        // The vector's own is zero where a tensor is a leaf of its own.
+        leaves.leaves.iter().fold(of(&leaves.vector), |gradient, (&at, leaf)| {
+            gradient.slice_assign([self.layout.entries[at].range.clone()], of(leaf))
+        })
     }
 }
 
@@ -155,8 +175,9 @@ pub struct Views {
     layout: Arc<Layout>,
     /// `[layout.len()]`
     vector: Tensor<1>,
-    /// One a tensor, where they are tracked one by one; the vector is untracked then.
-    leaves: Vec<Tensor<1>>,
+    /// Of the tensors that are tracked one by one, by their place. Where those are all, the vector is
+    /// untracked.
+    leaves: BTreeMap<usize, Tensor<1>>,
 }
 
 impl Views {
@@ -193,10 +214,15 @@ impl Views {
         self.layout.position(name)
     }
 
-    pub(super) fn flat(&self, at: usize) -> Tensor<1> {
-        match self.leaves.get(at) {
+    /// Where a tensor stands in the vector.
+    pub(super) fn stretch(&self, at: usize) -> Range<usize> {
+        self.layout.entries[at].range.clone()
+    }
+
+    fn flat(&self, at: usize) -> Tensor<1> {
+        match self.leaves.get(&at) {
             Some(leaf) => leaf.clone(),
-            None => self.vector.clone().slice([self.layout.entries[at].range.clone()]),
+            None => self.vector.clone().slice([self.stretch(at)]),
         }
     }
 

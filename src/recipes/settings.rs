@@ -29,12 +29,12 @@ pub struct Settings {
 impl Settings {
     /// The supernet of a search, for so many classes and images of `[channels, height, width]`.
     pub fn supernet(&self, classes: usize, shape: [usize; 3]) -> Build {
-        Build { edges: self.edges, ..self.size.build(self.task.outputs(classes), shape, false) }
+        Build { edges: self.edges, ..self.size.build(self.task.outputs(shape, classes), shape, false) }
     }
 
     /// The network of a genotype, likewise.
     pub fn discrete(&self, classes: usize, shape: [usize; 3]) -> Build {
-        self.size.build(self.task.outputs(classes), shape, self.task.trains_auxiliary())
+        self.size.build(self.task.outputs(shape, classes), shape, self.task.trains_auxiliary())
     }
 
     /// Those of the supernet of `space`, and how closely its search is looked at; `None` after a

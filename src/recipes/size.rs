@@ -2,7 +2,10 @@
 
 use crate::{
     config::Fields,
-    space::{Build, EdgeOptions, LARGEST_SIZE, MOST_CHANNELS, Space, network::FeatureMap},
+    space::{
+        Build, EdgeOptions, LARGEST_SIZE, MOST_CHANNELS, Space,
+        network::{FeatureMap, OutputSpec},
+    },
 };
 
 /// Whole networks of one skeleton, of a width and a number of cells.
@@ -14,13 +17,13 @@ pub struct Size {
 }
 
 impl Size {
-    /// Its network of so many outputs, for images of `[channels, height, width]`.
-    pub fn build(&self, outputs: usize, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
+    /// Its network with these outputs, for images of `[channels, height, width]`.
+    pub fn build(&self, outputs: Vec<OutputSpec>, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
         Build {
             skeleton: self.skeleton.clone(),
             channels: Some(self.channels),
             size: Some(self.size),
-            classes: outputs,
+            outputs,
             input: FeatureMap { channels, height, width },
             auxiliary,
             edges: EdgeOptions::default(),

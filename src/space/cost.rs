@@ -19,7 +19,8 @@ impl Network {
     /// Without the auxiliary head, which is no part of the network that is used.
     pub fn cost(&self) -> Cost {
         let stems: Cost = self.stems.iter().map(Chain::cost).sum();
-        stems + self.blocks.iter().map(Block::cost).sum() + self.head.cost()
+        let heads = self.heads.iter().map(|head| head.chain.cost()).sum();
+        stems + self.blocks.iter().map(Block::cost).sum() + self.trunk.cost() + heads
     }
 
     /// Of the auxiliary head alone; nothing where there is none.

@@ -5,7 +5,7 @@
 //! the names of tensors in files. It holds no tensor itself.
 
 pub use super::feature_map::FeatureMap;
-pub use super::primitives::{Chain, Conv, Layer, LayerKind, Pool};
+pub use super::primitives::{Chain, Conv, Layer, LayerKind, Nonlinearity, Pool};
 pub use super::tensor_spec::{TensorRole, TensorSpec};
 use std::ops::Range;
 
@@ -13,19 +13,63 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub input: FeatureMap,
-    pub classes: usize,
     /// Stems in turn, each reading the one before; the outputs of the last two are the first cell's
     /// two inputs (the same output twice where there is one stem).
     pub stems: Vec<Chain>,
     pub blocks: Vec<Block>,
-    /// Ends in class scores.
-    pub head: Chain,
+    /// Reads what the last block gives, and all heads read it; nothing in most networks.
+    pub trunk: Chain,
+    /// One an output, at least one.
+    pub heads: Vec<Head>,
     /// Reads the output of block `after`; used in training only.
     pub auxiliary: Option<Auxiliary>,
     /// The tables of architecture parameters, empty in a discrete network.
     pub alphas: Vec<AlphaTable>,
 }
 
+/// The last layers before an output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    pub output: OutputSpec,
+    pub chain: Chain,
+}
+
+/// What a network puts out for an example: a map, of one pixel where it is a row of numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputSpec {
+    /// [`OUTPUT`] where there is one.
+    pub name: String,
+    pub size: FeatureMap,
+}
+
+/// What the output of a network of one head is called.
+pub const OUTPUT: &str = "output";
+/// What the output of the auxiliary head is called.
+pub const AUXILIARY: &str = "auxiliary";
+
+impl OutputSpec {
+    /// Its sizes in a tensor behind the batch's: a row of numbers has one.
+    pub fn sides(&self) -> Vec<usize> {
+        match self.size {
+            FeatureMap { channels, height: 1, width: 1 } => vec![channels],
+            FeatureMap { channels, height, width } => vec![channels, height, width],
+        }
+    }
+
+    /// One output, a row of so many numbers: of a classifier, a score a class.
+    pub fn scores(numbers: usize) -> Vec<Self> {
+        vec![Self { name: OUTPUT.to_owned(), size: FeatureMap { channels: numbers, height: 1, width: 1 } }]
+    }
+}
+
+impl Network {
+    /// Numbers of its first output: of a classifier, its classes.
+    pub fn scores(&self) -> usize {
+        self.heads.first().map_or(0, |head| head.output.size.elements())
+    }
+}
+
+/// A second head, which helps the training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Auxiliary {
     pub after: usize,

@@ -1,22 +1,24 @@
-//! The named tensors of a network, in a fixed order: stems, blocks, head, auxiliary head, each from
+//! The named tensors of a network, in a fixed order: stems, blocks, heads, auxiliary head, each from
 //! input to output.
 
-use crate::space::network::{Block, Candidate, Edge, Layer, LayerKind, Network, TensorSpec};
+use crate::space::network::{Block, Candidate, Edge, Layer, Network, TensorSpec};
 use std::collections::HashSet;
 
 impl Network {
     /// All tensors but the alpha tables; no two have a name in common.
     pub fn tensors(&self) -> Vec<TensorSpec> {
-        let mut specs = Vec::new();
-        self.layers(&mut |layer| specs.extend_from_slice(&layer.tensors));
-        specs
+        self.tensors_of(|_| true)
     }
 
-    /// Whether passes draw noise.
-    pub fn has_noise(&self) -> bool {
-        let mut found = false;
-        self.layers(&mut |layer| found |= matches!(layer.kind, LayerKind::Noise { .. }));
-        found
+    /// Those of some layers, in the same order.
+    pub fn tensors_of(&self, wanted: impl Fn(&Layer) -> bool) -> Vec<TensorSpec> {
+        let mut specs = Vec::new();
+        self.layers(&mut |layer| {
+            if wanted(layer) {
+                specs.extend_from_slice(&layer.tensors);
+            }
+        });
+        specs
     }
 
     /// Name and shape of all that is learned about edges: the alpha tables in their order, then the
@@ -57,7 +59,8 @@ impl Network {
                 Block::Fixed(chain) => chain.layers(visit),
             }
         }
-        self.head.layers(visit);
+        self.trunk.layers(visit);
+        self.heads.iter().for_each(|head| head.chain.layers(visit));
         if let Some(auxiliary) = &self.auxiliary {
             auxiliary.head.layers(visit);
         }

@@ -5,7 +5,10 @@ use crate::{
     data::{DataError, Dataset, Statistics},
     recipes::Size,
     run::{Context, Input, StageError, sentence},
-    space::{Build, Genotype, GenotypeText, Space, network::Network},
+    space::{
+        Build, Genotype, GenotypeText, Space,
+        network::{Network, OutputSpec},
+    },
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -83,7 +86,7 @@ pub(super) struct NetworkCard {
 
 impl NetworkCard {
     pub fn build(&self) -> Build {
-        self.size.build(self.classes, self.input, self.auxiliary)
+        self.size.build(OutputSpec::scores(self.classes), self.input, self.auxiliary)
     }
 
     /// The network of `genotype`.

@@ -104,7 +104,11 @@ impl Retrain {
         NetworkCard {
             size: self.settings.size.clone(),
             task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::UNNAMED),
-            classes: task.outputs(dataset.classes.len()),
+            classes: task
+                .outputs(dataset.shape, dataset.classes.len())
+                .iter()
+                .map(|output| output.size.elements())
+                .sum(),
             input: dataset.shape,
             auxiliary: task.trains_auxiliary(),
             class_names: dataset.classes.clone(),

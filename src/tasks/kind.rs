@@ -1,7 +1,7 @@
 //! Tasks as pipelines name them.
 
 use super::{Measure, Supervision};
-use crate::config::Fields;
+use crate::{config::Fields, model::OutputSpec};
 use std::{fmt, sync::Arc};
 
 /// A kind of task.
@@ -29,9 +29,9 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
     /// Of its [`TaskKind`].
     fn kind(&self) -> &'static str;
 
-    /// Numbers that a network's last layer puts out for an example of a data set of so many
-    /// classes.
-    fn outputs(&self, classes: usize) -> usize;
+    /// What a network puts out for an example of a data set of so many classes, whose images are
+    /// `[channels, height, width]`.
+    fn outputs(&self, images: [usize; 3], classes: usize) -> Vec<OutputSpec>;
 
     /// What is measured where there are so many classes.
     fn measures(&self, classes: usize) -> Vec<Measure>;

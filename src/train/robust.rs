@@ -92,7 +92,6 @@ fn noise_in_a_derived_network_stays_noise() {
     let genotype = Genotype::parse(&format!("cells: {{normal: {cell}, reduce: {cell}}}"), &space).unwrap();
     let build = Build { channels: Some(4), size: Some(3), ..shipped::build("cifar", 8, 3) };
     let network = space.discrete(&genotype, &build).unwrap();
-    assert!(network.has_noise());
     let two_passes = |kernels| {
         let model = Model::new(network.clone(), kernels);
         let learner = Learner::new(model, tiny::objective(), &tiny::config(Mixing::Softmax), 5, &Device::flex());

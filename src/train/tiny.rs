@@ -58,7 +58,15 @@ pub(super) fn with(alphas: AlphaConfig) -> LearnerConfig {
 pub(super) fn learner(text: &str, config: &LearnerConfig) -> Learner {
     let input = FeatureMap { channels: 1, height: 4, width: 4 };
     let (skeleton, edges) = ("search".to_owned(), EdgeOptions::default());
-    let build = Build { skeleton, channels: None, size: None, classes: 3, input, auxiliary: false, edges };
+    let build = Build {
+        skeleton,
+        channels: None,
+        size: None,
+        outputs: crate::space::network::OutputSpec::scores(3),
+        input,
+        auxiliary: false,
+        edges,
+    };
     let network = space(text).supernet(&build).unwrap();
     Learner::new(Model::new(network, Kernels::Native), objective(), config, 5, &Device::flex())
 }

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the images are called.
 pub const INPUT: &str = "x";
-/// What the class scores are called.
-pub const OUTPUT: &str = "logits";
 /// The number of images, left to who runs the network.
 const BATCH: &str = "N";
 
 /// Nodes and the tensors that they read. A value is known by its name.
 #[derive(Default)]
 pub struct Graph {
+    /// What values that leave are called, and no others.
+    leaving: BTreeSet<String>,
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
     /// How many nodes without a label there are of each operator.
@@ -23,7 +23,20 @@ pub struct Graph {
     names: BTreeSet<String>,
 }
 
+/// A value that leaves a graph, and what it is called then.
+pub struct Output {
+    pub name: String,
+    pub value: String,
+    /// Behind the number of images.
+    pub sides: Vec<usize>,
+}
+
 impl Graph {
+    /// Of outputs with these names.
+    pub fn new(outputs: &[String]) -> Self {
+        Self { leaving: outputs.iter().cloned().collect(), ..Self::default() }
+    }
+
     /// Adds a node and gives the name of its output: its label, or the operator with a number where
     /// it has none.
     pub fn node(&mut self, operator: &str, label: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
@@ -35,7 +48,7 @@ impl Graph {
             label.to_owned()
         };
         // A space may call a layer as another value is called already.
-        while name == INPUT || name == OUTPUT || !self.names.insert(name.clone()) {
+        while name == INPUT || self.leaving.contains(&name) || !self.names.insert(name.clone()) {
             name.push('_');
         }
         self.nodes.push(NodeProto {
@@ -55,6 +68,15 @@ impl Graph {
         name.to_owned()
     }
 
+    /// Adds one number under a name, once for all that need it.
+    pub fn number(&mut self, name: &str, number: f32) -> String {
+        let name = format!("constant_{name}");
+        if !self.initializers.iter().any(|known| known.name == name) {
+            self.floats(&name, &[], &[number]);
+        }
+        name
+    }
+
     /// Adds a list of whole numbers, once for all that need the same.
     pub fn integers(&mut self, numbers: &[i64]) -> String {
         let words: Vec<String> = numbers.iter().map(i64::to_string).collect();
@@ -66,16 +88,22 @@ impl Graph {
         name
     }
 
-    /// The graph from [`INPUT`], images of these sides, to `logits`, scores of so many classes.
-    pub fn finish(mut self, input: [usize; 3], logits: &str, classes: usize) -> GraphProto {
-        let last = self.nodes.iter_mut().flat_map(|node| &mut node.output).find(|output| *output == logits);
-        *last.expect("the scores are some node's output") = OUTPUT.to_owned();
+    /// The graph from [`INPUT`], images of these sides, to the outputs, each of which one node gives
+    /// and none reads.
+    pub fn finish(mut self, input: [usize; 3], outputs: Vec<Output>) -> GraphProto {
+        for node in &mut self.nodes {
+            for value in &mut node.output {
+                if let Some(output) = outputs.iter().find(|output| output.value == *value) {
+                    *value = output.name.clone();
+                }
+            }
+        }
         GraphProto {
             node: self.nodes,
             name: "darts-run".to_owned(),
             initializer: self.initializers,
             input: vec![value(INPUT, &input)],
-            output: vec![value(OUTPUT, &[classes])],
+            output: outputs.iter().map(|output| value(&output.name, &output.sides)).collect(),
         }
     }
 }
@@ -90,6 +118,10 @@ pub fn integer(name: &str, value: usize) -> AttributeProto {
 
 pub fn integers(name: &str, values: &[usize]) -> AttributeProto {
     AttributeProto { ints: values.iter().copied().map(signed).collect(), ..attribute(name, AttributeType::Ints) }
+}
+
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(value.as_bytes().to_vec()), ..attribute(name, AttributeType::String) }
 }
 
 /// A tensor of one zero.

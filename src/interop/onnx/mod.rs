@@ -7,11 +7,14 @@ mod message;
 use super::{description::ENTRY, trained::TrainedNetwork};
 use crate::{
     model::{EPSILON, TensorGroup},
-    space::network::{Block, Cell, CellOutput, Chain, Conv, FeatureMap, Layer, LayerKind, Network, Pool},
+    space::network::{
+        Block, Cell, CellOutput, Chain, Conv, FeatureMap, Head, Layer, LayerKind, Network, Nonlinearity, Pool,
+    },
 };
-use graph::{Graph, INPUT, float, integer, integers, signed, zero};
+use graph::{Graph, INPUT, Output, float, integer, integers, signed, text, zero};
 use message::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use prost::Message;
+use std::f32::consts::SQRT_2;
 
 /// Operators as of ONNX 1.12 (2022) in the file format that came with it: old enough for every
 /// runtime in use, and the last set needed here is 15 (`Shape` of some axes).
@@ -31,8 +34,9 @@ pub enum OnnxError {
 }
 
 /// The file of a network in evaluation mode, without its auxiliary head. Input `x`
-/// `[N, channels, height, width]`, output `logits` `[N, classes]`, N any number; what the network
-/// is stands in the file's metadata.
+/// `[N, channels, height, width]`, N any number; outputs under [their
+/// names](TrainedNetwork::name_of), `[N, numbers]` or `[N, channels, height, width]`. What the
+/// network is stands in the file's metadata.
 ///
 /// # Errors
 /// Where it is a supernet, or too large for a file of one part.
@@ -41,28 +45,32 @@ pub fn to_onnx(trained: &TrainedNetwork) -> Result<Vec<u8>, OnnxError> {
         return Err(OnnxError::Supernet);
     }
     let description = serde_json::to_string(&trained.description).expect("a description is plain data");
-    let model = model(&trained.network, [&trained.weights, &trained.running], description);
+    let names = trained.network.heads.iter().map(|head| trained.name_of(&head.output).to_owned()).collect();
+    let model = model(&trained.network, names, [&trained.weights, &trained.running], description);
     match model.encoded_len() {
         bytes if bytes > LARGEST_BYTES => Err(OnnxError::TooLarge { bytes }),
         _ => Ok(model.encode_to_vec()),
     }
 }
 
-fn model(network: &Network, groups: [&TensorGroup; 2], description: String) -> ModelProto {
-    let mut writer = Writer { graph: Graph::default() };
+fn model(network: &Network, names: Vec<String>, groups: [&TensorGroup; 2], description: String) -> ModelProto {
+    let mut writer = Writer { graph: Graph::new(&names) };
     for group in groups {
         let numbers = group.to_host();
         for (name, shape, range) in group.layout().iter() {
             writer.graph.floats(name, shape, &numbers[range]);
         }
     }
-    let logits = writer.network(network);
+    let values = writer.network(network);
+    let sides = network.heads.iter().map(|head| head.output.sides());
+    let outputs = names.into_iter().zip(values).zip(sides).map(|((name, value), sides)| Output { name, value, sides });
+    let outputs = outputs.collect();
     let FeatureMap { channels, height, width } = network.input;
     ModelProto {
         ir_version: FILE_FORMAT,
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(writer.graph.finish([channels, height, width], &logits, network.classes)),
+        graph: Some(writer.graph.finish([channels, height, width], outputs)),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
         metadata_props: vec![StringStringEntryProto { key: ENTRY.to_owned(), value: description }],
     }
@@ -74,7 +82,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn network(&mut self, network: &Network) -> String {
+    /// The values that leave, a head each.
+    fn network(&mut self, network: &Network) -> Vec<String> {
         let mut newest = INPUT.to_owned();
         let mut states = Vec::new();
         for stem in &network.stems {
@@ -89,7 +98,19 @@ impl Writer {
             };
             (older, newest) = (newest, next);
         }
-        self.chain(&network.head, newest)
+        let trunk = self.chain(&network.trunk, newest);
+        network.heads.iter().map(|head| self.head(head, trunk.clone())).collect()
+    }
+
+    /// A row of numbers leaves without the sides of a map, and every value from a node of its own.
+    fn head(&mut self, head: &Head, trunk: String) -> String {
+        let value = self.chain(&head.chain, trunk.clone());
+        let is_row = head.chain.layers.last().is_some_and(|layer| layer.kind == LayerKind::Linear);
+        match head.output.sides().as_slice() {
+            [_] if !is_row => self.graph.node("Flatten", "", &[&value], vec![integer("axis", 1)]),
+            _ if value == trunk => self.graph.node("Identity", "", &[&value], vec![]),
+            _ => value,
+        }
     }
 
     fn cell(&mut self, cell: &Cell, inputs: [String; 2]) -> String {
@@ -128,6 +149,11 @@ impl Writer {
                 self.graph.node("RandomNormalLike", label, &[&shape], vec![])
             }
             LayerKind::Relu => self.graph.node("Relu", label, &[&x], vec![]),
+            LayerKind::Nonlinearity(function) => self.nonlinearity(*function, &x),
+            LayerKind::PixelShuffle { by } => {
+                let attributes = vec![integer("blocksize", *by), text("mode", "CRD")];
+                self.graph.node("DepthToSpace", label, &[&x], attributes)
+            }
             LayerKind::Conv(conv) => self.conv(label, &x, conv),
             LayerKind::FactorizedReduce { first, second } => {
                 // One half of the channels sees even pixels, the other odd ones.
@@ -169,6 +195,30 @@ impl Writer {
             LayerKind::Concat(chains) => {
                 let parts: Vec<String> = chains.iter().map(|chain| self.chain(chain, x.clone())).collect();
                 self.concat(label, &parts)
+            }
+        }
+    }
+
+    /// Swish and GELU are no operators of the set.
+    fn nonlinearity(&mut self, function: Nonlinearity, x: &str) -> String {
+        let mut node = |operator: &str, inputs: &[&str]| self.graph.node(operator, "", inputs, vec![]);
+        match function {
+            Nonlinearity::Tanh => node("Tanh", &[x]),
+            Nonlinearity::Sigmoid => node("Sigmoid", &[x]),
+            Nonlinearity::HardSwish => node("HardSwish", &[x]),
+            Nonlinearity::Swish => {
+                let gate = node("Sigmoid", &[x]);
+                node("Mul", &[x, &gate])
+            }
+            Nonlinearity::Gelu => {
+                let [root, one, half] = [("root_of_2", SQRT_2), ("one", 1.0), ("half", 0.5)]
+                    .map(|(name, number)| self.graph.number(name, number));
+                let mut node = |operator: &str, inputs: &[&str]| self.graph.node(operator, "", inputs, vec![]);
+                let scaled = node("Div", &[x, &root]);
+                let error = node("Erf", &[&scaled]);
+                let doubled = node("Add", &[&error, &one]);
+                let share = node("Mul", &[&doubled, &half]);
+                node("Mul", &[x, &share])
             }
         }
     }
@@ -220,8 +270,8 @@ mod tests {
     use super::*;
     use crate::{
         edited::edited,
-        model::{initial_running, initial_weights},
-        space::{Build, Genotype, Space, shipped},
+        model::{OUTPUT, initial_running, initial_weights},
+        space::{Build, Genotype, Space, network::OutputSpec, shipped},
     };
     use burn::tensor::Device;
     use message::{DimensionValue, GraphProto, NodeProto};
@@ -231,7 +281,9 @@ mod tests {
         let network = space.discrete(genotype, build).unwrap();
         let device = Device::flex();
         let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
-        let bytes = model(&network, [&weights, &running], "{}".to_owned()).encode_to_vec();
+        let name = |head: &Head| if head.output.name == OUTPUT { "logits" } else { &head.output.name }.to_owned();
+        let names = network.heads.iter().map(name).collect();
+        let bytes = model(&network, names, [&weights, &running], "{}".to_owned()).encode_to_vec();
         let model = ModelProto::decode(bytes.as_slice()).unwrap();
         assert_eq!((model.ir_version, model.opset_import[0].version), (FILE_FORMAT, OPERATOR_SET));
         (network, model.graph.unwrap())
@@ -251,7 +303,8 @@ mod tests {
                 assert!(values.insert(output), "`{output}` is there twice");
             }
         }
-        assert!(values.contains(graph.output[0].name.as_str()));
+        assert!(graph.output.iter().all(|output| values.contains(output.name.as_str())));
+        assert_eq!(graph.output.len(), network.heads.len());
         // Each tensor under its own name, with its shape and as many bytes.
         for spec in network.tensors() {
             let tensor = graph.initializer.iter().find(|tensor| tensor.name == spec.name).unwrap();
@@ -344,5 +397,31 @@ mod tests {
         let (network, graph) = written(&space, &Genotype::parse(cell, &space).unwrap(), &build);
         check(&network, &graph);
         assert_eq!(graph.output[0].name, "logits");
+    }
+    /// Operators of the standard, and a node of its own for each value that leaves.
+    #[test]
+    fn several_heads_leave_under_their_names() {
+        let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
+        let head =
+            "head: [{label: lastact, steps: [batch_norm, relu]}, global_avg_pool, {linear: {label: classifier}}]";
+        let heads = "trunk: [swish, {conv: {kernel: 1, out: 8, label: trunk}}]
+    heads:
+      means: [global_avg_pool]
+      features: [identity]
+      picture: [gelu, hard_swish, sigmoid, tanh, {pixel_shuffle: {by: 2}}]";
+        let space = Space::parse(&shipped::path("t.yaml"), edited(&text, &[(head, heads)])).unwrap();
+        let asked = |name: &str, channels, side| OutputSpec {
+            name: name.to_owned(),
+            size: FeatureMap { channels, height: side, width: side },
+        };
+        let outputs = vec![asked("means", 8, 1), asked("features", 8, 4), asked("picture", 2, 8)];
+        let build = Build { outputs, channels: Some(4), size: Some(1), ..shipped::build("search", 16, 1) };
+        let cell = "|skip_connect~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|skip_connect~2|";
+        let (network, graph) = written(&space, &Genotype::parse(cell, &space).unwrap(), &build);
+        check(&network, &graph);
+        let sides = |at: usize| graph.output[at].clone();
+        assert_eq!([0, 1, 2].map(|at| sides(at).name), ["means", "features", "picture"]);
+        assert_eq!((count(&graph, "Identity"), count(&graph, "Flatten")), (1, 1));
+        assert_eq!((count(&graph, "Erf"), count(&graph, "HardSwish"), count(&graph, "DepthToSpace")), (1, 1, 1));
     }
 }

@@ -70,7 +70,10 @@ fn comes_back(of: &TrainedNetwork, side: usize) {
         assert_eq!(one.to_host(), other.to_host());
     }
     let x = images(side);
-    assert_eq!(bits(of.logits(Kernels::Native)(x.clone())), bits(back.logits(Kernels::Native)(x)));
+    assert_eq!(
+        bits(of.outputs(Kernels::Native)(x.clone()).scores(OUTPUT)),
+        bits(back.outputs(Kernels::Native)(x).scores(OUTPUT))
+    );
     assert_eq!(weights::described(&back), written, "and in and out");
 }
 
@@ -108,21 +111,21 @@ fn a_supernet_comes_back_with_its_alphas() {
     comes_back(&whole, 8);
     // So bright that the last ReLU lets something through whatever the mixing is.
     let x = images(8).mul_scalar(100.0);
-    let softmax = bits(whole.logits(Kernels::Native)(x.clone()));
+    let softmax = bits(whole.outputs(Kernels::Native)(x.clone()).scores(OUTPUT));
     let mut logits = vec![softmax];
     let mut whole = whole;
     for mixing in [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 }] {
         whole.mixing = mixing;
         whole.description.mixing = Some(mixing);
         comes_back(&whole, 8);
-        logits.push(bits(whole.logits(Kernels::Native)(x.clone())));
+        logits.push(bits(whole.outputs(Kernels::Native)(x.clone()).scores(OUTPUT)));
     }
     for (at, one) in logits.iter().enumerate() {
         assert!(!logits[..at].contains(one), "each mixes in a way of its own: {at}");
     }
     // Of drawn candidates the likeliest are evaluated, which a radius of 1 leaves too.
     whole.mixing = Mixing::SPARSESTMAX;
-    assert_eq!(bits(whole.logits(Kernels::Native)(x)), logits[2]);
+    assert_eq!(bits(whole.outputs(Kernels::Native)(x).scores(OUTPUT)), logits[2]);
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn wrappers_are_passed_over_and_what_is_no_part_of_the_network_is_let_lie() {
     let plain = file(&weights::to_safetensors(&[&made.weights, &made.running]));
     let head = file(&weights::to_safetensors(&[&with_head.weights, &with_head.running]));
     let said = Description { channels: Some(2), size: Some(3), input: Some([3, 16, 16]), ..description };
-    let expected = bits(made.logits(Kernels::Native)(images(16)));
+    let expected = bits(made.outputs(Kernels::Native)(images(16)).scores(OUTPUT));
     let read = |wrapper: &str, others: &[&str]| {
         let wrappers = || [wrapper].into_iter().chain(others.iter().copied());
         let mut tensors: Vec<(String, StoredTensor)> = wrappers()
@@ -147,7 +150,7 @@ fn wrappers_are_passed_over_and_what_is_no_part_of_the_network_is_let_lie() {
         tensors.push(("optimizer.state.0.step".to_owned(), count));
         let wrapped = TensorFile::of(Path::new("w.pt"), tensors);
         let read = TrainedNetwork::assemble(&said, &wrapped, None, here(), &Device::flex()).unwrap();
-        assert_eq!(bits(read.logits(Kernels::Native)(images(16))), expected, "{wrapper}");
+        assert_eq!(bits(read.outputs(Kernels::Native)(images(16)).scores(OUTPUT)), expected, "{wrapper}");
         read.whereabouts
     };
     assert_eq!(read("", &[]), None);

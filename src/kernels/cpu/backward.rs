@@ -11,19 +11,19 @@ pub(crate) struct Gradients {
     pub weights: Vec<f32>,
     /// `[mixing]`
     pub mixing: Vec<f32>,
-    /// `[n, c, h, w]`, where asked for.
-    pub input: Option<Vec<f32>>,
+    /// Of the inputs end to end, each `[n, c, h, w]`, where asked for.
+    pub inputs: Option<Vec<f32>>,
 }
 
 /// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
-pub(crate) fn backward(state: PassState, outputs: &[f32], of_input: bool) -> Gradients {
+pub(crate) fn backward(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
     // Among the threads that share the work, as forwards.
-    rayon::scope(|_| run(state, outputs, of_input))
+    rayon::scope(|_| run(state, outputs, of_inputs))
 }
 
-fn run(state: PassState, outputs: &[f32], of_input: bool) -> Gradients {
+fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
     let program = state.pass.program.clone();
-    let mut reverse = Reverse::new(state, of_input);
+    let mut reverse = Reverse::new(state, of_inputs);
     reverse.seed(outputs);
     let clock = reverse.state.pass.clock.clone();
     for (at, step) in program.steps.iter().enumerate().rev() {
@@ -48,20 +48,19 @@ fn run(state: PassState, outputs: &[f32], of_input: bool) -> Gradients {
         }
     }
     let began = Instant::now();
-    // Norms of what is given have parameters too.
-    for &map in &program.given {
-        reverse.settle(map);
+    let mut inputs = Vec::new();
+    for &map in &program.inputs {
+        // Norms of an input have parameters, whether its own gradient is asked for or not.
+        let of_map = reverse.settle(map);
+        if of_inputs {
+            let blocks = reverse.state.blocks(map);
+            let start = inputs.len();
+            inputs.resize(start + blocks.len(), 0.0);
+            blocks.export(&of_map.whole(&reverse.state, map), &mut inputs[start..]);
+        }
     }
-    let of_map = reverse.settle(0);
-    let input = of_input.then(|| {
-        let blocks = reverse.state.blocks(0);
-        let gradient = of_map.whole(&reverse.state, 0);
-        let mut input = vec![0.0; blocks.len()];
-        blocks.export(&gradient, &mut input);
-        input
-    });
     if let Some(clock) = &clock {
         clock.add(0, Direction::Reverse, began);
     }
-    Gradients { weights: reverse.weights, mixing: reverse.mixing, input }
+    Gradients { weights: reverse.weights, mixing: reverse.mixing, inputs: of_inputs.then_some(inputs) }
 }

@@ -52,20 +52,26 @@ pub(super) struct Output {
 /// Runs a program.
 ///
 /// # Shapes
-/// `x` `[images, c, h, w]`; the vectors as long as the program says.
+/// `inputs` end to end, each `[images, c, h, w]`; the vectors as long as the program says.
 ///
 /// `keep` says whether the state is wanted: without it a map's memory is given back after its last
 /// reader.
-pub(super) fn forward(pass: Pass, images: usize, x: &[f32], vectors: [&[f32]; 3], keep: bool) -> (Output, PassState) {
+pub(super) fn forward(
+    pass: Pass,
+    images: usize,
+    inputs: &[f32],
+    vectors: [&[f32]; 3],
+    keep: bool,
+) -> (Output, PassState) {
     // Among the threads that share the work: from elsewhere, each of many steps would wait until
     // one of them woke up.
-    rayon::scope(|_| run(pass, images, x, vectors, keep))
+    rayon::scope(|_| run(pass, images, inputs, vectors, keep))
 }
 
 fn run(
     pass: Pass,
     images: usize,
-    x: &[f32],
+    inputs: &[f32],
     [weights, mixing, running]: [&[f32]; 3],
     keep: bool,
 ) -> (Output, PassState) {
@@ -81,25 +87,22 @@ fn run(
         norms: vec![Vec::new(); program.norms.len()],
     };
     let dead = program.last_uses();
-    // Nobody writes the input and what else is given: they are taken in where steps would have
-    // been.
-    let given = state.pass.given.clone();
-    let mut rest = given.as_slice();
-    let others = program.given.iter().map(|&map| {
+    // Nobody writes the inputs: they are taken in where steps would have been.
+    let mut rest = inputs;
+    let writers = program.inputs.iter().map(|&map| {
         let (own, others) = rest.split_at(images * program.maps[map].elements());
         rest = others;
-        Writer::Given(map, own)
+        Writer::Input(map, own)
     });
-    let writers = std::iter::once(Writer::Given(0, x)).chain(others);
     for writer in writers.chain(program.steps.iter().enumerate().map(|(at, step)| Writer::Step(at, step))) {
         let began = Instant::now();
         let map = match writer {
-            Writer::Given(map, _) => map,
+            Writer::Input(map, _) => map,
             Writer::Step(_, step) => step.output(),
         };
         let moments = state.map(map).statistics && state.pass.training;
         let (values, by_block) = match writer {
-            Writer::Given(map, values) => take_in(&state, map, values, moments),
+            Writer::Input(map, values) => take_in(&state, map, values, moments),
             Writer::Step(_, Step::Convolve { branches, output }) => {
                 convolve::forward(&state, branches, *output, moments)
             }
@@ -139,11 +142,11 @@ fn run(
 /// Where a map's values come from.
 #[derive(Clone, Copy)]
 enum Writer<'a> {
-    Given(MapId, &'a [f32]),
+    Input(MapId, &'a [f32]),
     Step(usize, &'a Step),
 }
 
-/// A given map in blocks, and its moments by block and channel where they are asked for.
+/// An input in blocks, and its moments by block and channel where they are asked for.
 fn take_in(state: &PassState, map: MapId, x: &[f32], moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
     let blocks = state.blocks(map);
     let mut input = Buffer::take(blocks.len());

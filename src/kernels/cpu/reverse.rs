@@ -19,13 +19,13 @@ pub(super) struct Reverse {
     /// Gradients of the vectors.
     pub weights: Vec<f32>,
     pub mixing: Vec<f32>,
-    /// Whether the input's gradient is asked for.
-    pub of_input: bool,
+    /// Whether the inputs' gradient is asked for.
+    pub of_inputs: bool,
 }
 
 impl Reverse {
     /// Nothing is known yet.
-    pub fn new(state: PassState, of_input: bool) -> Self {
+    pub fn new(state: PassState, of_inputs: bool) -> Self {
         let program = state.pass.program.clone();
         let maps = program.maps.len();
         Self {
@@ -33,7 +33,7 @@ impl Reverse {
             slots: std::iter::repeat_with(Vec::new).take(maps).collect(),
             weights: vec![0.0; program.weights],
             mixing: vec![0.0; program.mixing],
-            of_input,
+            of_inputs,
             state,
         }
     }
@@ -81,9 +81,7 @@ impl Reverse {
 
     /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
     pub fn wants(&self, read: &Read) -> bool {
-        let given = || self.state.pass.program.given.contains(&read.map);
-        let of_map = if read.map == 0 { self.of_input } else { !given() };
-        of_map || read.norm.is_some()
+        self.of_inputs || read.norm.is_some() || !self.state.pass.program.inputs.contains(&read.map)
     }
 
     /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted,

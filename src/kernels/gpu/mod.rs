@@ -38,8 +38,8 @@ use cubecl::ir::{ElemType, FloatKind};
 /// What a pass is given.
 #[derive(Debug, Clone)]
 pub(super) struct ForwardInputs {
-    /// `[n, c, h, w]`, `f32`
-    pub x: CubeTensor,
+    /// The inputs end to end, each `[n, c, h, w]`, `f32`.
+    pub inputs: CubeTensor,
     /// `[weights]`, `[mixing]`, `[running]`
     pub weights: CubeTensor,
     pub mixing: CubeTensor,
@@ -69,15 +69,15 @@ pub(super) struct Gradients {
     /// `[weights]`, `[mixing]`
     pub weights: CubeTensor,
     pub mixing: CubeTensor,
-    /// `[n, c, h, w]` where it was asked for, else a single number.
-    pub input: CubeTensor,
+    /// Of the inputs end to end, where it was asked for; else a single number.
+    pub inputs: CubeTensor,
 }
 
 /// One pass.
 pub(super) fn forward(program: &Program, planned: &Planned, given: ForwardInputs) -> ForwardOutputs {
-    let (client, device) = (given.x.client.clone(), given.x.device.clone());
+    let (client, device) = (given.inputs.client.clone(), given.inputs.device.clone());
     let plan = &planned.plan;
-    let [x, weights, mixing, running] = [given.x, given.weights, given.mixing, given.running].map(Buffer::of);
+    let [inputs, weights, mixing, running] = [given.inputs, given.weights, given.mixing, given.running].map(Buffer::of);
     let factors = Buffer::upload(&client, &given.factors);
     let dtype = dtype(given.precision);
     let arena = Buffer::room(&client, plan.arena, dtype.size());
@@ -88,7 +88,11 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: ForwardInputs
     let elements = Elements { client: &client, format };
     elements.copy(&running, &observed, program.running);
     elements.prepare(&numbers, &mixing, &factors, plan.front);
-    elements.take_in(&arena, &x, 0, plan.input);
+    let mut first = 0;
+    for input in &plan.inputs {
+        elements.take_in(&arena, &inputs, first, *input);
+        first += input.1;
+    }
     let bindings = Bindings {
         client: &client,
         format,
@@ -148,19 +152,20 @@ pub(super) fn reverse(
         first += seed.1;
     }
     plan.reverse.iter().for_each(|launch| launch.run(&bindings));
-    let input = Buffer::empty(&client, if planned.purpose.input { plan.input.1 } else { 0 });
-    match plan.input_gradient {
-        Some(place) => elements.take_out(&bindings.arena, &input, 0, (place, plan.input.1)),
-        None => elements.clear(&input),
+    let entered = planned.images * program.input_elements();
+    let of_inputs = Buffer::empty(&client, if planned.purpose.inputs { entered } else { 0 });
+    // An input that nobody read has no gradient.
+    elements.clear(&of_inputs);
+    let mut first = 0;
+    for (place, (_, numbers)) in plan.input_gradients.iter().zip(&plan.inputs) {
+        if let Some(place) = place {
+            elements.take_out(&bindings.arena, &of_inputs, first, (*place, *numbers));
+        }
+        first += numbers;
     }
-    let map = program.maps[0];
-    let shape = match planned.purpose.input {
-        true => Shape::new([planned.images, map.channels, map.height, map.width]),
-        false => Shape::new([1]),
-    };
-    let input = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, input.handle, DType::F32);
     let Bindings { vectors: [of_weights, of_mixing], .. } = bindings;
-    Gradients { weights: of_weights.tensor(&client, &device), mixing: of_mixing.tensor(&client, &device), input }
+    let [weights, mixing, inputs] = [of_weights, of_mixing, of_inputs].map(|buffer| buffer.tensor(&client, &device));
+    Gradients { weights, mixing, inputs }
 }
 
 /// Burn's word for a precision's number format.

@@ -18,12 +18,12 @@ use std::sync::Arc;
 
 /// Both passes of a program. The four tensors of the forward pass are outputs, observed statistics,
 /// and what the reverse pass needs; the three of the reverse pass the gradients of weights, mixing
-/// weights and input, the last one a single number where it is not asked for.
+/// weights and inputs, the last one a single number where it is not asked for.
 #[backend_extension(Cube, Fusion: cfg(feature = "cuda"))]
 pub(crate) trait GpuNetwork: Backend {
     #[fusion(meta = fusion::forward)]
     fn gpu_network_forward(
-        x: FloatTensor<Self>,
+        inputs: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         mixing: FloatTensor<Self>,
         running: FloatTensor<Self>,
@@ -53,19 +53,20 @@ fn planned(pass: &Pass, images: usize, purpose: Purpose) -> Arc<Planned> {
 
 impl GpuNetwork for CubeBackend {
     fn gpu_network_forward(
-        x: CubeTensor,
+        inputs: CubeTensor,
         weights: CubeTensor,
         mixing: CubeTensor,
         running: CubeTensor,
         pass: Pass,
         purpose: Purpose,
     ) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
-        let planned = planned(&pass, x.shape()[0], purpose);
+        let images = inputs.shape()[0] / pass.program.input_elements();
+        let planned = planned(&pass, images, purpose);
         let (factors, epsilon, precision) = (pass.factors.to_vec(), pass.epsilon as f32, pass.precision);
         let done = forward(
             &pass.program,
             &planned,
-            ForwardInputs { x, weights, mixing, running, factors, epsilon, precision },
+            ForwardInputs { inputs, weights, mixing, running, factors, epsilon, precision },
         );
         (done.outputs, done.observed, done.arena, done.numbers)
     }
@@ -81,7 +82,7 @@ impl GpuNetwork for CubeBackend {
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
         let planned = planned(&pass, images, purpose);
         let found = reverse(&pass.program, &planned, [arena, numbers, weights, gradient]);
-        (found.weights, found.mixing, found.input)
+        (found.weights, found.mixing, found.inputs)
     }
 }
 
@@ -97,14 +98,14 @@ mod fusion {
     }
 
     pub(super) fn forward(
-        x: &TensorSpec,
+        inputs: &TensorSpec,
         _weights: &TensorSpec,
         _mixing: &TensorSpec,
         _running: &TensorSpec,
         pass: &Pass,
         purpose: &Purpose,
     ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
-        let planned = planned(pass, x.shape[0], *purpose);
+        let planned = planned(pass, inputs.shape[0] / pass.program.input_elements(), *purpose);
         let outputs = planned.plan.outputs.iter().map(|(_, numbers)| numbers).sum();
         let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::dtype(pass.precision));
         (vector(outputs), vector(pass.program.running), arena, vector(planned.plan.numbers))
@@ -119,30 +120,26 @@ mod fusion {
         purpose: &Purpose,
         images: &usize,
     ) -> (TensorSpec, TensorSpec, TensorSpec) {
-        let map = pass.program.maps[0];
-        let input = match purpose.input {
-            true => TensorSpec::new(Shape::new([*images, map.channels, map.height, map.width]), DType::F32),
-            false => vector(1),
-        };
-        (weights.clone(), vector(pass.program.mixing.max(1)), input)
+        let entered = if purpose.inputs { *images * pass.program.input_elements() } else { 1 };
+        (weights.clone(), vector(pass.program.mixing.max(1)), vector(entered))
     }
 }
 
 impl NetworkOperator for Cube {
     fn native_network(
-        x: FloatTensor<Self>,
+        inputs: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         mixing: FloatTensor<Self>,
         running: FloatTensor<Self>,
         pass: Pass,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let purpose = Purpose { of_batch: pass.training, reverse: false, input: false };
-        let (outputs, observed, _, _) = Self::gpu_network_forward(x, weights, mixing, running, pass, purpose);
+        let purpose = Purpose { of_batch: pass.training, reverse: false, inputs: false };
+        let (outputs, observed, _, _) = Self::gpu_network_forward(inputs, weights, mixing, running, pass, purpose);
         (outputs, observed)
     }
 }
 
-/// The backward step: the gradients of weights and mixing weights, and of the input where it is
+/// The backward step: the gradients of weights and mixing weights, and of the inputs where they are
 /// tracked.
 #[derive(Debug)]
 struct NetworkGradient;
@@ -161,12 +158,12 @@ impl Backward<Cube, 3> for NetworkGradient {
     type State = Saved;
 
     fn backward(self, ops: Ops<Saved, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let [x, weights, mixing] = ops.parents;
+        let [inputs, weights, mixing] = ops.parents;
         let gradient = gradients.consume::<Cube>(&ops.node);
         let Saved { arena, numbers, weights: values, pass, purpose, images } = ops.state;
-        let (of_weights, of_mixing, of_input) =
+        let (of_weights, of_mixing, of_inputs) =
             Cube::gpu_network_reverse(arena, numbers, values, gradient, pass, purpose, images);
-        for (node, gradient) in [(weights, of_weights), (mixing, of_mixing), (x, of_input)] {
+        for (node, gradient) in [(weights, of_weights), (mixing, of_mixing), (inputs, of_inputs)] {
             if let Some(node) = node {
                 gradients.register::<Cube>(node.id, gradient);
             }
@@ -176,27 +173,28 @@ impl Backward<Cube, 3> for NetworkGradient {
 
 impl<C: CheckpointStrategy> NetworkOperator for Autodiff<Cube, C> {
     fn native_network(
-        x: FloatTensor<Self>,
+        inputs: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         mixing: FloatTensor<Self>,
         running: FloatTensor<Self>,
         pass: Pass,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let nodes = [x.node(), weights.node(), mixing.node()];
-        let input = x.is_tracked();
-        let images = x.primitive().shape()[0];
-        let [x, weights, mixing, running] = [x, weights, mixing, running].map(|tensor| tensor.into_primitive());
+        let nodes = [inputs.node(), weights.node(), mixing.node()];
+        let of_inputs = inputs.is_tracked();
+        let images = inputs.primitive().shape()[0] / pass.program.input_elements();
+        let tensors = [inputs, weights, mixing, running];
+        let [inputs, weights, mixing, running] = tensors.map(|tensor| tensor.into_primitive());
         let (outputs, observed) = match NetworkGradient.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let purpose = Purpose { of_batch: pass.training, reverse: true, input };
+                let purpose = Purpose { of_batch: pass.training, reverse: true, inputs: of_inputs };
                 let values = weights.clone();
                 let (outputs, observed, arena, numbers) =
-                    Cube::gpu_network_forward(x, weights, mixing, running, pass.clone(), purpose);
+                    Cube::gpu_network_forward(inputs, weights, mixing, running, pass.clone(), purpose);
                 let saved = Saved { arena, numbers, weights: values, pass, purpose, images };
                 (prepared.finish(saved, outputs), observed)
             }
             OpsKind::UnTracked(prepared) => {
-                let (outputs, observed) = Cube::native_network(x, weights, mixing, running, pass);
+                let (outputs, observed) = Cube::native_network(inputs, weights, mixing, running, pass);
                 (prepared.finish(outputs), observed)
             }
         };

@@ -11,8 +11,8 @@ pub(super) struct Draft {
 
 impl Draft {
     pub fn new(channels: usize, height: usize, width: usize) -> Self {
-        let program = Program { maps: vec![Map { channels, height, width, statistics: false }], ..Program::default() };
-        Self { program }
+        let input = Map { channels, height, width, statistics: false };
+        Self { program: Program { maps: vec![input], inputs: vec![0], ..Program::default() } }
     }
 
     fn map(&mut self, channels: usize, height: usize, width: usize) -> usize {

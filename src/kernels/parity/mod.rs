@@ -16,8 +16,7 @@ use std::sync::Arc;
 /// A program with numbers for all that it is given.
 struct Drawn {
     program: Arc<Program>,
-    images: usize,
-    x: Vec<f32>,
+    inputs: Vec<f32>,
     weights: Vec<f32>,
     mixing: Vec<f32>,
     running: Vec<f32>,
@@ -26,16 +25,16 @@ struct Drawn {
     towards: Vec<f32>,
 }
 
-/// Outputs, observed statistics, and the gradients of input, weights and mixing weights.
+/// Outputs, observed statistics, and the gradients of inputs, weights and mixing weights.
 type Results = [Vec<f32>; 5];
 
 const NAMES: [&str; 5] =
-    ["outputs", "observed", "gradient of the input", "gradient of the weights", "gradient of the mixing weights"];
+    ["outputs", "observed", "gradient of the inputs", "gradient of the weights", "gradient of the mixing weights"];
 
 /// What a pass is tracked for.
 #[derive(Clone, Copy, PartialEq)]
 enum Tracked {
-    /// Input, weights and mixing weights.
+    /// Inputs, weights and mixing weights.
     All,
     /// Weights and mixing weights, as in a training.
     Weights,
@@ -46,20 +45,18 @@ enum Tracked {
 impl Drawn {
     fn new(program: Program, images: usize, random: &mut ChaCha8Rng) -> Self {
         program.check().unwrap();
-        let input = program.maps[0];
         let mut numbers =
             |length: usize| -> Vec<f32> { (0..length).map(|_| random.random_range(-1.0f32..1.0)).collect() };
         let outputs: usize = program.outputs.iter().map(|&map| program.maps[map].elements() * images).sum();
         let drops = numbers(program.factors * images).into_iter();
         Self {
-            x: numbers(images * input.elements()),
+            inputs: numbers(images * program.input_elements()),
             weights: numbers(program.weights),
             mixing: numbers(program.mixing.max(1)),
             // Variances are positive.
             running: numbers(program.running).into_iter().map(|number| number.abs() + 0.1).collect(),
             factors: Arc::new(drops.map(|factor| if factor < -0.4 { 0.0 } else { 1.25 }).collect()),
             towards: numbers(outputs),
-            images,
             program: Arc::new(program),
         }
     }
@@ -75,12 +72,9 @@ impl Drawn {
         let device = if tracked == Tracked::Nothing { device.clone() } else { device.clone().autodiff() };
         let vector =
             |numbers: &Vec<f32>| Tensor::<1>::from_data(TensorData::new(numbers.clone(), [numbers.len()]), &device);
-        let input = self.program.maps[0];
-        let shape = [self.images, input.channels, input.height, input.width];
-        let x = Tensor::<4>::from_data(TensorData::new(self.x.clone(), shape), &device);
-        let (weights, mixing) = (vector(&self.weights), vector(&self.mixing));
+        let (maps, weights, mixing) = (vector(&self.inputs), vector(&self.weights), vector(&self.mixing));
         let inputs = Inputs {
-            x: if tracked == Tracked::All { x.require_grad() } else { x },
+            maps: if tracked == Tracked::All { maps.require_grad() } else { maps },
             weights: if tracked == Tracked::Nothing { weights } else { weights.require_grad() },
             mixing: if tracked == Tracked::Nothing { mixing } else { mixing.require_grad() },
             running: vector(&self.running),
@@ -92,10 +86,9 @@ impl Drawn {
             epsilon: 1e-5,
             precision: Precision::F32,
             factors: self.factors.clone(),
-            given: Arc::default(),
             plans: Plans::default(),
         };
-        let Inputs { x, weights, mixing, .. } = inputs.clone();
+        let Inputs { maps, weights, mixing, .. } = inputs.clone();
         let (outputs, observed) = run(pass, inputs);
         let (of_outputs, of_observed) = (host(outputs.clone()), host(observed));
         if tracked == Tracked::Nothing {
@@ -103,14 +96,14 @@ impl Drawn {
         }
         let gradients = (outputs * vector(&self.towards)).sum().backward();
         let flat = |found: Option<Vec<f32>>, length| found.unwrap_or_else(|| vec![0.0; length]);
-        let of_input = match tracked {
-            Tracked::All => flat(x.grad(&gradients).map(host), self.x.len()),
+        let of_inputs = match tracked {
+            Tracked::All => flat(maps.grad(&gradients).map(host), self.inputs.len()),
             _ => Vec::new(),
         };
         [
             of_outputs,
             of_observed,
-            of_input,
+            of_inputs,
             flat(weights.grad(&gradients).map(host), self.weights.len()),
             flat(mixing.grad(&gradients).map(host), self.mixing.len()),
         ]
@@ -122,8 +115,8 @@ fn by_reference(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
 }
 
 fn by_engine(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
-    let Inputs { x, weights, mixing, running } = inputs;
-    let found = run(pass, x, weights, mixing, running);
+    let Inputs { maps, weights, mixing, running } = inputs;
+    let found = run(pass, maps, weights, mixing, running);
     (found.outputs, found.observed)
 }
 

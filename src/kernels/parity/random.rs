@@ -15,8 +15,13 @@ struct Draw<'a, R> {
 pub(super) fn program(rng: &mut impl Rng) -> (Program, usize) {
     let images = [1, 2, 3, 5][rng.random_range(0..4)];
     let side = |rng: &mut _| RngExt::random_range(rng, 4..12);
-    let input = Map { channels: rng.random_range(1..5), height: side(rng), width: side(rng), statistics: false };
-    let program = Program { maps: vec![input], mixing: 3, factors: 2, ..Program::default() };
+    let input = |rng: &mut _| {
+        let channels = RngExt::random_range(rng, 1..5);
+        Map { channels, height: side(rng), width: side(rng), statistics: false }
+    };
+    let maps: Vec<Map> = (0..rng.random_range(1..4)).map(|_| input(rng)).collect();
+    let inputs = (0..maps.len()).collect();
+    let program = Program { maps, inputs, mixing: 3, factors: 2, ..Program::default() };
     let mut draw = Draw { rng, program, images };
     for _ in 0..draw.rng.random_range(3..9) {
         match draw.rng.random_range(0..5) {

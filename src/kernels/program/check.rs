@@ -18,9 +18,9 @@ impl Program {
     /// The first step that is at fault.
     pub fn check(&self) -> Result<(), ProgramError> {
         let mut written = vec![false; self.maps.len()];
-        for &map in [0].iter().chain(&self.given) {
-            if let Some(given) = written.get_mut(map) {
-                *given = true;
+        for &map in &self.inputs {
+            if let Some(written) = written.get_mut(map) {
+                *written = true;
             }
         }
         for (step, operator) in self.steps.iter().enumerate() {
@@ -194,7 +194,7 @@ mod tests {
             mixing: 1,
             running: 4,
             factors: 0,
-            given: Vec::new(),
+            inputs: vec![0],
         }
     }
 

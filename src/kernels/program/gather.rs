@@ -82,7 +82,7 @@ impl Program {
             follow(step.output_mut(), None);
         }
         self.norms.iter_mut().for_each(|norm| follow(&mut norm.map, Some(&mut norm.first)));
-        self.outputs.iter_mut().chain(&mut self.given).for_each(|map| follow(map, None));
+        self.outputs.iter_mut().chain(&mut self.inputs).for_each(|map| follow(map, None));
         self.maps = kept.into_iter().map(|map| self.maps[map]).collect();
     }
 }

@@ -31,10 +31,10 @@ pub type MapId = usize;
 /// of the vectors that a pass is given.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Program {
-    /// Every map, in no order; map 0 is the network's input.
+    /// Every map, in no order.
     pub maps: Vec<Map>,
-    /// Maps that no step writes: a pass brings their values, and asks for no gradient of them.
-    pub given: Vec<MapId>,
+    /// The maps that a pass brings and no step writes, in this order.
+    pub inputs: Vec<MapId>,
     /// Batch norms, each over some channels of a map.
     pub norms: Vec<Norm>,
     /// In an order in which every map is written before it is read, by one step and whole.
@@ -51,6 +51,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// Values of one image that enter the program.
+    pub fn input_elements(&self) -> usize {
+        self.inputs.iter().map(|&map| self.maps[map].elements()).sum()
+    }
+
     /// After each step, the maps that no later one reads. What nobody reads ends where it is
     /// written; outputs never do.
     pub(crate) fn last_uses(&self) -> Vec<Vec<MapId>> {
@@ -260,7 +265,8 @@ impl Step {
         of_branches.chain(pool.into_iter().flat_map(|pool| &pool.source)).chain(terms.iter().map(|term| &term.read))
     }
 
-    fn reads_mut(&mut self) -> Vec<&mut Read> {
+    /// Every read, in order, to be changed.
+    pub fn reads_mut(&mut self) -> Vec<&mut Read> {
         match self {
             Self::Convolve { branches, .. } => branches.iter_mut().flat_map(|branch| &mut branch.source).collect(),
             Self::Pool { pool, .. } => pool.source.iter_mut().collect(),
@@ -275,7 +281,8 @@ impl Step {
         }
     }
 
-    fn output_mut(&mut self) -> &mut MapId {
+    /// The map that is written, to be changed.
+    pub fn output_mut(&mut self) -> &mut MapId {
         match self {
             Self::Convolve { output, .. } | Self::Pool { output, .. } | Self::Combine { output, .. } => output,
         }

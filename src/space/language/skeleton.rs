@@ -2,6 +2,7 @@
 
 use super::hint::did_you_mean;
 use crate::config::{Fields, Node, Problems, Value};
+use crate::space::network::{AUXILIARY, OUTPUT};
 use crate::space::primitives::{options::Role, steps::Steps};
 use indexmap::IndexMap;
 
@@ -24,7 +25,10 @@ pub struct Skeleton {
     pub defaults: SkeletonDefaults,
     pub stems: Vec<Steps>,
     pub body: Body,
-    pub head: Steps,
+    /// Reads the body; all heads read it.
+    pub trunk: Steps,
+    /// By what they put out: one of them called [`OUTPUT`], unless the file names several.
+    pub heads: IndexMap<String, Steps>,
     /// Reads the output of the last transition; in training only.
     pub auxiliary: Option<AuxiliaryHead>,
 }
@@ -73,7 +77,8 @@ const WIDEST: usize = 1 << 14;
 /// Cells, in all or a segment: published networks have twenty.
 pub const LARGEST_SIZE: usize = 1 << 8;
 const MOST_SEGMENTS: usize = 8;
-pub const MOST_CLASSES: usize = 1 << 20;
+/// Numbers that an output has where it is a row of them: as many classes.
+pub const MOST_SCORES: usize = 1 << 20;
 pub const LARGEST_SIDE: usize = 1 << 14;
 
 /// Names that a skeleton may use.
@@ -108,7 +113,7 @@ impl Skeleton {
         });
         // After a bad `extends` all keys of the base would be said to lack.
         let lenient = fields.node("extends").is_some();
-        for key in ["channels", "size", "stems", "body", "head"] {
+        for key in ["channels", "size", "stems", "body"] {
             if !lenient {
                 fields.required_node(key);
             }
@@ -120,7 +125,7 @@ impl Skeleton {
         let defaults = SkeletonDefaults {
             channels: count("channels", inherited.channels, WIDEST),
             size: count("size", inherited.size, LARGEST_SIZE),
-            classes: count("classes", inherited.classes, MOST_CLASSES),
+            classes: count("classes", inherited.classes, MOST_SCORES),
             input: count("input", inherited.input, LARGEST_SIDE),
         };
         let stems = match fields.node("stems") {
@@ -137,10 +142,8 @@ impl Skeleton {
             Some(node) => Body::read(node, known, fields.problems()),
             None => base.map(|base| base.body.clone()),
         };
-        let head = match fields.node("head") {
-            Some(node) => Some(read_head(node, "`head`", fields.problems())),
-            None => base.map(|base| base.head.clone()),
-        };
+        let heads =
+            read_heads(&mut fields, lenient).or_else(|| base.map(|base| (base.trunk.clone(), base.heads.clone())));
         let auxiliary = match fields.node("auxiliary") {
             Some(node) => {
                 let transitions = body.as_ref().is_none_or(|body| body.transition.is_some());
@@ -149,7 +152,8 @@ impl Skeleton {
             None => base.and_then(|base| base.auxiliary.clone()),
         };
         fields.close();
-        Some(Self { defaults, stems: stems?, body: body?, head: head?, auxiliary })
+        let (trunk, heads) = heads?;
+        Some(Self { defaults, stems: stems?, body: body?, trunk, heads, auxiliary })
     }
 }
 
@@ -206,13 +210,44 @@ fn read_name(fields: &mut Fields<'_>, key: &'static str, names: &[&str], what: &
     None
 }
 
-fn read_head(node: &Node, what: &str, problems: &mut Problems) -> Steps {
-    let before = problems.len();
-    let steps = Steps::read(node, what, Role::Head, problems);
-    if problems.len() == before && !steps.ends_in_scores() {
-        problems.add(&node.origin, format!("{what} must end in `linear`, the class scores"));
+/// `head: […]`, or `heads: {policy: […], value: […]}` behind a `trunk: […]` that all of them read.
+/// `None` where neither is said.
+fn read_heads(fields: &mut Fields<'_>, lenient: bool) -> Option<(Steps, IndexMap<String, Steps>)> {
+    if fields.node("heads").is_none() {
+        if let Some(trunk) = fields.node("trunk") {
+            fields.problems().add_with_hint(
+                &trunk.origin,
+                "a trunk is for several heads",
+                "say `heads: {NAME: […], …}`, or put its steps into `head`",
+            );
+        }
+        let head = if lenient { fields.node("head") } else { fields.required_node("head") }?;
+        let head = Steps::read(head, "`head`", Role::Head, fields.problems());
+        return Some((Steps::default(), IndexMap::from([(OUTPUT.to_owned(), head)])));
     }
-    steps
+    if fields.node("head").is_some() {
+        let place = fields.origin_of("head").clone();
+        fields.problems().add(&place, "a skeleton has `head` or `heads`, not both");
+    }
+    let trunk = fields.node("trunk");
+    let trunk = trunk.map_or_else(Steps::default, |node| Steps::read(node, "`trunk`", Role::Head, fields.problems()));
+    let named = fields.node("heads")?;
+    let heads: IndexMap<String, Steps> = match &named.value {
+        Value::Map(map) if !map.is_empty() => map
+            .iter()
+            .map(|(name, entry)| {
+                if name == AUXILIARY {
+                    fields.problems().add(&entry.key, format!("`{AUXILIARY}` is what the auxiliary head puts out"));
+                }
+                (name.clone(), Steps::read(&entry.node, &format!("head `{name}`"), Role::Head, fields.problems()))
+            })
+            .collect(),
+        _ => {
+            fields.wrong("heads", named, "a map from outputs to chains");
+            return None;
+        }
+    };
+    Some((trunk, heads))
 }
 
 fn read_auxiliary(node: &Node, transitions: bool, problems: &mut Problems) -> Option<AuxiliaryHead> {
@@ -224,7 +259,7 @@ fn read_auxiliary(node: &Node, transitions: bool, problems: &mut Problems) -> Op
         fields.problems().add(&origin, "a body of one segment has no transition to stand behind");
     }
     let head = fields.required_node("head");
-    let steps = head.map(|node| read_head(node, "the auxiliary head", fields.problems()));
+    let steps = head.map(|node| Steps::read(node, "the auxiliary head", Role::Head, fields.problems()));
     let in_place = fields.boolean("in_place", false);
     if in_place && steps.as_ref().is_some_and(|steps| !steps.begins_with_relu()) {
         let origin = fields.origin_of("in_place").clone();

@@ -23,16 +23,21 @@ impl Width {
 
     /// Reads the width under `key`.
     pub fn read(fields: &mut Fields<'_>, key: &'static str, default: Self) -> Self {
-        let Some(node) = fields.node(key) else { return default };
+        Self::read_optional(fields, key).unwrap_or(default)
+    }
+
+    /// The width under `key`, if there is one; `None` after a complaint too.
+    pub fn read_optional(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
+        let node = fields.node(key)?;
         let width = match &node.value {
             Value::Integer(value) => usize::try_from(*value).ok().and_then(Self::fixed),
             Value::Text(text) => text.parse().ok(),
             _ => None,
         };
-        width.unwrap_or_else(|| {
+        if width.is_none() {
             fields.wrong(key, node, "a width such as `64`, `C`, `3C` or `C/2`");
-            default
-        })
+        }
+        width
     }
 
     fn fixed(value: usize) -> Option<Self> {

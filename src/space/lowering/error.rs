@@ -22,8 +22,14 @@ pub enum SpaceError {
     TooSmall { place: String, window: [usize; 2], height: usize, width: usize },
     #[error("`{place}`: `factorized_reduce` needs even sides, found {height}x{width}")]
     OddSides { place: String, height: usize, width: usize },
+    #[error("`{place}`: {by} times {by} pixels cannot be made of {channels} channels")]
+    PixelShuffle { place: String, by: usize, channels: usize },
     #[error("`{place}`: branches give {first} and {other}")]
     Branches { place: String, first: FeatureMap, other: FeatureMap },
+    #[error("`{place}`: `linear` must say `out` where no output asks for its numbers")]
+    Unasked { place: String },
+    #[error("skeleton `{skeleton}` puts out {found}, asked is {asked}")]
+    Outputs { skeleton: String, found: String, asked: String },
     #[error("`{place}`: gives {found}, needed is {needed}")]
     Shape { place: String, found: FeatureMap, needed: FeatureMap },
     #[error("`{place}`: the state has other sides than the newest and its input has no `larger`")]
@@ -51,6 +57,9 @@ impl SpaceError {
             Self::UnknownSkeleton { hint, .. } => Some(hint.clone()),
             Self::Genotype { source, .. } => source.hint(),
             Self::Partial { .. } => Some("choose `channels` and `partial_channels` so that it does".to_owned()),
+            Self::Shape { place, needed: FeatureMap { height: 1, width: 1, .. }, .. } if place.ends_with("head") => {
+                Some("a head of numbers ends in `linear`".to_owned())
+            }
             Self::NoSkip { .. } => Some("`auxiliary_skip` needs `skip: OPERATION` in the space's file".to_owned()),
             _ => None,
         }

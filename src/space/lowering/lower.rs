@@ -7,15 +7,18 @@ use crate::space::language::cell::Combine;
 use crate::space::language::hint::did_you_mean;
 use crate::space::language::labels::{fill, join};
 use crate::space::language::skeleton::{
-    BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_CLASSES, Skeleton, Transition,
+    BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_SCORES, Skeleton, Transition,
 };
-use crate::space::network::{AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Network};
+use crate::space::network::{
+    AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Head, Network, OUTPUT, OutputSpec,
+};
 use crate::space::primitives::{
     options::Phase,
     place::{MOST_CHANNELS, Place, Surroundings},
     steps::Steps,
 };
 use crate::space::{CellKind, Space, SpaceError};
+use std::collections::BTreeSet;
 
 /// What a network is built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +30,8 @@ pub struct Build {
     /// Number of cells, in all or a segment as the skeleton counts them; the skeleton's own where
     /// `None`.
     pub size: Option<usize>,
-    pub classes: usize,
+    /// What is asked of its heads.
+    pub outputs: Vec<OutputSpec>,
     /// One image.
     pub input: FeatureMap,
     /// With the auxiliary head; the skeleton must have one.
@@ -97,22 +101,34 @@ impl<'a> Lowering<'a> {
         }
         let channels = build.channels.unwrap_or(skeleton.defaults.channels);
         let size = build.size.unwrap_or(skeleton.defaults.size);
-        for ([one, many], found, most) in [
+        let outputs = build.outputs.iter().map(|output| output.size).flat_map(|size| {
+            let sides =
+                [size.height, size.width].map(|side| (["pixel to put out", "pixels to put out"], side, LARGEST_SIDE));
+            [(["number to put out", "numbers to put out"], size.channels, MOST_SCORES)].into_iter().chain(sides)
+        });
+        let counts = [
             (["channel", "channels"], channels, MOST_CHANNELS),
             (["cell", "cells"], size, LARGEST_SIZE),
-            (["class", "classes"], build.classes, MOST_CLASSES),
             (["input channel", "input channels"], build.input.channels, MOST_CHANNELS),
             (["pixel row", "pixel rows"], build.input.height, LARGEST_SIDE),
             (["pixel column", "pixel columns"], build.input.width, LARGEST_SIDE),
-        ] {
+        ];
+        for ([one, many], found, most) in counts.into_iter().chain(outputs) {
             match found {
                 0 => return Err(SpaceError::Nothing { what: one }),
                 _ if found > most => return Err(SpaceError::TooMany { what: many, most, found }),
                 _ => {}
             }
         }
+        let asked: BTreeSet<&str> = build.outputs.iter().map(|output| output.name.as_str()).collect();
+        let found: BTreeSet<&str> = skeleton.heads.keys().map(String::as_str).collect();
+        if asked != found || asked.len() < build.outputs.len() {
+            let listed = |names: BTreeSet<&str>| names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+            let [found, asked] = [found, asked].map(|names| listed(names).join(" and "));
+            return Err(SpaceError::Outputs { skeleton: build.skeleton.clone(), found, asked });
+        }
         let phase = if genotype.is_none() { Phase::Search } else { Phase::Final };
-        let surroundings = Surroundings::new(phase, build.classes);
+        let surroundings = Surroundings::new(phase);
         Ok(Self { space, skeleton, genotype, build, channels, size, surroundings })
     }
 
@@ -153,26 +169,28 @@ impl<'a> Lowering<'a> {
             blocks.push(block);
             states.push(newest);
         }
-        let scores = FeatureMap { channels: self.build.classes, height: 1, width: 1 };
-        let head = |steps, place: &str, input| {
-            let (chain, found) = self.chain(steps, "", width, 1, input)?;
-            let place = place.to_owned();
-            if found == scores { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed: scores }) }
-        };
         let auxiliary = match &self.skeleton.auxiliary {
             Some(auxiliary) if self.build.auxiliary => {
-                let input = blocks[last_transition].1;
-                let head = head(&auxiliary.steps, "auxiliary", input)?;
+                // It learns the same as the first head.
+                let (input, needed) = (blocks[last_transition].1, self.build.outputs[0].size);
+                let head = self.head(&auxiliary.steps, "auxiliary head", width, input, needed)?;
                 Some(Auxiliary { after: last_transition, in_place: auxiliary.in_place, head })
             }
             _ => None,
         };
+        let (trunk, features) = self.chain(&self.skeleton.trunk, "", width, 1, newest)?;
+        let outputs = self.build.outputs.iter();
+        let heads = outputs.map(|output| {
+            let place = if output.name == OUTPUT { "head".to_owned() } else { format!("{} head", output.name) };
+            let chain = self.head(&self.skeleton.heads[&output.name], &place, width, features, output.size)?;
+            Ok(Head { output: output.clone(), chain })
+        });
         let network = Network {
             input: self.build.input,
-            classes: self.build.classes,
             stems,
             blocks: blocks.into_iter().map(|(block, _)| block).collect(),
-            head: head(&self.skeleton.head, "head", newest)?,
+            trunk,
+            heads: heads.collect::<Result<_, SpaceError>>()?,
             auxiliary,
             alphas: self.alpha_tables(),
         };
@@ -180,6 +198,21 @@ impl<'a> Lowering<'a> {
             Some(name) => Err(SpaceError::DuplicateTensor { name }),
             None => Ok(network),
         }
+    }
+
+    /// A head that gives what is needed.
+    fn head(
+        &self,
+        steps: &Steps,
+        place: &str,
+        channels: usize,
+        input: FeatureMap,
+        needed: FeatureMap,
+    ) -> Result<Chain, SpaceError> {
+        let asked = Place { asked: Some(needed.channels), ..Place::new(&self.surroundings, "", channels, 1) };
+        let (chain, found) = steps.lower(&asked, input)?;
+        let place = place.to_owned();
+        if found == needed { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed }) }
     }
 
     /// The chain under `prefix`, read where C is `channels` and the edge has `stride`, and the map
@@ -383,7 +416,7 @@ mod tests {
             "`cells.5._ops.0._ops.3`: `factorized_reduce` needs even sides, found 15x15"
         );
         assert_eq!(said(&build("search", 0, 10)), "a network needs at least one pixel row");
-        assert_eq!(said(&build("search", 32, 0)), "a network needs at least one class");
+        assert_eq!(said(&build("search", 32, 0)), "a network needs at least one number to put out");
         assert_eq!(said(&Build { size: Some(0), ..build("search", 32, 10) }), "a network needs at least one cell");
         assert_eq!(
             said(&Build { auxiliary: true, ..build("search", 32, 10) }),

@@ -1,9 +1,24 @@
-//! `identity` and `relu`: layers of each value by itself, without options and tensors.
+//! `identity`, `relu` and the other nonlinearities: layers of each value by itself, without options
+//! and tensors.
 
 use super::{FeatureMap, Layer, LayerKind, Place, Primitive, SpaceError};
 
 #[derive(Debug)]
 pub struct Elementwise(pub LayerKind);
+
+/// A function of each value that is no ReLU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nonlinearity {
+    Tanh,
+    /// `1 / (1 + exp(−x))`
+    Sigmoid,
+    /// `x · sigmoid(x)` (also SiLU; Ramachandran et al., arXiv 1710.05941).
+    Swish,
+    /// `x · min(max(x + 3, 0), 6) / 6` (Howard et al., arXiv 1905.02244).
+    HardSwish,
+    /// `x · Φ(x)`, by the error function (Hendrycks and Gimpel, arXiv 1606.08415).
+    Gelu,
+}
 
 impl Primitive for Elementwise {
     fn lower(&self, _: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {

@@ -11,12 +11,14 @@ mod factorized_reduce;
 mod linear;
 mod noise;
 pub(super) mod options;
+mod pixel_shuffle;
 pub(super) mod place;
 mod pool;
 pub(super) mod steps;
 mod zero;
 
 pub use conv::Conv;
+pub use elementwise::Nonlinearity;
 pub use pool::Pool;
 
 use super::feature_map::FeatureMap;
@@ -47,6 +49,11 @@ const PRIMITIVES: &[(&str, Reader)] = &[
     ("zero", Reader::Options(|fields, role| Arc::new(zero::Zero::read(fields, role)))),
     ("noise", Reader::Options(|fields, role| Arc::new(noise::Noise::read(fields, role)))),
     ("relu", Reader::Options(|_, _| Arc::new(elementwise::Elementwise(LayerKind::Relu)))),
+    ("tanh", Reader::Options(|_, _| nonlinearity(Nonlinearity::Tanh))),
+    ("sigmoid", Reader::Options(|_, _| nonlinearity(Nonlinearity::Sigmoid))),
+    ("swish", Reader::Options(|_, _| nonlinearity(Nonlinearity::Swish))),
+    ("hard_swish", Reader::Options(|_, _| nonlinearity(Nonlinearity::HardSwish))),
+    ("gelu", Reader::Options(|_, _| nonlinearity(Nonlinearity::Gelu))),
     ("conv", Reader::Options(|fields, role| Arc::new(conv::WrittenConv::read(fields, role)))),
     ("depthwise", Reader::Options(|fields, role| Arc::new(conv::WrittenConv::read_depthwise(fields, role)))),
     ("pointwise", Reader::Options(|fields, role| Arc::new(conv::WrittenConv::read_pointwise(fields, role)))),
@@ -55,13 +62,18 @@ const PRIMITIVES: &[(&str, Reader)] = &[
     ("avg_pool", Reader::Options(|fields, role| Arc::new(pool::WrittenPool::read(LayerKind::AvgPool, fields, role)))),
     ("factorized_reduce", Reader::Options(|fields, _| Arc::new(factorized_reduce::FactorizedReduce::read(fields)))),
     ("global_avg_pool", Reader::Options(|_, _| Arc::new(pool::GlobalAvgPool))),
-    ("linear", Reader::Options(|_, _| Arc::new(linear::Linear))),
+    ("pixel_shuffle", Reader::Options(|fields, _| Arc::new(pixel_shuffle::PixelShuffle::read(fields)))),
+    ("linear", Reader::Options(|fields, _| Arc::new(linear::Linear::read(fields)))),
     ("sum", Reader::Branches(|branches| Arc::new(branches::Sum(branches)))),
     ("concat", Reader::Branches(|branches| Arc::new(branches::Concat(branches)))),
 ];
 
 /// Those that turn a feature map into something else, and stand in heads only.
-const OF_HEADS: &[&str] = &["linear", "global_avg_pool"];
+const OF_HEADS: &[&str] = &["linear", "global_avg_pool", "pixel_shuffle"];
+
+fn nonlinearity(function: Nonlinearity) -> Arc<dyn Primitive> {
+    Arc::new(elementwise::Elementwise(LayerKind::Nonlinearity(function)))
+}
 
 #[derive(Clone, Copy)]
 enum Reader {
@@ -141,6 +153,7 @@ pub enum LayerKind {
         number: usize,
     },
     Relu,
+    Nonlinearity(Nonlinearity),
     /// Any convolution. Depthwise where `groups` equals both widths, pointwise where the kernel is
     /// 1x1.
     Conv(Conv),
@@ -159,6 +172,11 @@ pub enum LayerKind {
     AvgPool(Pool),
     /// `[n, c, h, w]` → `[n, c, 1, 1]`
     GlobalAvgPool,
+    /// `[n, c, h, w]` → `[n, c / by², h · by, w · by]`: of the channels of one that comes out, the first
+    /// `by` are the pixels of its first row.
+    PixelShuffle {
+        by: usize,
+    },
     /// Reads `[n, c, h, w]` flattened.
     Linear,
     /// Sum of chains that read the same input.

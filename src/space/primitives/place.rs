@@ -12,13 +12,12 @@ pub const MOST_CHANNELS: usize = 1 << 14;
 #[derive(Debug)]
 pub struct Surroundings {
     pub phase: Phase,
-    pub classes: usize,
     noises: Cell<usize>,
 }
 
 impl Surroundings {
-    pub fn new(phase: Phase, classes: usize) -> Self {
-        Self { phase, classes, noises: Cell::new(0) }
+    pub fn new(phase: Phase) -> Self {
+        Self { phase, noises: Cell::new(0) }
     }
 
     /// The number of the next layer of noise.
@@ -40,11 +39,13 @@ pub struct Place<'a> {
     pub channels: usize,
     /// Stride of the edge, 1 elsewhere.
     pub stride: usize,
+    /// Of a head, the channels that its output is asked for.
+    pub asked: Option<usize>,
 }
 
 impl<'a> Place<'a> {
     pub fn new(network: &'a Surroundings, chain: &'a str, channels: usize, stride: usize) -> Self {
-        Self { network, chain, label: None, position: 0, channels, stride }
+        Self { network, chain, label: None, position: 0, channels, stride, asked: None }
     }
 
     /// What the step is called.

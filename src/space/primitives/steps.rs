@@ -79,14 +79,6 @@ impl Steps {
         })
     }
 
-    /// Whether the last step turns a feature map into class scores.
-    pub fn ends_in_scores(&self) -> bool {
-        self.steps.last().is_some_and(|step| match &step.content {
-            Content::Chain(steps) => steps.ends_in_scores(),
-            Content::Primitive { name, .. } => *name == "linear",
-        })
-    }
-
     /// What the chain does to a map on an edge of stride `edge`, or why its branches do not go
     /// together.
     pub fn effect(&self, before: Effect, edge: usize, phase: Phase) -> Result<Effect, String> {

@@ -1,6 +1,9 @@
 //! Spaces and genotypes that ship with the project, for tests.
 
-use crate::space::{Build, EdgeOptions, Genotype, Space, network::FeatureMap};
+use crate::space::{
+    Build, EdgeOptions, Genotype, Space,
+    network::{FeatureMap, OutputSpec},
+};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn path(file: &str) -> PathBuf {
@@ -20,7 +23,8 @@ pub(crate) fn genotype(name: &str, space: &Space) -> Genotype {
 pub(crate) fn build(skeleton: &str, side: usize, classes: usize) -> Build {
     let input = FeatureMap { channels: 3, height: side, width: side };
     let (skeleton, edges) = (skeleton.to_owned(), EdgeOptions::default());
-    Build { skeleton, channels: None, size: None, classes, input, auxiliary: false, edges }
+    let outputs = OutputSpec::scores(classes);
+    Build { skeleton, channels: None, size: None, outputs, input, auxiliary: false, edges }
 }
 
 /// What ships is found by name, read, lowered and costed.

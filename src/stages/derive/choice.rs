@@ -186,7 +186,7 @@ fn no_figure<'a>(figure: &str, who: &str, figures: impl Iterator<Item = &'a Json
 /// The latest epoch whose network is within the budget.
 fn within(budget: &Budget, searches: &[Searched]) -> Result<Choice, StageError> {
     let search = &searches[0];
-    let build = budget.size.build(budget.classes, budget.image, false);
+    let build = budget.size.build(crate::space::network::OutputSpec::scores(budget.classes), budget.image, false);
     let mut nearest: Option<(f64, usize, Cost)> = None;
     for at in (0..search.epochs.len()).rev() {
         let network = search.space.discrete(&search.genotypes[at], &build);

@@ -3,6 +3,7 @@
 use super::{Classes, measures};
 use crate::{
     config::Fields,
+    model::OutputSpec,
     tasks::{LossDefaults, Measure, Supervision, TaskKind, TaskSettings},
 };
 use std::sync::Arc;
@@ -37,8 +38,8 @@ impl TaskSettings for Classification {
     }
 
     /// A score a class.
-    fn outputs(&self, classes: usize) -> usize {
-        classes
+    fn outputs(&self, _images: [usize; 3], classes: usize) -> Vec<OutputSpec> {
+        OutputSpec::scores(classes)
     }
 
     fn measures(&self, classes: usize) -> Vec<Measure> {

@@ -160,7 +160,7 @@ skeletons:
             skeleton: "search".to_owned(),
             channels: None,
             size: None,
-            classes: CLASSES,
+            outputs: crate::space::network::OutputSpec::scores(CLASSES),
             input,
             auxiliary: false,
             edges: EdgeOptions::default(),

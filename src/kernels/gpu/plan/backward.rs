@@ -25,9 +25,9 @@ pub(super) struct Convolved<'a> {
 pub(super) type Readers<R> = BTreeMap<(View, usize), Vec<R>>;
 
 impl Planner<'_> {
-    /// Gives where the gradient of the input lies, where it is asked for. `seeds`: where the
+    /// Gives where the gradient of each input lies, where it is asked for. `seeds`: where the
     /// gradients of the outputs lie.
-    pub(super) fn reverse(&mut self, seeds: &[Stretch]) -> Option<usize> {
+    pub(super) fn reverse(&mut self, seeds: &[Stretch]) -> Vec<Option<usize>> {
         let program = self.program;
         let mut gradients = Gradients::new(program);
         for (&map, seed) in program.outputs.iter().zip(seeds) {
@@ -52,10 +52,10 @@ impl Planner<'_> {
             }
             self.arena.give(gradient);
         }
-        // The input may be a term that is weighted, and the weight's gradient asked for.
-        let input = self.gradient(&mut gradients, 0);
+        // An input may be a term that is weighted, and the weight's gradient asked for.
+        let inputs: Vec<_> = program.inputs.iter().map(|&map| self.gradient(&mut gradients, map)).collect();
         self.parameters(&gradients);
-        input.filter(|_| self.purpose.input).map(|stretch| stretch.start)
+        inputs.into_iter().map(|input| input.filter(|_| self.purpose.inputs).map(|stretch| stretch.start)).collect()
     }
 
     /// A node's gradient is what arrives at each of its terms: nothing is computed, it is only

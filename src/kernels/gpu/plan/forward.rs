@@ -37,8 +37,10 @@ impl Planner<'_> {
         if !self.purpose.of_batch {
             self.given_norms();
         }
-        self.write(0);
-        self.statistics(0);
+        for &map in &program.inputs {
+            self.write(map);
+            self.statistics(map);
+        }
         let dead = program.last_uses();
         for (step, dead) in program.steps.iter().zip(dead) {
             let output = step.output();

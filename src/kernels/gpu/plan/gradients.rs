@@ -94,7 +94,7 @@ impl Gradients {
 impl Planner<'_> {
     /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
     pub(super) fn wants(&self, read: &Read) -> bool {
-        self.purpose.input || read.map != 0 || read.norm.is_some()
+        self.purpose.inputs || read.norm.is_some() || !self.program.inputs.contains(&read.map)
     }
 
     /// The view of a read's channel and the channel in it; `None` where no gradient is asked for.

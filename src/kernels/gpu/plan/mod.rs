@@ -26,8 +26,8 @@ pub(crate) struct Purpose {
     pub of_batch: bool,
     /// Whether the reverse pass will be run.
     pub reverse: bool,
-    /// Whether the gradient of the input is asked for.
-    pub input: bool,
+    /// Whether the gradient of the inputs is asked for.
+    pub inputs: bool,
 }
 
 /// A program cannot be run on so many images.
@@ -48,14 +48,14 @@ pub(in crate::gpu) struct Plan {
     /// Lengths of the buffers.
     pub arena: usize,
     pub numbers: usize,
-    /// Where the input lies, and its number of numbers.
-    pub input: (usize, usize),
+    /// Where each input lies, and its number of numbers.
+    pub inputs: Vec<(usize, usize)>,
     /// Where each output lies, and its number of numbers.
     pub outputs: Vec<(usize, usize)>,
     /// Where each output's gradient lies, and its number of numbers.
     pub seeds: Vec<(usize, usize)>,
-    /// Where the input's gradient lies.
-    pub input_gradient: Option<usize>,
+    /// Where each input's gradient lies, if anybody read the input and the gradient is asked for.
+    pub input_gradients: Vec<Option<usize>>,
     /// How the numbers begin: prologues that change nothing, ones, mixing weights, factors.
     pub front: [usize; 4],
 }
@@ -106,16 +106,17 @@ impl Plan {
         planner.forward();
         let forward = std::mem::take(&mut planner.launches);
         let lies = |map: usize| (planner.place(map), planner.elements(map));
-        let (input, outputs): (_, Vec<_>) = (lies(0), program.outputs.iter().map(|&map| lies(map)).collect());
-        let (mut seeds, mut input_gradient) = (Vec::new(), None);
+        let [inputs, outputs] =
+            [&program.inputs, &program.outputs].map(|maps| maps.iter().map(|&map| lies(map)).collect::<Vec<_>>());
+        let (mut seeds, mut input_gradients) = (Vec::new(), Vec::new());
         if purpose.reverse {
             let seeded: Vec<Stretch> = outputs.iter().map(|(_, numbers)| planner.arena.take(*numbers)).collect();
             seeds = seeded.iter().zip(&outputs).map(|(seed, (_, numbers))| (seed.start, *numbers)).collect();
-            input_gradient = planner.reverse(&seeded);
+            input_gradients = planner.reverse(&seeded);
         }
         let leaving = outputs.iter().map(|(_, numbers)| numbers).sum();
         let plan = Self {
-            input,
+            inputs,
             reverse: planner.launches,
             table: planner.table.words,
             arena: planner.arena.length(),
@@ -123,7 +124,7 @@ impl Plan {
             forward,
             outputs,
             seeds,
-            input_gradient,
+            input_gradients,
             front,
         };
         let longest = plan.table.len().max(plan.numbers).max(program.weights).max(leaving);
