@@ -12,7 +12,7 @@ mod work;
 
 pub use loader::{LoaderBench, LoaderRow, View};
 pub use spread::Spread;
-pub use step::{Images, Loaded, Profile, StepBench, StepRow};
+pub use step::{ImageSource, Loaded, Profile, StepBench, StepRow};
 pub use work::{Work, WorkError};
 
 /// What cannot be measured, and why.

@@ -35,14 +35,14 @@ pub struct StepBench {
     /// Steps that are timed, after `warm` that are not.
     pub steps: usize,
     pub warm: usize,
-    pub images: Images,
+    pub images: ImageSource,
     /// Whether operators are timed too, and the machine's peak measured.
     pub profile: bool,
 }
 
 /// Where the images of a step come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Images {
+pub enum ImageSource {
     /// One batch of noise, on the device from the beginning.
     Fixed,
     /// That, and in turn a loader: CIFAR-10 from this folder, or pictures that the program draws;
@@ -108,7 +108,7 @@ impl StepBench {
     /// Where the device cannot be opened, the images cannot be had or do not fit the work, or the
     /// loss is no number any more.
     pub fn run(&self) -> Result<StepRow, BenchError> {
-        if self.profile && (self.device != DeviceName::Cpu || self.images != Images::Fixed) {
+        if self.profile && (self.device != DeviceName::Cpu || self.images != ImageSource::Fixed) {
             return Err(BenchError::Unprofiled);
         }
         if !self.device.has(self.precision, self.kernels) {
@@ -126,12 +126,12 @@ impl StepBench {
         running.learner.model.reset_times();
         let (mut on_fixed, mut on_loaded) = (Vec::new(), Vec::new());
         match &self.images {
-            Images::Fixed => {
+            ImageSource::Fixed => {
                 for _ in 0..self.steps {
                     on_fixed.push(running.step(&mut fixed)?);
                 }
             }
-            Images::FixedAndLoaded { cifar10 } => {
+            ImageSource::FixedAndLoaded { cifar10 } => {
                 let loader = Arc::new(self.loader(cifar10.as_deref())?);
                 let supervision = self.supervision();
                 for (turn, first) in (0..self.steps).step_by(TURN).enumerate() {
@@ -175,7 +175,7 @@ impl StepBench {
             images_s: rounded(1e3 * self.batch as f64 / fixed.median),
             spread: [fixed.least, fixed.greatest].map(rounded),
             peak_mib: memory::device_mib(device).or_else(memory::peak_mib),
-            params: running.learner.weights.layout().len(),
+            params: running.learner.state.weights.layout().len(),
             threads: rayon::current_num_threads(),
             kernels: self.kernels.to_string(),
             precision: self.precision.to_string(),

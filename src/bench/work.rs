@@ -14,7 +14,7 @@ use crate::{
     config::{Fields, Node, Problems},
     data::Augment,
     machine,
-    recipes::{ImageShape, Published, Recipe, Settings, SpaceFile},
+    recipes::{ImageShape, PublishedCell, Recipe, Settings, SpaceFile},
     run::sentence,
     space::{self, SpaceError, WrittenGenotype, network::Network},
     tasks::{self, TaskSettings},
@@ -136,9 +136,9 @@ impl Work {
     ) -> Option<Self> {
         let mut fields = Fields::open(genotype, "`genotype`", problems);
         let file = SpaceFile::read(&mut fields, folders.of_space(genotype)).map(Arc::new);
-        let published = Published::read(&mut fields, file, folders.of_genotype(genotype));
+        let published = PublishedCell::read(&mut fields, file, folders.of_genotype(genotype));
         fields.close();
-        let Published { file, genotype, .. } = published?;
+        let PublishedCell { file, genotype, .. } = published?;
         let mut fields = Fields::open(keys, format!("`{kind}`"), problems);
         let settings = Settings::of_training(&mut fields, Some(&file.space), recipe, tasks::KINDS);
         fields.close();

@@ -13,7 +13,7 @@ use std::{
 const MOST_LINKS: usize = 40;
 
 /// What the command line says of a file that is to be written.
-pub(super) struct Wish<'a> {
+pub(super) struct OutputOptions<'a> {
     pub path: &'a Path,
     /// The option that names it: `--output`.
     pub option: &'static str,
@@ -40,7 +40,7 @@ enum Kind {
 
 impl Destination {
     /// Looks at the place, before anything is computed.
-    pub fn at(wish: &Wish<'_>) -> Result<Self, Complaint> {
+    pub fn at(wish: &OutputOptions<'_>) -> Result<Self, Complaint> {
         let (path, shown) = (wish.path, wish.path.display());
         let elsewhere = |complaint: Complaint| complaint.hint(format!("name another file with `{}`", wish.option));
         if path.as_os_str() == "-" {
@@ -143,7 +143,8 @@ mod tests {
 
     fn at(path: &Path, force: bool, inputs: &[&Path]) -> Result<Destination, String> {
         let inputs = inputs.iter().map(|input| (*input).to_owned()).collect();
-        Destination::at(&Wish { path, option: "--output", force, inputs }).map_err(|complaint| complaint.message)
+        Destination::at(&OutputOptions { path, option: "--output", force, inputs })
+            .map_err(|complaint| complaint.message)
     }
 
     #[test]

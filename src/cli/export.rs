@@ -2,7 +2,7 @@
 
 use super::{
     Complaint, ExitClass, StoreArguments,
-    destination::{Destination, Wish},
+    destination::{Destination, OutputOptions},
     network::{NetworkArguments, open, undescribed},
     output, path,
     stage_result::StageResult,
@@ -117,7 +117,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<u8, Complaint> {
         None => PathBuf::from(format!("{}.{extension}", file_name(&subject.name))),
     };
     let inputs = arguments.weights.iter().cloned().chain(arguments.network.files()).collect();
-    let wish = Wish { path: &path, option: "--output", force: arguments.force, inputs };
+    let wish = OutputOptions { path: &path, option: "--output", force: arguments.force, inputs };
     Destination::at(&wish)?.write(&bytes)?;
     output::say(format!("{}\n", path.display()))?;
     Ok(0)

@@ -47,7 +47,7 @@ fn named() -> Vec<&'static str> {
 }
 
 /// Images before their network is known.
-pub(super) enum Given {
+pub(super) enum ImageInputs {
     /// All pixels, `[N, channels, height, width]`.
     Tensor { shape: [usize; 4], numbers: Vec<f32> },
     Pictures {
@@ -59,7 +59,7 @@ pub(super) enum Given {
 
 /// Images as their network sees them.
 pub(super) struct Images {
-    given: Given,
+    given: ImageInputs,
     /// Channels, height, width of one.
     pub shape: [usize; 3],
     /// Of pictures.
@@ -73,7 +73,7 @@ impl ImageArguments {
     }
 
     /// Looks at what the files are.
-    pub fn given(&self) -> Result<Given, Complaint> {
+    pub fn given(&self) -> Result<ImageInputs, Complaint> {
         let (mut pictures, mut paths, mut left_out) = (0, Vec::new(), LeftOut::default());
         for path in &self.input {
             if path.is_dir() {
@@ -87,7 +87,7 @@ impl ImageArguments {
         }
         match self.input.as_slice() {
             [path] if pictures == 0 => tensor(path, self.tensor.as_deref()),
-            inputs if pictures == inputs.len() => Ok(Given::Pictures { paths, left_out }),
+            inputs if pictures == inputs.len() => Ok(ImageInputs::Pictures { paths, left_out }),
             _ => Err(Complaint::input(format!(
                 "{pictures} of {} files of `--input` are pictures ({})",
                 self.input.len(),
@@ -98,10 +98,10 @@ impl ImageArguments {
     }
 
     /// Channels, height and width that the network is to be built for, as far as the images say it.
-    pub fn shape(&self, given: &Given) -> Option<[usize; 3]> {
+    pub fn shape(&self, given: &ImageInputs) -> Option<[usize; 3]> {
         match (given, self.side.map(usize::from)) {
-            (Given::Tensor { shape: [_, channels, height, width], .. }, _) => Some([*channels, *height, *width]),
-            (Given::Pictures { .. }, side) => side.map(|side| [3, side, side]),
+            (ImageInputs::Tensor { shape: [_, channels, height, width], .. }, _) => Some([*channels, *height, *width]),
+            (ImageInputs::Pictures { .. }, side) => side.map(|side| [3, side, side]),
         }
     }
 
@@ -109,11 +109,11 @@ impl ImageArguments {
     /// `statistics`.
     pub fn seen(
         &self,
-        given: Given,
+        given: ImageInputs,
         input: [usize; 3],
         statistics: Option<&serde_json::Value>,
     ) -> Result<Images, Complaint> {
-        if let Given::Tensor { .. } = given {
+        if let ImageInputs::Tensor { .. } = given {
             return Ok(Images { given, shape: input, view: None });
         }
         if input[0] != 3 || input[1] != input[2] {
@@ -142,31 +142,31 @@ fn named_list() -> String {
 impl Images {
     pub fn count(&self) -> usize {
         match &self.given {
-            Given::Tensor { shape: [count, ..], .. } => *count,
-            Given::Pictures { paths, .. } => paths.len(),
+            ImageInputs::Tensor { shape: [count, ..], .. } => *count,
+            ImageInputs::Pictures { paths, .. } => paths.len(),
         }
     }
 
     /// What complaints call an image.
     pub fn name(&self, at: usize) -> String {
         match &self.given {
-            Given::Tensor { .. } => format!("image {at} (counted from 0)"),
-            Given::Pictures { paths, .. } => format!("`{}`", paths[at].display()),
+            ImageInputs::Tensor { .. } => format!("image {at} (counted from 0)"),
+            ImageInputs::Pictures { paths, .. } => format!("`{}`", paths[at].display()),
         }
     }
 
     /// The files, where the images are pictures.
     pub fn pictures(&self) -> &[PathBuf] {
         match &self.given {
-            Given::Tensor { .. } => &[],
-            Given::Pictures { paths, .. } => paths,
+            ImageInputs::Tensor { .. } => &[],
+            ImageInputs::Pictures { paths, .. } => paths,
         }
     }
 
     /// What lies in the folders that were named and is no picture.
     pub fn left_out(&self) -> Option<&LeftOut> {
         match &self.given {
-            Given::Pictures { left_out, .. } if !left_out.is_empty() => Some(left_out),
+            ImageInputs::Pictures { left_out, .. } if !left_out.is_empty() => Some(left_out),
             _ => None,
         }
     }
@@ -175,11 +175,11 @@ impl Images {
     pub fn numbers(&self, range: Range<usize>) -> Result<Vec<f32>, Complaint> {
         let [channels, height, width] = self.shape;
         match &self.given {
-            Given::Tensor { numbers, .. } => {
+            ImageInputs::Tensor { numbers, .. } => {
                 let image = channels * height * width;
                 Ok(numbers[range.start * image..range.end * image].to_vec())
             }
-            Given::Pictures { paths, .. } => {
+            ImageInputs::Pictures { paths, .. } => {
                 let mut numbers = Vec::new();
                 for path in &paths[range] {
                     numbers.extend(self.picture(path).map_err(|error| Complaint::caused(ExitClass::Input, &error))?);
@@ -208,7 +208,7 @@ fn is_picture(path: &Path) -> Result<bool, Complaint> {
     Ok(Picture::begins_with(&start))
 }
 
-fn tensor(path: &Path, name: Option<&str>) -> Result<Given, Complaint> {
+fn tensor(path: &Path, name: Option<&str>) -> Result<ImageInputs, Complaint> {
     let file = open(path)?;
     let shown = path.display();
     let (name, stored) = find(&file, name)?;
@@ -228,9 +228,9 @@ fn tensor(path: &Path, name: Option<&str>) -> Result<Given, Complaint> {
         [count, height, width, channels @ (1 | 3)] if !matches!(height, 1 | 3) => {
             note(&format!("`{name}` of `{shown}` is read as [N, height, width, channels], for its shape is {shape:?}"));
             let shape = [count, channels, height, width];
-            Given::Tensor { shape, numbers: channels_first(numbers, channels, height * width) }
+            ImageInputs::Tensor { shape, numbers: channels_first(numbers, channels, height * width) }
         }
-        shape => Given::Tensor { shape, numbers: numbers.to_vec() },
+        shape => ImageInputs::Tensor { shape, numbers: numbers.to_vec() },
     })
 }
 

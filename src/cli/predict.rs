@@ -3,7 +3,7 @@
 
 use super::{
     Complaint, ExitClass,
-    destination::{Destination, Wish},
+    destination::{Destination, OutputOptions},
     images::{ImageArguments, Images},
     network::{NetworkArguments, open},
     output,
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let device = device.open().map_err(|error| Complaint::caused(ExitClass::Input, &error))?;
     let inputs = [&arguments.weights].into_iter().chain(arguments.images.files()).cloned();
     let inputs = inputs.chain(arguments.network.files()).collect();
-    let wish = Wish { path: &arguments.output, option: "--output", force: arguments.force, inputs };
+    let wish = OutputOptions { path: &arguments.output, option: "--output", force: arguments.force, inputs };
     let destination = Destination::at(&wish)?;
     threads::start(None)?;
     let file = open(&arguments.weights)?;

@@ -2,7 +2,7 @@
 
 use super::{
     Complaint, ExitClass, StoreArguments,
-    destination::{Destination, Wish},
+    destination::{Destination, OutputOptions},
     output, path, resolved, threads, times,
 };
 use crate::{
@@ -98,7 +98,7 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
     };
     let bases = pipeline.members.iter().filter_map(|member| written_in(&member.origin));
     let inputs = bases.chain([pipeline.path.clone()]).collect();
-    let file = Destination::at(&Wish { path, option: "--events", force, inputs })?;
+    let file = Destination::at(&OutputOptions { path, option: "--events", force, inputs })?;
     if path.is_file() && !observe::is_of_events(path).unwrap_or(false) {
         let message = format!("`{}` is there and holds no events", path.display());
         return Err(Complaint::input(message).hint("name another file with `--events`"));

@@ -7,7 +7,7 @@
 //! before using what was read.
 //!
 //! Reading is writing too: the value that a key turns out to have is noted as it is read, so that
-//! no key can decide a result and be missing where results are told apart ([`Effective`]).
+//! no key can decide a result and be missing where results are told hashed_as ([`Effective`]).
 
 use super::{Effective, Entry, Node, Origin, Problems, Value, mishap, nearest, yaml};
 use indexmap::IndexMap;
@@ -31,7 +31,7 @@ pub struct Fields<'a> {
     /// What the keys that were read turned out to be.
     pub(super) effective: Effective,
     /// Keys that are hashed otherwise than they are written; `None` is not at all.
-    pub(super) apart: BTreeMap<&'static str, Option<Json>>,
+    pub(super) hashed_as: BTreeMap<&'static str, Option<Json>>,
     pub(super) problems: &'a mut Problems,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Fields<'a> {
             asked: BTreeSet::new(),
             read: BTreeSet::new(),
             effective: Effective::default(),
-            apart: BTreeMap::new(),
+            hashed_as: BTreeMap::new(),
             problems,
         }
     }
@@ -251,7 +251,7 @@ impl<'a> Fields<'a> {
     pub fn later_choice<T: Clone + PartialEq>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
         let value = self.choice(key, default.clone(), choices);
         if value == default {
-            self.set_apart(key);
+            self.exclude_from_hash(key);
         }
         value
     }

@@ -29,13 +29,13 @@ impl<'a> Fields<'a> {
 
     /// Leaves `key` out of what is hashed: it decides no result, or a result's key has it in
     /// another form, as the digest of a file.
-    pub fn set_apart(&mut self, key: &'static str) {
-        self.apart.insert(key, None);
+    pub fn exclude_from_hash(&mut self, key: &'static str) {
+        self.hashed_as.insert(key, None);
     }
 
     /// Hashes `value` as `key`, which is not written so.
     pub fn hash(&mut self, key: &'static str, value: impl Into<Json>) {
-        self.apart.insert(key, Some(value.into()));
+        self.hashed_as.insert(key, Some(value.into()));
     }
 
     /// What is hashed of `key`, as far as it was noted.
@@ -58,7 +58,7 @@ impl<'a> Fields<'a> {
                 ),
             }
         }
-        for (key, value) in std::mem::take(&mut self.apart) {
+        for (key, value) in std::mem::take(&mut self.hashed_as) {
             match value {
                 Some(value) => self.effective.hashed.insert(key.to_owned(), value),
                 None => self.effective.hashed.remove(key),
@@ -170,9 +170,9 @@ mod tests {
             fields.switched_map("on", true, |keys| keys.pair("betas", [0.5, 0.9], |_| true, "two numbers"));
             fields.maps("list", ("an item", "a list"), |keys| keys.integer("a", 0, 0.., "a whole number"));
             fields.required_text("digest");
-            fields.set_apart("digest");
+            fields.exclude_from_hash("digest");
             let old = fields.integer("old", 1, 0.., "a whole number");
-            fields.set_apart("old");
+            fields.exclude_from_hash("old");
             fields.hash("older", old * 2);
             assert!(!fields.has("maybe"));
         });

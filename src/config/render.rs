@@ -48,13 +48,13 @@ struct Shown<'a> {
 enum Place {
     InFile(Line),
     /// What was said outside any file, shown as the cause.
-    Elsewhere(Said),
+    Elsewhere(SourceName),
 }
 
 /// `--set epochs=-1`
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Said(String);
+struct SourceName(String);
 
 /// What is quoted from a file must not move the cursor.
 fn without_controls(text: &str) -> String {
@@ -66,7 +66,7 @@ impl<'a> Shown<'a> {
         let name = without_controls(&problem.origin.to_string());
         let place = match &problem.origin {
             Origin::File { source, span } => Place::InFile(Line::new(name, &source.text, span, width)),
-            _ => Place::Elsewhere(Said(name)),
+            _ => Place::Elsewhere(SourceName(name)),
         };
         Self { problem, place }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     description::{Candidate, Description},
-    state::{State, Strangers, seen_classes, seen_colours},
+    state::{State, Unmatched, seen_classes, seen_colours},
 };
 use crate::space::network::{FeatureMap, Network, TensorSpec};
 use std::collections::BTreeSet;
@@ -50,7 +50,7 @@ fn fitting_size(description: &Description, candidate: &Candidate, state: &State<
         let named = network.tensors().iter().all(|spec| state.get(&spec.name).is_some());
         let auxiliary = lower(&described, candidate, true);
         let networks: Vec<&Network> = [Some(&network), auxiliary.as_ref()].into_iter().flatten().collect();
-        named && state.check_strangers(&networks, Strangers::OfTheNetwork).is_ok()
+        named && state.check_strangers(&networks, Unmatched::OfTheNetwork).is_ok()
     })
 }
 

@@ -5,7 +5,7 @@ use super::{
     description::{Description, DescriptionError},
     golden::{BILEVEL, GoldenError, GoldenFile},
     judgement::{Judgement, Part},
-    state::{ALPHAS, State, StateError, Strangers},
+    state::{ALPHAS, State, StateError, Unmatched},
 };
 use crate::{
     kernels::Kernels,
@@ -130,7 +130,7 @@ impl Replay<'_> {
             }
         }
         if let Some(roundings) = &mut roundings {
-            for group in [&mut learner.weights, &mut learner.running, &mut learner.alphas] {
+            for group in [&mut learner.state.weights, &mut learner.state.running, &mut learner.state.alphas] {
                 group.set(roundings.moved(group.values()));
             }
             batches.iter_mut().for_each(|batch| batch.inputs = roundings.moved(batch.inputs.clone()));
@@ -147,7 +147,7 @@ impl Replay<'_> {
         {
             let bilevel = Bilevel { order, first: First::Alphas };
             let (gradient, _) = bilevel.alpha_gradient(learner, &batches[0], &batches[1], rate);
-            parts.extend(self.those_held(group, prefix, &learner.alphas.with(gradient))?);
+            parts.extend(self.those_held(group, prefix, &learner.state.alphas.with(gradient))?);
         }
         Ok(parts)
     }
@@ -163,8 +163,8 @@ impl Replay<'_> {
             parts.push(one("train.logits_aux", LOGIT_TOLERANCE, "train.logits_aux", scores));
         }
         parts.push(one("loss", LOGIT_TOLERANCE, "train.loss", pass.loss));
-        let alphas = learner.alphas.with(learner.alpha_gradient(&pass.mixing_gradient));
-        let weights = learner.weights.with(pass.weight_gradient);
+        let alphas = learner.state.alphas.with(learner.alpha_gradient(&pass.mixing_gradient));
+        let weights = learner.state.weights.with(pass.weight_gradient);
         parts.extend(self.those_held("grad", "grad.", &weights)?);
         parts.extend(self.those_held("grad.alpha", "grad.alpha.", &alphas)?);
 
@@ -174,9 +174,9 @@ impl Replay<'_> {
             parts.push(one("step", GRADIENT_TOLERANCE, &format!("step{at}.loss"), outcome.loss));
             parts.push(one("step", GRADIENT_TOLERANCE, &format!("step{at}.grad_norm"), outcome.gradient_norm));
         }
-        parts.extend(self.those_held("after3", "after3.", &learner.weights)?);
-        parts.extend(self.those_held("after3", "after3.", &learner.running)?);
-        parts.extend(self.those_held("after3", "after3.alpha.", &learner.alphas)?);
+        parts.extend(self.those_held("after3", "after3.", &learner.state.weights)?);
+        parts.extend(self.those_held("after3", "after3.", &learner.state.running)?);
+        parts.extend(self.those_held("after3", "after3.alpha.", &learner.state.alphas)?);
         Ok(parts)
     }
 
@@ -283,17 +283,17 @@ fn learner(golden: &GoldenFile, network: Network, kernels: Kernels, device: &Dev
     let objective = Arc::new(Classes::new(loss, vec![String::new(); network.scores()]));
     let mut learner = Learner::new(Model::new(network, kernels), objective, &config, 0, device);
     let (state, alphas) = (State::below(&golden.tensors, "state."), State::below(&golden.tensors, ALPHAS));
-    learner.weights = state.fill(learner.weights.layout(), device)?;
-    learner.running = state.fill(learner.running.layout(), device)?;
-    learner.alphas = alphas.fill(learner.alphas.layout(), device)?;
+    learner.state.weights = state.fill(learner.state.weights.layout(), device)?;
+    learner.state.running = state.fill(learner.state.running.layout(), device)?;
+    learner.state.alphas = alphas.fill(learner.state.alphas.layout(), device)?;
     if golden.text("kind")? == BILEVEL {
         let momentum = State::below(&golden.tensors, "momentum.");
-        let velocity = momentum.fill(learner.weights.layout(), device)?.values();
-        learner.optimiser.restore(OptimiserState { tensors: vec![velocity], steps: 0 });
+        let velocity = momentum.fill(learner.state.weights.layout(), device)?.values();
+        learner.state.optimiser.restore(OptimiserState { tensors: vec![velocity], steps: 0 });
     }
     // Nothing in the file may be left over: a tensor that the network does not know is a wrong
     // network.
-    state.check_strangers(&[learner.model.network()], Strangers::Any)?;
+    state.check_strangers(&[learner.model.network()], Unmatched::Any)?;
     Ok(learner)
 }
 

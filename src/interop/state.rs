@@ -141,19 +141,19 @@ impl<'a> State<'a> {
 
     /// Refuses tensors that none of `networks` has: they tell of another network than was built.
     ///
-    /// With `Strangers::OfTheNetwork` only names count that begin as the network's do (`cells.`,
+    /// With `Unmatched::OfTheNetwork` only names count that begin as the network's do (`cells.`,
     /// `stem.`): what else lies in the file is no part of it.
     ///
     /// # Errors
     /// The first stranger, with the count of the others.
-    pub fn check_strangers(&self, networks: &[&Network], strangers: Strangers) -> Result<(), StateError> {
+    pub fn check_strangers(&self, networks: &[&Network], strangers: Unmatched) -> Result<(), StateError> {
         let known: BTreeSet<String> =
             networks.iter().flat_map(|network| network.tensors()).map(|spec| spec.name).collect();
         let first_words: BTreeSet<&str> = known.iter().filter_map(|name| name.split('.').next()).collect();
         let counts = |name: &str| {
             !known.contains(name)
                 && !name.ends_with(COUNTER)
-                && (strangers == Strangers::Any
+                && (strangers == Unmatched::Any
                     || name.split('.').next().is_some_and(|word| first_words.contains(word)))
         };
         let mut strangers = self.file.names_below(&self.prefix).filter(|name| counts(name));
@@ -182,7 +182,7 @@ impl<'a> State<'a> {
 
 /// Which tensors without a place are an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strangers {
+pub enum Unmatched {
     Any,
     OfTheNetwork,
 }

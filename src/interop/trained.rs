@@ -3,7 +3,7 @@
 use super::{
     description::{Candidate, Description, DescriptionError},
     fit,
-    state::{self, State, StateError, Strangers, seen_classes, seen_colours},
+    state::{self, State, StateError, Unmatched, seen_classes, seen_colours},
     tensor_file::TensorFile,
 };
 use crate::{
@@ -127,7 +127,7 @@ impl TrainedNetwork {
             // checked.
             let auxiliary = description.lower(candidate, classes, input, true).ok();
             let networks: Vec<&Network> = [Some(&network), auxiliary.as_ref()].into_iter().flatten().collect();
-            state.check_strangers(&networks, Strangers::OfTheNetwork)?;
+            state.check_strangers(&networks, Unmatched::OfTheNetwork)?;
             Ok(groups)
         };
         let (weights_group, running) = groups().map_err(unfit)?;

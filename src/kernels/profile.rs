@@ -19,7 +19,7 @@ pub struct Clock {
 
 /// A direction of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Direction {
     Forward,
     Reverse,
 }
@@ -48,7 +48,7 @@ impl Clock {
     }
 
     /// Adds the time since `began` to a step, counted from 1; 0 is taking the input in.
-    pub(super) fn add(&self, step: usize, way: Way, began: Instant) {
+    pub(super) fn add(&self, step: usize, way: Direction, began: Instant) {
         let seconds = began.elapsed().as_secs_f64();
         let mut all = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() <= step {
@@ -183,9 +183,9 @@ mod tests {
         };
         let clock = Clock::default();
         for step in [0, 1, 2, 1] {
-            clock.add(step, Way::Forward, Instant::now());
+            clock.add(step, Direction::Forward, Instant::now());
         }
-        clock.add(2, Way::Reverse, Instant::now());
+        clock.add(2, Direction::Reverse, Instant::now());
         let mut kinds = Clock::by_operator([(&clock, &program)], 10, 2);
         kinds.sort_by(|a, b| a.operator.cmp(&b.operator));
         let names: Vec<&str> = kinds.iter().map(|kind| kind.operator.as_str()).collect();

@@ -6,14 +6,14 @@ use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where the noise of a network comes from: every pass draws anew, and what it draws is a pure
-/// function of the seed, of the moment that whoever trains is at, of the passes since that moment
-/// began, and of the layer, the image and the place in it. So it does not depend on threads, and a
+/// function of the seed, of the stream that whoever trains has begun, of the passes since then,
+/// and of the layer, the image and the place in it. So it does not depend on threads, and a
 /// resumed training draws what an uninterrupted one would have drawn.
 #[derive(Debug, Default)]
 pub(super) struct Noise {
     seed: u64,
-    moment: u64,
-    /// Passes since the moment began.
+    stream: u64,
+    /// Passes since the stream began.
     passes: AtomicU64,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Noise {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Draws {
     seed: u64,
-    moment: u64,
+    stream: u64,
     pass: u64,
 }
 
@@ -30,27 +30,27 @@ impl Noise {
         Self { seed, ..Self::default() }
     }
 
-    /// Begins a moment: its passes are counted from 0.
-    pub fn begin(&mut self, moment: u64) {
-        *self = Self { moment, ..Self::new(self.seed) };
+    /// Begins a stream: its passes are counted from 0.
+    pub fn begin(&mut self, stream: u64) {
+        *self = Self { stream, ..Self::new(self.seed) };
     }
 
     /// The draws of the next pass.
     pub fn next_pass(&self) -> Draws {
-        Draws { seed: self.seed, moment: self.moment, pass: self.passes.fetch_add(1, Ordering::Relaxed) }
+        Draws { seed: self.seed, stream: self.stream, pass: self.passes.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
 impl Clone for Noise {
     fn clone(&self) -> Self {
-        Self { seed: self.seed, moment: self.moment, passes: AtomicU64::new(self.passes.load(Ordering::Relaxed)) }
+        Self { seed: self.seed, stream: self.stream, passes: AtomicU64::new(self.passes.load(Ordering::Relaxed)) }
     }
 }
 
 impl Draws {
     /// Standard normal numbers for the layer with that number, `[images, elements]`.
     pub fn numbers(self, layer: usize, images: usize, elements: usize) -> Vec<f32> {
-        let generator = generator(b"noise op", self.seed, self.moment, (self.pass << 32) | layer as u64);
+        let generator = generator(b"noise op", self.seed, self.stream, (self.pass << 32) | layer as u64);
         let mut numbers = vec![0.0; images * elements];
         // A number may need several draws: each image has a stream of its own.
         numbers.par_chunks_mut(elements.max(1)).enumerate().for_each(|(image, numbers)| {
@@ -73,7 +73,7 @@ mod tests {
         let mean = numbers.iter().sum::<f32>() / 20_000.0;
         let variance = numbers.iter().map(|number| (number - mean).powi(2)).sum::<f32>() / 20_000.0;
         assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");
-        // Another seed, moment, pass, layer and image.
+        // Another seed, stream, pass, layer and image.
         let second = noise.next_pass().numbers(0, 1, 8);
         noise.begin(1);
         let others = [Noise::new(4).next_pass().numbers(0, 1, 8), second, noise.next_pass().numbers(0, 1, 8)];

@@ -91,10 +91,10 @@ impl Model {
         self.noise = Noise::new(seed);
     }
 
-    /// Begins a moment of a training, of which no two have one number: the noise of its passes is a
-    /// function of the seed, this number and the count of passes since.
-    pub fn begin_moment(&mut self, moment: u64) {
-        self.noise.begin(moment);
+    /// Begins a stream of noise, of which no two have one number: what its passes draw is a function
+    /// of the seed, this number and the count of passes since.
+    pub fn begin_noise_stream(&mut self, stream: u64) {
+        self.noise.begin(stream);
     }
 
     /// The network for images of `[height, width]`, with its programs: made once.

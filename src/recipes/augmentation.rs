@@ -30,7 +30,7 @@ pub fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
         // Results are older than these two: off, they are not hashed.
         for (key, off) in [("resized_crop", resized_crop.is_none()), ("jitter", jitter.is_none())] {
             if off {
-                keys.set_apart(key);
+                keys.exclude_from_hash(key);
             }
         }
         Augment {

@@ -1,6 +1,6 @@
 //! The keys that say how closely a search is looked at, and when it ends early.
 
-use super::COUNT;
+use super::{COUNT, never_reached};
 use crate::{
     config::Fields,
     space::Space,
@@ -15,7 +15,7 @@ pub const HOLD_OUT: &str = "hold some out with `split: halves` in `prepare`, and
 
 /// `diagnose: {benefit_batches: 1, eigenvalue_every: 5, eigenvalue_iterations: 20}` and
 /// `stop_early: {count: {operation: skip_connect, more_than: 2}, eigenvalue: {ratio: 1.3, window: 5}}`.
-pub fn diagnosis(fields: &mut Fields<'_>, space: Option<&Space>, holds_out: bool) -> DiagnosisConfig {
+pub fn diagnosis(fields: &mut Fields<'_>, space: Option<&Space>, holds_out: bool, epochs: usize) -> DiagnosisConfig {
     let diagnosis = fields.map("diagnose", |keys| {
         let defaults = DiagnosisConfig::default();
         let config = DiagnosisConfig {
@@ -24,9 +24,19 @@ pub fn diagnosis(fields: &mut Fields<'_>, space: Option<&Space>, holds_out: bool
             eigenvalue_iterations: keys.integer("eigenvalue_iterations", defaults.eigenvalue_iterations, 1.., COUNT),
             stop_early: defaults.stop_early,
         };
-        if config.eigenvalue_every.is_some() && !holds_out {
-            let place = keys.origin_of("eigenvalue_every").clone();
-            keys.problems().add_with_hint(&place, NO_EIGENVALUE, HOLD_OUT);
+        match config.eigenvalue_every {
+            Some(_) if !holds_out => {
+                let place = keys.origin_of("eigenvalue_every").clone();
+                keys.problems().add_with_hint(&place, NO_EIGENVALUE, HOLD_OUT);
+            }
+            Some(every) if every > epochs => never_reached(keys, "eigenvalue_every", every, epochs),
+            // The default is no complaint: `--resolve` writes it.
+            None if config.eigenvalue_iterations != defaults.eigenvalue_iterations => {
+                let place = keys.origin_of("eigenvalue_iterations").clone();
+                let message = "`eigenvalue_iterations` is of an eigenvalue that is not measured";
+                keys.problems().add_with_hint(&place, message, "give `eigenvalue_every`, or leave it out");
+            }
+            _ => {}
         }
         config
     });
@@ -86,7 +96,7 @@ mod tests {
         let mut problems = Problems::new();
         let mut fields = Fields::open(&node, "a search", &mut problems);
         let space = shipped::space("darts");
-        let config = diagnosis(&mut fields, Some(&space), holds_out);
+        let config = diagnosis(&mut fields, Some(&space), holds_out, 50);
         fields.close();
         let said: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
         if said.is_empty() { Ok(config) } else { Err(said.join("\n")) }
@@ -111,6 +121,12 @@ mod tests {
     fn what_cannot_be_is_named() {
         for (text, holds_out, said) in [
             ("{diagnose: {eigenvalue_every: 2}}", false, "an eigenvalue is of the loss on images that are held out"),
+            (
+                "{diagnose: {eigenvalue_every: 51}}",
+                true,
+                "a training of `epochs: 50` does not come to what `eigenvalue_every` names, 51",
+            ),
+            ("{diagnose: {eigenvalue_iterations: 5}}", true, "is of an eigenvalue that is not measured"),
             ("{stop_early: {eigenvalue: {}}}", true, "must measure it"),
             (
                 "{stop_early: {count: {operation: skip, more_than: 1}}}",

@@ -25,9 +25,9 @@ mod weights;
 use crate::config::Fields;
 pub use diagnosis::{HOLD_OUT, NO_EIGENVALUE};
 pub use images::ImageShape;
-pub use published::Published;
+pub use published::PublishedCell;
 pub use retraining::Recipe;
-pub use settings::{Feed, Images, Settings};
+pub use settings::{Feed, FittedImages, Settings};
 pub use size::Size;
 pub use space_file::{SpaceFile, found_file};
 
@@ -40,6 +40,14 @@ const MOMENT: &str = "a number from 0 to below 1";
 /// `batch: 64`; DARTS', and NAS-Bench-201's.
 fn batch(fields: &mut Fields<'_>) -> usize {
     fields.integer("batch", 64, 1.., COUNT)
+}
+
+/// Complains of `key`, which names an epoch that the training does not come to, so that it would
+/// mean nothing.
+fn never_reached(keys: &mut Fields<'_>, key: &str, epoch: usize, epochs: usize) {
+    let place = keys.origin_of(key).clone();
+    let message = format!("a training of `epochs: {epochs}` does not come to what `{key}` names, {epoch}");
+    keys.problems().add_with_hint(&place, message, format!("lower `{key}`, raise `epochs`, or leave `{key}` out"));
 }
 
 /// `seed: 0`; the number is ours (DARTS' code has 2), and gives other draws than PyTorch's in any

@@ -1,6 +1,6 @@
 //! The keys under `perturb`: what the weights' step sees in the place of the mixing weights.
 
-use super::{COUNT, POSITIVE};
+use super::{COUNT, POSITIVE, never_reached};
 use crate::{
     config::Fields,
     train::{MeanShift, Perturb, PerturbKind},
@@ -15,7 +15,7 @@ use crate::{
 /// The alphas' step sees the mixing weights as they are. So in a single-level search a step has a
 /// second pass for the alphas; a bilevel one has a pass for them in any case. `mean_shift` takes
 /// `samples · rounds` forward passes more.
-pub(super) fn perturb(fields: &mut Fields<'_>) -> Option<Perturb> {
+pub(super) fn perturb(fields: &mut Fields<'_>, epochs: usize) -> Option<Perturb> {
     fields.optional_map("perturb", |keys| {
         keys.required_node("kind");
         let kind = keys.choice("kind", "random", &["random", "mean_shift"].map(|name| (name, name)));
@@ -30,10 +30,11 @@ pub(super) fn perturb(fields: &mut Fields<'_>) -> Option<Perturb> {
             }
             _ => (PerturbKind::Random, 0.3),
         };
-        Perturb {
-            kind,
-            radius: keys.number("radius", radius, f64::MIN_POSITIVE.., POSITIVE),
-            from_epoch: keys.integer("from_epoch", 0, 0.., "a whole number from 0"),
+        let radius = keys.number("radius", radius, f64::MIN_POSITIVE.., POSITIVE);
+        let from_epoch = keys.integer("from_epoch", 0, 0.., "a whole number from 0");
+        if from_epoch >= epochs {
+            never_reached(keys, "from_epoch", from_epoch, epochs);
         }
+        Perturb { kind, radius, from_epoch }
     })
 }

@@ -10,7 +10,7 @@ use crate::{
 use std::{path::Path, sync::Arc};
 
 /// A cell and its space.
-pub struct Published {
+pub struct PublishedCell {
     pub file: Arc<SpaceFile>,
     pub genotype: Genotype,
     /// The genotype as it is published; what is written otherwise but means the same is the same.
@@ -19,7 +19,7 @@ pub struct Published {
     pub note: Option<String>,
 }
 
-impl Published {
+impl PublishedCell {
     /// `genotype: {space: darts, from: darts_v2}`, the space being `file`: the name of a genotype
     /// that ships, a file beside the pipeline (`genotypes.py:DARTS_V2` of several), or the text
     /// itself. `None` after a complaint.

@@ -1,6 +1,6 @@
 //! The keys of a learning rate.
 
-use super::{NOT_NEGATIVE, POSITIVE, SHARE};
+use super::{NOT_NEGATIVE, POSITIVE, SHARE, never_reached};
 use crate::{
     config::{Fields, Node, Value},
     train::{By, Rate, Schedule},
@@ -14,13 +14,22 @@ pub(super) struct RateDefaults {
     pub factor: f64,
 }
 
-/// `learning_rate`, `warmup_epochs` or `warmup_steps`, `schedule` and the schedule's keys.
-pub(super) fn rate(keys: &mut Fields<'_>, defaults: &RateDefaults) -> Rate {
+/// `learning_rate`, `warmup_epochs` or `warmup_steps`, `schedule` and the schedule's keys, of a training of `epochs`.
+pub(super) fn rate(keys: &mut Fields<'_>, defaults: &RateDefaults, epochs: usize) -> Rate {
     let first = keys.number("learning_rate", defaults.rate, f64::MIN_POSITIVE.., POSITIVE);
     let by_step = keys.has("warmup_steps");
     let (key, warmup_by) = if by_step { ("warmup_steps", By::Step) } else { ("warmup_epochs", By::Epoch) };
     let warmup = keys.integer(key, 0, 0.., "a whole number from 0");
-    Rate { first, schedule: schedule(keys, first, defaults), warmup, warmup_by }
+    if warmup > epochs && !by_step {
+        never_reached(keys, key, warmup, epochs);
+    }
+    let schedule = schedule(keys, first, defaults);
+    if let Schedule::Milestones { at, by: By::Epoch, .. } = &schedule
+        && let Some(&last) = at.last().filter(|last| **last >= epochs)
+    {
+        never_reached(keys, "milestones", last, epochs);
+    }
+    Rate { first, schedule, warmup, warmup_by }
 }
 
 /// `schedule: cosine`, with `minimum_learning_rate` and `schedule_by`; `exponential` with `factor`;

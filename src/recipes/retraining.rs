@@ -3,7 +3,7 @@
 use super::{
     COUNT, MOMENT, augmentation,
     rate::RateDefaults,
-    weights::{WeightDefaults, Weights, weights},
+    weights::{Moving, WeightDefaults, Weights, weights},
 };
 use crate::{
     config::Fields,
@@ -84,7 +84,7 @@ pub fn retraining(fields: &mut Fields<'_>, recipe: &Recipe, seed: u64) -> Retrai
         let message = format!("`accumulate` {accumulate} does not divide `batch` {batch} into equal parts");
         fields.problems().add(&place, message);
     }
-    let Weights { rate, optimiser, clip_norm, clipped } = weights(fields, &recipe.weights);
+    let Weights { rate, optimiser, clip_norm, clipped } = weights(fields, &recipe.weights, epochs, Moving::Weights);
     let drop_path = fields.number("drop_path", recipe.drop_path, 0.0..1.0, MOMENT);
     let average = fields.optional_number("average", 0.0..1.0, MOMENT);
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);

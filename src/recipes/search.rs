@@ -3,10 +3,11 @@
 use super::{
     COUNT, NOT_NEGATIVE,
     mixing::mixing,
+    never_reached,
     perturb::perturb,
     rate::{RateDefaults, rate},
     regularise::regularise,
-    weights::{WeightDefaults, Weights, adam, weights},
+    weights::{Moving, WeightDefaults, Weights, adam, weights},
 };
 use crate::{
     config::Fields,
@@ -54,11 +55,14 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     let strategy = strategy(fields);
     let epochs = fields.integer("epochs", 50, 1.., COUNT);
     let warmup_epochs = fields.integer("warmup_epochs", 0, 0.., "a whole number from 0");
+    if warmup_epochs > epochs {
+        never_reached(fields, "warmup_epochs", warmup_epochs, epochs);
+    }
     let mixing = mixing(fields);
-    let perturb = perturb(fields);
+    let perturb = perturb(fields, epochs);
     let regulariser = regularise(fields, mixing);
-    let weights = weights(fields, &WeightDefaults::SEARCH);
-    let (alpha_rate, adam, deviation) = fields.map("alphas", alphas);
+    let weights = weights(fields, &WeightDefaults::SEARCH, epochs, Moving::WeightsAndAlphas);
+    let (alpha_rate, adam, deviation) = fields.map("alphas", |keys| alphas(keys, epochs));
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
     let Weights { rate, optimiser, clip_norm, clipped } = weights;
@@ -79,8 +83,8 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
 }
 
 /// `alphas: {learning_rate, warmup_epochs, schedule, …, betas, epsilon, weight_decay, deviation}`
-fn alphas(keys: &mut Fields<'_>) -> (Rate, AdamConfig, f64) {
-    let rate = rate(keys, &ALPHA_RATE);
+fn alphas(keys: &mut Fields<'_>, epochs: usize) -> (Rate, AdamConfig, f64) {
+    let rate = rate(keys, &ALPHA_RATE, epochs);
     let weight_decay = keys.number("weight_decay", 1e-3, 0.0.., NOT_NEGATIVE);
     let adam = adam(keys, [0.5, 0.999], weight_decay);
     (rate, adam, keys.number("deviation", 1e-3, 0.0.., NOT_NEGATIVE))
@@ -214,6 +218,33 @@ mod tests {
             "`learning_rate` must be a number above 0",
         ] {
             assert!(said.contains(words), "`{words}` is said:\n{said}");
+        }
+    }
+
+    #[test]
+    fn what_would_mean_nothing_is_named() {
+        let never =
+            |key: &str, epoch: usize| format!("a training of `epochs: 5` does not come to what `{key}` names, {epoch}");
+        for (keys, said) in [
+            ("warmup_epochs: 6", never("warmup_epochs", 6)),
+            ("weights: {warmup_epochs: 6}", never("warmup_epochs", 6)),
+            ("alphas: {warmup_epochs: 6}", never("warmup_epochs", 6)),
+            ("alphas: {schedule: milestones, milestones: [2, 5]}", never("milestones", 5)),
+            ("perturb: {kind: random, from_epoch: 5}", never("from_epoch", 5)),
+            (
+                "weights: {momentum: 0, nesterov: true}",
+                "`nesterov` looks ahead along the momentum, and there is none".to_owned(),
+            ),
+        ] {
+            assert_eq!(read(&format!("{{epochs: 5, {keys}}}")).unwrap_err(), [said], "{keys}");
+        }
+        // Alphas that never move and a rate that only rises are searches too; steps are not counted.
+        for keys in [
+            "warmup_epochs: 5, weights: {warmup_epochs: 5}",
+            "weights: {warmup_steps: 6, schedule: milestones, milestones: [9], schedule_by: step}",
+            "weights: {schedule: linear}, perturb: {kind: random, from_epoch: 4}",
+        ] {
+            read(&format!("{{epochs: 5, {keys}}}")).unwrap();
         }
     }
 }

@@ -47,13 +47,13 @@ impl Settings {
         let skeleton = fields.text_or("skeleton", "search");
         let feed = Feed {
             batch: batch(fields),
-            images: fields.choice("images", Images::Fit, &Images::NAMED),
+            images: fields.choice("images", FittedImages::Fit, &FittedImages::NAMED),
             seed: seed(fields),
             augment: augmentation::augment(fields, augmentation::SEARCH),
         };
         let edges = search::edges(fields);
         let (learner, training) = search::search(fields, feed.seed);
-        let diagnosis = diagnosis::diagnosis(fields, space, feed.images == Images::Fit);
+        let diagnosis = diagnosis::diagnosis(fields, space, feed.images == FittedImages::Fit, training.epochs);
         let task = (task(fields, tasks).plain)();
         let size = Size::read(fields, Some(skeleton), space)?;
         Some((Self { size, edges, feed, task, learner, training }, diagnosis))
@@ -78,7 +78,7 @@ impl Settings {
         let task = (task(fields, tasks).read)(fields, &recipe.loss(auxiliary));
         let feed = Feed {
             batch,
-            images: fields.choice("images", Images::All, &Images::NAMED),
+            images: fields.choice("images", FittedImages::All, &FittedImages::NAMED),
             augment: augmentation::augment(fields, recipe.augment),
             seed,
         };
@@ -95,19 +95,19 @@ fn task(fields: &mut Fields<'_>, tasks: &[TaskKind]) -> TaskKind {
 
 /// Which images are fitted: `fit` (the split's) or `all` training images.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Images {
+pub enum FittedImages {
     Fit,
     All,
 }
 
-impl Images {
+impl FittedImages {
     pub const NAMED: [(&'static str, Self); 2] = [("fit", Self::Fit), ("all", Self::All)];
 }
 
 /// How images are fed to a training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feed {
-    pub images: Images,
+    pub images: FittedImages,
     /// Images a pass.
     pub batch: usize,
     pub augment: Augment,

@@ -19,7 +19,7 @@ impl SpaceFile {
     pub fn read(fields: &mut Fields<'_>, folder: &Path) -> Option<Self> {
         let name = fields.required_text("space");
         // What it says is in the key, by its digest.
-        fields.set_apart("space");
+        fields.exclude_from_hash("space");
         if name.is_empty() {
             return None;
         }

@@ -202,7 +202,7 @@ impl From<String> for Cell {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::report::{Bound, Chart, DrawnCell, Expectation, Over, Series, Summary, cell_drawing, curves};
+    use crate::report::{Aggregate, Bound, Chart, DrawnCell, Expectation, Series, Summary, cell_drawing, curves};
     use std::collections::BTreeMap;
 
     /// One document that has everything in it, with characters that each format must escape.
@@ -249,7 +249,7 @@ pub(super) mod tests {
             ("search.loss".to_owned(), vec![1.7]),
         ]);
         let expect = |metric: &str, bound| {
-            Expectation { metric: metric.into(), bound, tolerance: 0.1, over: Over::Mean }.check_among(&metrics)
+            Expectation { metric: metric.into(), bound, tolerance: 0.1, over: Aggregate::Mean }.check_among(&metrics)
         };
         Document {
             title: "quickstart: report".into(),

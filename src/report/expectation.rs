@@ -13,7 +13,7 @@ pub struct Expectation {
     pub bound: Bound,
     /// How far beyond the bound still counts; in the metric's unit.
     pub tolerance: f64,
-    pub over: Over,
+    pub over: Aggregate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -27,7 +27,7 @@ pub enum Bound {
 /// Which figure of several members is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Over {
+pub enum Aggregate {
     Mean,
     Min,
     Max,
@@ -53,9 +53,9 @@ impl Expectation {
     /// Compares the members' values. No value, or one that is no number, is a miss.
     pub fn check(&self, values: &[f64]) -> Verdict {
         let found = Summary::of(values).map(|summary| match self.over {
-            Over::Mean => summary.mean,
-            Over::Min => summary.min,
-            Over::Max => summary.max,
+            Aggregate::Mean => summary.mean,
+            Aggregate::Min => summary.min,
+            Aggregate::Max => summary.max,
         });
         // Decimal fractions are not exact in binary: 93.9 is within 0.1 of 94.
         let noise = |bound: f64| 1e-9 * bound.abs().max(1.0);
@@ -111,9 +111,9 @@ impl Verdict {
         };
         let tolerance = if *tolerance == 0.0 { String::new() } else { format!(", tolerance {}", number(*tolerance)) };
         let over = match over {
-            Over::Mean => "mean",
-            Over::Min => "minimum",
-            Over::Max => "maximum",
+            Aggregate::Mean => "mean",
+            Aggregate::Min => "minimum",
+            Aggregate::Max => "maximum",
         };
         let found = match self.found {
             Some(found) => format!("{over} {} (n = {})", number(found), self.n),
@@ -131,13 +131,13 @@ impl Verdict {
 mod tests {
     use super::*;
 
-    fn expect(bound: Bound, tolerance: f64, over: Over) -> Expectation {
+    fn expect(bound: Bound, tolerance: f64, over: Aggregate) -> Expectation {
         Expectation { metric: "table.cifar10_test_percent".into(), bound, tolerance, over }
     }
 
     #[test]
     fn each_bound_has_its_sides_and_its_tolerance() {
-        let found = |bound, values: &[f64]| expect(bound, 0.1, Over::Mean).check(values).word();
+        let found = |bound, values: &[f64]| expect(bound, 0.1, Aggregate::Mean).check(values).word();
         assert_eq!(found(Bound::AtLeast(94.0), &[93.9]), "met");
         assert_eq!(found(Bound::AtLeast(94.0), &[93.6]), "missed by 0.3");
         assert_eq!(found(Bound::AtLeast(94.0), &[99.0]), "met");
@@ -152,16 +152,19 @@ mod tests {
     fn members_are_gathered_as_asked() {
         let values = [93.0, 94.0, 95.0];
         let found = |over| expect(Bound::AtLeast(94.0), 0.0, over).check(&values);
-        assert_eq!([Over::Mean, Over::Min, Over::Max].map(|over| found(over).found.unwrap()), [94.0, 93.0, 95.0]);
-        assert_eq!([Over::Mean, Over::Min, Over::Max].map(|over| found(over).met), [true, false, true]);
-        assert_eq!(found(Over::Min).sentence(), {
+        assert_eq!(
+            [Aggregate::Mean, Aggregate::Min, Aggregate::Max].map(|over| found(over).found.unwrap()),
+            [94.0, 93.0, 95.0]
+        );
+        assert_eq!([Aggregate::Mean, Aggregate::Min, Aggregate::Max].map(|over| found(over).met), [true, false, true]);
+        assert_eq!(found(Aggregate::Min).sentence(), {
             "`table.cifar10_test_percent`: minimum 93 (n = 3), expected at least 94"
         });
     }
 
     #[test]
     fn a_number_that_is_none_is_a_miss_whatever_is_compared() {
-        for over in [Over::Mean, Over::Min, Over::Max] {
+        for over in [Aggregate::Mean, Aggregate::Min, Aggregate::Max] {
             let verdict = expect(Bound::AtMost(1e9), 1.0, over).check(&[1.0, f64::NAN]);
             assert!(!verdict.met);
             assert_eq!(verdict.word(), "missed");
@@ -177,13 +180,13 @@ mod tests {
             ("table.cifar10_valid_percent".to_owned(), vec![90.0]),
             ("wall_seconds".to_owned(), vec![3.0]),
         ]);
-        let verdict = expect(Bound::AtLeast(94.0), 0.1, Over::Mean).check_among(&metrics);
+        let verdict = expect(Bound::AtLeast(94.0), 0.1, Aggregate::Mean).check_among(&metrics);
         assert!(!verdict.met && verdict.found.is_none() && verdict.n == 0);
         assert_eq!(verdict.word(), "missed");
         assert_eq!(verdict.nearest[0], "table.cifar100_test_percent");
         assert_eq!(verdict.nearest.len(), 3);
         assert!(verdict.sentence().contains("no such metric (the nearest: `table.cifar100_test_percent`, "));
-        let nothing = expect(Bound::AtLeast(94.0), 0.0, Over::Mean).check_among(&BTreeMap::new());
+        let nothing = expect(Bound::AtLeast(94.0), 0.0, Aggregate::Mean).check_among(&BTreeMap::new());
         assert!(nothing.sentence().contains("no such metric, expected at least 94"));
     }
 }

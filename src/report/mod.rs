@@ -21,7 +21,7 @@ pub mod terminal;
 pub use cell_drawing::DrawnCell;
 pub use curves::{Chart, Series};
 pub use document::{Align, Block, Cell, Column, Document, Figure, Section, Table};
-pub use expectation::{Bound, Expectation, Over, Verdict};
+pub use expectation::{Aggregate, Bound, Expectation, Verdict};
 pub use statistics::{Proportion, Summary};
 
 /// Why a document could not be made.

@@ -20,7 +20,7 @@ struct Benchmark {
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let name = fields.required_text("table");
     // What it says is in the key, by its digest.
-    fields.set_apart("table");
+    fields.exclude_from_hash("table");
     if name.is_empty() {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::{Site, artifacts};
 use crate::{
     config::Fields,
-    recipes::Published,
+    recipes::PublishedCell,
     run::{Context, Resource, Stage, StageError},
     store::Digest,
 };
@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
     let file = site.space(fields);
-    let published = Published::read(fields, file, site.folder)?;
+    let published = PublishedCell::read(fields, file, site.folder)?;
     // The cell is in the key, by its digest, and the space by its digest and its own name.
-    fields.set_apart("from");
+    fields.exclude_from_hash("from");
     fields.hash("space", published.file.space.name.as_str());
     site.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
     Some(Box::new(published))
 }
 
-impl Stage for Published {
+impl Stage for PublishedCell {
     fn resources(&self) -> Vec<(String, Resource)> {
         // The space is published as it is written when the stage runs; a comment or `about` changes
         // nothing that was made of it.

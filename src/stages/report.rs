@@ -6,7 +6,7 @@ use crate::{
     config::{Fields, Node, Problems},
     findings::{self, Published},
     recipes::found_file,
-    report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
+    report::{Aggregate, Block, Bound, Document, Expectation, Section, Verdict, html, json, markdown, terminal},
     run::{Context, Input, Resource, Stage, StageError, point},
     space,
     store::Digest,
@@ -24,7 +24,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let title = fields.text_or("title", site.pipeline);
     let published = beside(fields, site);
     // What it says is in the key, by its digest.
-    fields.set_apart("beside");
+    fields.exclude_from_hash("beside");
     let named = site.inputs_of("of");
     if published.is_some() && !named.is_empty() && named.iter().all(|named| named.kind != "benchmark") {
         let place = fields.origin_of("beside").clone();
@@ -64,10 +64,14 @@ fn expectations(fields: &mut Fields<'_>) -> Vec<Expectation> {
 fn expectation(keys: &mut Fields<'_>) -> Option<Expectation> {
     let metric = keys.required_text("value");
     // Results know it by this name.
-    keys.set_apart("value");
+    keys.exclude_from_hash("value");
     keys.hash("metric", metric.as_str());
     let tolerance = keys.number("tolerance", 0.0, 0.0.., "a number from 0");
-    let over = keys.choice("over", Over::Mean, &[("mean", Over::Mean), ("min", Over::Min), ("max", Over::Max)]);
+    let over = keys.choice(
+        "over",
+        Aggregate::Mean,
+        &[("mean", Aggregate::Mean), ("min", Aggregate::Min), ("max", Aggregate::Max)],
+    );
     let mut bounds = Vec::new();
     for key in ["equals", "at_least", "at_most"] {
         if keys.has(key) {

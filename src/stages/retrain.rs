@@ -16,7 +16,7 @@ use crate::{
     config::Fields,
     data::Dataset,
     findings::MEASURES,
-    recipes::{Images, Recipe, Settings},
+    recipes::{FittedImages, Recipe, Settings},
     run::{Context, Stage, StageError},
     tasks::{self, Task as _},
     train::{Learner, Training},
@@ -78,7 +78,7 @@ impl Stage for Retrain {
         let device = self.compute.open()?;
 
         let Settings { feed, learner, training, .. } = &self.settings;
-        let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Test };
+        let watched = if feed.images == FittedImages::Fit { Watched::HeldOut } else { Watched::Test };
         let task = self.settings.task(&dataset, watched, device.clone())?;
         let model = self.compute.model(network);
         let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);

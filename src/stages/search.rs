@@ -14,7 +14,7 @@ use crate::{
     config::Fields,
     data::Dataset,
     findings::{MEASURES, STOPPED_EARLY},
-    recipes::{HOLD_OUT, Images, NO_EIGENVALUE, Settings, SpaceFile},
+    recipes::{FittedImages, HOLD_OUT, NO_EIGENVALUE, Settings, SpaceFile},
     run::{Context, Resource, Stage, StageError, sentence},
     tasks::Task as _,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, Strategy, Training},
@@ -61,11 +61,11 @@ impl Stage for Search {
         let device = self.compute.open()?;
         let Settings { feed, learner, training, .. } = &self.settings;
         // What is fitted is not watched.
-        let watched = if feed.images == Images::Fit { Watched::HeldOut } else { Watched::Nothing };
+        let watched = if feed.images == FittedImages::Fit { Watched::HeldOut } else { Watched::Nothing };
         let mut task = self.settings.task(&dataset, watched, device.clone())?;
         if let Strategy::Bilevel(_) = training.strategy {
             task = task.validating(feed.validation(&dataset)?);
-        } else if feed.images == Images::Fit && !dataset.split.held_out.is_empty() {
+        } else if feed.images == FittedImages::Fit && !dataset.split.held_out.is_empty() {
             task = task.comparing(feed.validation(&dataset)?);
         } else if self.diagnosis.eigenvalue_every.is_some() {
             let (message, hint) = (NO_EIGENVALUE.to_owned(), Some(HOLD_OUT.to_owned()));
@@ -109,7 +109,7 @@ impl Search {
         let result = &records[..kept.min(records.len())];
         let alphas = AlphaHistory {
             space: self.file.space.name.clone(),
-            mixing: learner.mixing,
+            mixing: learner.kind_of_mixing(),
             epochs: result.iter().map(EpochAlphas::of).collect(),
         };
         context.publish_bytes("space", self.file.text.as_bytes())?;
@@ -119,7 +119,7 @@ impl Search {
         context.publish_bytes("metrics", &artifacts::json_bytes(&figures))?;
         context.publish_bytes(
             "weights",
-            &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]),
+            &crate::interop::weights::to_safetensors(&[&learner.state.weights, &learner.state.running]),
         )?;
 
         let last = records.last().ok_or_else(|| StageError::failed("the search has no epoch"))?;

@@ -151,7 +151,7 @@ impl Site<'_> {
         let kernels = fields.choice("kernels", Kernels::Native, &names);
         let precision = fields.choice("precision", Precision::F32, &Precision::ALL);
         // Beside the device, as what decides the bits.
-        ["kernels", "precision"].into_iter().for_each(|key| fields.set_apart(key));
+        ["kernels", "precision"].into_iter().for_each(|key| fields.exclude_from_hash(key));
         match self.device.parse::<DeviceName>() {
             Ok(device) if !device.has(precision, kernels) => {
                 let place = fields.origin_of("precision").clone();

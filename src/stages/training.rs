@@ -3,7 +3,7 @@
 use super::{Site, figures::Watched, watch::Watch};
 use crate::{
     data::{Dataset, Loader, LoaderOptions, Order, Part},
-    recipes::{Feed, HOLD_OUT, Images, Settings},
+    recipes::{Feed, FittedImages, HOLD_OUT, Settings},
     run::{Context, StageError, sentence},
     tasks::Supervised,
     train::{CheckpointError, Ended, EpochRecord, Training, TrainingError},
@@ -41,8 +41,8 @@ impl Feed {
     fn loaders(&self, dataset: &Arc<Dataset>, watched: Watched) -> Result<(Loader, Option<Loader>), StageError> {
         let Self { images, batch, augment, seed } = *self;
         let fit = match images {
-            Images::Fit => dataset.split.fit.clone(),
-            Images::All => dataset.all(Part::Train),
+            FittedImages::Fit => dataset.split.fit.clone(),
+            FittedImages::All => dataset.all(Part::Train),
         };
         let looked_at = match watched {
             Watched::HeldOut => Some((Part::Train, dataset.split.held_out.clone())),
@@ -65,7 +65,7 @@ impl Feed {
     /// Where nothing is held out, or held-out images are fitted too.
     pub(super) fn validation(&self, dataset: &Arc<Dataset>) -> Result<Loader, StageError> {
         let held_out = dataset.split.held_out.clone();
-        if held_out.is_empty() || self.images == Images::All {
+        if held_out.is_empty() || self.images == FittedImages::All {
             let message =
                 "a bilevel search judges alphas on images that its weights are not fitted on, and there are none";
             return Err(StageError::Input { message: message.to_owned(), hint: Some(HOLD_OUT.to_owned()) });

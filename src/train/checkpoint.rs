@@ -4,7 +4,7 @@
 //! how its tensors are laid out, so that another version of the program, with the same numbers in
 //! another order, refuses it.
 
-use super::{Average, Learner, Optimiser, OptimiserState};
+use super::{Average, LearnerState, Optimiser, OptimiserState};
 use crate::{
     machine,
     model::Layout,
@@ -30,7 +30,7 @@ const SEAL: &str = "digest";
 const WEIGHTS: &str = "optimiser";
 const ALPHAS: &str = "alpha_optimiser";
 
-/// A learner's tensors and `progress`: whatever else its loop must remember, as JSON.
+/// A learner's state and `progress`: whatever else its loop must remember, as JSON.
 pub struct Checkpoint;
 
 /// A checkpoint cannot be written, read or used.
@@ -53,24 +53,24 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn save(path: &Path, learner: &Learner, progress: &impl Serialize) -> Result<(), CheckpointError> {
-        let average = learner.average.as_ref();
+    pub fn save(path: &Path, state: &LearnerState, progress: &impl Serialize) -> Result<(), CheckpointError> {
+        let average = state.average.as_ref();
         let mut entries = BTreeMap::from([
             ("format".to_owned(), FORMAT.to_string()),
             ("average.steps".to_owned(), average.map_or(0, Average::steps).to_string()),
-            ("layout".to_owned(), layout(learner)),
+            ("layout".to_owned(), layout(state)),
             ("progress".to_owned(), serde_json::to_string(progress).expect("progress is plain data")),
         ]);
         let mut tensors = vec![
-            ("weights".to_owned(), learner.weights.values()),
-            ("alphas".to_owned(), learner.alphas.values()),
-            ("running".to_owned(), learner.running.values()),
+            ("weights".to_owned(), state.weights.values()),
+            ("alphas".to_owned(), state.alphas.values()),
+            ("running".to_owned(), state.running.values()),
         ];
-        for (of, optimiser) in [(WEIGHTS, &learner.optimiser), (ALPHAS, &learner.alpha_optimiser)] {
-            let state = optimiser.state();
-            entries.insert(format!("{of}.steps"), state.steps.to_string());
+        for (of, optimiser) in [(WEIGHTS, &state.optimiser), (ALPHAS, &state.alpha_optimiser)] {
+            let kept = optimiser.state();
+            entries.insert(format!("{of}.steps"), kept.steps.to_string());
             let named = optimiser.names().iter().map(|name| format!("{of}.{name}"));
-            tensors.extend(named.zip(state.tensors));
+            tensors.extend(named.zip(kept.tensors));
         }
         tensors.extend(average.map(|average| ("average.weights".to_owned(), average.weights().clone())));
         tensors.extend(average.map(|average| ("average.running".to_owned(), average.running().clone())));
@@ -87,14 +87,14 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Puts a saved state back into a learner of the same make and returns its `progress`, which
+    /// Puts a saved state in the place of one of the same make and returns its `progress`, which
     /// `accept` may refuse; `None` without a file.
     ///
     /// # Errors
-    /// Where the file cannot be read or is of something else. The learner is then as it was.
+    /// Where the file cannot be read or is of something else. The state is then as it was.
     pub fn load<P: DeserializeOwned>(
         path: &Path,
-        learner: &mut Learner,
+        state: &mut LearnerState,
         device: &Device,
         accept: impl FnOnce(&P) -> Result<(), String>,
     ) -> Result<Option<P>, CheckpointError> {
@@ -107,7 +107,7 @@ impl Checkpoint {
         let unfit = |reason: String| CheckpointError::Unfit { path: shown.clone(), reason };
         let (entries, file) = opened(&bytes).map_err(unfit)?;
         let entry = |key: &str| entries.get(key).cloned().ok_or_else(|| unfit(format!("it lacks `{key}`")));
-        if entry("layout")? != layout(learner) {
+        if entry("layout")? != layout(state) {
             return Err(unfit("its tensors are laid out for another network".into()));
         }
         let steps =
@@ -127,31 +127,32 @@ impl Checkpoint {
                 .collect();
             Ok(Tensor::from_data(TensorData::new(numbers, [length]), device))
         };
-        let (weights, alphas) = (learner.weights.layout().len(), learner.alphas.layout().len());
-        let state = |of: &str, optimiser: &Optimiser, length: usize| -> Result<OptimiserState, CheckpointError> {
-            let names: Vec<String> = optimiser.names().iter().map(|name| format!("{of}.{name}")).collect();
-            // None of them before the first step, all of them after it.
-            let stepped = names.iter().any(|name| file.tensor(name).is_ok());
-            let tensors =
-                names.iter().filter(|_| stepped).map(|name| vector(name, length)).collect::<Result<_, _>>()?;
-            Ok(OptimiserState { tensors, steps: u32::try_from(steps(of)?).unwrap_or(u32::MAX) })
-        };
-        let of_weights = state(WEIGHTS, &learner.optimiser, weights)?;
-        let of_alphas = state(ALPHAS, &learner.alpha_optimiser, alphas)?;
-        let statistics = learner.running.layout().len();
-        let average = match learner.average {
+        let (weights, alphas) = (state.weights.layout().len(), state.alphas.layout().len());
+        let of_optimiser =
+            |of: &str, optimiser: &Optimiser, length: usize| -> Result<OptimiserState, CheckpointError> {
+                let names: Vec<String> = optimiser.names().iter().map(|name| format!("{of}.{name}")).collect();
+                // None of them before the first step, all of them after it.
+                let stepped = names.iter().any(|name| file.tensor(name).is_ok());
+                let tensors =
+                    names.iter().filter(|_| stepped).map(|name| vector(name, length)).collect::<Result<_, _>>()?;
+                Ok(OptimiserState { tensors, steps: u32::try_from(steps(of)?).unwrap_or(u32::MAX) })
+            };
+        let of_weights = of_optimiser(WEIGHTS, &state.optimiser, weights)?;
+        let of_alphas = of_optimiser(ALPHAS, &state.alpha_optimiser, alphas)?;
+        let statistics = state.running.layout().len();
+        let average = match state.average {
             None => None,
             Some(_) => Some((vector("average.weights", weights)?, vector("average.running", statistics)?)),
         };
         let running = vector("running", statistics)?;
         let (weights, alphas) = (vector("weights", weights)?, vector("alphas", alphas)?);
         accept(&progress).map_err(unfit)?;
-        learner.weights.set(weights);
-        learner.alphas.set(alphas);
-        learner.running.set(running);
-        learner.optimiser.restore(of_weights);
-        learner.alpha_optimiser.restore(of_alphas);
-        if let (Some(kept), Some((weights, running))) = (&mut learner.average, average) {
+        state.weights.set(weights);
+        state.alphas.set(alphas);
+        state.running.set(running);
+        state.optimiser.restore(of_weights);
+        state.alpha_optimiser.restore(of_alphas);
+        if let (Some(kept), Some((weights, running))) = (&mut state.average, average) {
             kept.restore(averaged, weights, running);
         }
         Ok(Some(progress))
@@ -159,10 +160,10 @@ impl Checkpoint {
 }
 
 /// A digest of the names and shapes of all tensors, in their order.
-fn layout(learner: &Learner) -> String {
+fn layout(state: &LearnerState) -> String {
     let describe = |layout: &Layout| layout.iter().map(|(name, shape, _)| format!("{name} {shape:?}\n")).collect();
     let groups: Vec<String> =
-        [&learner.weights, &learner.alphas, &learner.running].map(|group| describe(group.layout())).into();
+        [&state.weights, &state.alphas, &state.running].map(|group| describe(group.layout())).into();
     Digest::of(groups.join("\n").as_bytes()).to_string()
 }
 

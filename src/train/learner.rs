@@ -14,18 +14,25 @@ use crate::{
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 
-/// Weights, alphas, running statistics and the optimisers that move them.
+/// A network while it learns.
 pub struct Learner {
     pub model: Model,
     /// What its outputs are worth.
     pub objective: Arc<dyn Objective>,
-    pub mixing: Mixing,
-    /// Decides with [`mixing`](Self::mixing) what alphas become; set by whoever steps.
+    pub state: LearnerState,
+    /// Decides with the kind of mixing what alphas become; set by whoever steps.
     pub position: Position,
-    /// What the weights' step sees instead of what alphas become.
-    pub perturb: Option<Perturb>,
-    /// What pulls at the alphas besides the loss.
-    pub regulariser: Regulariser,
+    /// What the next pass drops; moved on by whoever steps.
+    pub drop_path: Option<DropPath>,
+    /// Longest norm of the gradient: a longer one is scaled down to it.
+    clip_norm: f64,
+    clipped: Clipped,
+    /// How alphas are mixed and what pulls at them; of no meaning without alphas.
+    of_alphas: AlphaConfig,
+}
+
+/// All that a step changes, which is what a checkpoint holds.
+pub struct LearnerState {
     /// *w*
     pub weights: TensorGroup,
     /// *α*
@@ -35,13 +42,15 @@ pub struct Learner {
     /// Moves the weights.
     pub optimiser: Optimiser,
     pub alpha_optimiser: Optimiser,
-    /// Longest norm of the gradient: a longer one is scaled down to it.
-    pub clip_norm: f64,
-    pub clipped: Clipped,
-    /// What the next pass drops; moved on by whoever steps.
-    pub drop_path: Option<DropPath>,
     /// Where there is one, it is evaluated and published in the weights' place.
     pub average: Option<Average>,
+}
+
+impl LearnerState {
+    /// One step of the weights.
+    pub fn step_weights(&mut self, gradient: Tensor<1>, rate: f64) {
+        self.weights.update(|weights| self.optimiser.step(weights, gradient, rate));
+    }
 }
 
 /// Settings of a [`Learner`].
@@ -114,29 +123,28 @@ impl Learner {
         let of_alphas = config.alphas.clone().unwrap_or_default();
         let alphas = initial_alphas(model.network(), of_alphas.deviation, seed, device);
         let average = config.average.map(|decay| Average::new(decay, weights.values(), running.values()));
-        Self {
+        let state = LearnerState {
             weights,
             alphas,
             running,
-            average,
-            drop_path: None,
-            position: Position::default(),
-            mixing: of_alphas.mixing,
-            perturb: of_alphas.perturb,
-            regulariser: of_alphas.regulariser,
             optimiser: Optimiser::new(config.optimiser.clone()),
-            alpha_optimiser: Optimiser::new(OptimiserConfig::Adam(of_alphas.adam)),
-            clip_norm: config.clip_norm,
-            clipped: config.clipped,
-            model,
-            objective,
-        }
+            alpha_optimiser: Optimiser::new(OptimiserConfig::Adam(of_alphas.adam.clone())),
+            average,
+        };
+        let LearnerConfig { clip_norm, clipped, .. } = *config;
+        let position = Position::default();
+        Self { model, objective, state, position, drop_path: None, clip_norm, clipped, of_alphas }
+    }
+
+    /// How candidates are mixed.
+    pub fn kind_of_mixing(&self) -> Mixing {
+        self.of_alphas.mixing
     }
 
     /// The loss of `batch` in training mode and its gradients at the present weights and mixing
     /// weights. Moves nothing.
     pub fn pass(&self, batch: &Batch) -> Pass {
-        self.pass_at(&self.weights, &self.mixing(), batch)
+        self.pass_at(&self.state.weights, &self.mixing(), batch)
     }
 
     /// A [`pass`](Self::pass) at other weights and mixing weights, with the running statistics and
@@ -148,7 +156,7 @@ impl Learner {
         let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
         let inputs = batch.inputs.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let passed = self.model.forward(mode, &leaves, &self.running, &mixing, inputs);
+        let passed = self.model.forward(mode, &leaves, &self.state.running, &mixing, inputs);
         let loss = self.objective.loss(&passed.outputs, &batch.targets);
         let gradients = loss.backward();
         let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
@@ -167,33 +175,33 @@ impl Learner {
     /// The mixing weights *p(α)* of each table that a pass of this position is taken at,
     /// `[edges, mixing columns]`, untracked.
     pub fn mixing(&self) -> Vec<Tensor<2>> {
-        let alphas = self.alphas.views();
+        let alphas = self.state.alphas.views();
         self.edge_weights(self.relaxed(&alphas), &alphas)
     }
 
     /// What the relaxation of this position makes of the candidates' alphas, `[edges, candidates]`.
     fn relaxed(&self, alphas: &Views) -> Vec<Tensor<2>> {
-        self.position.relaxation(self.mixing).weights(&self.model.network().alphas, alphas)
+        self.position.relaxation(self.of_alphas.mixing).weights(&self.model.network().alphas, alphas)
     }
 
     /// ∇_α from ∂L/∂p, by the chain rule through the relaxation *p(α)*; as long as the alphas.
     pub fn alpha_gradient(&self, mixing_gradient: &[Tensor<2>]) -> Tensor<1> {
-        let leaves = self.alphas.leaves();
+        let leaves = self.state.alphas.leaves();
         let mixing = self.edge_weights(self.relaxed(&leaves), &leaves);
         let along = |(p, gradient): (Tensor<2>, &Tensor<2>)| (p * gradient.clone().autodiff()).sum();
         match mixing.into_iter().zip(mixing_gradient).map(along).reduce(|sum, table| sum + table) {
-            Some(sum) => self.alphas.gradient(&leaves, &sum.backward()),
-            None => self.alphas.values(),
+            Some(sum) => self.state.alphas.gradient(&leaves, &sum.backward()),
+            None => self.state.alphas.values(),
         }
     }
 
     /// What the weights' step on `batch` is taken at instead of [`mixing`](Self::mixing), where
     /// candidates' weights are moved.
     pub fn perturbed(&self, batch: &Batch) -> Option<Vec<Tensor<2>>> {
-        let alphas = self.alphas.views();
+        let alphas = self.state.alphas.views();
         let (weights, edges) = (self.relaxed(&alphas), self.model.edges());
         let loss = |candidates| self.evaluation_loss(candidates, batch);
-        let moved = self.perturb?.moved(self.mixing, self.position, &edges, &weights, loss)?;
+        let moved = self.of_alphas.perturb?.moved(self.of_alphas.mixing, self.position, &edges, &weights, loss)?;
         Some(self.edge_weights(moved, &alphas))
     }
 
@@ -212,15 +220,23 @@ impl Learner {
         }
     }
 
+    /// The gradient of a step of the alphas alone, clipped by itself where theirs is clipped.
+    pub fn clip_alphas(&self, gradient: Tensor<1>) -> Tensor<1> {
+        match self.clipped {
+            Clipped::Weights => gradient,
+            Clipped::All => clip_norm(gradient, self.clip_norm).0,
+        }
+    }
+
     /// One step of the alphas, along the gradient of the loss and that of what regularises them.
     pub fn step_alphas(&mut self, gradient: Tensor<1>, rate: f64) {
-        let more = self.regulariser.gradient(&self.model.edges(), &self.alphas, &self.position);
+        let more = self.of_alphas.regulariser.gradient(&self.model.edges(), &self.state.alphas, &self.position);
         let gradient = match more {
             Some(more) => gradient + more,
             None => gradient,
         };
-        let optimiser = &mut self.alpha_optimiser;
-        self.alphas.update(|alphas| optimiser.step(alphas, gradient, rate));
+        let optimiser = &mut self.state.alpha_optimiser;
+        self.state.alphas.update(|alphas| optimiser.step(alphas, gradient, rate));
     }
 
     /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed
@@ -233,24 +249,24 @@ impl Learner {
     /// The weights and running statistics that are evaluated and published: their average where one
     /// is kept.
     pub fn evaluated(&self) -> (TensorGroup, TensorGroup) {
-        match &self.average {
-            None => (self.weights.clone(), self.running.clone()),
+        match &self.state.average {
+            None => (self.state.weights.clone(), self.state.running.clone()),
             Some(average) => {
-                (self.weights.with(average.weights().clone()), self.running.with(average.running().clone()))
+                (self.state.weights.with(average.weights().clone()), self.state.running.with(average.running().clone()))
             }
         }
     }
 
     /// Outputs in evaluation mode.
     pub fn evaluate(&self, inputs: Tensor<4>) -> Outputs {
-        let relaxation = self.mixing.evaluated(self.position.share_of_steps());
-        self.evaluate_at(relaxation.weights(&self.model.network().alphas, &self.alphas.views()), inputs)
+        let relaxation = self.of_alphas.mixing.evaluated(self.position.share_of_steps());
+        self.evaluate_at(relaxation.weights(&self.model.network().alphas, &self.state.alphas.views()), inputs)
     }
 
     /// Outputs in evaluation mode where candidates are mixed so, `[edges, candidates]` a table.
     pub fn evaluate_at(&self, candidates: Vec<Tensor<2>>, inputs: Tensor<4>) -> Outputs {
         let (weights, running) = self.evaluated();
-        let mixing = self.edge_weights(candidates, &self.alphas.views());
+        let mixing = self.edge_weights(candidates, &self.state.alphas.views());
         self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, inputs).outputs
     }
 
@@ -262,8 +278,8 @@ impl Learner {
 
     /// Each table as it is now, with what its candidates are [compared](Mixing::compared) by.
     pub fn tables(&self) -> Vec<TableRecord> {
-        let views = self.alphas.views();
-        let relaxation = self.mixing.compared(self.position.share_of_steps());
+        let views = self.state.alphas.views();
+        let relaxation = self.of_alphas.mixing.compared(self.position.share_of_steps());
         let weights = self.edge_weights(relaxation.weights(&self.model.network().alphas, &views), &views);
         let tables = self.model.network().alphas.iter().zip(weights);
         tables
@@ -310,7 +326,7 @@ mod tests {
                 let mut moved = numbers.clone();
                 moved[at] += by;
                 let moved = Tensor::<1>::from_floats(moved.as_slice(), &drawn.device()).reshape(drawn.dims());
-                f64::from(learner.pass_at(&learner.weights, &[moved], &batch).loss.into_scalar::<f32>())
+                f64::from(learner.pass_at(&learner.state.weights, &[moved], &batch).loss.into_scalar::<f32>())
             };
             let expected = (loss(0.01) - loss(-0.01)) / 0.02;
             assert!((f64::from(found[at]) - expected).abs() < 2e-3, "{at}: {} is not {expected}", found[at]);

@@ -73,10 +73,13 @@ mod tests {
         let mut learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Sigmoid));
         let ln = f64::ln;
         let alphas = [0.0, ln(2.0), 0.0, 0.7, 9.0, 9.0, ln(3.0), 0.0, 9.0];
-        learner.alphas.set(Tensor::from_floats(alphas.map(|alpha| alpha as f32), &learner.alphas.values().device()));
+        learner
+            .state
+            .alphas
+            .set(Tensor::from_floats(alphas.map(|alpha| alpha as f32), &learner.state.alphas.values().device()));
         let edges = learner.model.edges();
         let gradient = |regulariser: Regulariser, position: Position| {
-            regulariser.gradient(&edges, &learner.alphas, &position).map(host)
+            regulariser.gradient(&edges, &learner.state.alphas, &position).map(host)
         };
         // Half of 6, over three edges: 1 times the softmax.
         let beta = gradient(Regulariser { beta_decay: 6.0, zero_one: 0.0 }, HALF_WAY).unwrap();
@@ -102,10 +105,10 @@ mod tests {
         let config = tiny::with(AlphaConfig { regulariser, mixing: Mixing::Sigmoid, ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
         learner.position = HALF_WAY;
-        let alphas = learner.alphas.to_host();
-        let more = host(regulariser.gradient(&learner.model.edges(), &learner.alphas, &HALF_WAY).unwrap());
-        learner.step_alphas(learner.alphas.values().ones_like(), 0.01);
-        let first = host(learner.alpha_optimiser.state().tensors.remove(0));
+        let alphas = learner.state.alphas.to_host();
+        let more = host(regulariser.gradient(&learner.model.edges(), &learner.state.alphas, &HALF_WAY).unwrap());
+        learner.step_alphas(learner.state.alphas.values().ones_like(), 0.01);
+        let first = host(learner.state.alpha_optimiser.state().tensors.remove(0));
         for ((found, more), alpha) in first.into_iter().zip(more).zip(alphas) {
             let expected = 0.5 * (1.0 + more + 1e-3 * alpha);
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");

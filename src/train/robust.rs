@@ -38,11 +38,11 @@ fn learner(space: &Space, kernels: Kernels) -> Learner {
 fn stepped(learner: &mut Learner) -> Vec<f32> {
     let rates = Rates { weights: 0.1, alphas: Some(0.05) };
     let losses = [0, 1].map(|step| {
-        learner.model.begin_moment(2 * step);
+        learner.model.begin_noise_stream(2 * step);
         host(single_level::step(learner, &batch(step), rates).loss)
     });
     let evaluated = host(learner.evaluate(batch(7).inputs).scores(OUTPUT));
-    [losses[1].clone(), learner.weights.to_host(), learner.alphas.to_host(), evaluated].concat()
+    [losses[1].clone(), learner.state.weights.to_host(), learner.state.alphas.to_host(), evaluated].concat()
 }
 
 #[test]
@@ -50,9 +50,10 @@ fn each_space_takes_a_step_and_gives_a_cell_of_its_own_operations() {
     for (name, operations) in SPACES {
         let space = shipped::space(name);
         let mut learner = learner(&space, Kernels::Native);
-        let before = learner.alphas.to_host();
+        let before = learner.state.alphas.to_host();
         assert!(stepped(&mut learner).iter().all(|number| number.is_finite()), "{name}");
-        let moved = learner.alphas.to_host().iter().zip(&before).filter(|(after, before)| after != before).count();
+        let moved =
+            learner.state.alphas.to_host().iter().zip(&before).filter(|(after, before)| after != before).count();
         assert_eq!(moved, before.len(), "{name}: every alpha moves");
         let wide = |row: &Vec<f32>| -> Vec<f64> { row.iter().copied().map(f64::from).collect() };
         let tables = learner.tables().into_iter();

@@ -102,9 +102,10 @@ pub(super) fn objective() -> Arc<dyn Objective> {
 
 /// All that a learner holds, to the bit.
 pub(super) fn bits(learner: &Learner) -> Vec<Vec<u32>> {
-    let mut tensors = vec![learner.weights.values(), learner.alphas.values(), learner.running.values()];
-    tensors.extend(learner.optimiser.state().tensors);
-    tensors.extend(learner.alpha_optimiser.state().tensors);
+    let mut tensors =
+        vec![learner.state.weights.values(), learner.state.alphas.values(), learner.state.running.values()];
+    tensors.extend(learner.state.optimiser.state().tensors);
+    tensors.extend(learner.state.alpha_optimiser.state().tensors);
     tensors.into_iter().map(|tensor| host(tensor).into_iter().map(f32::to_bits).collect()).collect()
 }
 

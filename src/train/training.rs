@@ -137,7 +137,7 @@ impl<'a> Training<'a> {
     /// Where the checkpoint cannot be used. The training then begins at its beginning.
     pub fn resume(&mut self, path: &Path, device: &Device) -> Result<Option<String>, CheckpointError> {
         let unfit = |progress: &Progress| self.task.restore(&progress.task);
-        let Some(progress) = Checkpoint::load(path, &mut self.learner, device, unfit)? else { return Ok(None) };
+        let Some(progress) = Checkpoint::load(path, &mut self.learner.state, device, unfit)? else { return Ok(None) };
         self.progress = progress;
         let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
         // The last step may be taken and the look at the watched images not.
@@ -261,7 +261,7 @@ impl<'a> Training<'a> {
         let rates = self.rates();
         self.learner.drop_path = self.drop_path();
         self.learner.position = self.position();
-        self.learner.model.begin_moment(2 * self.progress.taken);
+        self.learner.model.begin_noise_stream(2 * self.progress.taken);
         let outcome = strategy.step(&mut self.learner, batches, validation, accumulate, rates)?;
         self.progress.validated += u64::from(outcome.is_some() && strategy.validates(rates));
         Ok(outcome)
@@ -298,7 +298,7 @@ impl<'a> Training<'a> {
     /// The record of the epoch just fitted; `None` where a request to stop came first.
     fn look(&mut self, observer: &dyn Observer) -> Result<Option<EpochRecord>, TrainingError> {
         // Between two steps: an even number is a step's.
-        self.learner.model.begin_moment(2 * self.progress.taken + 1);
+        self.learner.model.begin_noise_stream(2 * self.progress.taken + 1);
         let epoch = self.progress.epoch + 1;
         let due = epoch.is_multiple_of(self.config.watch_every) || epoch == self.config.epochs;
         let tables = self.learner.tables();
@@ -356,7 +356,7 @@ impl<'a> Training<'a> {
         let begun = Instant::now();
         self.progress.seconds = observer.spent().as_secs_f64();
         self.progress.task = self.task.state();
-        Checkpoint::save(path, &self.learner, &self.progress)?;
+        Checkpoint::save(path, &self.learner.state, &self.progress)?;
         observer.checkpoint_saved(self.progress.taken, begun.elapsed());
         Ok(())
     }

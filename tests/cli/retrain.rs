@@ -154,6 +154,7 @@ fn what_cannot_be_trained_is_said_before_anything_runs() {
         ("published.from=darts_v3", ["no genotype `darts_v3`", "did you mean `darts_v"]),
         ("published.from=\"|none~0|\"", ["a line must begin with its cell kind", "--set published.from="]),
         ("network.weights.factor=0.9", ["unknown key `factor`", "network.weights.factor=0.9"]),
+        ("network.weights.clip=all", ["`clip: all` is of weights and alphas together", "network.weights.clip=all"]),
         ("network.drop_path=1", ["`drop_path` must be a number from 0 to below 1", "network.drop_path=1"]),
     ] {
         let mut arguments = vec!["tiny.yaml", "--set", setting];

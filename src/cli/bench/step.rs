@@ -2,7 +2,7 @@
 
 use super::{BenchArguments, complaint, unreadable};
 use crate::{
-    bench::{Images, Profile, StepBench, StepRow, Work, shipped},
+    bench::{ImageSource, Profile, StepBench, StepRow, Work, shipped},
     cli::{Complaint, ExitClass, output, threads},
     kernels::{Kernels, Precision},
     observe::Look,
@@ -75,8 +75,8 @@ fn measure(arguments: &BenchArguments, name: &str, work: Work, batch: usize) -> 
     threads::start(arguments.threads.map(NonZeroUsize::get))?;
     let stem = Path::new(name).file_stem().map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned());
     let images = match arguments.with_data {
-        true => Images::FixedAndLoaded { cifar10: arguments.data.clone() },
-        false => Images::Fixed,
+        true => ImageSource::FixedAndLoaded { cifar10: arguments.data.clone() },
+        false => ImageSource::Fixed,
     };
     let bench = StepBench {
         name: stem,

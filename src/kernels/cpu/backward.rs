@@ -2,7 +2,7 @@
 //! it read.
 
 use super::{combine, convolve_backward, pass_state::PassState, pool, reverse::Reverse};
-use crate::{profile::Way, program::Step};
+use crate::{profile::Direction, program::Step};
 use std::time::Instant;
 
 /// Gradients of a pass.
@@ -44,7 +44,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         }
         reverse.state.maps[output] = None;
         if let Some(clock) = &clock {
-            clock.add(at + 1, Way::Reverse, began);
+            clock.add(at + 1, Direction::Reverse, began);
         }
     }
     let began = Instant::now();
@@ -60,7 +60,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         }
     }
     if let Some(clock) = &clock {
-        clock.add(0, Way::Reverse, began);
+        clock.add(0, Direction::Reverse, began);
     }
     Gradients { weights: reverse.weights, mixing: reverse.mixing, inputs: of_inputs.then_some(inputs) }
 }

@@ -90,7 +90,7 @@ fn scratch() -> ScratchGuard<Scratch> {
 
 /// What was staged last, and what was transformed: branches of one source and frame share it.
 #[derive(Default)]
-struct Laid<'a> {
+struct StagedInput<'a> {
     staged: Option<(&'a [Read], Frame)>,
     transformed: Option<(&'a [Read], Frame)>,
 }
@@ -118,7 +118,7 @@ pub(super) fn forward(
         .with_max_len(1)
         .map_init(scratch, |scratch, (block, out)| {
             let images = images_of(&blocks, block);
-            let mut laid = Laid::default();
+            let mut laid = StagedInput::default();
             for prepared in &prepared {
                 branch_forward(state, prepared, images.clone(), sides, &mut laid, scratch, out);
             }
@@ -140,7 +140,7 @@ fn branch_forward<'a>(
     prepared: &Prepared<'a>,
     images: Range<usize>,
     sides: [usize; 2],
-    laid: &mut Laid<'a>,
+    laid: &mut StagedInput<'a>,
     scratch: &mut Scratch,
     out: &mut [f32],
 ) {

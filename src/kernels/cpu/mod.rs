@@ -33,7 +33,7 @@ pub(super) use pass_state::PassState;
 
 use super::{
     Pass,
-    profile::Way,
+    profile::Direction,
     program::{MapId, Step},
 };
 use memory::Buffer;
@@ -119,7 +119,7 @@ fn run(
         state.normalise(&norms[map], &of_channels, running, &mut observed);
         if let Some(clock) = &state.pass.clock {
             let at = if let Writer::Step(at, _) = writer { at + 1 } else { 0 };
-            clock.add(at, Way::Forward, began);
+            clock.add(at, Direction::Forward, began);
         }
         if let Writer::Step(at, _) = writer
             && !keep

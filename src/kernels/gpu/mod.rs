@@ -37,7 +37,7 @@ use cubecl::ir::{ElemType, FloatKind};
 
 /// What a pass is given.
 #[derive(Debug, Clone)]
-pub(super) struct Given {
+pub(super) struct ForwardInputs {
     /// The inputs end to end, each `[n, c, h, w]`, `f32`.
     pub inputs: CubeTensor,
     /// `[weights]`, `[mixing]`, `[running]`
@@ -53,7 +53,7 @@ pub(super) struct Given {
 
 /// What a pass leaves behind.
 #[derive(Debug, Clone)]
-pub(super) struct Done {
+pub(super) struct ForwardOutputs {
     /// The outputs end to end, each `[n, c, h, w]`.
     pub outputs: CubeTensor,
     /// `[running]`: what the batch had where norms looked at it, else what was given.
@@ -74,7 +74,7 @@ pub(super) struct Gradients {
 }
 
 /// One pass.
-pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Done {
+pub(super) fn forward(program: &Program, planned: &Planned, given: ForwardInputs) -> ForwardOutputs {
     let (client, device) = (given.inputs.client.clone(), given.inputs.device.clone());
     let plan = &planned.plan;
     let [inputs, weights, mixing, running] = [given.inputs, given.weights, given.mixing, given.running].map(Buffer::of);
@@ -117,7 +117,7 @@ pub(super) fn forward(program: &Program, planned: &Planned, given: Given) -> Don
     // A network without a norm has no running statistics.
     let shape = Shape::new([program.running]);
     let observed = CubeTensor::new_contiguous(client, device, shape, observed.handle, DType::F32);
-    Done { outputs, observed, arena, numbers }
+    ForwardOutputs { outputs, observed, arena, numbers }
 }
 
 /// The reverse of a pass that was made with the same plan. `gradient` is that of the outputs,

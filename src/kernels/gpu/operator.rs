@@ -3,7 +3,7 @@
 //! Under burn's fusion an operator is recorded first and executed later, so both passes are tensors
 //! in, tensors out: what the reverse pass needs of the forward pass are two tensors like any other.
 
-use super::{Given, Purpose, forward, plans::Planned, reverse};
+use super::{ForwardInputs, Purpose, forward, plans::Planned, reverse};
 use crate::operator::NetworkOperator;
 use crate::pass::Pass;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -63,8 +63,11 @@ impl GpuNetwork for CubeBackend {
         let images = inputs.shape()[0] / pass.program.input_elements();
         let planned = planned(&pass, images, purpose);
         let (factors, epsilon, precision) = (pass.factors.to_vec(), pass.epsilon as f32, pass.precision);
-        let done =
-            forward(&pass.program, &planned, Given { inputs, weights, mixing, running, factors, epsilon, precision });
+        let done = forward(
+            &pass.program,
+            &planned,
+            ForwardInputs { inputs, weights, mixing, running, factors, epsilon, precision },
+        );
         (done.outputs, done.observed, done.arena, done.numbers)
     }
 

@@ -26,7 +26,7 @@ impl Conv {
 
 /// A convolution as written.
 #[derive(Debug)]
-pub struct ConvStep {
+pub struct WrittenConv {
     kernel: [usize; 2],
     stride: [Stride; 2],
     padding: [usize; 2],
@@ -45,7 +45,7 @@ enum Filters {
     },
 }
 
-impl ConvStep {
+impl WrittenConv {
     pub fn read(fields: &mut Fields<'_>, role: Role) -> Self {
         Self::read_window(fields, role, |fields| {
             let groups = fields.integer("groups", 1, 1.., "a whole number from 1");
@@ -83,7 +83,7 @@ impl ConvStep {
     }
 }
 
-impl Primitive for ConvStep {
+impl Primitive for WrittenConv {
     fn effect(&self, before: Effect, edge: usize, _: Phase) -> Result<Effect, String> {
         let width = match self.filters {
             Filters::Depthwise => before.width,

@@ -20,14 +20,14 @@ impl Pool {
 
 /// A pooling as written.
 #[derive(Debug)]
-pub struct PoolStep {
+pub struct WrittenPool {
     kind: fn(Pool) -> LayerKind,
     kernel: usize,
     stride: Stride,
     padding: usize,
 }
 
-impl PoolStep {
+impl WrittenPool {
     pub fn read(kind: fn(Pool) -> LayerKind, fields: &mut Fields<'_>, role: Role) -> Self {
         fields.required_node("kernel");
         let expected = format!("a whole number from 1 to {LARGEST_KERNEL}");
@@ -43,7 +43,7 @@ impl PoolStep {
     }
 }
 
-impl Primitive for PoolStep {
+impl Primitive for WrittenPool {
     fn effect(&self, before: Effect, edge: usize, _: Phase) -> Result<Effect, String> {
         Ok(before.shrunk([self.stride.on(edge); 2]))
     }

@@ -1,7 +1,7 @@
 //! Which genotype goes on, and why: the rules followed.
 
 use super::{
-    rule::{Aim, Budget, Rule},
+    rule::{Budget, Direction, Rule},
     searched::Searched,
 };
 use crate::{
@@ -99,7 +99,7 @@ fn of_epoch(searches: &[Searched], search: usize, at: usize, why: String) -> Cho
     Choice { genotype: of.genotypes[at].clone(), search: Some(search), epoch: Some(of.epochs[at].epoch), why }
 }
 
-impl Aim {
+impl Direction {
     fn word(self) -> &'static str {
         match self {
             Self::Highest => "highest",
@@ -116,11 +116,11 @@ impl Aim {
 }
 
 /// The first of the best; figures that are no numbers are no candidates.
-fn first_best<T>(aim: Aim, candidates: impl Iterator<Item = (T, f64)>) -> Option<(T, f64)> {
+fn first_best<T>(aim: Direction, candidates: impl Iterator<Item = (T, f64)>) -> Option<(T, f64)> {
     candidates.reduce(|best, new| if aim.prefers(new.1, best.1) { new } else { best })
 }
 
-fn best(figure: &str, aim: Aim, searches: &[Searched]) -> Result<Choice, StageError> {
+fn best(figure: &str, aim: Direction, searches: &[Searched]) -> Result<Choice, StageError> {
     let mut candidates: Vec<((usize, usize), f64)> = Vec::new();
     for (at, search) in searches.iter().enumerate() {
         let of_epoch = |epoch: usize| {
@@ -144,7 +144,7 @@ fn best(figure: &str, aim: Aim, searches: &[Searched]) -> Result<Choice, StageEr
 }
 
 /// The cell whose training ended best, each search's being judged by its own.
-fn judged(figure: &str, aim: Aim, searches: &[Searched], judges: &[Judge]) -> Result<Choice, StageError> {
+fn judged(figure: &str, aim: Direction, searches: &[Searched], judges: &[Judge]) -> Result<Choice, StageError> {
     let of = |judge: &Judge| searches.iter().position(|search| agrees(&judge.point, &search.point));
     let candidates: Vec<((usize, &Judge), f64)> =
         judges.iter().filter_map(|judge| Some(((of(judge)?, judge), judge.figures[figure].as_f64()?))).collect();

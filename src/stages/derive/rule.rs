@@ -20,7 +20,7 @@ pub(super) enum Rule {
     /// to the earlier search.
     Best {
         figure: String,
-        aim: Aim,
+        aim: Direction,
     },
     /// The last epoch's within limits.
     AtMost(Vec<Limit>),
@@ -33,7 +33,7 @@ pub(super) enum Rule {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aim {
+pub(super) enum Direction {
     Highest,
     Lowest,
 }
@@ -77,8 +77,8 @@ fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     match given[..] {
         ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
         ["best"] => best(keys, site),
-        ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Aim::Highest }),
-        ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Aim::Lowest }),
+        ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Direction::Highest }),
+        ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Direction::Lowest }),
         ["at_most"] => limits(keys, site).map(Rule::AtMost),
         ["threshold"] => threshold(keys, site),
         ["within"] => budget(keys, site).map(Rule::Within),
@@ -98,8 +98,8 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     let inputs = site.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
     let mut known = inputs.flatten().copied().chain([LOSS]);
     let aim = match known.find(|measure| figure.ends_with(measure.name)).map(|measure| measure.better) {
-        Some(Better::Lower) => Aim::Lowest,
-        Some(Better::Higher) => Aim::Highest,
+        Some(Better::Lower) => Direction::Lowest,
+        Some(Better::Higher) => Direction::Highest,
         None => {
             let place = keys.origin_of("best").clone();
             let message = format!("it is not known whether more or less of `{figure}` is better");
@@ -108,8 +108,8 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
         }
     };
     // The two ways to say it are one.
-    keys.set_apart("best");
-    keys.hash(if aim == Aim::Highest { "highest" } else { "lowest" }, figure.as_str());
+    keys.exclude_from_hash("best");
+    keys.hash(if aim == Direction::Highest { "highest" } else { "lowest" }, figure.as_str());
     Some(Rule::Best { figure, aim })
 }
 
@@ -222,7 +222,7 @@ fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
         let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
         let ImageShape { shape, classes, .. } = ImageShape::read(inside, side, classes);
         // Results know the images in this form.
-        inside.set_apart("images");
+        inside.exclude_from_hash("images");
         inside.hash("image", shape.to_vec());
         inside.hash("classes", classes);
         Some(Budget { parameters, multiply_adds, size: size?, image: shape, classes })

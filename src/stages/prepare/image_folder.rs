@@ -37,7 +37,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let located = fields.map_called("image_folder", "data set `image_folder`", |keys| folder(keys, site));
     // The form that results know a folder by.
     let Json::Object(mut folder) = fields.hashed("image_folder") else { return None };
-    fields.set_apart("image_folder");
+    fields.exclude_from_hash("image_folder");
     let mut taken = |key: &str| folder.remove(key);
     fields.hash("normalise", taken("normalise"));
     fields.hash("split", taken("split"));

@@ -20,7 +20,7 @@ struct Prepare {
     source: Source,
     /// Empty while nothing is there: then it is to be fetched.
     located: OnceLock<Located>,
-    absent: Option<Absent>,
+    missing: Option<Missing>,
     normalise: Normalise,
     split: SplitRule,
     /// Only the first so many images of each part.
@@ -34,7 +34,7 @@ struct Limits {
 }
 
 /// Where files are looked for, and what to get where there are none.
-struct Absent {
+struct Missing {
     archive: Archive,
     place: PathBuf,
 }
@@ -59,7 +59,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let prepare = fields.map_called(name, format!("data set `{name}`"), |keys| data_set(keys, name, &place, site));
     // The form that results know a data set by.
     let Json::Object(mut source) = fields.hashed(name) else { return None };
-    fields.set_apart(name);
+    fields.exclude_from_hash(name);
     let mut taken = |key: &str| source.remove(key).unwrap_or_default();
     fields.hash("normalise", taken("normalise"));
     fields.hash("split", taken("split"));
@@ -88,8 +88,8 @@ fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, site: &Site<'_>) 
     let said_at = if path.is_some() { keys.origin_of("path").clone() } else { place.clone() };
     let download = source.archive().and_then(|archive| download(keys, archive));
     // Where the files lie and come from is nothing; what they hold is in the key.
-    keys.set_apart("path");
-    keys.set_apart("download");
+    keys.exclude_from_hash("path");
+    keys.exclude_from_hash("download");
     let normalise = normalise(keys, source.default_normalise());
     let split = split(keys, SplitRule::Halves);
     let limits = Limits {
@@ -103,15 +103,15 @@ fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, site: &Site<'_>) 
         beside.unwrap_or_else(|| path.map_or_else(|| site.data_root.to_owned(), |path| site.data_root.join(path)));
     let (shape, classes) = source.images();
     site.tells.images.get_or_init(|| ImageShape { shape, classes, in_files: false });
-    let (located, absent) = match (source.locate(&place), download) {
+    let (located, missing) = match (source.locate(&place), download) {
         (Ok(located), _) => (located.into(), None),
-        (Err(DataError::NotFound { .. }), Some(archive)) => (OnceLock::new(), Some(Absent { archive, place })),
+        (Err(DataError::NotFound { .. }), Some(archive)) => (OnceLock::new(), Some(Missing { archive, place })),
         (Err(error), _) => {
             keys.problems().add_hinted(&said_at, sentence(&error), error.hint());
             return None;
         }
     };
-    Some(Prepare { source, located, absent, normalise, split, limits })
+    Some(Prepare { source, located, missing, normalise, split, limits })
 }
 
 fn synthetic(keys: &mut Fields<'_>) -> Synthetic {
@@ -229,7 +229,7 @@ fn tell(fetch: &Fetch<'_>, news: DownloadNews<'_>) {
 
 impl Stage for Prepare {
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<(), StageError> {
-        let (Some(Absent { archive, place }), None) = (&self.absent, self.located.get()) else { return Ok(()) };
+        let (Some(Missing { archive, place }), None) = (&self.missing, self.located.get()) else { return Ok(()) };
         let hear = |news: DownloadNews<'_>| tell(fetch, news);
         let watcher = Watcher { hear: &hear, stop: &|| fetch.stop_requested() };
         let located = self.source.fetch(place, archive, &watcher)?;

@@ -73,7 +73,7 @@ mod tests {
                 let mut numbers = host(mixing.clone());
                 numbers[row * 3 + column] += step;
                 let moved = Tensor::<1>::from_floats(numbers.as_slice(), &mixing.device()).reshape([3, 3]);
-                f64::from(learner.pass_at(&learner.weights, &[moved], &batch).loss.into_scalar::<f32>())
+                f64::from(learner.pass_at(&learner.state.weights, &[moved], &batch).loss.into_scalar::<f32>())
             };
             (loss(-2e-3) - loss(2e-3)) / 4e-3
         };

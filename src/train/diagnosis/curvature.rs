@@ -30,7 +30,7 @@ const START: u64 = 0x6375_7276_6174_7572;
 /// On one batch of held-out images, by at most `iterations` products. `None` where it is no number.
 /// The alphas are afterwards where they were, to the bit.
 pub(super) fn largest_eigenvalue(learner: &mut Learner, batch: &Batch, iterations: usize, seed: u64) -> Option<f64> {
-    let device = learner.alphas.values().device();
+    let device = learner.state.alphas.values().device();
     let start = initial_alphas(learner.model.network(), 1.0, seed ^ START, &device).to_host();
     let start = start.into_iter().map(f64::from).collect();
     largest(|direction| product(learner, batch, direction), start, iterations)
@@ -102,15 +102,15 @@ fn normalised(vector: Vec<f64>) -> Option<Vec<f64>> {
 
 /// `H v` of a direction of length 1.
 fn product(learner: &mut Learner, batch: &Batch, direction: &[f64]) -> Vec<f64> {
-    let here = learner.alphas.values();
+    let here = learner.state.alphas.values();
     let along: Vec<f32> = direction.iter().map(|&x| (x * REACH) as f32).collect();
     let along = Tensor::<1>::from_floats(along.as_slice(), &here.device());
     let mut gradient = |alphas: Tensor<1>| {
-        learner.alphas.set(alphas);
+        learner.state.alphas.set(alphas);
         host(learner.alpha_gradient(&learner.pass(batch).mixing_gradient))
     };
     let (plus, minus) = (gradient(here.clone() + along.clone()), gradient(here.clone() - along));
-    learner.alphas.set(here);
+    learner.state.alphas.set(here);
     plus.into_iter().zip(minus).map(|(plus, minus)| (f64::from(plus) - f64::from(minus)) / (2.0 * REACH)).collect()
 }
 
@@ -125,14 +125,14 @@ mod tests {
 
     /// The Hessian entry by entry from second differences of the loss.
     fn hessian(learner: &mut Learner, batch: &Batch) -> Vec<Vec<f64>> {
-        let here = learner.alphas.to_host();
-        let device = learner.alphas.values().device();
+        let here = learner.state.alphas.to_host();
+        let device = learner.state.alphas.values().device();
         let n = here.len();
         let h = 0.1_f32;
         let mut loss = |moves: &[(usize, f32)]| {
             let mut alphas = here.clone();
             moves.iter().for_each(|&(at, step)| alphas[at] += step);
-            learner.alphas.set(Tensor::from_floats(alphas.as_slice(), &device));
+            learner.state.alphas.set(Tensor::from_floats(alphas.as_slice(), &device));
             f64::from(learner.pass(batch).loss.into_scalar::<f32>())
         };
         let mut entry = |i: usize, j: usize| {
@@ -140,7 +140,7 @@ mod tests {
             (far - mixed - other + near) / f64::from(4.0 * h * h)
         };
         let matrix = (0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect();
-        learner.alphas.set(Tensor::from_floats(here.as_slice(), &device));
+        learner.state.alphas.set(Tensor::from_floats(here.as_slice(), &device));
         matrix
     }
 
@@ -176,7 +176,7 @@ mod tests {
             // could agree on.
             let mut learner = tiny::learner(&edited(tiny::SPACE, &[("relu, ", "")]), &config);
             for batch in tiny::batches() {
-                let before = learner.alphas.to_host();
+                let before = learner.state.alphas.to_host();
                 let hessian = hessian(&mut learner, &batch);
                 let spectrum = eigenvalues(hessian.clone());
                 let radius = spectrum.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
@@ -190,7 +190,7 @@ mod tests {
                 let largest = spectrum.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let found = largest_eigenvalue(&mut learner, &batch, 20, 7).unwrap();
                 assert!((found - largest).abs() < 0.03 * radius, "{mixing:?}: {found} in {spectrum:?}");
-                assert_eq!(learner.alphas.to_host(), before, "the alphas are where they were, to the bit");
+                assert_eq!(learner.state.alphas.to_host(), before, "the alphas are where they were, to the bit");
                 assert_eq!(largest_eigenvalue(&mut learner, &batch, 20, 7).unwrap().to_bits(), found.to_bits());
             }
         }

@@ -32,7 +32,7 @@ impl Discretised {
         });
         let more = cells.flat_map(|cell| &cell.edges).any(has_more);
         if more || network.alphas.iter().any(|table| table.betas.is_some()) {
-            let device = learner.alphas.values().device();
+            let device = learner.state.alphas.values().device();
             let tables = network.alphas.iter().zip(selection);
             return Self::Weights(tables.map(|(table, kept)| one_hot(table, kept, &device)).collect());
         }
@@ -111,9 +111,9 @@ mod tests {
         ] {
             let one_hot = one_hot(&network.alphas[0], &selection, &Device::flex());
             let forward = |model: &Model, mixing: &[Tensor<2>]| {
-                let views = learner.weights.views();
+                let views = learner.state.weights.views();
                 let outputs =
-                    model.forward(Mode::Evaluate, &views, &learner.running, mixing, batch.inputs.clone()).outputs;
+                    model.forward(Mode::Evaluate, &views, &learner.state.running, mixing, batch.inputs.clone()).outputs;
                 host(outputs.scores(OUTPUT))
             };
             let expected = forward(&learner.model, &[one_hot]);

@@ -48,9 +48,9 @@ fn search_from(
     let fresh = || {
         let mut learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         if let Some(column) = preferred {
-            let mut alphas = learner.alphas.to_host();
+            let mut alphas = learner.state.alphas.to_host();
             alphas[column] += 0.1;
-            learner.alphas.set(Tensor::from_floats(alphas.as_slice(), &Device::flex()));
+            learner.state.alphas.set(Tensor::from_floats(alphas.as_slice(), &Device::flex()));
         }
         let network = learner.model.network().clone();
         let training = Training::new(learner, &task, config);

@@ -134,12 +134,12 @@ mod tests {
         let perturb = Perturb { kind, radius: 0.5, from_epoch: 0 };
         let config = tiny::with(AlphaConfig { perturb: Some(perturb), ..AlphaConfig::default() });
         let learner = tiny::learner(tiny::SPACE, &config);
-        let before = learner.running.to_host();
+        let before = learner.state.running.to_host();
         let moved = |batch| host(learner.perturbed(&batch).unwrap().remove(0));
         let batches = tiny::batches();
         let [first, second] = [0, 1].map(|at: usize| moved(batches[at].clone()));
         assert_ne!(first, second);
         assert_eq!(first, moved(batches[0].clone()));
-        assert_eq!(learner.running.to_host(), before);
+        assert_eq!(learner.state.running.to_host(), before);
     }
 }

@@ -8,7 +8,7 @@
 use super::{Rates, StepOutcome};
 use crate::{
     tasks::Batch,
-    train::{Clipped, Learner, clip_norm, norm},
+    train::{Learner, norm},
 };
 use burn::tensor::Tensor;
 
@@ -48,12 +48,9 @@ impl Bilevel {
         // anew where they are drawn.
         let move_alphas = |learner: &mut Learner| {
             if let (Some(rate), Some(validation)) = (rates.alphas, validation) {
-                let (mut gradient, running) = self.alpha_gradient(learner, fit, validation, rates.weights);
-                if learner.clipped == Clipped::All {
-                    (gradient, _) = clip_norm(gradient, learner.clip_norm);
-                }
-                learner.step_alphas(gradient, rate);
-                learner.running.set(running);
+                let (gradient, running) = self.alpha_gradient(learner, fit, validation, rates.weights);
+                learner.step_alphas(learner.clip_alphas(gradient), rate);
+                learner.state.running.set(running);
             }
         };
         if self.first == First::Alphas {
@@ -61,10 +58,10 @@ impl Bilevel {
             learner.position.pass += 1;
         }
         let mixing = learner.perturbed(fit).unwrap_or_else(|| learner.mixing());
-        let pass = learner.pass_at(&learner.weights, &mixing, fit);
-        let (gradient, gradient_norm) = clip_norm(pass.weight_gradient, learner.clip_norm);
-        learner.weights.update(|weights| learner.optimiser.step(weights, gradient, rates.weights));
-        learner.running.set(pass.running);
+        let pass = learner.pass_at(&learner.state.weights, &mixing, fit);
+        let (gradient, _, gradient_norm) = learner.clip(pass.weight_gradient, None);
+        learner.state.step_weights(gradient, rates.weights);
+        learner.state.running.set(pass.running);
         if self.first == First::Weights {
             learner.position.pass += 1;
             move_alphas(learner);
@@ -97,10 +94,10 @@ impl Bilevel {
 /// `w± = w ± ε ∇_{w'} L_val(w', α)`.
 fn second_order(learner: &Learner, fit: &Batch, validation: &Batch, rate: f64) -> (Tensor<1>, Tensor<1>) {
     let mixing = learner.mixing();
-    let w = learner.weights.values();
+    let w = learner.state.weights.values();
     let ahead = learner.pass(fit);
-    let virtual_weights = learner.optimiser.ahead(w.clone(), ahead.weight_gradient, rate);
-    let judged = learner.pass_at(&learner.weights.with(virtual_weights), &mixing, validation);
+    let virtual_weights = learner.state.optimiser.ahead(w.clone(), ahead.weight_gradient, rate);
+    let judged = learner.pass_at(&learner.state.weights.with(virtual_weights), &mixing, validation);
     let direct = learner.alpha_gradient(&judged.mixing_gradient);
 
     let length = f64::from(norm(&judged.weight_gradient).into_scalar::<f32>());
@@ -111,7 +108,7 @@ fn second_order(learner: &Learner, fit: &Batch, validation: &Batch, rate: f64) -
     let reach = REACH / length;
     let moved = |sign: f64| {
         let weights = w.clone() + judged.weight_gradient.clone().mul_scalar(sign * reach);
-        learner.pass_at(&learner.weights.with(weights), &mixing, fit)
+        learner.pass_at(&learner.state.weights.with(weights), &mixing, fit)
     };
     let (plus, minus) = (moved(1.0), moved(-1.0));
     let difference = plus.mixing_gradient.into_iter().zip(minus.mixing_gradient).map(|(plus, minus)| plus - minus);
@@ -174,9 +171,9 @@ skeletons:
         let config = LearnerConfig { optimiser: OptimiserConfig::Sgd(sgd), ..tiny::with(alphas) };
         let mut learner =
             Learner::new(Model::new(network, Kernels::Native), tiny::objective(), &config, 3, &Device::flex());
-        let velocity = host(learner.weights.values()).iter().map(|w| 0.5 * w + 0.1).collect::<Vec<f32>>();
+        let velocity = host(learner.state.weights.values()).iter().map(|w| 0.5 * w + 0.1).collect::<Vec<f32>>();
         let velocity = Tensor::from_floats(velocity.as_slice(), &Device::flex());
-        learner.optimiser.restore(OptimiserState { tensors: vec![velocity], steps: 0 });
+        learner.state.optimiser.restore(OptimiserState { tensors: vec![velocity], steps: 0 });
         learner
     }
 
@@ -232,12 +229,12 @@ skeletons:
     #[test]
     fn alpha_gradients_are_direct_derivatives_in_double_precision() {
         let learner = learner();
-        let layout = learner.weights.layout().clone();
+        let layout = learner.state.weights.layout().clone();
         let start =
             |name: &str| layout.iter().find(|(found, ..)| *found == name).map(|(.., range)| range.start).unwrap();
         let wide = |numbers: Vec<f32>| numbers.into_iter().map(f64::from).collect::<Vec<f64>>();
-        let (w, alpha) = (wide(learner.weights.to_host()), wide(learner.alphas.to_host()));
-        let velocity = wide(host(learner.optimiser.state().tensors.remove(0)));
+        let (w, alpha) = (wide(learner.state.weights.to_host()), wide(learner.state.alphas.to_host()));
+        let velocity = wide(host(learner.state.optimiser.state().tensors.remove(0)));
         let (fit, validation) = (images(1), images(2));
 
         let first = |alpha: &[f64]| loss(&w, alpha, &validation, &start);
@@ -254,9 +251,9 @@ skeletons:
         assert!(apart > 0.1, "the orders differ: {expected:?}");
         for (order, expected) in expected {
             let bilevel = Bilevel { order, first: First::Alphas };
-            let before = learner.weights.to_host();
+            let before = learner.state.weights.to_host();
             let (found, _) = bilevel.alpha_gradient(&learner, &batch(&fit), &batch(&validation), RATE);
-            assert_eq!(learner.weights.to_host(), before, "the weights are where they were, to the bit");
+            assert_eq!(learner.state.weights.to_host(), before, "the weights are where they were, to the bit");
             for (found, expected) in host(found).into_iter().zip(expected) {
                 let error = (f64::from(found) - expected).abs() / expected.abs();
                 assert!(error < 1e-3, "{order:?}: {found} is not {expected}");
@@ -274,24 +271,24 @@ skeletons:
             Bilevel { order: Order::First, first }.step(&mut stepped, &fit, Some(&validation), rates);
             let move_alphas = |learner: &mut Learner| {
                 let gradient = learner.alpha_gradient(&learner.pass(&validation).mixing_gradient);
-                learner.alphas.update(|alphas| learner.alpha_optimiser.step(alphas, gradient, 0.1));
+                learner.state.alphas.update(|alphas| learner.state.alpha_optimiser.step(alphas, gradient, 0.1));
             };
             if first == First::Alphas {
                 move_alphas(&mut by_hand);
             }
             let pass = by_hand.pass(&fit);
-            let (gradient, _) = clip_norm(pass.weight_gradient, by_hand.clip_norm);
-            by_hand.weights.update(|weights| by_hand.optimiser.step(weights, gradient, RATE));
+            let (gradient, ..) = by_hand.clip(pass.weight_gradient, None);
+            by_hand.state.weights.update(|weights| by_hand.state.optimiser.step(weights, gradient, RATE));
             if first == First::Weights {
                 move_alphas(&mut by_hand);
             }
-            assert_eq!(stepped.weights.to_host(), by_hand.weights.to_host());
-            assert_eq!(stepped.alphas.to_host(), by_hand.alphas.to_host());
+            assert_eq!(stepped.state.weights.to_host(), by_hand.state.weights.to_host());
+            assert_eq!(stepped.state.alphas.to_host(), by_hand.state.alphas.to_host());
         }
         let mut frozen = learner();
-        let before = frozen.alphas.to_host();
+        let before = frozen.state.alphas.to_host();
         let bilevel = Bilevel { order: Order::Second, first: First::Alphas };
         bilevel.step(&mut frozen, &fit, None, Rates { alphas: None, ..rates });
-        assert_eq!(frozen.alphas.to_host(), before);
+        assert_eq!(frozen.state.alphas.to_host(), before);
     }
 }

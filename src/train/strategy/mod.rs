@@ -73,8 +73,8 @@ impl Strategy {
             },
             Self::WeightsOnly => weights_only::step(learner, fit.take(accumulate), rates.weights)?,
         };
-        if let (Some(average), Some(_)) = (&mut learner.average, &outcome) {
-            average.add(learner.weights.values(), learner.running.values());
+        if let (Some(average), Some(_)) = (&mut learner.state.average, &outcome) {
+            average.add(learner.state.weights.values(), learner.state.running.values());
         }
         Ok(outcome)
     }

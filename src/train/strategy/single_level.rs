@@ -13,21 +13,21 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
     // One forward, one backward: both gradients belong to the same (w, α).
     let mixing = learner.mixing();
     let perturbed = learner.perturbed(batch);
-    let pass = learner.pass_at(&learner.weights, perturbed.as_ref().unwrap_or(&mixing), batch);
+    let pass = learner.pass_at(&learner.state.weights, perturbed.as_ref().unwrap_or(&mixing), batch);
     let alpha_gradient = rates.alphas.map(|_| match &perturbed {
         None => learner.alpha_gradient(&pass.mixing_gradient),
         // Weights that see moved mixing weights cost a second pass, at those of the alphas. It
         // leaves no trace but their gradient.
-        Some(_) => learner.alpha_gradient(&learner.pass_at(&learner.weights, &mixing, batch).mixing_gradient),
+        Some(_) => learner.alpha_gradient(&learner.pass_at(&learner.state.weights, &mixing, batch).mixing_gradient),
     });
 
     let (weight_gradient, alpha_gradient, gradient_norm) = learner.clip(pass.weight_gradient, alpha_gradient);
 
-    learner.weights.update(|weights| learner.optimiser.step(weights, weight_gradient, rates.weights));
+    learner.state.step_weights(weight_gradient, rates.weights);
     if let (Some(rate), Some(gradient)) = (rates.alphas, alpha_gradient) {
         learner.step_alphas(gradient, rate);
     }
-    learner.running.set(pass.running);
+    learner.state.running.set(pass.running);
 
     StepOutcome { loss: pass.loss, outputs: vec![(pass.outputs, batch.targets.clone())], gradient_norm }
 }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Mixing, host},
-        train::{AlphaConfig, Perturb, PerturbKind, clip_norm, tiny},
+        train::{AlphaConfig, Perturb, PerturbKind, tiny},
     };
 
     const RATES: Rates = Rates { weights: 0.1, alphas: Some(0.01) };
@@ -67,7 +67,7 @@ mod tests {
             // So short a norm that every gradient is clipped.
             let config = crate::train::LearnerConfig { clip_norm: 0.05, ..tiny::config(mixing) };
             let mut learner = tiny::learner(tiny::SPACE, &config);
-            let (mut w, mut a) = (wide(learner.weights.to_host()), wide(learner.alphas.to_host()));
+            let (mut w, mut a) = (wide(learner.state.weights.to_host()), wide(learner.state.alphas.to_host()));
             let (mut v, mut m, mut s) = (vec![0.0; w.len()], vec![0.0; a.len()], vec![0.0; a.len()]);
             for (t, batch) in tiny::batches().into_iter().enumerate() {
                 let pass = learner.pass(&batch);
@@ -90,11 +90,11 @@ mod tests {
                 let outcome = step(&mut learner, &batch, RATES);
                 let norm = f64::from(outcome.gradient_norm.into_scalar::<f32>());
                 assert!((norm - norm_w).abs() < 1e-5 * norm_w, "the norm is of the weights alone: {norm}, {norm_w}");
-                near(learner.weights.to_host(), &w);
-                near(learner.alphas.to_host(), &a);
+                near(learner.state.weights.to_host(), &w);
+                near(learner.state.alphas.to_host(), &a);
                 // Adam's step hides a scale of its gradient; its moment shows that nothing was
                 // clipped.
-                near(host(learner.alpha_optimiser.state().tensors.remove(0)), &m);
+                near(host(learner.state.alpha_optimiser.state().tensors.remove(0)), &m);
             }
         }
     }
@@ -111,13 +111,13 @@ mod tests {
         step(&mut perturbed, &batch, RATES);
 
         let mut alone = tiny::learner(tiny::SPACE, &plain);
-        let pass = alone.pass_at(&alone.weights, &moved, &batch);
-        let (gradient, _) = clip_norm(pass.weight_gradient, alone.clip_norm);
-        alone.weights.update(|weights| alone.optimiser.step(weights, gradient, RATES.weights));
-        assert_eq!(perturbed.weights.to_host(), alone.weights.to_host());
+        let pass = alone.pass_at(&alone.state.weights, &moved, &batch);
+        let (gradient, ..) = alone.clip(pass.weight_gradient, None);
+        alone.state.weights.update(|weights| alone.state.optimiser.step(weights, gradient, RATES.weights));
+        assert_eq!(perturbed.state.weights.to_host(), alone.state.weights.to_host());
         let mut unmoved = tiny::learner(tiny::SPACE, &plain);
         step(&mut unmoved, &batch, RATES);
-        assert_eq!(perturbed.alphas.to_host(), unmoved.alphas.to_host());
-        assert_ne!(perturbed.weights.to_host(), unmoved.weights.to_host());
+        assert_eq!(perturbed.state.alphas.to_host(), unmoved.state.alphas.to_host());
+        assert_ne!(perturbed.state.weights.to_host(), unmoved.state.weights.to_host());
     }
 }

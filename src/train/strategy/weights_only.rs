@@ -8,7 +8,7 @@ use super::StepOutcome;
 use crate::{
     model::Outputs,
     tasks::{Batch, Targets},
-    train::{Learner, clip_norm},
+    train::Learner,
 };
 use burn::tensor::Tensor;
 
@@ -33,7 +33,7 @@ pub fn step<E>(
     for batch in batches {
         let batch = batch?;
         let pass = learner.pass(&batch);
-        learner.running.set(pass.running);
+        learner.state.running.set(pass.running);
         if let Some(drop_path) = &mut learner.drop_path {
             drop_path.pass += 1;
         }
@@ -61,8 +61,8 @@ pub fn step<E>(
         });
     }
     let Some(sum) = sum else { return Ok(None) };
-    let (gradient, gradient_norm) = clip_norm(sum.gradient, learner.clip_norm);
-    learner.weights.update(|weights| learner.optimiser.step(weights, gradient, rate));
+    let (gradient, _, gradient_norm) = learner.clip(sum.gradient, None);
+    learner.state.step_weights(gradient, rate);
     Ok(Some(StepOutcome { loss: sum.loss, outputs: sum.outputs, gradient_norm }))
 }
 
@@ -84,13 +84,13 @@ mod tests {
         assert_eq!(batches.iter().map(Batch::size).collect::<Vec<_>>(), [4, 2]);
         let fresh = || tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
         let mut learner = fresh();
-        let before = learner.weights.to_host();
+        let before = learner.state.weights.to_host();
         let gradients: Vec<Vec<f32>> =
             batches.iter().map(|batch| crate::model::host(fresh().pass(batch).weight_gradient)).collect();
         let outcome = step(&mut learner, batches.into_iter().map(Ok::<_, ()>), 0.1).unwrap().unwrap();
         let sizes = outcome.outputs.iter().map(|(outputs, _)| outputs.scores(OUTPUT).dims()[0]);
         assert_eq!(sizes.collect::<Vec<_>>(), [4, 2]);
-        for (at, (after, before)) in learner.weights.to_host().into_iter().zip(before).enumerate() {
+        for (at, (after, before)) in learner.state.weights.to_host().into_iter().zip(before).enumerate() {
             let mean = (4.0 * gradients[0][at] + 2.0 * gradients[1][at]) / 6.0 + 3e-4 * before;
             assert!((after - (before - 0.1 * mean)).abs() < 1e-6, "{at}: {before} to {after} along {mean}");
         }

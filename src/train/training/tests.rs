@@ -199,7 +199,7 @@ fn a_loss_on_held_out_images_that_is_no_number_ends_the_search() {
     let (config, task) = (config(By::Epoch), tiny::task());
     let mut learner = tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
     // Training does not look at the running variance; its root is no number in evaluation.
-    learner.running.set(learner.running.values().sub_scalar(1e6));
+    learner.state.running.set(learner.state.running.values().sub_scalar(1e6));
     let mut search = Training::new(learner, &task, &config);
     let error = search.run(Path::new("/no/checkpoint"), &mut StopAt::never()).unwrap_err();
     assert!(matches!(error, TrainingError::WatchedDiverged { epoch: 1, .. }), "{error}");
