@@ -18,6 +18,7 @@ pub mod interop;
 pub mod model;
 pub mod observe;
 pub mod plan;
+mod records;
 pub mod report;
 pub mod run;
 pub mod space;

@@ -8,7 +8,7 @@ use crate::{
         description::Description,
         tensor_file::{Numbers, StoredTensor, TensorFile},
     },
-    stages::AlphaHistory,
+    records::AlphaHistory,
     store::{Record, Store},
 };
 use std::path::Path;

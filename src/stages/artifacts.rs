@@ -1,7 +1,7 @@
 //! What stages publish for each other to read.
 
 use super::site::Size;
-pub(super) use crate::findings::{genotype, json, space};
+pub(super) use crate::records::{genotype, space};
 use crate::{
     data::{DataError, Dataset, Statistics},
     run::{Context, Input, StageError, sentence},
@@ -97,13 +97,6 @@ impl NetworkCard {
 /// A genotype as text.
 pub(super) fn genotype_text(genotype: &Genotype, form: GenotypeText, space: &Space) -> Result<String, StageError> {
     genotype.to_text(form, space).map_err(|error| StageError::failed(error.to_string()))
-}
-
-/// JSON as it is published: indented, a line break at the end.
-pub(super) fn json_bytes(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut text = serde_json::to_string_pretty(value).expect("what stages publish is plain data");
-    text.push('\n');
-    text.into_bytes()
 }
 
 impl From<DataError> for StageError {

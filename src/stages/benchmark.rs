@@ -5,10 +5,10 @@ use crate::{
     config::Fields,
     interop::nas_bench::{NasBenchColumn, NasBenchData, NasBenchSplit, NasBenchTable},
     machine,
+    records::{self, BenchmarkCell, CellAccuracy},
     run::{Context, Resource, Stage, StageError, sentence},
     space::{self, GenotypeText, Space},
 };
-use serde_json::json;
 use std::path::PathBuf;
 
 struct Benchmark {
@@ -86,14 +86,15 @@ impl Stage for Benchmark {
         for column in NasBenchColumn::ALL {
             let NasBenchColumn::Accuracy(..) = column else { continue };
             let name = column.name().trim_end_matches("_acc");
-            let (percent, best) = (row.get(column), table.best(column).get(column));
+            let (percent, best_percent) = (row.get(column), table.best(column).get(column));
             let (rank, of) = table.rank(row.index, column).expect("the row is of this table");
-            accuracies.push(json!({"name": name, "percent": percent, "rank": rank, "of": of, "best_percent": best}));
+            accuracies.push(CellAccuracy { name: name.to_owned(), percent, rank, of, best_percent });
             context.metric(format!("{name}_percent"), percent);
             context.metric(format!("{name}_rank"), rank as f64);
         }
-        let result = json!({"cell": cell, "index": row.index, "cells": table.rows().len(), "accuracies": accuracies});
-        context.publish_bytes("benchmark", &artifacts::json_bytes(&result))?;
+        let (cell, cells) = (cell.to_owned(), table.rows().len());
+        let result = BenchmarkCell { cell, index: row.index, cells, accuracies };
+        context.publish_bytes("benchmark", &records::sorted_bytes(&result))?;
         let test = NasBenchColumn::Accuracy(NasBenchData::Cifar10, NasBenchSplit::Test);
         context.summary(format!(
             "cell {} of {}, {} {:.2} %",

@@ -9,10 +9,11 @@ use super::{
 use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
-    findings::MEASURES,
     interop::{state::State, tensor_file::TensorFile},
     model::Mode,
+    records::{self, Evaluation, MEASURES},
     run::{Context, Progress, Stage, StageError, sentence},
+    space::Cost,
     tasks::{self, Evaluated, TaskKind, stream},
 };
 use serde_json::{Value as Json, json};
@@ -44,7 +45,7 @@ impl Stage for Evaluate {
         let of = context.input("network")?;
         let space = artifacts::space(of)?;
         let genotype = artifacts::genotype(of, &space)?;
-        let card: NetworkCard = artifacts::json(of, "network")?;
+        let card: NetworkCard = records::json(of, "network")?;
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         if (dataset.classes.len(), dataset.shape) != (card.class_names.len(), card.input) {
             return Err(StageError::input(format!(
@@ -98,20 +99,18 @@ impl Stage for Evaluate {
             let measures = measured(supervision.as_ref(), test.score());
             context.progress(Progress { epochs: 1, step: step + 1, steps, measures, ..Progress::default() });
         }
-        let cost = model.network().cost();
-        let Evaluated { mut evaluation, files, metrics, summary } = test.finish();
-        let of_network = [("parameters", cost.parameters), ("multiply_adds", cost.multiply_adds)];
-        evaluation.extend(of_network.map(|(name, value)| (name.to_owned(), json!(value))));
-        context.publish_bytes("evaluation", &artifacts::json_bytes(&evaluation))?;
+        let Cost { parameters, multiply_adds } = model.network().cost();
+        let Evaluated { evaluation: of, files, metrics, summary } = test.finish();
+        let evaluation = Evaluation { of, parameters, multiply_adds };
+        context.publish_bytes("evaluation", &records::sorted_bytes(&evaluation))?;
         for (name, bytes) in files {
             context.publish_bytes(name, &bytes)?;
         }
         for (name, value) in metrics {
             context.metric(name, value);
         }
-        for (name, value) in of_network {
-            context.metric(name, value as f64);
-        }
+        context.metric("parameters", parameters as f64);
+        context.metric("multiply_adds", multiply_adds as f64);
         context.note(MEASURES, json!(supervision.measures()));
         context.summary(summary);
         Ok(())

@@ -5,7 +5,6 @@
 //! `retrain.rs` share `training.rs`. The keys of training and their defaults are in
 //! `hyperparameters`.
 
-mod alphas;
 mod artifacts;
 mod augmentation;
 mod benchmark;
@@ -27,7 +26,6 @@ mod trajectory;
 mod watch;
 mod work;
 
-pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
 pub use site::{ImageShape, Named, Site, SpaceFile, Tells};
 pub use work::{Work, WorkError};

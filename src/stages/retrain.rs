@@ -6,8 +6,7 @@
 use super::{
     Site, SpaceFile,
     artifacts::{self, NetworkCard},
-    augmentation, counted,
-    figures::{self, Watched},
+    augmentation, counted, figures,
     fit::{self, SMALLER},
     hyperparameters::{self, Recipe},
     site::Compute,
@@ -16,7 +15,7 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
-    findings::MEASURES,
+    records::{self, MEASURES, Watched},
     run::{Context, Stage, StageError},
     space::EdgeOptions,
     tasks::{self, Task as _},
@@ -115,7 +114,7 @@ impl Stage for Retrain {
 
         context.publish_bytes("space", space_text.as_bytes())?;
         context.publish_bytes("genotype", genotype_text.as_bytes())?;
-        context.publish_bytes("network", &artifacts::json_bytes(&card))?;
+        context.publish_bytes("network", &records::bytes(&card))?;
         publish(&trained, watched, context)
     }
 }
@@ -140,7 +139,7 @@ impl Retrain {
 fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) -> Result<(), StageError> {
     let (records, learner) = (trained.records(), &trained.learner);
     let name = watched.name();
-    context.publish_bytes("metrics", &artifacts::json_bytes(&figures::of_epochs(records, watched)))?;
+    context.publish_bytes("metrics", &records::sorted_bytes(&figures::of_epochs(records, watched)))?;
     let (weights, running) = learner.evaluated();
     context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&weights, &running]))?;
 

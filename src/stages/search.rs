@@ -1,11 +1,7 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
 use super::{
-    Site, SpaceFile,
-    alphas::{AlphaHistory, EpochAlphas},
-    artifacts, augmentation,
-    figures::{self, Watched},
-    fit, hyperparameters,
+    Site, SpaceFile, artifacts, augmentation, figures, fit, hyperparameters,
     site::Compute,
     training::{self, Feed, Images, Settings},
     trajectory::Trajectory,
@@ -13,7 +9,7 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
-    findings::{MEASURES, STOPPED_EARLY},
+    records::{self, AlphaHistory, EpochAlphas, MEASURES, STOPPED_EARLY, Watched},
     run::{Context, Resource, Stage, StageError, sentence},
     tasks::Task as _,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, Strategy, Training},
@@ -133,10 +129,12 @@ impl Search {
             epochs: result.iter().map(EpochAlphas::of).collect(),
         };
         context.publish_bytes("space", self.file.text.as_bytes())?;
-        context.publish_bytes("alphas", &artifacts::json_bytes(&alphas))?;
+        context.publish_bytes("alphas", &records::bytes(&alphas))?;
         let mut figures = figures::of_epochs(records, Watched::HeldOut);
-        trajectory.extend(&mut figures, records);
-        context.publish_bytes("metrics", &artifacts::json_bytes(&figures))?;
+        for (epoch, record) in figures.iter_mut().zip(records) {
+            epoch.diagnosis = trajectory.diagnosis(record);
+        }
+        context.publish_bytes("metrics", &records::sorted_bytes(&figures))?;
         context.publish_bytes(
             "weights",
             &crate::interop::weights::to_safetensors(&[&learner.weights, &learner.running]),

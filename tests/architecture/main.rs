@@ -38,10 +38,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What a person sees.
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
-    // What the stages of a run found, as a report's sections.
-    ("findings", &["config", "store", "run", "space", "report", "tasks"]),
     // Where it meets.
     ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
+    // What stages leave for each other and for whoever tells of it: a type a kind of output.
+    ("records", &["run", "space", "model", "tasks", "train"]),
+    // What the stages of a run found, as a report's sections.
+    ("findings", &["config", "store", "run", "space", "report", "tasks", "records"]),
     ("stages", &["*", "observe", "bench", "cli"]),
     // What a bench times is a stage's step, read as the stage is and taken by what a training takes
     // its steps by.

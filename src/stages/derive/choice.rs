@@ -6,15 +6,15 @@ use super::{
 };
 use crate::{
     config::nearest,
+    records::{self, Epoch},
     run::{
         Input, StageError,
         point::{Point, agrees},
         sentence,
     },
     space::{Cost, Genotype, Space},
-    stages::{artifacts, counted},
+    stages::counted,
 };
-use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A cell and how it was found.
@@ -33,17 +33,17 @@ pub(super) struct Judge {
     pub point: Point,
     pub genotype: Genotype,
     /// Of its last epoch, which is its result.
-    pub figures: Json,
+    pub figures: BTreeMap<String, f64>,
 }
 
 impl Judge {
     pub fn read(input: &Input, space: &Space) -> Result<Self, StageError> {
-        let epochs: Vec<Json> = artifacts::json(input, "metrics")?;
+        let epochs: Vec<Epoch> = records::json(input, "metrics")?;
         Ok(Self {
             member: input.member.clone(),
             point: input.point.clone(),
-            genotype: artifacts::genotype(input, space)?,
-            figures: epochs.into_iter().next_back().unwrap_or_default(),
+            genotype: records::genotype(input, space)?,
+            figures: epochs.last().map(Epoch::figures).unwrap_or_default(),
         })
     }
 }
@@ -124,8 +124,8 @@ fn best(figure: &str, aim: Aim, searches: &[Searched]) -> Result<Choice, StageEr
     let mut candidates: Vec<((usize, usize), f64)> = Vec::new();
     for (at, search) in searches.iter().enumerate() {
         let of_epoch = |epoch: usize| {
-            let figures = search.figures.iter().find(|figures| figures["epoch"].as_u64() == Some(epoch as u64))?;
-            figures[figure].as_f64()
+            let figures = search.figures.iter().find(|figures| figures.epoch == epoch)?;
+            figures.figures().get(figure).copied()
         };
         let found = search.epochs.iter().enumerate();
         let found = found.filter_map(|(place, alphas)| Some(((place, at), of_epoch(alphas.epoch)?)));
@@ -135,7 +135,7 @@ fn best(figure: &str, aim: Aim, searches: &[Searched]) -> Result<Choice, StageEr
     candidates.sort_by_key(|(place, _)| *place);
     let (epochs, count) = (candidates.len(), searches.len());
     let Some(((place, at), value)) = first_best(aim, candidates.into_iter()) else {
-        let all = searches.iter().flat_map(|search| &search.figures);
+        let all = searches.iter().flat_map(|search| search.figures.iter().map(Epoch::figures));
         return Err(no_figure(figure, "no epoch", all));
     };
     let of = if count > 1 { format!(" of {}", counted(count, "search")) } else { String::new() };
@@ -147,10 +147,10 @@ fn best(figure: &str, aim: Aim, searches: &[Searched]) -> Result<Choice, StageEr
 fn judged(figure: &str, aim: Aim, searches: &[Searched], judges: &[Judge]) -> Result<Choice, StageError> {
     let of = |judge: &Judge| searches.iter().position(|search| agrees(&judge.point, &search.point));
     let candidates: Vec<((usize, &Judge), f64)> =
-        judges.iter().filter_map(|judge| Some(((of(judge)?, judge), judge.figures[figure].as_f64()?))).collect();
+        judges.iter().filter_map(|judge| Some(((of(judge)?, judge), *judge.figures.get(figure)?))).collect();
     let all: Vec<String> = candidates.iter().map(|(_, value)| number(*value)).collect();
     let Some(((search, judge), value)) = first_best(aim, candidates.into_iter()) else {
-        return Err(no_figure(figure, "no training that judges", judges.iter().map(|judge| &judge.figures)));
+        return Err(no_figure(figure, "no training that judges", judges.iter().map(|judge| judge.figures.clone())));
     };
     let same = |genotype: &Genotype| *genotype == judge.genotype;
     let epoch = searches[search].genotypes.iter().rposition(same).map(|at| searches[search].epochs[at].epoch);
@@ -170,17 +170,16 @@ fn number(value: f64) -> String {
     format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn no_figure<'a>(figure: &str, who: &str, figures: impl Iterator<Item = &'a Json>) -> StageError {
-    let known: BTreeSet<&str> = figures
-        .filter_map(Json::as_object)
-        .flatten()
-        .filter(|(name, value)| value.is_number() && *name != "epoch")
-        .map(|(name, _)| name.as_str())
-        .collect();
+fn no_figure(figure: &str, who: &str, figures: impl Iterator<Item = BTreeMap<String, f64>>) -> StageError {
+    let mut known: BTreeSet<String> = figures.flat_map(BTreeMap::into_keys).collect();
+    known.remove("epoch");
     let listed = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let listed = if listed.is_empty() { "none at all".to_owned() } else { listed };
     let message = format!("{who} has a figure `{figure}`; there is {listed}");
-    StageError::Input { message, hint: nearest(figure, known).map(|near| format!("did you mean `{near}`?")) }
+    StageError::Input {
+        message,
+        hint: nearest(figure, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?")),
+    }
 }
 
 /// The latest epoch whose network is within the budget.

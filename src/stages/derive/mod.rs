@@ -19,7 +19,7 @@ mod searched;
 use super::{Site, artifacts};
 use crate::{
     config::Fields,
-    findings::{Derived, DerivedEpoch, DerivedSearch},
+    records::{self, Derivation, DerivedEpoch, DerivedSearch},
     run::{Context, Stage, StageError},
     space::Genotype,
 };
@@ -99,7 +99,7 @@ impl Stage for Derive {
             .map(|missing| missing.member.clone())
             .collect();
         let text = |genotype: &Genotype| artifacts::customary_text(genotype, &first.space);
-        let derived = Derived {
+        let derivation = Derivation {
             rule: self.rule_json.clone(),
             why,
             search: search.filter(|_| named).map(|search| searches[search].member.clone()),
@@ -120,7 +120,7 @@ impl Stage for Derive {
                 .collect::<Result<_, StageError>>()?,
             missing,
         };
-        context.publish_bytes("genotypes", &artifacts::json_bytes(&derived))?;
+        context.publish_bytes("genotypes", &records::bytes(&derivation))?;
         if let Some(epoch) = epoch {
             context.metric("epoch", epoch as f64);
         }
