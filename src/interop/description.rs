@@ -5,6 +5,7 @@ use super::{
     nas_bench::{self, NasBenchError},
 };
 use crate::{
+    data::Statistics,
     machine,
     model::Mixing,
     space::{
@@ -67,9 +68,9 @@ pub struct Description {
     pub auxiliary_skip: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_names: Option<Vec<String>>,
-    /// `{"mean": […], "std": […]}`, what its images were normalised by.
+    /// What its images were normalised by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub normalise: Option<Json>,
+    pub normalise: Option<Statistics>,
 }
 
 /// A space, a genotype of it and a skeleton of it that a description may mean.

@@ -12,6 +12,7 @@ mod benchmark;
 mod derivation;
 mod epoch;
 mod evaluation;
+mod network;
 mod notes;
 mod published;
 
@@ -20,8 +21,9 @@ pub(crate) use benchmark::{BenchmarkCell, CellAccuracy};
 pub(crate) use derivation::{Derivation, DerivedEpoch, DerivedSearch};
 pub(crate) use epoch::{Benefits, CELL_ACCURACY, Epoch, EpochDiagnosis, Watched};
 pub(crate) use evaluation::{Evaluation, Tested};
+pub(crate) use network::{NetworkCard, Size, SupernetCard};
 pub(crate) use notes::{MEASURES, STOPPED_EARLY};
-pub(crate) use published::{bytes, genotype, json, note, sorted_bytes, space};
+pub(crate) use published::{Unreadable, bytes, genotype, json, note, parse, sorted_bytes, space, value};
 
 // What these are made of.
 pub(crate) use crate::train::diagnosis::{Benefit, CellCounts, Stopped};

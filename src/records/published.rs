@@ -5,7 +5,7 @@ use crate::{
     space::{Genotype, Space},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 /// As it is published: indented, a line break at the end.
 pub(crate) fn bytes(value: &impl Serialize) -> Vec<u8> {
@@ -22,7 +22,7 @@ pub(crate) fn sorted_bytes(value: &impl Serialize) -> Vec<u8> {
 /// An output that is not as this version writes it.
 #[derive(Debug, thiserror::Error)]
 #[error("`{name}` of `{of}` is not as this version of darts-run writes it: {source}")]
-struct Unreadable {
+pub(crate) struct Unreadable {
     name: String,
     of: String,
     source: serde_json::Error,
@@ -30,6 +30,10 @@ struct Unreadable {
 
 impl Unreadable {
     pub const HINT: &str = "use the version that wrote it, or another store";
+
+    fn of(of: &str, name: &str) -> impl FnOnce(serde_json::Error) -> Self {
+        move |source| Self { name: name.to_owned(), of: of.to_owned(), source }
+    }
 }
 
 impl From<Unreadable> for StageError {
@@ -42,8 +46,16 @@ impl From<Unreadable> for StageError {
 ///
 /// # Errors
 /// Where it is of another shape.
-fn parse<T: DeserializeOwned>(of: &str, name: &str, bytes: &[u8]) -> Result<T, Unreadable> {
-    serde_json::from_slice(bytes).map_err(|source| Unreadable { name: name.to_owned(), of: of.to_owned(), source })
+pub(crate) fn parse<T: DeserializeOwned>(of: &str, name: &str, bytes: &[u8]) -> Result<T, Unreadable> {
+    serde_json::from_slice(bytes).map_err(Unreadable::of(of, name))
+}
+
+/// What is called `of` said this in its record, as `name`.
+///
+/// # Errors
+/// Where it is of another shape.
+pub(crate) fn value<T: DeserializeOwned>(of: &str, name: &str, value: &Json) -> Result<T, Unreadable> {
+    T::deserialize(value).map_err(Unreadable::of(of, name))
 }
 
 /// The JSON output `name` of a stage.
@@ -60,8 +72,7 @@ pub(crate) fn json<T: DeserializeOwned>(of: &Input, name: &str) -> Result<T, Sta
 /// # Errors
 /// Where it is of another shape.
 pub(crate) fn note<T: DeserializeOwned>(of: &Input, name: &str) -> Result<Option<T>, StageError> {
-    let note = of.notes.get(name).map(T::deserialize).transpose();
-    note.map_err(|source| Unreadable { name: name.to_owned(), of: of.member.clone(), source }.into())
+    Ok(of.notes.get(name).map(|note| value(&of.member, name, note)).transpose()?)
 }
 
 /// The space that a stage searched or derived from.

@@ -1,11 +1,11 @@
 //! What stages publish for each other to read.
 
-use super::site::Size;
 pub(super) use crate::records::{genotype, space};
 use crate::{
-    data::{DataError, Dataset, Statistics},
+    data::{DataError, Dataset},
+    records::NetworkCard,
     run::{Context, Input, StageError, sentence},
-    space::{Build, Genotype, GenotypeText, Space, network::Network},
+    space::{Genotype, GenotypeText, Space, network::Network},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -61,37 +61,11 @@ fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// What a stage that trains a discrete network says of it, beside its `space`, `genotype` and
-/// `weights`: enough to build it again.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub(super) struct NetworkCard {
-    #[serde(flatten)]
-    pub size: Size,
-    /// The task, where it is not that of a stage that names none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<String>,
-    /// Numbers that it puts out: of a classifier, a score a class.
-    pub classes: usize,
-    /// Channels, height, width of an image.
-    pub input: [usize; 3],
-    /// Whether it was trained with its auxiliary head, whose weights are then among the others.
-    pub auxiliary: bool,
-    pub class_names: Vec<String>,
-    /// What the images were normalised with, by channel, white being 1.
-    pub normalise: Statistics,
-}
-
-impl NetworkCard {
-    pub fn build(&self) -> Build {
-        self.size.build(self.classes, self.input, self.auxiliary)
-    }
-
-    /// The network of `genotype`.
-    pub fn network(&self, space: &Space, genotype: &Genotype) -> Result<Network, StageError> {
-        space
-            .discrete(genotype, &self.build())
-            .map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })
-    }
+/// The network of `genotype` that `card` is of.
+pub(super) fn network(card: &NetworkCard, space: &Space, genotype: &Genotype) -> Result<Network, StageError> {
+    space
+        .discrete(genotype, &card.size.build(card.classes, card.input, card.auxiliary))
+        .map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })
 }
 
 /// A genotype as text.

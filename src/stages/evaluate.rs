@@ -1,17 +1,12 @@
 //! `evaluate`: a trained network on the full test set.
 
-use super::{
-    Site,
-    artifacts::{self, NetworkCard},
-    figures::measured,
-    site::Compute,
-};
+use super::{Site, artifacts, figures::measured, site::Compute};
 use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
     interop::{state::State, tensor_file::TensorFile},
     model::Mode,
-    records::{self, Evaluation, MEASURES},
+    records::{self, Evaluation, MEASURES, NetworkCard},
     run::{Context, Progress, Stage, StageError, sentence},
     space::Cost,
     tasks::{self, Evaluated, TaskKind, stream},
@@ -70,7 +65,7 @@ impl Stage for Evaluate {
         let supervision = task.supervision(&dataset.classes);
 
         let device = self.compute.open()?;
-        let network = card.network(&space, &genotype)?;
+        let network = artifacts::network(&card, &space, &genotype)?;
         let weights = of.output("weights")?;
         let file = TensorFile::safetensors(&weights.path(), &weights.bytes()?)
             .map_err(|error| StageError::failed(sentence(&error)))?;

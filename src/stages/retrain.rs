@@ -4,9 +4,7 @@
 //! on CIFAR, DARTS' on ImageNet.
 
 use super::{
-    Site, SpaceFile,
-    artifacts::{self, NetworkCard},
-    augmentation, counted, figures,
+    Site, SpaceFile, artifacts, augmentation, counted, figures,
     fit::{self, SMALLER},
     hyperparameters::{self, Recipe},
     site::Compute,
@@ -15,7 +13,7 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
-    records::{self, MEASURES, Watched},
+    records::{self, MEASURES, NetworkCard, Watched},
     run::{Context, Stage, StageError},
     space::EdgeOptions,
     tasks::{self, Task as _},
@@ -91,7 +89,7 @@ impl Stage for Retrain {
         let (space_text, genotype_text) = (of.output("space")?.text()?, of.output("genotype")?.text()?);
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let card = self.card(&dataset);
-        let network = card.network(&space, &genotype)?;
+        let network = artifacts::network(&card, &space, &genotype)?;
         // Of a cell that was published this was asked when the pipeline was read.
         if let Some(message) = self.compute.too_large(&network, self.settings.feed.batch) {
             return Err(StageError::Input { message, hint: Some(SMALLER.to_owned()) });

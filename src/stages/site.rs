@@ -5,11 +5,9 @@ use crate::{
     kernels::{Kernels, Precision},
     machine,
     model::{self, DeviceName, Model},
+    records::Size,
     run::StageError,
-    space::{
-        self, Build, EdgeOptions, Genotype, LARGEST_SIZE, MOST_CHANNELS, Space,
-        network::{FeatureMap, Network},
-    },
+    space::{self, Genotype, LARGEST_SIZE, MOST_CHANNELS, Space, network::Network},
     tasks::{self, Measure, TaskKind},
 };
 use burn::tensor::Device;
@@ -150,29 +148,6 @@ impl Compute {
     /// Where this machine has no such device.
     pub fn open(&self) -> Result<Device, StageError> {
         self.device.open().map_err(|error| StageError::input(error.to_string()))
-    }
-}
-
-/// Whole networks of one skeleton, of a width and a number of cells.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Size {
-    pub skeleton: String,
-    pub channels: usize,
-    pub size: usize,
-}
-
-impl Size {
-    /// Its network of so many outputs, for images of `[channels, height, width]`.
-    pub fn build(&self, outputs: usize, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
-        Build {
-            skeleton: self.skeleton.clone(),
-            channels: Some(self.channels),
-            size: Some(self.size),
-            classes: outputs,
-            input: FeatureMap { channels, height, width },
-            auxiliary,
-            edges: EdgeOptions::default(),
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::{Site, site::Size, watch::Watch};
+use super::{Site, watch::Watch};
 use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
-    records::Watched,
+    records::{Size, Watched},
     run::{Context, StageError, sentence},
     space::{Build, EdgeOptions},
     tasks::{Supervised, TaskSettings},

@@ -39,9 +39,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
     // Where it meets.
-    ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
+    // data: what the images of a network were normalised by.
+    ("interop", &["machine", "space", "kernels", "model", "data", "tasks", "train"]),
     // What stages leave for each other and for whoever tells of it: a type a kind of output.
-    ("records", &["run", "space", "model", "tasks", "train"]),
+    ("records", &["run", "space", "model", "data", "tasks", "train", "interop"]),
     // What the stages of a run found, as a report's sections.
     ("findings", &["config", "store", "run", "space", "report", "tasks", "records"]),
     ("stages", &["*", "observe", "bench", "cli"]),

@@ -2,9 +2,10 @@
 
 use crate::{
     config::{Fields, Node, Origin, Problems, Value, nearest},
+    records::Size,
     run::point::agrees,
     space::{KeptEdges, Limit, Space},
-    stages::site::{ImageShape, Named, Site, Size},
+    stages::site::{ImageShape, Named, Site},
     tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};

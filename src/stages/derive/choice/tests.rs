@@ -3,9 +3,8 @@
 use super::*;
 use crate::{
     model::Mixing,
-    records::{EpochAlphas, Watched},
+    records::{EpochAlphas, Size, Watched},
     space::{Limit, shipped},
-    stages::site::Size,
     train::TableRecord,
 };
 use serde_json::json;
