@@ -98,6 +98,11 @@ fn counted(count: usize, what: &str) -> String {
     }
 }
 
+/// The version of a kind's results; `None` of a kind that there is not.
+pub fn version(kind: &str) -> Option<u32> {
+    KINDS.iter().find(|known| known.slots.kind == kind).map(|known| known.version)
+}
+
 /// What the configuration must know of the kinds.
 pub fn slots() -> Vec<KindSlots> {
     KINDS.iter().map(|kind| kind.slots).collect()
