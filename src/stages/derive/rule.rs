@@ -1,10 +1,9 @@
 //! The key `rule` of a `derive` stage: which of the genotypes that searches came to goes on.
 
 use crate::{
-    config::{Fields, Node, Origin, Problems, Value, nearest},
-    records::Size,
+    config::{Entry, Fields, Node, Origin, Problems, Value, nearest},
     run::point::agrees,
-    space::{KeptEdges, Limit, Space},
+    space::{Budget, Build, Direction, KeptEdges, Limit, Space},
     stages::site::{ImageShape, Named, Site},
     tasks::{Better, LOSS},
 };
@@ -20,33 +19,19 @@ pub(super) enum Rule {
     /// to the earlier search.
     Best {
         figure: String,
-        aim: Aim,
+        direction: Direction,
     },
     /// The last epoch's within limits.
     AtMost(Vec<Limit>),
     /// Every candidate of the last epoch's that is heavier than this.
     Threshold(f64),
-    /// That of the latest epoch whose network is within a budget.
-    Within(Budget),
+    /// That of the latest epoch whose network, built so, is within a budget.
+    Within {
+        budget: Budget,
+        build: Build,
+    },
     /// That of the mean of the mixing weights that searches ended with.
     Consensus,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aim {
-    Highest,
-    Lowest,
-}
-
-/// What the network of a genotype may cost, and which network that is.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Budget {
-    pub parameters: Option<u64>,
-    pub multiply_adds: Option<u64>,
-    pub size: Size,
-    /// Channels, height, width.
-    pub image: [usize; 3],
-    pub classes: usize,
 }
 
 const WORDS: [&str; 7] = ["epoch", "best", "highest", "lowest", "at_most", "threshold", "within"];
@@ -77,11 +62,11 @@ fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     match given[..] {
         ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
         ["best"] => best(keys, site),
-        ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Aim::Highest }),
-        ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Aim::Lowest }),
+        ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), direction: Direction::Highest }),
+        ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), direction: Direction::Lowest }),
         ["at_most"] => limits(keys, site).map(Rule::AtMost),
         ["threshold"] => threshold(keys, site),
-        ["within"] => budget(keys, site).map(Rule::Within),
+        ["within"] => within(keys, site),
         _ => {
             let found = if given.is_empty() { "none".to_owned() } else { format!("`{}`", given.join("`, `")) };
             let place = keys.origin().clone();
@@ -97,9 +82,9 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     let figure = keys.required_text("best");
     let inputs = site.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
     let mut known = inputs.flatten().copied().chain([LOSS]);
-    let aim = match known.find(|measure| figure.ends_with(measure.name)).map(|measure| measure.better) {
-        Some(Better::Lower) => Aim::Lowest,
-        Some(Better::Higher) => Aim::Highest,
+    let direction = match known.find(|measure| figure.ends_with(measure.name)).map(|measure| measure.better) {
+        Some(Better::Lower) => Direction::Lowest,
+        Some(Better::Higher) => Direction::Highest,
         None => {
             let place = keys.origin_of("best").clone();
             let message = format!("it is not known whether more or less of `{figure}` is better");
@@ -109,8 +94,8 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     };
     // The two ways to say it are one.
     keys.set_apart("best");
-    keys.hash(if aim == Aim::Highest { "highest" } else { "lowest" }, figure.as_str());
-    Some(Rule::Best { figure, aim })
+    keys.hash(if direction == Direction::Highest { "highest" } else { "lowest" }, figure.as_str());
+    Some(Rule::Best { figure, direction })
 }
 
 /// `at_most: {skip_connect: 2}` for each kind of cell, `at_most: {normal: {skip_connect: 2}}` for
@@ -124,19 +109,27 @@ fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
         return None;
     };
     let space = &site.inherited.as_ref()?.space;
-    let kinds = || space.cell_kinds().iter().map(|kind| kind.name.as_str());
-    let mut limits = Vec::new();
+    let kinds: Vec<&str> = space.cell_kinds().iter().map(|kind| kind.name.as_str()).collect();
+    let mut limits: Vec<Limit> = Vec::new();
+    let mut add = |kinds: &[&str], operation: &str, entry: &Entry, problems: &mut Problems| {
+        let Some(count) = limit(operation, entry, space, problems) else { return };
+        for &kind in kinds {
+            match limits.iter().find(|limit| (limit.kind.as_str(), limit.operation.as_str()) == (kind, operation)) {
+                Some(Limit { count: other, .. }) => {
+                    let message = format!("`{operation}` has two limits in cells `{kind}`, {other} and {count}");
+                    problems.add_with_hint(&entry.key, message, "leave one of them out");
+                }
+                None => limits.push(Limit { kind: kind.to_owned(), operation: operation.to_owned(), count }),
+            }
+        }
+    };
     for (name, entry) in map {
         match &entry.node.value {
-            Value::Map(of_kind) => match space.cell_kind(name) {
-                Some(_) => {
-                    for (operation, entry) in of_kind {
-                        limits.extend(limit(&[name.as_str()], operation, entry, space, keys.problems()));
-                    }
-                }
-                None => unknown("kind of cell", name, &entry.key, kinds(), keys.problems()),
-            },
-            _ => limits.extend(limit(&kinds().collect::<Vec<_>>(), name, entry, space, keys.problems())),
+            Value::Map(of_kind) if kinds.contains(&name.as_str()) => {
+                of_kind.iter().for_each(|(operation, entry)| add(&[name], operation, entry, keys.problems()));
+            }
+            Value::Map(_) => unknown("kind of cell", name, &entry.key, kinds.iter().copied(), keys.problems()),
+            _ => add(&kinds, name, entry, keys.problems()),
         }
     }
     // For each kind of cell, as it is read too.
@@ -159,28 +152,20 @@ fn threshold(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     Some(Rule::Threshold(threshold))
 }
 
-/// At most so many of an operation, in each of some kinds.
-fn limit(
-    kinds: &[&str],
-    operation: &str,
-    entry: &crate::config::Entry,
-    space: &Space,
-    problems: &mut Problems,
-) -> Vec<Limit> {
+/// At most so many of an operation; `None` after a complaint.
+fn limit(operation: &str, entry: &Entry, space: &Space, problems: &mut Problems) -> Option<usize> {
     if !space.operations().any(|known| known == operation) {
         unknown("operation", operation, &entry.key, space.operations(), problems);
-        return Vec::new();
+        return None;
     }
     let count = match entry.node.value {
         Value::Integer(count) => usize::try_from(count).ok(),
         _ => None,
     };
-    let Some(count) = count else {
+    if count.is_none() {
         problems.add(&entry.node.origin, format!("`{operation}` must be a whole number from 0: so many at most"));
-        return Vec::new();
-    };
-    let of = |kind: &&str| Limit { kind: (*kind).to_owned(), operation: operation.to_owned(), count };
-    kinds.iter().map(of).collect()
+    }
+    count
 }
 
 fn unknown<'a>(
@@ -198,7 +183,7 @@ fn unknown<'a>(
 }
 
 /// `within: {parameters: 3.5e6, skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}}`
-fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
+fn within(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     keys.required_node("within")?;
     keys.map("within", |inside| {
         let mut most = |key| {
@@ -225,7 +210,8 @@ fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
         inside.set_apart("images");
         inside.hash("image", shape.to_vec());
         inside.hash("classes", classes);
-        Some(Budget { parameters, multiply_adds, size: size?, image: shape, classes })
+        let build = size?.build(classes, shape, false);
+        Some(Rule::Within { budget: Budget { parameters, multiply_adds }, build })
     })
 }
 

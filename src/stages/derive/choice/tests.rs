@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     model::Mixing,
     records::{EpochAlphas, Size, Watched},
-    space::{Limit, shipped},
+    space::shipped,
     train::TableRecord,
 };
 use serde_json::json;
@@ -47,8 +47,8 @@ fn search(seed: u64, epochs: &[(usize, f64)]) -> Searched {
     }
 }
 
-fn best(figure: &str, aim: Aim) -> Rule {
-    Rule::Best { figure: figure.to_owned(), aim }
+fn best(figure: &str, direction: Direction) -> Rule {
+    Rule::Best { figure: figure.to_owned(), direction }
 }
 
 /// Search, epoch, the operation of the cell's first edge, and why.
@@ -77,12 +77,12 @@ fn the_last_epoch_or_the_one_that_is_named() {
 #[test]
 fn the_best_epoch_of_all_searches_and_of_equals_the_earlier() {
     let searches = [search(0, &[(3, 50.0), (2, 80.0), (1, 60.0)]), search(1, &[(4, 80.0), (1, 70.0), (0, 80.0)])];
-    let (search, epoch, cell, why) = told(&best("held_out_accuracy_percent", Aim::Highest), &searches, &[]);
+    let (search, epoch, cell, why) = told(&best("held_out_accuracy_percent", Direction::Highest), &searches, &[]);
     assert_eq!((search, epoch, cell.as_str()), (Some(1), Some(1), "avg_pool_3x3"));
     assert_eq!(why, "its `held_out_accuracy_percent`, 80, is the highest of 6 epochs of 2 searches");
-    let (search, epoch, ..) = told(&best("held_out_accuracy_percent", Aim::Highest), &searches[..1], &[]);
+    let (search, epoch, ..) = told(&best("held_out_accuracy_percent", Direction::Highest), &searches[..1], &[]);
     assert_eq!((search, epoch), (Some(0), Some(2)));
-    let (search, epoch, _, why) = told(&best("train_loss", Aim::Lowest), &searches, &[]);
+    let (search, epoch, _, why) = told(&best("train_loss", Direction::Lowest), &searches, &[]);
     assert_eq!((search, epoch), (Some(1), Some(1)), "{why}");
 }
 
@@ -90,9 +90,9 @@ fn the_best_epoch_of_all_searches_and_of_equals_the_earlier() {
 fn a_figure_that_is_not_there_or_no_number_is_no_candidate() {
     let mut searches = [search(0, &[(3, 50.0), (2, 80.0)])];
     searches[0].figures[1].watched.clear();
-    let (_, epoch, ..) = told(&best("held_out_accuracy_percent", Aim::Highest), &searches, &[]);
+    let (_, epoch, ..) = told(&best("held_out_accuracy_percent", Direction::Highest), &searches, &[]);
     assert_eq!(epoch, Some(1));
-    let (message, hint) = failed(&best("held_out_acuracy_percent", Aim::Highest), &searches);
+    let (message, hint) = failed(&best("held_out_acuracy_percent", Direction::Highest), &searches);
     assert_eq!(
         message,
         "no epoch has a figure `held_out_acuracy_percent`; there is `held_out_accuracy_percent`, `learning_rate`, `train_loss`"
@@ -111,7 +111,7 @@ fn the_cell_whose_training_ended_best_goes_on() {
     };
     // The training of search 2's cell failed.
     let judges = [judge(0, 61.5), judge(1, 72.25)];
-    let rule = best("held_out_accuracy_percent", Aim::Highest);
+    let rule = best("held_out_accuracy_percent", Direction::Highest);
     let (search, epoch, cell, why) = told(&rule, &searches, &judges);
     assert_eq!((search, epoch, cell.as_str()), (Some(1), Some(1), "nor_conv_1x1"), "the cell that was trained");
     assert_eq!(
@@ -132,7 +132,7 @@ fn limits_say_what_was_struck() {
 
 fn budget(parameters: Option<u64>, multiply_adds: Option<u64>) -> Rule {
     let size = Size { skeleton: "final".into(), channels: 16, size: 5 };
-    Rule::Within(Budget { parameters, multiply_adds, size, image: [3, 32, 32], classes: 10 })
+    Rule::Within { budget: Budget { parameters, multiply_adds }, build: size.build(10, [3, 32, 32], false) }
 }
 
 #[test]
