@@ -10,7 +10,7 @@ use crate::{
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// The packed data set of a `prepare` stage; `roots` are the reading stage's
-/// [`Site::data_roots`](super::Site), in one of which picture files lie.
+/// [`PlanContext::data_roots`](super::PlanContext), in one of which picture files lie.
 pub(super) fn dataset(prepared: &Input, roots: &[PathBuf]) -> Result<Dataset, StageError> {
     let packed = prepared.output("dataset")?;
     let dataset = packed.read(|reader| Dataset::read_from(reader, packed.size(), &packed.path()))?;

@@ -2,7 +2,7 @@
 
 use super::{
     hyperparameters::{COUNT, NOT_NEGATIVE},
-    site::ImageShape,
+    plan_context::ImageShape,
 };
 use crate::{
     config::Fields,

@@ -1,6 +1,6 @@
 //! `benchmark`: looks a genotype up in a table of cells that were trained.
 
-use super::{Site, artifacts};
+use super::{PlanContext, artifacts};
 use crate::{
     config::Fields,
     interop::nas_bench::{NasBenchColumn, NasBenchData, NasBenchSplit, NasBenchTable},
@@ -17,7 +17,7 @@ struct Benchmark {
 
 /// `table: nas_bench_201` is the table that the search space of that name declares;
 /// `table: my/cells.csv` is a file.
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
     let name = fields.required_text("table");
     // What it says is in the key, by its digest.
     fields.set_apart("table");
@@ -28,10 +28,10 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let is_path = name.contains('/') || [".csv", ".gz"].iter().any(|ending| name.ends_with(ending));
     let found = if is_path {
         let table = machine::expanded(&name);
-        let beside = site.folder.join(&table);
+        let beside = context.folder.join(&table);
         Ok(if beside.exists() { beside } else { table })
     } else {
-        table_of(&name, site)
+        table_of(&name, context)
     };
     match found {
         Ok(table) => {
@@ -51,8 +51,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
 }
 
 /// The table of the space `name`, or what is wrong and a way out.
-fn table_of(name: &str, site: &Site<'_>) -> Result<PathBuf, (String, String)> {
-    let path = space::find(name, site.folder)
+fn table_of(name: &str, context: &PlanContext<'_>) -> Result<PathBuf, (String, String)> {
+    let path = space::find(name, context.folder)
         .map_err(|error| (error.to_string(), error.hint.unwrap_or_else(|| "give the path of a CSV file".to_owned())))?;
     let space = Space::read(&path).map_err(|error| (error.to_string(), format!("mend `{}`", path.display())))?;
     space.benchmark.ok_or_else(|| {

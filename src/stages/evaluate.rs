@@ -1,6 +1,6 @@
 //! `evaluate`: a trained network on the full test set.
 
-use super::{Site, artifacts, figures::measured, site::Compute};
+use super::{PlanContext, artifacts, figures::measured, plan_context::Compute};
 use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
@@ -21,14 +21,14 @@ struct Evaluate {
     tasks: &'static [TaskKind],
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let compute = site.compute(fields);
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    let compute = context.compute(fields);
     // The batch counts: an image's logits do not depend on its neighbours, but sums of another
     // shape may round otherwise.
     let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
     // There is no other part to choose, but results know it.
     fields.hash("part", "test");
-    Some(Box::new(Evaluate { compute: compute?, data_roots: site.data_roots(), batch, tasks: site.tasks }))
+    Some(Box::new(Evaluate { compute: compute?, data_roots: context.data_roots(), batch, tasks: context.tasks }))
 }
 
 impl Stage for Evaluate {

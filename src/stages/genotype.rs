@@ -1,6 +1,6 @@
 //! `genotype`: a cell that someone published, in the place of one that a search found.
 
-use super::{Site, artifacts};
+use super::{PlanContext, artifacts};
 use crate::{
     config::Fields,
     interop::nas_bench,
@@ -20,25 +20,25 @@ pub(super) struct Published {
     note: Option<String>,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let published = named(fields, site)?;
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    let published = named(fields, context)?;
     // The cell is in the key, by its digest, and the space by its digest and its own name.
     fields.set_apart("from");
     fields.hash("space", published.file.space.name.as_str());
-    site.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
+    context.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
     Some(Box::new(published))
 }
 
 /// `genotype: {space: darts, from: darts_v2}`: the name of a genotype that ships, a file beside the
 /// pipeline (`genotypes.py:DARTS_V2` of several), or the text itself.
-pub(super) fn named(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
-    let file = site.space(fields);
+pub(super) fn named(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Published> {
+    let file = context.space(fields);
     let from = fields.required_text("from");
     let file = file?;
     if from.is_empty() {
         return None;
     }
-    match published(&from, site.folder, file) {
+    match published(&from, context.folder, file) {
         Ok(published) => Some(published),
         Err((message, hint)) => {
             let place = fields.origin_of("from").clone();

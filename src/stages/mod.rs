@@ -1,9 +1,9 @@
 //! The kinds of stages a pipeline is made of, one file each: read inputs, call the domain, publish.
 //!
-//! [`KINDS`] lists them. A kind has a `read`, which makes a stage of its keys in the surroundings
-//! that [`Site`] says, and the stage has a `run`. The shortest is `genotype.rs`; `search.rs` and
-//! `retrain.rs` share `training.rs`. The keys of training and their defaults are in
-//! `hyperparameters`.
+//! [`KINDS`] lists them. A kind has a `read`, which makes a stage of its keys and of what is known
+//! while the pipeline is planned ([`PlanContext`]), and the stage has a `run`. The shortest is
+//! `genotype.rs`; `search.rs` and `retrain.rs` share `training.rs`. The keys of training and their
+//! defaults are in `hyperparameters`.
 
 mod artifacts;
 mod augmentation;
@@ -16,18 +16,18 @@ mod figures;
 mod fit;
 mod genotype;
 mod hyperparameters;
+mod plan_context;
 mod prepare;
 mod report;
 mod retrain;
 mod search;
-mod site;
 mod training;
 mod trajectory;
 mod watch;
 mod work;
 
 pub use export::export_report;
-pub use site::{ImageShape, Named, Site, SpaceFile, Tells};
+pub use plan_context::{ImageShape, Named, PlanContext, SpaceFile, Tells};
 pub use work::{Work, WorkError};
 
 use crate::{
@@ -42,7 +42,7 @@ pub struct StageKind {
     pub slots: KindSlots,
     /// Bumped by hand when the meaning of a result changes: then older results no longer answer.
     pub version: u32,
-    read: fn(&mut Fields<'_>, &Site<'_>) -> Option<Box<dyn Stage>>,
+    read: fn(&mut Fields<'_>, &PlanContext<'_>) -> Option<Box<dyn Stage>>,
 }
 
 /// All kinds, in the order of a pipeline.
@@ -115,13 +115,13 @@ pub fn slots() -> Vec<KindSlots> {
 pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
     let memory = machine::memory();
-    let answers = site::Answers::default();
+    let answers = plan_context::Answers::default();
     let mut planned = Vec::with_capacity(pipeline.members.len());
     // By member: what is read comes before what reads it.
     let mut known: Vec<Named> = Vec::with_capacity(pipeline.members.len());
     for member in &pipeline.members {
         let kind = KINDS.iter().find(|kind| kind.slots.kind == member.kind).expect("the configuration knows the kinds");
-        let site = Site {
+        let context = PlanContext {
             pipeline: &pipeline.name,
             folder: pipeline.folder(),
             data_root: &pipeline.data_root,
@@ -139,16 +139,16 @@ pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Plann
         };
         let what = format!("stage `{}`", member.stage);
         let (stage, settings) =
-            Fields::read_all(&member.params, what, &mut problems, |fields| (kind.read)(fields, &site));
-        if let Some(space) = site.inherited {
-            site.tells.space.get_or_init(|| space);
+            Fields::read_all(&member.params, what, &mut problems, |fields| (kind.read)(fields, &context));
+        if let Some(space) = context.inherited {
+            context.tells.space.get_or_init(|| space);
         }
         known.push(Named {
             member: member.name.clone(),
             kind: member.kind.clone(),
             point: member.point.clone(),
             params: stage.as_ref().map(|_| settings.hashed.clone().into()),
-            tells: site.tells,
+            tells: context.tells,
         });
         planned.extend(stage.map(|stage| Planned { version: kind.version, settings, stage }));
     }

@@ -4,10 +4,10 @@
 //! on CIFAR, DARTS' on ImageNet.
 
 use super::{
-    Site, SpaceFile, artifacts, augmentation, counted, figures,
+    PlanContext, SpaceFile, artifacts, augmentation, counted, figures,
     fit::{self, SMALLER},
     hyperparameters::{self, Recipe},
-    site::Compute,
+    plan_context::Compute,
     training::{self, Feed, Images, Settings},
 };
 use crate::{
@@ -28,34 +28,34 @@ struct Retrain {
     settings: Settings,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    read_with(fields, site, &Recipe::CIFAR)
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    read_with(fields, context, &Recipe::CIFAR)
 }
 
-pub(super) fn read_transfer(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    read_with(fields, site, &Recipe::IMAGENET)
+pub(super) fn read_transfer(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    read_with(fields, context, &Recipe::IMAGENET)
 }
 
-fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
-    let compute = site.compute(fields);
-    let settings = settings(fields, site, recipe)?;
+fn read_with(fields: &mut Fields<'_>, context: &PlanContext<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
+    let compute = context.compute(fields);
+    let settings = settings(fields, context, recipe)?;
     let compute = compute?;
-    settings.tell(site);
-    if let Some(images) = site.images() {
+    settings.tell(context);
+    if let Some(images) = context.images() {
         augmentation::check(fields, &settings.feed.augment, images);
-        let genotype = site.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
-        if let (Some(genotype), Some(file)) = (genotype, &site.inherited) {
-            fit::check(fields, site, &compute, &settings, (&file.space, Some(genotype)), images);
+        let genotype = context.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
+        if let (Some(genotype), Some(file)) = (genotype, &context.inherited) {
+            fit::check(fields, context, &compute, &settings, (&file.space, Some(genotype)), images);
         }
     }
-    Some(Box::new(Retrain { compute, data_roots: site.data_roots(), settings }))
+    Some(Box::new(Retrain { compute, data_roots: context.data_roots(), settings }))
 }
 
 /// All that decides the result besides the genotype and the images.
-pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Settings> {
-    let file: Option<&SpaceFile> = site.inherited.as_deref();
+pub(super) fn settings(fields: &mut Fields<'_>, context: &PlanContext<'_>, recipe: &Recipe) -> Option<Settings> {
+    let file: Option<&SpaceFile> = context.inherited.as_deref();
     let skeleton = Some(fields.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
-    let size = site.size(fields, skeleton, file);
+    let size = context.size(fields, skeleton, file);
     let seed = hyperparameters::seed(fields);
     // Where the skeleton is wrong that is said already, and its head with it.
     let auxiliary = match (&size, file) {
@@ -63,7 +63,7 @@ pub(super) fn settings(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe
         _ => true,
     };
     let hyperparameters::Retraining { batch, learner, training } = hyperparameters::retraining(fields, recipe, seed);
-    let task = (site.task(fields).read)(fields, &recipe.loss(auxiliary));
+    let task = (context.task(fields).read)(fields, &recipe.loss(auxiliary));
     let feed = Feed {
         batch,
         images: fields.choice("images", Images::All, &Images::NAMED),

@@ -1,8 +1,8 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
 use super::{
-    Site, SpaceFile, artifacts, augmentation, figures, fit, hyperparameters,
-    site::Compute,
+    PlanContext, SpaceFile, artifacts, augmentation, figures, fit, hyperparameters,
+    plan_context::Compute,
     training::{self, Feed, Images, Settings},
     trajectory::Trajectory,
 };
@@ -25,25 +25,25 @@ struct Search {
     diagnosis: DiagnosisConfig,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let compute = site.compute(fields);
-    let (file, settings, diagnosis) = settings(fields, site)?;
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    let compute = context.compute(fields);
+    let (file, settings, diagnosis) = settings(fields, context)?;
     let compute = compute?;
-    settings.tell(site);
-    if let Some(images) = site.images() {
+    settings.tell(context);
+    if let Some(images) = context.images() {
         augmentation::check(fields, &settings.feed.augment, images);
-        fit::check(fields, site, &compute, &settings, (&file.space, None), images);
+        fit::check(fields, context, &compute, &settings, (&file.space, None), images);
     }
-    Some(Box::new(Search { file, compute, data_roots: site.data_roots(), settings, diagnosis }))
+    Some(Box::new(Search { file, compute, data_roots: context.data_roots(), settings, diagnosis }))
 }
 
 /// The space, all that decides the result besides it and the images, and how closely the search is
 /// looked at.
 pub(super) fn settings(
     fields: &mut Fields<'_>,
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
 ) -> Option<(Arc<SpaceFile>, Settings, DiagnosisConfig)> {
-    let file = site.space(fields);
+    let file = context.space(fields);
     let skeleton = fields.text_or("skeleton", "search");
     let feed = Feed {
         batch: hyperparameters::batch(fields),
@@ -55,8 +55,8 @@ pub(super) fn settings(
     let (learner, training) = hyperparameters::search(fields, feed.seed);
     let diagnosis =
         hyperparameters::diagnosis(fields, file.as_deref().map(|file| &file.space), feed.images == Images::Fit);
-    let task = (site.task(fields).plain)();
-    let size = site.size(fields, Some(skeleton), file.as_deref());
+    let task = (context.task(fields).plain)();
+    let size = context.size(fields, Some(skeleton), file.as_deref());
     let (file, size) = (file?, size?);
     Some((file, Settings { size, edges, feed, task, learner, training }, diagnosis))
 }

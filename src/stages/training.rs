@@ -1,6 +1,6 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::{Site, watch::Watch};
+use super::{PlanContext, watch::Watch};
 use crate::{
     data::{Augment, Dataset, Loader, LoaderOptions, Order, Part},
     records::{Size, Watched},
@@ -36,9 +36,9 @@ impl Settings {
     }
 
     /// Makes known what the stage's network will be measured by.
-    pub fn tell(&self, site: &Site<'_>) {
-        let classes = site.images().map_or(0, |images| images.classes);
-        site.tells.measures.get_or_init(|| self.task.measures(classes));
+    pub fn tell(&self, context: &PlanContext<'_>) {
+        let classes = context.images().map_or(0, |images| images.classes);
+        context.tells.measures.get_or_init(|| self.task.measures(classes));
     }
 
     /// The task on the images that are fitted, with those that are watched.

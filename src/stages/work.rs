@@ -10,11 +10,11 @@
 //! ```
 
 use super::{
-    ImageShape, Site, SpaceFile, Tells,
+    ImageShape, PlanContext, SpaceFile, Tells,
     genotype::{self, Published},
     hyperparameters::Recipe,
+    plan_context::Answers,
     retrain, search,
-    site::Answers,
     training::Settings,
 };
 use crate::{
@@ -111,7 +111,7 @@ impl ImageShape {
     /// The supernet of a `search`.
     fn search(&self, keys: &Node, folder: &Path, problems: &mut Problems) -> Option<Work> {
         let mut fields = Fields::open(keys, "`search`", problems);
-        let read = search::settings(&mut fields, &site(folder, None));
+        let read = search::settings(&mut fields, &context(folder, None));
         fields.close();
         let (file, settings, _) = read?;
         let network = file.space.supernet(&settings.supernet(self.classes, self.shape));
@@ -127,11 +127,11 @@ impl ImageShape {
         problems: &mut Problems,
     ) -> Option<Work> {
         let mut fields = Fields::open(genotype, "`genotype`", problems);
-        let named = genotype::named(&mut fields, &site(folder, None));
+        let named = genotype::named(&mut fields, &context(folder, None));
         fields.close();
         let Published { file, genotype, .. } = named?;
         let mut fields = Fields::open(keys, format!("`{kind}`"), problems);
-        let settings = retrain::settings(&mut fields, &site(folder, Some(file.clone())), recipe);
+        let settings = retrain::settings(&mut fields, &context(folder, Some(file.clone())), recipe);
         fields.close();
         let settings = settings?;
         let network = file.space.discrete(&genotype, &settings.discrete(self.classes, self.shape));
@@ -160,10 +160,21 @@ impl ImageShape {
     }
 }
 
-fn site(folder: &Path, inherited: Option<Arc<SpaceFile>>) -> Site<'_> {
+fn context(folder: &Path, inherited: Option<Arc<SpaceFile>>) -> PlanContext<'_> {
     let (data_root, inputs, tells, answers) = (Path::new(""), IndexMap::new(), Tells::default(), Answers::default());
     let tasks = tasks::KINDS;
-    Site { pipeline: "", folder, data_root, device: "cpu", memory: None, inherited, tells, answers, tasks, inputs }
+    PlanContext {
+        pipeline: "",
+        folder,
+        data_root,
+        device: "cpu",
+        memory: None,
+        inherited,
+        tells,
+        answers,
+        tasks,
+        inputs,
+    }
 }
 
 #[cfg(test)]

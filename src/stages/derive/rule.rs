@@ -4,7 +4,7 @@ use crate::{
     config::{Entry, Fields, Node, Origin, Problems, Value, nearest},
     run::point::agrees,
     space::{Budget, Build, Direction, KeptEdges, Limit, Space},
-    stages::site::{ImageShape, Named, Site},
+    stages::plan_context::{ImageShape, Named, PlanContext},
     tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};
@@ -39,13 +39,13 @@ const RULES: &str =
     "`last`, `consensus`, or a map of one of `epoch`, `best`, `highest`, `lowest`, `at_most`, `threshold` and `within`";
 
 /// The rule that is written, `last` where none is; `None` after a complaint.
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let word = match fields.node("rule").map(|node| (node, &node.value)) {
         None => "last",
         Some((_, Value::Text(word))) if word == "last" || word == "consensus" => word,
         Some((_, Value::Map(_))) => {
             let before = fields.problems().len();
-            let rule = fields.map("rule", |keys| of_map(keys, site));
+            let rule = fields.map("rule", |keys| of_map(keys, context));
             return rule.filter(|_| fields.problems().len() == before);
         }
         Some((node, _)) => {
@@ -57,16 +57,16 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     Some(if word == "last" { Rule::Last } else { Rule::Consensus })
 }
 
-fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+fn of_map(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let given: Vec<&str> = WORDS.into_iter().filter(|word| keys.has(word)).collect();
     match given[..] {
         ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
-        ["best"] => best(keys, site),
+        ["best"] => best(keys, context),
         ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), direction: Direction::Highest }),
         ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), direction: Direction::Lowest }),
-        ["at_most"] => limits(keys, site).map(Rule::AtMost),
-        ["threshold"] => threshold(keys, site),
-        ["within"] => within(keys, site),
+        ["at_most"] => limits(keys, context).map(Rule::AtMost),
+        ["threshold"] => threshold(keys, context),
+        ["within"] => within(keys, context),
         _ => {
             let found = if given.is_empty() { "none".to_owned() } else { format!("`{}`", given.join("`, `")) };
             let place = keys.origin().clone();
@@ -78,9 +78,9 @@ fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
 
 /// `best: held_out_accuracy_percent`: whether more or less is better is what the task says of its
 /// measures.
-fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+fn best(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let figure = keys.required_text("best");
-    let inputs = site.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
+    let inputs = context.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
     let mut known = inputs.flatten().copied().chain([LOSS]);
     let direction = match known.find(|measure| figure.ends_with(measure.name)).map(|measure| measure.better) {
         Some(Better::Lower) => Direction::Lowest,
@@ -100,7 +100,7 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
 
 /// `at_most: {skip_connect: 2}` for each kind of cell, `at_most: {normal: {skip_connect: 2}}` for
 /// one.
-fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
+fn limits(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Vec<Limit>> {
     let node = keys.node("at_most");
     let Some(map) = node.and_then(Node::as_map).filter(|map| !map.is_empty()) else {
         let place = keys.origin_of("at_most").clone();
@@ -108,7 +108,7 @@ fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
         keys.problems().add_with_hint(&place, message, "for example `at_most: {skip_connect: 2}`");
         return None;
     };
-    let space = &site.inherited.as_ref()?.space;
+    let space = &context.inherited.as_ref()?.space;
     let kinds: Vec<&str> = space.cell_kinds().iter().map(|kind| kind.name.as_str()).collect();
     let mut limits: Vec<Limit> = Vec::new();
     let mut add = |kinds: &[&str], operation: &str, entry: &Entry, problems: &mut Problems| {
@@ -142,9 +142,9 @@ fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
 }
 
 /// `threshold: 0.85`, FairDARTS' (arXiv 1911.12126).
-fn threshold(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+fn threshold(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let threshold = keys.number("threshold", 0.85, 0.0..1.0, "a number from 0 to below 1");
-    if site.inherited.as_ref()?.space.derivation().edges == KeptEdges::All {
+    if context.inherited.as_ref()?.space.derivation().edges == KeptEdges::All {
         let place = keys.origin_of("threshold").clone();
         let message = "the cells of this space have an operation on every edge: none may be left out for its weight";
         keys.problems().add(&place, message);
@@ -183,7 +183,7 @@ fn unknown<'a>(
 }
 
 /// `within: {parameters: 3.5e6, skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}}`
-fn within(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+fn within(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     keys.required_node("within")?;
     keys.map("within", |inside| {
         let mut most = |key| {
@@ -201,8 +201,8 @@ fn within(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
             inside.problems().add(&place, "`within` needs `parameters`, `multiply_adds` or both");
         }
         let skeleton = Some(inside.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
-        let file = site.inherited.as_deref();
-        let size = site.size(inside, skeleton, file);
+        let file = context.inherited.as_deref();
+        let size = context.size(inside, skeleton, file);
         let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
         let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
         let ImageShape { shape, classes, .. } = ImageShape::read(inside, side, classes);
@@ -222,8 +222,8 @@ impl Rule {
 
     /// Complains about what the rule cannot do with the stages that are named: before a search of
     /// days, not after it.
-    pub fn check(&self, place: &Origin, site: &Site<'_>, problems: &mut Problems) {
-        let (searches, judges) = (site.inputs_of("search"), site.inputs_of("judged_by"));
+    pub fn check(&self, place: &Origin, context: &PlanContext<'_>, problems: &mut Problems) {
+        let (searches, judges) = (context.inputs_of("search"), context.inputs_of("judged_by"));
         if searches.len() > 1 && !self.takes_several() {
             let message = format!("this rule takes one search, `search` names {}", searches.len());
             let hint = "name the sibling (`search: search`), or take `consensus` or the `best` of several";

@@ -1,4 +1,4 @@
-//! Where a stage stands: what its keys may be relative to.
+//! What a kind of stage knows while a pipeline is planned, besides the stage's keys.
 
 use crate::{
     config::Fields,
@@ -23,8 +23,8 @@ use std::{
 
 const PRECISION: &str = "`bf16` is for `runtime.device: cuda` with `kernels: native`; elsewhere leave `precision` out";
 
-/// What a stage kind knows besides the stage's keys.
-pub struct Site<'a> {
+/// What keys may be relative to. A stage that runs has a [`Context`](crate::run::Context) instead.
+pub struct PlanContext<'a> {
     /// The name of the pipeline.
     pub pipeline: &'a str,
     /// The folder of the pipeline file.
@@ -176,7 +176,7 @@ pub(super) fn found_file(
     }
 }
 
-impl Site<'_> {
+impl PlanContext<'_> {
     /// The images that the reference key `data` names.
     pub(super) fn images(&self) -> Option<ImageShape> {
         self.inputs_of("data").first()?.tells.images.get().copied()
