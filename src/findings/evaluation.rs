@@ -36,8 +36,8 @@ pub(super) fn sections(members: &[&Input], inputs: &[Input], missing: &[Missing]
     Ok(sections)
 }
 
-/// Networks by the measures of their task, of which `measure` is the first: a row a network, and the
-/// mean over trainings of one method.
+/// Networks by the measures of their task, of which `measure` is the first: a row a network, and
+/// the mean over trainings of one method.
 fn section(
     measure: Option<&Measure>,
     members: &[&Input],

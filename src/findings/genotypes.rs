@@ -4,7 +4,7 @@ use super::drawn_cells;
 use crate::{
     records::{self, Derivation, DerivedEpoch},
     report::{Block, Cell, Column, Figure, Section, Table, cell_drawing},
-    run::{Input, StageError, point::shown, sentence},
+    run::{Input, StageError, coordinates::shown, sentence},
     space::{Genotype, GenotypeText, Space},
 };
 use serde_json::Value as Json;

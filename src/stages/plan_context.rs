@@ -6,7 +6,7 @@ use crate::{
     machine,
     model::{self, DeviceName, Model},
     records::Size,
-    run::StageError,
+    run::{StageError, coordinates::Coordinates},
     space::{self, Genotype, LARGEST_SIZE, MOST_CHANNELS, Space, network::Network},
     tasks::{self, Measure, TaskKind},
 };
@@ -61,7 +61,7 @@ pub struct Named {
     pub member: String,
     pub kind: String,
     /// The point of the matrix; empty for a plain stage.
-    pub point: IndexMap<String, Json>,
+    pub point: Coordinates,
     /// Its hashed parameters; absent where its keys are wrong.
     pub params: Option<Json>,
     pub tells: Tells,

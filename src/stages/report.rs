@@ -6,7 +6,7 @@ use crate::{
     config::{Fields, Node, Problems},
     findings::{self, Published},
     report::{Block, Bound, Document, Expectation, Over, Section, Verdict, html, json, markdown, terminal},
-    run::{Context, Input, Resource, Stage, StageError, point},
+    run::{Context, Input, Resource, Stage, StageError, coordinates},
     space,
     store::Digest,
 };
@@ -119,7 +119,7 @@ fn selects(members: &str, input: &Input) -> bool {
     stage == input.stage
         && point.split(',').all(|coordinate| {
             let (axis, value) = coordinate.split_once('=').unwrap_or((coordinate, ""));
-            input.point.get(axis.trim()).is_some_and(|found| point::shown(found) == value.trim())
+            input.point.get(axis.trim()).is_some_and(|found| coordinates::shown(found) == value.trim())
         })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     records::{self, Epoch},
     run::{
         Input, StageError,
-        point::{Point, agrees},
+        coordinates::{Coordinates, agrees},
         sentence,
     },
     space::{Affordable, Budget, Build, Cost, Direction, Genotype, Limit, Space, Struck, mean_weights},
@@ -28,7 +28,7 @@ pub(super) struct Choice {
 /// A training of a search's cell.
 pub(super) struct Judge {
     pub member: String,
-    pub point: Point,
+    pub point: Coordinates,
     pub genotype: Genotype,
     /// Of its last epoch, which is its result.
     pub figures: BTreeMap<String, f64>,

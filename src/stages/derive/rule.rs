@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Entry, Fields, Node, Origin, Problems, Value, nearest},
-    run::point::agrees,
+    run::coordinates::agrees,
     space::{Budget, Build, Direction, KeptEdges, Limit, Space},
     stages::plan_context::{ImageShape, Named, PlanContext},
     tasks::{Better, LOSS},

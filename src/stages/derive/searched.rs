@@ -2,7 +2,7 @@
 
 use crate::{
     records::{self, AlphaHistory, Epoch, EpochAlphas},
-    run::{Input, StageError, point::Point},
+    run::{Input, StageError, coordinates::Coordinates},
     space::{Genotype, Space},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 pub(super) struct Searched {
     /// `search[seed=1]`
     pub member: String,
-    pub point: Point,
+    pub point: Coordinates,
     pub space: Space,
     pub space_text: String,
     pub mixing: crate::model::Mixing,
