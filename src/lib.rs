@@ -5,8 +5,8 @@
 //! [`config::load`] a pipeline, [`stages::plan`] the keys of its stages, [`run::run`] works off
 //! what the [`store`] does not have. A search is `stages/search.rs`: a [`space`] is lowered to a
 //! network, [`model`] computes it with [`kernels`], [`train::Training`] moves its weights and
-//! alphas on the batches of a [task](tasks). What is found is told by `findings`, in the documents
-//! of [`report`].
+//! alphas on the batches of a [task](tasks). What it publishes has a type in `records`; what is
+//! found is told by `findings`, in the documents of [`report`].
 
 pub mod bench;
 pub mod cli;
@@ -19,6 +19,7 @@ pub mod model;
 pub mod observe;
 pub mod plan;
 mod recipes;
+mod records;
 pub mod report;
 pub mod run;
 pub mod space;

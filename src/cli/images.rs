@@ -111,7 +111,7 @@ impl ImageArguments {
         &self,
         given: ImageInputs,
         input: [usize; 3],
-        statistics: Option<&serde_json::Value>,
+        statistics: Option<&Statistics>,
     ) -> Result<Images, Complaint> {
         if let ImageInputs::Tensor { .. } = given {
             return Ok(Images { given, shape: input, view: None });
@@ -126,8 +126,7 @@ impl ImageArguments {
                 .find(|(known, _)| known == name)
                 .and_then(|(_, normalise)| normalise.constants())
         });
-        let of_file = || statistics.and_then(|json| serde_json::from_value(json.clone()).ok());
-        let statistics = named.or_else(of_file).ok_or_else(|| {
+        let statistics = named.or_else(|| statistics.cloned()).ok_or_else(|| {
             Complaint::input("the weights' file does not say what pictures are normalised by")
                 .hint(format!("say it with `--normalise`: {}", named_list()))
         })?;

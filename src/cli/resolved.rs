@@ -7,8 +7,7 @@
 use super::{Complaint, ExitClass};
 use crate::{
     config::{Member, Pipeline, Runtime},
-    run::Planned,
-    run::point,
+    run::{Planned, coordinates},
 };
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -70,7 +69,7 @@ pub(super) fn yaml(pipeline: &Pipeline, planned: &[Planned]) -> Result<String, C
             };
             keys.insert("with".to_owned(), each(&|axis| format!("${{matrix.{axis}}}")).into());
             for ((member, _), own) in members.iter().zip(own) {
-                variants.insert(each(&|axis| point::shown(&member.point[axis])), own);
+                variants.insert(each(&|axis| coordinates::shown(&member.point[axis])), own);
             }
         }
         stages.insert(name, Stage { keys: [(first.kind.as_str(), keys)].into(), runtime: &first.runtime });
@@ -125,7 +124,8 @@ fn deciding<'a>(members: &[Keyed<'a>], own: &[Map<String, Json>]) -> Vec<&'a Str
     let decides = |axis: &&String| {
         let mut elsewhere = BTreeMap::new();
         members.iter().zip(own).any(|((member, _), own)| {
-            let others = member.point.iter().filter(|(other, _)| other != axis).map(|(_, value)| point::shown(value));
+            let others =
+                member.point.iter().filter(|(other, _)| other != axis).map(|(_, value)| coordinates::shown(value));
             *elsewhere.entry(others.collect::<Vec<_>>()).or_insert(own) != own
         })
     };

@@ -8,9 +8,13 @@ use crate::{
         description::Description,
         tensor_file::{Numbers, StoredTensor, TensorFile},
     },
-    stages::AlphaHistory,
+    plan::{self, Manifest},
+    records::{self, AlphaHistory, NetworkCard, SupernetCard, Unreadable},
+    stages,
     store::{Record, Store},
 };
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 use std::path::Path;
 
 /// As many names as a hint shows.
@@ -52,49 +56,59 @@ impl StageResult {
     }
 
     fn read(store: &Store, word: &str, record: &Record) -> Result<Self, Complaint> {
+        let Manifest { kind, params, .. } = manifest(word, &record.manifest)?;
         let bytes = |name: &str| -> Result<Option<Vec<u8>>, Complaint> {
-            record
-                .outputs
-                .get(name)
-                .map(|object| store.bytes(object))
-                .transpose()
-                .map_err(|error| Complaint::store(&error))
+            let object = record.outputs.get(name);
+            object.map(|object| store.bytes(object)).transpose().map_err(|error| Complaint::store(&error))
         };
         let text = |name: &str| -> Result<Option<String>, Complaint> {
             let text = bytes(name)?.map(String::from_utf8).transpose();
             text.map_err(|error| Complaint::input(format!("`{name}` of the result `{word}` is no text: {error}")))
         };
-        let alphas = text("alphas")?.map(|text| json::<AlphaHistory>(word, &text)).transpose()?;
-        let network = text("network")?.map(|text| json::<Description>(word, &text)).transpose()?;
-        let published = Description {
-            supernet: alphas.is_some(),
+        let alphas: Option<AlphaHistory> = published(word, "alphas", bytes("alphas")?)?;
+        let card: Option<NetworkCard> = published(word, "network", bytes("network")?)?;
+        let network = match (&alphas, card) {
+            // A search says in its parameters what its supernet is like.
+            (Some(_), _) => records::value::<SupernetCard>(word, "params", &params).map_err(unreadable)?.into(),
+            (None, Some(card)) => card.into(),
+            (None, None) => Description::default(),
+        };
+        let description = Description {
             space_text: text("space")?,
             genotype: text("genotype")?,
             mixing: alphas.as_ref().map(|history| history.mixing),
-            ..Description::default()
-        };
-        // A search says in its parameters what its supernet is like; how it mixes, with its alphas.
-        let mut params = record.manifest["params"].clone();
-        if let Some(keys) = params.as_object_mut() {
-            keys.remove("mixing");
-        }
-        let network = match network {
-            Some(network) => network,
-            None if alphas.is_some() => json(word, &params.to_string())?,
-            None => Description::default(),
+            ..network
         };
         let tensors = |bytes: Vec<u8>| {
             TensorFile::safetensors(Path::new(word), &bytes)
                 .map_err(|error| Complaint::caused(ExitClass::Input, &error))
         };
         let weights = bytes("weights")?.map(tensors).transpose()?;
-        Ok(Self {
-            name: word.to_owned(),
-            kind: record.manifest["kind"].as_str().unwrap_or_default().to_owned(),
-            description: published.or(network),
-            weights,
-            alphas: alphas.and_then(|history| last(history, word)),
-        })
+        let alphas = alphas.and_then(|history| last(history, word));
+        Ok(Self { name: word.to_owned(), kind, description, weights, alphas })
+    }
+}
+
+/// The JSON output `name` of the result `word`, where it has one.
+fn published<T: DeserializeOwned>(word: &str, name: &str, bytes: Option<Vec<u8>>) -> Result<Option<T>, Complaint> {
+    bytes.map(|bytes| records::parse(word, name, &bytes)).transpose().map_err(unreadable)
+}
+
+fn unreadable(error: Unreadable) -> Complaint {
+    Complaint::input(error.to_string()).hint(Unreadable::HINT)
+}
+
+/// What a result was made of, where this version knows what it means.
+fn manifest(word: &str, manifest: &Json) -> Result<Manifest, Complaint> {
+    let manifest: Manifest = records::value(word, "manifest", manifest).map_err(unreadable)?;
+    let Manifest { schema, kind, version, .. } = &manifest;
+    match stages::version(kind) {
+        Some(known) if *version <= known && *schema <= plan::SCHEMA => Ok(manifest),
+        _ => {
+            let what = format!("the result `{word}` is of version {version} of `{kind}`");
+            let complaint = Complaint::input(format!("{what}, which this version of darts-run does not know"));
+            Err(complaint.hint(Unreadable::HINT))
+        }
     }
 }
 
@@ -110,11 +124,6 @@ fn last(history: AlphaHistory, word: &str) -> Option<TensorFile> {
         [Some((table.label, StoredTensor { shape, numbers })), betas].into_iter().flatten()
     });
     Some(TensorFile::of(Path::new(word), stored))
-}
-
-fn json<T: serde::de::DeserializeOwned>(word: &str, text: &str) -> Result<T, Complaint> {
-    serde_json::from_str(text)
-        .map_err(|error| Complaint::input(format!("the result `{word}` is not as this version writes it: {error}")))
 }
 
 /// The one key that begins so.
@@ -148,6 +157,37 @@ fn unknown(store: &Store, word: &str) -> Complaint {
             let few: Vec<String> = names.iter().take(FEW).map(|name| format!("`{prefix}{name}`")).collect();
             let more = if names.len() > FEW { ", …" } else { "" };
             complaint.hint(format!("name a result as PIPELINE/STAGE: there are {}{more}", few.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Digest, canonical_json};
+    use serde_json::json;
+
+    fn found(kind: &str, version: u32) -> Result<StageResult, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest =
+            json!({"schema": 1, "kind": kind, "version": version, "params": {}, "inputs": {}, "resources": {}});
+        let key = Digest::of(canonical_json(&manifest).as_bytes());
+        let record = json!({
+            "manifest": manifest, "outputs": {}, "metrics": {}, "summary": null, "notes": {}, "started": 1, "finished": 2,
+            "wall_seconds": 1.0, "resumed": null, "program": "0.1.0",
+        });
+        let record: Record = serde_json::from_value(record).unwrap();
+        Store::open(folder.path()).unwrap().write_record(key, &record).unwrap();
+        StageResult::find(folder.path(), &key.to_string()[..8]).map_err(|complaint| complaint.message)
+    }
+
+    #[test]
+    fn a_result_of_a_later_version_is_refused_and_an_older_one_is_read() {
+        assert_eq!(found("search", 1).unwrap().kind, "search");
+        for (kind, version) in [("search", 99), ("distil", 1)] {
+            let message = found(kind, version).err().unwrap();
+            let said = format!("` is of version {version} of `{kind}`, which this version of darts-run does not know");
+            assert!(message.ends_with(&said), "{message}");
         }
     }
 }

@@ -3,35 +3,18 @@
 
 use super::{
     groups::{Group, groups, unequal},
-    outputs,
     published::{Published, PublishedRow},
     recipe,
 };
 use crate::{
+    records::{self, BenchmarkCell, CellAccuracy},
     report::{Block, Cell, Column, Section, Summary, Table},
     run::{Input, Missing, StageError},
 };
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The `benchmark` output of a stage.
-#[derive(Debug, Clone, serde::Deserialize)]
-struct Found {
-    cell: String,
-    index: usize,
-    cells: usize,
-    accuracies: Vec<Accuracy>,
-}
-
-#[derive(Debug, Clone, serde::Deserialize)]
-struct Accuracy {
-    name: String,
-    percent: f64,
-    rank: usize,
-    best_percent: f64,
-}
-
-impl Accuracy {
+impl CellAccuracy {
     /// `cifar10 test`
     fn words(&self) -> String {
         self.name.replace('_', " ")
@@ -49,8 +32,8 @@ pub(super) fn section(
     missing: &[Missing],
     published: Option<&Published>,
 ) -> Result<Section, StageError> {
-    let read = |member: &&Input| Ok((member.member.clone(), outputs::json(member, "benchmark")?));
-    let found: BTreeMap<String, Found> = members.iter().map(read).collect::<Result<_, StageError>>()?;
+    let read = |member: &&Input| Ok((member.member.clone(), records::json(member, "benchmark")?));
+    let found: BTreeMap<String, BenchmarkCell> = members.iter().map(read).collect::<Result<_, StageError>>()?;
     let groups = groups(members, missing);
     let mut blocks = Vec::new();
     let alone = members.len() == 1;
@@ -66,7 +49,7 @@ pub(super) fn section(
     Ok(Section::new("Benchmark", blocks))
 }
 
-fn one_cell(found: &Found) -> Table {
+fn one_cell(found: &BenchmarkCell) -> Table {
     let mut table = Table::new(
         format!("Cell {} of {}, trained alone: `{}`", found.index, found.cells, found.cell),
         vec![
@@ -88,9 +71,9 @@ fn one_cell(found: &Found) -> Table {
 }
 
 /// A row a found cell: its index, and accuracy and rank on test images.
-fn cells(members: &[&Input], found: &BTreeMap<String, Found>) -> Table {
+fn cells(members: &[&Input], found: &BTreeMap<String, BenchmarkCell>) -> Table {
     let first = &found[&members[0].member];
-    let tested: Vec<&Accuracy> = first.accuracies.iter().filter(|accuracy| accuracy.parts().1 == "test").collect();
+    let tested: Vec<&CellAccuracy> = first.accuracies.iter().filter(|accuracy| accuracy.parts().1 == "test").collect();
     let mut columns = vec![Column::text("stage"), Column::number("cell")];
     for accuracy in &tested {
         columns.push(Column::number(accuracy.words()));
@@ -116,10 +99,10 @@ fn cells(members: &[&Input], found: &BTreeMap<String, Found>) -> Table {
 /// For each data set a row a method: how many cells, mean, deviation and best; then published rows.
 fn comparison(
     groups: &[Group<'_>],
-    found: &BTreeMap<String, Found>,
+    found: &BTreeMap<String, BenchmarkCell>,
     published: Option<&Published>,
 ) -> Result<Vec<Block>, StageError> {
-    let mut data: IndexMap<&str, Vec<&Accuracy>> = IndexMap::new();
+    let mut data: IndexMap<&str, Vec<&CellAccuracy>> = IndexMap::new();
     for accuracy in found.values().next().into_iter().flat_map(|found| &found.accuracies) {
         data.entry(accuracy.parts().0).or_default().push(accuracy);
     }
@@ -186,7 +169,7 @@ fn comparison(
 }
 
 /// Of a single cell the mean is its own figure, and it is the best of nothing.
-fn mean_and_best(group: &Group<'_>, found: &BTreeMap<String, Found>, name: &str) -> [Cell; 3] {
+fn mean_and_best(group: &Group<'_>, found: &BTreeMap<String, BenchmarkCell>, name: &str) -> [Cell; 3] {
     let value = |member: &&Input| {
         let of = found.get(&member.member)?;
         Some(of.accuracies.iter().find(|accuracy| accuracy.name == name)?.percent)

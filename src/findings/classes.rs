@@ -2,18 +2,20 @@
 
 use super::{
     groups::{Group, groups, unequal},
-    outputs, recipe,
+    recipe,
 };
 use crate::{
+    records,
     report::{Block, Cell, Column, Proportion, Section, Summary, Table},
-    run::{Input, Missing, StageError},
+    run::{Input, Missing},
     tasks::classification::ClassEvaluation,
 };
+use std::collections::BTreeMap;
 
 /// With more classes than this only those that go worst are listed.
 const LISTED_CLASSES: usize = 20;
 
-type Evaluation = outputs::Evaluation<ClassEvaluation>;
+type Evaluation = records::Evaluation<ClassEvaluation>;
 
 impl Evaluation {
     fn share(&self) -> Proportion {
@@ -26,12 +28,17 @@ impl Evaluation {
 }
 
 /// A row a network, then methods and classes.
-pub(super) fn section(members: &[&Input], inputs: &[Input], missing: &[Missing]) -> Result<Section, StageError> {
+pub(super) fn section(
+    members: &[&Input],
+    evaluations: &BTreeMap<String, Evaluation>,
+    inputs: &[Input],
+    missing: &[Missing],
+) -> Section {
     let groups = groups(members, missing);
     let mut all: Vec<(String, String, Evaluation)> = Vec::new();
     for group in &groups {
-        for member in &group.members {
-            all.push((group.name.clone(), member.member.clone(), outputs::json(member, "evaluation")?));
+        for Input { member, .. } in group.members.iter().copied() {
+            all.push((group.name.clone(), member.clone(), evaluations[member].clone()));
         }
     }
     let mut blocks = vec![Block::Table(accuracies(&all))];
@@ -44,7 +51,7 @@ pub(super) fn section(members: &[&Input], inputs: &[Input], missing: &[Missing])
         blocks.extend(together(&group.name, &of_group).map(Block::Text));
         blocks.extend(by_class(&group.name, &of_group).map(Block::Table));
     }
-    Ok(Section::new("Evaluation", blocks))
+    Section::new("Evaluation", blocks)
 }
 
 /// A row a method, where there are several and one of them was trained more than once.

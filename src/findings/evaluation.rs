@@ -4,44 +4,55 @@ use super::{
     classes,
     groups::groups,
     measure::{Measure, by_measure},
-    outputs::{self, Evaluation},
 };
 use crate::{
+    records::{self, Evaluation, Tested},
     report::{Block, Cell, Column, Section, Summary, Table},
     run::{Input, Missing, StageError},
     tasks::{MeasuredEvaluation, MeasuredValue},
 };
-use serde_json::Value as Json;
+use std::collections::BTreeMap;
 
 /// Classifiers by class; networks of other tasks by what these measure.
 pub(super) fn sections(members: &[&Input], inputs: &[Input], missing: &[Missing]) -> Result<Vec<Section>, StageError> {
-    let (mut of_classes, mut others) = (Vec::new(), Vec::new());
-    for &member in members {
-        let evaluation: Json = outputs::json(member, "evaluation")?;
-        if evaluation.get("classes").is_some() { of_classes.push(member) } else { others.push(member) }
+    let (mut by_class, mut by_measures) = (BTreeMap::new(), BTreeMap::new());
+    for member in members {
+        let Evaluation { of, parameters, multiply_adds } = records::json(member, "evaluation")?;
+        let name = member.member.clone();
+        match of {
+            Tested::Classes(of) => drop(by_class.insert(name, Evaluation { of, parameters, multiply_adds })),
+            Tested::Measures(of) => drop(by_measures.insert(name, Evaluation { of, parameters, multiply_adds })),
+        }
     }
+    let (of_classes, others): (Vec<&Input>, Vec<&Input>) =
+        members.iter().partition(|member| by_class.contains_key(&member.member));
     let mut sections = Vec::new();
     if !of_classes.is_empty() {
-        sections.push(classes::section(&of_classes, inputs, missing)?);
+        sections.push(classes::section(&of_classes, &by_class, inputs, missing));
     }
-    for (measure, members) in by_measure(&others) {
-        sections.push(section(measure.as_ref(), &members, missing)?);
+    for (measure, members) in by_measure(&others)? {
+        sections.push(section(measure.as_ref(), &members, &by_measures, missing));
     }
     Ok(sections)
 }
 
-/// Networks by the measures of their task, of which `measure` is the first: a row a network, and the
-/// mean over trainings of one method.
-fn section(measure: Option<&Measure>, members: &[&Input], missing: &[Missing]) -> Result<Section, StageError> {
+/// Networks by the measures of their task, of which `measure` is the first: a row a network, and
+/// the mean over trainings of one method.
+fn section(
+    measure: Option<&Measure>,
+    members: &[&Input],
+    evaluations: &BTreeMap<String, Evaluation<MeasuredEvaluation>>,
+    missing: &[Missing],
+) -> Section {
     let mut table = None;
     let mut means = Vec::new();
     for group in groups(members, missing) {
         let mut firsts: Vec<f64> = Vec::new();
         for member in group.members {
-            let evaluation: Evaluation<MeasuredEvaluation> = outputs::json(member, "evaluation")?;
+            let evaluation = &evaluations[&member.member];
             let measures = &evaluation.of.measures;
             firsts.extend(measures.first().map(|measure| measure.value));
-            table.get_or_insert_with(|| empty_table(measures)).push(row(member, &evaluation));
+            table.get_or_insert_with(|| empty_table(measures)).push(row(member, evaluation));
         }
         let summary = Summary::of(&firsts).filter(|summary| summary.n > 1);
         means.extend(summary.zip(measure).map(|(summary, measure)| {
@@ -49,7 +60,7 @@ fn section(measure: Option<&Measure>, members: &[&Input], missing: &[Missing]) -
         }));
     }
     let blocks = table.map(Block::Table).into_iter().chain(means.into_iter().map(Block::Text));
-    Ok(Section::new("Evaluation", blocks.collect()))
+    Section::new("Evaluation", blocks.collect())
 }
 
 fn empty_table(measures: &[MeasuredValue]) -> Table {

@@ -1,12 +1,10 @@
 //! Genotypes: which cell goes on, by which rule, and how the search came to it.
 
-use super::{
-    derived::{Derived, DerivedEpoch},
-    drawn_cells, outputs,
-};
+use super::drawn_cells;
 use crate::{
+    records::{self, Derivation, DerivedEpoch},
     report::{Block, Cell, Column, Figure, Section, Table, cell_drawing},
-    run::{Input, StageError, point::shown, sentence},
+    run::{Input, StageError, coordinates::shown, sentence},
     space::{Genotype, GenotypeText, Space},
 };
 use serde_json::Value as Json;
@@ -19,15 +17,15 @@ const FEWEST_ROWS: usize = 3;
 /// For each cell: how it was chosen and how it changed, its drawing, its text.
 pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
     let mut blocks = Vec::new();
-    let derived: Vec<Option<Derived>> = members
+    let derived: Vec<Option<Derivation>> = members
         .iter()
-        .map(|member| member.outputs.contains_key("genotypes").then(|| outputs::json(member, "genotypes")).transpose())
+        .map(|member| member.outputs.contains_key("genotypes").then(|| records::json(member, "genotypes")).transpose())
         .collect::<Result<_, _>>()?;
     let searches: usize = derived.iter().flatten().map(|derived| derived.searches.len()).sum();
     let most = (ROWS / searches.max(1)).max(FEWEST_ROWS);
     for (member, derived) in members.iter().zip(&derived) {
-        let space = outputs::space(member)?;
-        let genotype = outputs::genotype(member, &space)?;
+        let space = records::space(member)?;
+        let genotype = records::genotype(member, &space)?;
         if let Some(derived) = derived {
             blocks.push(Block::Text(chosen(&member.member, derived)));
             blocks.push(Block::Table(changes(derived, &space, most)?));
@@ -72,8 +70,8 @@ fn texts(genotype: &Genotype, space: &Space, all: bool) -> Vec<Block> {
 }
 
 /// `` `cell` by the rule `last`: epoch 50, the last of 50 epochs. ``
-fn chosen(member: &str, derived: &Derived) -> String {
-    let Derived { rule, why, search, epoch, missing, .. } = derived;
+fn chosen(member: &str, derived: &Derivation) -> String {
+    let Derivation { rule, why, search, epoch, missing, .. } = derived;
     let rule = match rule.as_object().and_then(|rule| rule.iter().next()) {
         Some((name, value)) => format!("{name}: {}", written(value)),
         None => rule.as_str().unwrap_or_default().to_owned(),
@@ -127,7 +125,7 @@ fn distinct(epochs: &[DerivedEpoch]) -> Vec<Distinct<'_>> {
 }
 
 /// A row a distinct cell, `most` of each search: the last ones, and the one that goes on.
-fn changes(derived: &Derived, space: &Space, most: usize) -> Result<Table, StageError> {
+fn changes(derived: &Derivation, space: &Space, most: usize) -> Result<Table, StageError> {
     let several = derived.searches.len() > 1;
     let kinds: Vec<&str> = space.cell_kinds().iter().map(|kind| kind.name.as_str()).collect();
     let mut columns: Vec<Column> = several.then(|| Column::text("search")).into_iter().collect();
@@ -209,7 +207,7 @@ fn counts(text: &str, space: &Space) -> Result<Vec<Cell>, StageError> {
 mod tests {
     use super::*;
     use crate::{
-        findings::derived::DerivedSearch,
+        records::DerivedSearch,
         report::{Document, terminal},
         space::shipped,
     };
@@ -227,7 +225,7 @@ mod tests {
         }
     }
 
-    fn told(derived: &Derived, most: usize) -> String {
+    fn told(derived: &Derivation, most: usize) -> String {
         let table = changes(derived, &shipped::space("nas_bench_201"), most).unwrap();
         let blocks = vec![Block::Text(chosen("cell", derived)), Block::Table(table)];
         let document = Document { title: String::new(), sections: vec![Section::new("", blocks)] };
@@ -236,7 +234,7 @@ mod tests {
 
     #[test]
     fn one_search_shows_its_distinct_cells_and_which_goes_on() {
-        let derived = Derived {
+        let derived = Derivation {
             rule: json!({"epoch": 4}),
             why: "the one of 6 that the rule names".into(),
             search: None,
@@ -261,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_cell_of_several_searches_has_a_row_of_its_own() {
-        let derived = Derived {
+        let derived = Derivation {
             rule: json!("consensus"),
             why: "the mean of the mixing weights of 2 searches, each after its last epoch".into(),
             search: None,

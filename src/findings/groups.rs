@@ -2,7 +2,7 @@
 
 use crate::run::{
     Input, Missing,
-    point::{Point, shown},
+    coordinates::{Coordinates, shown},
 };
 use indexmap::IndexMap;
 use serde_json::Value as Json;
@@ -23,9 +23,10 @@ pub(super) struct Group<'a> {
 /// In the order in which they first come. Of `missing`, those count that are of a stage of
 /// `members`.
 pub(super) fn groups<'a>(members: &[&'a Input], missing: &[Missing]) -> Vec<Group<'a>> {
-    let mut groups: IndexMap<String, (&str, Point, Group<'a>)> = IndexMap::new();
-    let mut at = |stage: &'a str, point: &Point| {
-        let axes: Point = point.iter().filter(|(axis, _)| *axis != SEED).map(|(a, v)| (a.clone(), v.clone())).collect();
+    let mut groups: IndexMap<String, (&str, Coordinates, Group<'a>)> = IndexMap::new();
+    let mut at = |stage: &'a str, point: &Coordinates| {
+        let axes: Coordinates =
+            point.iter().filter(|(axis, _)| *axis != SEED).map(|(a, v)| (a.clone(), v.clone())).collect();
         let key = format!("{stage} {axes:?}");
         let new = || (stage, axes, Group { name: String::new(), members: Vec::new(), planned: 0 });
         groups.entry(key.clone()).or_insert_with(new);
@@ -92,7 +93,7 @@ pub(super) mod tests {
 
     /// A member at a point, with a params and nothing else.
     pub fn member(stage: &str, kind: &str, point: &[(&str, Json)], params: Json) -> Input {
-        let point: Point = point.iter().map(|(axis, value)| ((*axis).to_owned(), value.clone())).collect();
+        let point: Coordinates = point.iter().map(|(axis, value)| ((*axis).to_owned(), value.clone())).collect();
         let label: Vec<String> = point.iter().map(|(axis, value)| format!("{axis}={}", shown(value))).collect();
         let key: Key = serde_json::from_value(json!("0".repeat(64))).unwrap();
         Input {

@@ -1,10 +1,12 @@
 //! What the networks of a report were measured by.
 
-use crate::{report::Column, run::Input, tasks::MeasuredValue};
+use crate::{
+    records::{self, MEASURES},
+    report::Column,
+    run::{Input, StageError},
+    tasks::MeasuredValue,
+};
 use serde::Deserialize;
-
-/// The note in which a stage that trains says what its task measures.
-pub(crate) const MEASURES: &str = "measures";
 
 /// A measure as a report calls it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,11 +22,11 @@ pub(super) struct Measure {
 impl Measure {
     /// The first measure of a stage that trained. Records of before tasks were named are of
     /// classifiers.
-    pub fn first(of: &Input) -> Option<Self> {
-        match of.notes.get(MEASURES) {
-            Some(note) => Vec::<Self>::deserialize(note).ok()?.into_iter().next(),
+    fn first(of: &Input) -> Result<Option<Self>, StageError> {
+        Ok(match records::note::<Vec<Self>>(of, MEASURES)? {
+            Some(measures) => measures.into_iter().next(),
             None => Some(Self { name: "accuracy_percent".into(), words: "accuracy".into(), unit: "%".into() }),
-        }
+        })
     }
 
     pub fn of(MeasuredValue { name, words, unit, .. }: &MeasuredValue) -> Self {
@@ -43,16 +45,19 @@ impl Measure {
     }
 }
 
+/// Stages with what they were measured by.
+type Measured<'a> = (Option<Measure>, Vec<&'a Input>);
+
 /// Stages that were measured by one thing stand together; nothing where a task measures its loss
 /// alone.
-pub(super) fn by_measure<'a>(members: &[&'a Input]) -> Vec<(Option<Measure>, Vec<&'a Input>)> {
-    let mut all: Vec<(Option<Measure>, Vec<&Input>)> = Vec::new();
+pub(super) fn by_measure<'a>(members: &[&'a Input]) -> Result<Vec<Measured<'a>>, StageError> {
+    let mut all: Vec<Measured<'_>> = Vec::new();
     for &member in members {
-        let measure = Measure::first(member);
+        let measure = Measure::first(member)?;
         match all.iter_mut().find(|(known, _)| *known == measure) {
             Some((_, members)) => members.push(member),
             None => all.push((measure, vec![member])),
         }
     }
-    all
+    Ok(all)
 }

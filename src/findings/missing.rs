@@ -2,7 +2,7 @@
 
 use crate::{
     report::{Block, Section},
-    run::{Input, Missing, point::place},
+    run::{Input, Missing, coordinates::place},
 };
 use indexmap::IndexMap;
 

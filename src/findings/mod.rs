@@ -7,23 +7,17 @@
 mod benchmark;
 mod classes;
 mod collapse;
-mod derived;
 mod evaluation;
 mod genotypes;
 mod groups;
 mod measure;
 mod missing;
 mod names;
-mod outputs;
 mod published;
 mod recipe;
 mod search;
 mod trained;
 
-pub(crate) use collapse::STOPPED_EARLY;
-pub(crate) use derived::{Derived, DerivedEpoch, DerivedSearch};
-pub(crate) use measure::MEASURES;
-pub(crate) use outputs::{genotype, json, space};
 pub(crate) use published::{Published, published};
 
 use crate::{
@@ -47,14 +41,16 @@ pub(crate) fn sections(
     }
     let of_kinds = kinds.into_iter().map(|kind| {
         let members: Vec<&Input> = inputs.iter().filter(|input| input.kind == kind).collect();
-        let measured = || measure::by_measure(&members).into_iter();
+        let measured = || measure::by_measure(&members);
         Ok(match kind {
             "prepare" => vec![data(&members)],
-            "search" => measured()
+            "search" => measured()?
+                .into_iter()
                 .map(|(measure, of)| search::section(measure.as_ref(), &of, missing))
                 .collect::<Result<_, _>>()?,
             "derive" | "genotype" => vec![genotypes::section(&members)?],
-            "retrain" | "transfer" => measured()
+            "retrain" | "transfer" => measured()?
+                .into_iter()
                 .map(|(measure, of)| trained::section(kind, measure.as_ref(), &of, missing))
                 .collect::<Result<_, _>>()?,
             "evaluate" => evaluation::sections(&members, inputs, missing)?,

@@ -1,7 +1,7 @@
 //! What members of one section are called: by what tells them apart.
 
 use super::groups::{called, groups};
-use crate::{report::Series, run::Input};
+use crate::{records::Epoch, report::Series, run::Input};
 use serde_json::Value as Json;
 
 /// What a member is called, and what it has in common with those that differ in their seed alone.
@@ -13,9 +13,9 @@ pub(super) struct MemberName {
 impl MemberName {
     /// A line of this member's over the epochs that have a `value`; `stroke` tells it from the
     /// member's other lines in the chart.
-    pub fn line(&self, stroke: &str, epochs: &[Json], value: impl Fn(&Json) -> Option<f64>) -> Series {
+    pub fn line(&self, stroke: &str, epochs: &[Epoch], value: impl Fn(&Epoch) -> Option<f64>) -> Series {
         let name = if stroke.is_empty() { self.name.clone() } else { format!("{}, {stroke}", self.name) };
-        let point = |epoch: &Json| Some((epoch["epoch"].as_f64()?, value(epoch)?));
+        let point = |epoch: &Epoch| Some((epoch.epoch as f64, value(epoch)?));
         Series {
             name,
             hue: self.hue.clone(),
@@ -84,7 +84,7 @@ mod tests {
         let all = [of("softmax", 0), of("softmax", 1), of("sigmoid", 0)];
         let lines = |members: &[Input]| -> Vec<Series> {
             let called = distinct(&members.iter().collect::<Vec<_>>());
-            called.iter().map(|called| called.line("fitted", &[], Json::as_f64)).collect()
+            called.iter().map(|called| called.line("fitted", &[], |_| None)).collect()
         };
         let told =
             |lines: &[Series]| lines.iter().map(|line| (line.name.clone(), line.hue.clone())).collect::<Vec<_>>();

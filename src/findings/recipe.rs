@@ -6,7 +6,7 @@ use crate::{
     report::{Cell, Column, Table},
     run::{
         Input,
-        point::{agrees, shown},
+        coordinates::{agrees, shown},
     },
 };
 use serde_json::Value as Json;

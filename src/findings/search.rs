@@ -1,11 +1,12 @@
 //! Supernets while they trained.
 
-use super::{chart, collapse, groups::groups, measure::Measure, names, outputs};
+use super::{chart, collapse, groups::groups, measure::Measure, names};
 use crate::{
+    records::{self, Epoch, Watched},
     report::{Block, Cell, Column, Section, Summary, Table},
     run::{Input, Missing, StageError},
+    tasks::LOSS,
 };
-use serde_json::Value as Json;
 
 pub(super) fn section(
     measure: Option<&Measure>,
@@ -36,12 +37,11 @@ pub(super) fn section(
         let figures_of_row = [figure("train"), held_out.clone()].into_iter().flatten();
         row.extend(figures_of_row.map(|name| Cell::known(metric(&name), 2)));
         table.push(row);
-        let epochs: Vec<Json> = outputs::json(member, "metrics")?;
-        let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
-        measured.extend(figure("train").map(|key| series("fitted", &key)));
-        measured.extend(figure("held_out").map(|key| series("held out", &key)));
-        loss.push(series("fitted", "train_loss"));
-        loss.push(series("held out", "held_out_loss"));
+        let epochs: Vec<Epoch> = records::json(member, "metrics")?;
+        let fitted = |name: &str| called.line("fitted", &epochs, |epoch| epoch.train(name));
+        let held_out = |name: &str| called.line("held out", &epochs, |epoch| epoch.watched(Watched::HeldOut, name));
+        measured.extend(measure.into_iter().flat_map(|measure| [fitted(&measure.name), held_out(&measure.name)]));
+        loss.extend([fitted(LOSS.name), held_out(LOSS.name)]);
         figures.push(epochs);
     }
     let mut blocks = vec![Block::Table(table)];
@@ -60,6 +60,6 @@ pub(super) fn section(
     }
     blocks.extend(measure.and_then(|measure| chart(&format!("supernet {words}"), &measure.axis(), measured)));
     blocks.extend(chart("supernet loss", "loss", loss));
-    blocks.extend(collapse::blocks(measure, members, &names, &figures));
+    blocks.extend(collapse::blocks(measure, members, &names, &figures)?);
     Ok(Section::new("Search", blocks))
 }

@@ -1,14 +1,15 @@
 //! Discrete networks while they trained.
 
-use super::{chart, groups::groups, measure::Measure, names, outputs, recipe};
+use super::{chart, groups::groups, measure::Measure, names, recipe};
 use crate::{
+    records::{self, Epoch, Watched},
     report::{Block, Cell, Column, Section, Table},
     run::{Input, Missing, StageError},
+    tasks::LOSS,
 };
-use serde_json::Value as Json;
 
 /// The sets that a training may watch, with what a report calls them.
-const WATCHED: [(&str, &str); 2] = [("test", "test"), ("held_out", "held out")];
+const WATCHED: [(Watched, &str); 2] = [(Watched::Test, "test"), (Watched::HeldOut, "held out")];
 
 pub(super) fn section(
     kind: &str,
@@ -25,7 +26,7 @@ pub(super) fn section(
     let (mut measured, mut loss) = (Vec::new(), Vec::new());
     for (member, called) in members.iter().zip(names::distinct(members)) {
         let metric = |name: &str| member.metrics.get(name).copied();
-        let watched = WATCHED.iter().find_map(|(key, _)| metric(&figure(key)?));
+        let watched = WATCHED.iter().find_map(|(examples, _)| metric(&figure(examples.name())?));
         let mut row = vec![
             Cell::Text(called.name.clone()),
             Cell::known(metric("epochs"), 0),
@@ -35,14 +36,14 @@ pub(super) fn section(
         let fitted = figure("train").map(|name| metric(&name));
         row.extend(fitted.into_iter().flat_map(|fitted| [fitted, watched]).map(|value| Cell::known(value, 2)));
         table.push(row);
-        let epochs: Vec<Json> = outputs::json(member, "metrics")?;
-        let series = |stroke: &str, key: &str| called.line(stroke, &epochs, |epoch| epoch[key].as_f64());
-        measured.extend(figure("train").map(|key| series("fitted", &key)));
-        loss.push(series("fitted", "train_loss"));
-        for (key, name) in WATCHED {
-            measured.extend(figure(key).map(|key| series(name, &key)));
-            loss.push(series(name, &format!("{key}_loss")));
-        }
+        let epochs: Vec<Epoch> = records::json(member, "metrics")?;
+        let lines = |name: &str| {
+            let watched =
+                WATCHED.map(|(examples, stroke)| called.line(stroke, &epochs, |epoch| epoch.watched(examples, name)));
+            std::iter::once(called.line("fitted", &epochs, |epoch| epoch.train(name))).chain(watched)
+        };
+        measured.extend(measure.into_iter().flat_map(|measure| lines(&measure.name)));
+        loss.extend(lines(LOSS.name));
     }
     let title = if kind == "transfer" { "Transfer" } else { "Retraining" };
     let mut blocks = vec![Block::Table(table)];

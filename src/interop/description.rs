@@ -5,6 +5,7 @@ use super::{
     nas_bench::{self, NasBenchError},
 };
 use crate::{
+    data::Statistics,
     machine,
     model::Mixing,
     space::{
@@ -52,6 +53,9 @@ pub struct Description {
     /// Numbers that it puts out: of a classifier, a score a class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
+    /// What it puts out, where that is more than a row of numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<OutputShapes>,
     /// Channels, height and width of an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 3]>,
@@ -67,9 +71,34 @@ pub struct Description {
     pub auxiliary_skip: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_names: Option<Vec<String>>,
-    /// `{"mean": […], "std": […]}`, what its images were normalised by.
+    /// What its images were normalised by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub normalise: Option<Json>,
+    pub normalise: Option<Statistics>,
+}
+
+/// Channels, height and width of each output, by name and in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputShapes(IndexMap<String, [usize; 3]>);
+
+impl OutputShapes {
+    /// `None` where the outputs are one row of numbers, which their count says.
+    pub fn of(outputs: &[OutputSpec]) -> Option<Self> {
+        let scores = outputs.first().map(|output| OutputSpec::scores(output.size.channels));
+        let shape = |output: &OutputSpec| {
+            let FeatureMap { channels, height, width } = output.size;
+            (output.name.clone(), [channels, height, width])
+        };
+        (scores.as_deref() != Some(outputs)).then(|| Self(outputs.iter().map(shape).collect()))
+    }
+
+    /// What is asked of the network's heads.
+    pub fn specs(&self) -> Vec<OutputSpec> {
+        let spec = |(name, &[channels, height, width]): (&String, &[usize; 3])| OutputSpec {
+            name: name.clone(),
+            size: FeatureMap { channels, height, width },
+        };
+        self.0.iter().map(spec).collect()
+    }
 }
 
 /// A space, a genotype of it and a skeleton of it that a description may mean.
@@ -191,6 +220,7 @@ impl Description {
             size: self.size.or(other.size),
             task: self.task.or(other.task),
             classes: self.classes.or(other.classes),
+            outputs: self.outputs.or(other.outputs),
             input: self.input.or(other.input),
             mixing: self.mixing.or(other.mixing),
             partial_channels: self.partial_channels.or(other.partial_channels),
@@ -299,7 +329,7 @@ impl Description {
             skeleton: candidate.skeleton.clone(),
             channels: self.channels,
             size: self.size,
-            outputs: OutputSpec::scores(classes),
+            outputs: self.outputs.as_ref().map_or_else(|| OutputSpec::scores(classes), OutputShapes::specs),
             input,
             auxiliary,
             edges: self.edges(),

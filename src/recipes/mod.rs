@@ -28,7 +28,7 @@ pub use images::ImageShape;
 pub use published::PublishedCell;
 pub use retraining::Recipe;
 pub use settings::{Feed, FittedImages, Settings};
-pub use size::Size;
+
 pub use space_file::{SpaceFile, found_file};
 
 pub const COUNT: &str = "a whole number from 1";

@@ -1,13 +1,14 @@
 //! All that decides the result of a training besides its space, its genotype and its images.
 
 use super::{
-    Recipe, Size, augmentation, batch, diagnosis,
+    Recipe, augmentation, batch, diagnosis,
     retraining::{Retraining, retraining},
     search, seed,
 };
 use crate::{
     config::Fields,
     data::Augment,
+    records::Size,
     space::{Build, EdgeOptions, Space},
     tasks::{self, TaskKind, TaskSettings},
     train::{DiagnosisConfig, LearnerConfig, TrainingConfig},

@@ -2,34 +2,11 @@
 
 use crate::{
     config::Fields,
-    space::{
-        Build, EdgeOptions, LARGEST_SIZE, MOST_CHANNELS, Space,
-        network::{FeatureMap, OutputSpec},
-    },
+    records::Size,
+    space::{LARGEST_SIZE, MOST_CHANNELS, Space},
 };
 
-/// Whole networks of one skeleton, of a width and a number of cells.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Size {
-    pub skeleton: String,
-    pub channels: usize,
-    pub size: usize,
-}
-
 impl Size {
-    /// Its network with these outputs, for images of `[channels, height, width]`.
-    pub fn build(&self, outputs: Vec<OutputSpec>, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {
-        Build {
-            skeleton: self.skeleton.clone(),
-            channels: Some(self.channels),
-            size: Some(self.size),
-            outputs,
-            input: FeatureMap { channels, height, width },
-            auxiliary,
-            edges: EdgeOptions::default(),
-        }
-    }
-
     /// `skeleton`, `channels` and `size`: the skeleton must be one of the space's, whose own width
     /// and length hold where none are given. `None` after a complaint.
     pub fn read(fields: &mut Fields<'_>, skeleton: Option<String>, space: Option<&Space>) -> Option<Self> {

@@ -1,6 +1,6 @@
 //! What a stage sees of a stage that it reads.
 
-use super::StageError;
+use super::{StageError, coordinates::Coordinates};
 use crate::{
     plan::Key,
     store::{ObjectRef, Store},
@@ -22,7 +22,7 @@ pub struct Input {
     pub stage: String,
     pub kind: String,
     /// The point of the matrix; empty for a plain stage.
-    pub point: IndexMap<String, Json>,
+    pub point: Coordinates,
     pub outputs: BTreeMap<String, Output>,
     pub metrics: IndexMap<String, f64>,
     pub summary: Option<String>,

@@ -1,7 +1,6 @@
 //! What a stage that gathers does not see.
 
-use indexmap::IndexMap;
-use serde_json::Value as Json;
+use super::coordinates::Coordinates;
 
 /// A member that a gathering stage names and that came to no result, because it failed or what it
 /// reads did.
@@ -13,7 +12,7 @@ pub struct Missing {
     pub stage: String,
     pub kind: String,
     /// The point of the matrix; empty for a plain stage.
-    pub point: IndexMap<String, Json>,
+    pub point: Coordinates,
     /// The member itself, or those that it would have read, in the pipeline's order.
     pub failures: Vec<Failure>,
 }

@@ -6,6 +6,7 @@
 
 mod announce;
 mod context;
+pub(crate) mod coordinates;
 mod error;
 mod event;
 mod fetch;
@@ -13,7 +14,6 @@ mod input;
 mod lookup;
 mod missing;
 mod outcome;
-pub(crate) mod point;
 mod runner;
 mod signal;
 mod stage;

@@ -13,7 +13,7 @@
 //! | `lowering` | from a space to a network, label by label |
 //! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes, `resized` is for other images |
 //! | `genotype` | cells, whether a space can build them, and their text forms |
-//! | `derivation` | from mixing weights to a genotype |
+//! | `derivation` | from mixing weights to a genotype, and which of several goes on |
 //!
 //! The folders are private: what is `pub` in them is for this room, and for others only where it is
 //! named here.
@@ -33,6 +33,7 @@ mod tensors;
 mod tests;
 
 pub use cost::Cost;
+pub use derivation::choice::{Affordable, Budget, Direction, mean_weights};
 pub use derivation::derive::DeriveError;
 pub use derivation::refinement::{Limit, Struck};
 pub use derivation::rule::{Derivation, KeptEdges};

@@ -1,19 +1,16 @@
 //! What stages publish for each other to read.
 
-pub(super) use crate::findings::{genotype, json, space};
+pub(super) use crate::records::{genotype, space};
 use crate::{
-    data::{DataError, Dataset, Statistics},
-    recipes::Size,
+    data::{DataError, Dataset},
+    records::NetworkCard,
     run::{Context, Input, StageError, sentence},
-    space::{
-        Build, Genotype, GenotypeText, Space,
-        network::{Network, OutputSpec},
-    },
+    space::{Genotype, GenotypeText, Space, network::Network},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// The packed data set of a `prepare` stage; `roots` are the reading stage's
-/// [`Site::data_roots`](super::Site), in one of which picture files lie.
+/// [`PlanContext::data_roots`](super::PlanContext), in one of which picture files lie.
 pub(super) fn dataset(prepared: &Input, roots: &[PathBuf]) -> Result<Dataset, StageError> {
     let packed = prepared.output("dataset")?;
     let dataset = packed.read(|reader| Dataset::read_from(reader, packed.size(), &packed.path()))?;
@@ -64,49 +61,16 @@ fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// What a stage that trains a discrete network says of it, beside its `space`, `genotype` and
-/// `weights`: enough to build it again.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub(super) struct NetworkCard {
-    #[serde(flatten)]
-    pub size: Size,
-    /// The task, where it is not that of a stage that names none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<String>,
-    /// Numbers that it puts out: of a classifier, a score a class.
-    pub classes: usize,
-    /// Channels, height, width of an image.
-    pub input: [usize; 3],
-    /// Whether it was trained with its auxiliary head, whose weights are then among the others.
-    pub auxiliary: bool,
-    pub class_names: Vec<String>,
-    /// What the images were normalised with, by channel, white being 1.
-    pub normalise: Statistics,
-}
-
-impl NetworkCard {
-    pub fn build(&self) -> Build {
-        self.size.build(OutputSpec::scores(self.classes), self.input, self.auxiliary)
-    }
-
-    /// The network of `genotype`.
-    pub fn network(&self, space: &Space, genotype: &Genotype) -> Result<Network, StageError> {
-        space
-            .discrete(genotype, &self.build())
-            .map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })
-    }
+/// The network of `genotype` that `card` is of.
+pub(super) fn network(card: &NetworkCard, space: &Space, genotype: &Genotype) -> Result<Network, StageError> {
+    space
+        .discrete(genotype, &card.build())
+        .map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })
 }
 
 /// A genotype as text.
 pub(super) fn genotype_text(genotype: &Genotype, form: GenotypeText, space: &Space) -> Result<String, StageError> {
     genotype.to_text(form, space).map_err(|error| StageError::failed(error.to_string()))
-}
-
-/// JSON as it is published: indented, a line break at the end.
-pub(super) fn json_bytes(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut text = serde_json::to_string_pretty(value).expect("what stages publish is plain data");
-    text.push('\n');
-    text.into_bytes()
 }
 
 impl From<DataError> for StageError {

@@ -1,14 +1,14 @@
 //! `benchmark`: looks a genotype up in a table of cells that were trained.
 
-use super::{Site, artifacts};
+use super::{PlanContext, artifacts};
 use crate::{
     config::Fields,
     interop::nas_bench::{NasBenchColumn, NasBenchData, NasBenchSplit, NasBenchTable},
     machine,
+    records::{self, BenchmarkCell, CellAccuracy},
     run::{Context, Resource, Stage, StageError, sentence},
     space::{self, GenotypeText, Space},
 };
-use serde_json::json;
 use std::path::PathBuf;
 
 struct Benchmark {
@@ -17,7 +17,7 @@ struct Benchmark {
 
 /// `table: nas_bench_201` is the table that the search space of that name declares;
 /// `table: my/cells.csv` is a file.
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
     let name = fields.required_text("table");
     // What it says is in the key, by its digest.
     fields.exclude_from_hash("table");
@@ -28,10 +28,10 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
     let is_path = name.contains('/') || [".csv", ".gz"].iter().any(|ending| name.ends_with(ending));
     let found = if is_path {
         let table = machine::expanded(&name);
-        let beside = site.folder.join(&table);
+        let beside = context.folder.join(&table);
         Ok(if beside.exists() { beside } else { table })
     } else {
-        table_of(&name, site)
+        table_of(&name, context)
     };
     match found {
         Ok(table) => {
@@ -51,8 +51,8 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
 }
 
 /// The table of the space `name`, or what is wrong and a way out.
-fn table_of(name: &str, site: &Site<'_>) -> Result<PathBuf, (String, String)> {
-    let path = space::find(name, site.folder)
+fn table_of(name: &str, context: &PlanContext<'_>) -> Result<PathBuf, (String, String)> {
+    let path = space::find(name, context.folder)
         .map_err(|error| (error.to_string(), error.hint.unwrap_or_else(|| "give the path of a CSV file".to_owned())))?;
     let space = Space::read(&path).map_err(|error| (error.to_string(), format!("mend `{}`", path.display())))?;
     space.benchmark.ok_or_else(|| {
@@ -86,14 +86,15 @@ impl Stage for Benchmark {
         for column in NasBenchColumn::ALL {
             let NasBenchColumn::Accuracy(..) = column else { continue };
             let name = column.name().trim_end_matches("_acc");
-            let (percent, best) = (row.get(column), table.best(column).get(column));
+            let (percent, best_percent) = (row.get(column), table.best(column).get(column));
             let (rank, of) = table.rank(row.index, column).expect("the row is of this table");
-            accuracies.push(json!({"name": name, "percent": percent, "rank": rank, "of": of, "best_percent": best}));
+            accuracies.push(CellAccuracy { name: name.to_owned(), percent, rank, of, best_percent });
             context.metric(format!("{name}_percent"), percent);
             context.metric(format!("{name}_rank"), rank as f64);
         }
-        let result = json!({"cell": cell, "index": row.index, "cells": table.rows().len(), "accuracies": accuracies});
-        context.publish_bytes("benchmark", &artifacts::json_bytes(&result))?;
+        let (cell, cells) = (cell.to_owned(), table.rows().len());
+        let result = BenchmarkCell { cell, index: row.index, cells, accuracies };
+        context.publish_bytes("benchmark", &records::sorted_bytes(&result))?;
         let test = NasBenchColumn::Accuracy(NasBenchData::Cifar10, NasBenchSplit::Test);
         context.summary(format!(
             "cell {} of {}, {} {:.2} %",

@@ -1,18 +1,14 @@
 //! `evaluate`: a trained network on the full test set.
 
-use super::{
-    Site,
-    artifacts::{self, NetworkCard},
-    figures::measured,
-    site::Compute,
-};
+use super::{PlanContext, artifacts, figures::measured, plan_context::Compute};
 use crate::{
     config::Fields,
     data::{Loader, LoaderOptions, Part},
-    findings::MEASURES,
     interop::{state::State, tensor_file::TensorFile},
     model::Mode,
+    records::{self, Evaluation, MEASURES, NetworkCard},
     run::{Context, Progress, Stage, StageError, sentence},
+    space::Cost,
     tasks::{self, Evaluated, TaskKind, stream},
 };
 use serde_json::{Value as Json, json};
@@ -25,14 +21,14 @@ struct Evaluate {
     tasks: &'static [TaskKind],
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let compute = site.compute(fields);
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    let compute = context.compute(fields);
     // The batch counts: an image's logits do not depend on its neighbours, but sums of another
     // shape may round otherwise.
     let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
     // There is no other part to choose, but results know it.
     fields.hash("part", "test");
-    Some(Box::new(Evaluate { compute: compute?, data_roots: site.data_roots(), batch, tasks: site.tasks }))
+    Some(Box::new(Evaluate { compute: compute?, data_roots: context.data_roots(), batch, tasks: context.tasks }))
 }
 
 impl Stage for Evaluate {
@@ -44,7 +40,7 @@ impl Stage for Evaluate {
         let of = context.input("network")?;
         let space = artifacts::space(of)?;
         let genotype = artifacts::genotype(of, &space)?;
-        let card: NetworkCard = artifacts::json(of, "network")?;
+        let card: NetworkCard = records::json(of, "network")?;
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         if (dataset.classes.len(), dataset.shape) != (card.class_names.len(), card.input) {
             return Err(StageError::input(format!(
@@ -69,7 +65,7 @@ impl Stage for Evaluate {
         let supervision = task.supervision(&dataset.classes);
 
         let device = self.compute.open()?;
-        let network = card.network(&space, &genotype)?;
+        let network = artifacts::network(&card, &space, &genotype)?;
         let weights = of.output("weights")?;
         let file = TensorFile::safetensors(&weights.path(), &weights.bytes()?)
             .map_err(|error| StageError::failed(sentence(&error)))?;
@@ -98,20 +94,18 @@ impl Stage for Evaluate {
             let measures = measured(supervision.as_ref(), test.score());
             context.progress(Progress { epochs: 1, step: step + 1, steps, measures, ..Progress::default() });
         }
-        let cost = model.network().cost();
-        let Evaluated { mut evaluation, files, metrics, summary } = test.finish();
-        let of_network = [("parameters", cost.parameters), ("multiply_adds", cost.multiply_adds)];
-        evaluation.extend(of_network.map(|(name, value)| (name.to_owned(), json!(value))));
-        context.publish_bytes("evaluation", &artifacts::json_bytes(&evaluation))?;
+        let Cost { parameters, multiply_adds } = model.network().cost();
+        let Evaluated { evaluation: of, files, metrics, summary } = test.finish();
+        let evaluation = Evaluation { of, parameters, multiply_adds };
+        context.publish_bytes("evaluation", &records::sorted_bytes(&evaluation))?;
         for (name, bytes) in files {
             context.publish_bytes(name, &bytes)?;
         }
         for (name, value) in metrics {
             context.metric(name, value);
         }
-        for (name, value) in of_network {
-            context.metric(name, value as f64);
-        }
+        context.metric("parameters", parameters as f64);
+        context.metric("multiply_adds", multiply_adds as f64);
         context.note(MEASURES, json!(supervision.measures()));
         context.summary(summary);
         Ok(())

@@ -1,50 +1,29 @@
 //! What epochs come to, as a stage publishes, tells and sums it up.
 
 use crate::{
+    records::{Epoch, Watched},
     run::Measured,
-    tasks::{Figures, Measure, Objective, Score},
+    tasks::{Figures, LOSS, Measure, Objective, Score},
     train::EpochRecord,
 };
-use serde_json::{Value as Json, json};
 
-/// Images that are watched during a training and not fitted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Watched {
-    HeldOut,
-    Test,
-    Nothing,
-}
-
-impl Watched {
-    /// What a figure of theirs is called: `held_out_accuracy_percent`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HeldOut => "held_out",
-            Self::Test => "test",
-            Self::Nothing => "watched",
-        }
-    }
-}
-
-/// The figures of every epoch, the output `metrics` of a stage that trains. Of the examples that
-/// are fitted the first measure is told; all of them, of those that are watched.
-pub(super) fn of_epochs(records: &[EpochRecord], watched: Watched) -> Json {
-    let name = watched.name();
+/// Every epoch, for the output `metrics` of a stage that trains. Of the examples that are fitted the
+/// first measure is told; all of them, of those that are watched.
+pub(super) fn of_epochs(records: &[EpochRecord], watched: Watched) -> Vec<Epoch> {
+    let loss = |loss: Option<f64>| (LOSS.name.to_owned(), loss);
     let of = |record: &EpochRecord| {
-        let mut figures = json!({
-            "epoch": record.epoch,
-            "learning_rate": record.learning_rate,
-            "train_loss": record.train.loss,
-        });
-        if let Some((first, value)) = record.train.measures.first() {
-            figures[format!("train_{first}")] = json!(value);
+        let EpochRecord { train, watched: seen, .. } = record;
+        let first = train.measures.first().map(|(name, &value)| (name.clone(), Some(value)));
+        let value = |name: &String| seen.as_ref().and_then(|seen| seen.measures.get(name).copied());
+        let all = train.measures.keys().map(|name| (name.clone(), value(name)));
+        let seen = [loss(seen.as_ref().map(|seen| seen.loss))].into_iter().chain(all).collect();
+        Epoch {
+            epoch: record.epoch,
+            learning_rate: record.learning_rate,
+            train: [loss(Some(train.loss))].into_iter().chain(first).collect(),
+            watched: [(watched, seen)].into(),
+            diagnosis: None,
         }
-        figures[format!("{name}_loss")] = json!(record.watched.as_ref().map(|watched| watched.loss));
-        for measure in record.train.measures.keys() {
-            let value = record.watched.as_ref().and_then(|watched| watched.measures.get(measure));
-            figures[format!("{name}_{measure}")] = json!(value);
-        }
-        figures
     };
     records.iter().map(of).collect()
 }

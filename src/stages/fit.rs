@@ -1,7 +1,7 @@
 //! Whether a stage's network can be built for its images and has room in memory: found while the
 //! pipeline is read, where the images and the genotype are known by then.
 
-use super::{Site, site::Compute};
+use super::{PlanContext, plan_context::Compute};
 use crate::{
     config::Fields,
     data::{Augment, DataError},
@@ -18,7 +18,7 @@ pub(super) const SMALLER: &str =
 /// more memory than there is.
 pub(super) fn check(
     fields: &mut Fields<'_>,
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     compute: &Compute,
     settings: &Settings,
     (space, genotype): (&Space, Option<&Genotype>),
@@ -30,7 +30,7 @@ pub(super) fn check(
     };
     let batch = settings.feed.batch;
     let question = format!("{} {build:?} {genotype:?} {compute:?} {batch}", space.digest());
-    let known = site.answers.0.borrow().get(&question).cloned();
+    let known = context.answers.0.borrow().get(&question).cloned();
     let answer = known.unwrap_or_else(|| {
         let network = genotype.map_or_else(|| space.supernet(&build), |genotype| space.discrete(genotype, &build));
         match network {
@@ -41,7 +41,7 @@ pub(super) fn check(
             Err(error) => Some((sentence(&error), error.hint(), &["channels", "size"][..])),
         }
     });
-    site.answers.0.borrow_mut().insert(question, answer.clone());
+    context.answers.0.borrow_mut().insert(question, answer.clone());
     if let Some((message, hint, blamed)) = answer {
         let written = blamed.iter().find(|key| fields.is_written(key));
         let place = fields.origin_of(written.copied().unwrap_or_default()).clone();

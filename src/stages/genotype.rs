@@ -1,6 +1,6 @@
 //! `genotype`: a cell that someone published, in the place of one that a search found.
 
-use super::{Site, artifacts};
+use super::{PlanContext, artifacts};
 use crate::{
     config::Fields,
     recipes::PublishedCell,
@@ -9,13 +9,13 @@ use crate::{
 };
 use std::sync::Arc;
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let file = site.space(fields);
-    let published = PublishedCell::read(fields, file, site.folder)?;
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    let file = context.space(fields);
+    let published = PublishedCell::read(fields, file, context.folder)?;
     // The cell is in the key, by its digest, and the space by its digest and its own name.
     fields.exclude_from_hash("from");
     fields.hash("space", published.file.space.name.as_str());
-    site.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
+    context.tells.genotype.get_or_init(|| Arc::new(published.genotype.clone()));
     Some(Box::new(published))
 }
 

@@ -1,11 +1,10 @@
 //! The kinds of stages a pipeline is made of, one file each: read inputs, call the domain, publish.
 //!
 //! [`KINDS`] lists them. A kind has a `read`, which makes a stage of its keys in the surroundings
-//! that [`Site`] says, and the stage has a `run`. The shortest is `genotype.rs`; `search.rs` and
+//! that [`PlanContext`] says, and the stage has a `run`. The shortest is `genotype.rs`; `search.rs` and
 //! `retrain.rs` share `training.rs`. The keys of training and their defaults are in
 //! the room `recipes`.
 
-mod alphas;
 mod artifacts;
 mod benchmark;
 mod cadence;
@@ -15,18 +14,17 @@ mod export;
 mod figures;
 mod fit;
 mod genotype;
+mod plan_context;
 mod prepare;
 mod report;
 mod retrain;
 mod search;
-mod site;
 mod training;
 mod trajectory;
 mod watch;
 
-pub(crate) use alphas::AlphaHistory;
 pub use export::export_report;
-pub use site::{Named, Site, Tells};
+pub use plan_context::{Named, PlanContext, Tells};
 
 use crate::{
     config::{Fields, KindSlots, Pipeline, Problems, Slot},
@@ -40,7 +38,7 @@ pub struct StageKind {
     pub slots: KindSlots,
     /// Bumped by hand when the meaning of a result changes: then older results no longer answer.
     pub version: u32,
-    read: fn(&mut Fields<'_>, &Site<'_>) -> Option<Box<dyn Stage>>,
+    read: fn(&mut Fields<'_>, &PlanContext<'_>) -> Option<Box<dyn Stage>>,
 }
 
 /// All kinds, in the order of a pipeline.
@@ -96,6 +94,11 @@ fn counted(count: usize, what: &str) -> String {
     }
 }
 
+/// The version of a kind's results; `None` of a kind that there is not.
+pub fn version(kind: &str) -> Option<u32> {
+    KINDS.iter().find(|known| known.slots.kind == kind).map(|known| known.version)
+}
+
 /// What the configuration must know of the kinds.
 pub fn slots() -> Vec<KindSlots> {
     KINDS.iter().map(|kind| kind.slots).collect()
@@ -108,13 +111,13 @@ pub fn slots() -> Vec<KindSlots> {
 pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Planned>, Problems> {
     let mut problems = Problems::new();
     let memory = machine::memory();
-    let answers = site::Answers::default();
+    let answers = plan_context::Answers::default();
     let mut planned = Vec::with_capacity(pipeline.members.len());
     // By member: what is read comes before what reads it.
     let mut known: Vec<Named> = Vec::with_capacity(pipeline.members.len());
     for member in &pipeline.members {
         let kind = KINDS.iter().find(|kind| kind.slots.kind == member.kind).expect("the configuration knows the kinds");
-        let site = Site {
+        let context = PlanContext {
             pipeline: &pipeline.name,
             folder: pipeline.folder(),
             data_root: &pipeline.data_root,
@@ -132,16 +135,16 @@ pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Plann
         };
         let what = format!("stage `{}`", member.stage);
         let (stage, settings) =
-            Fields::read_all(&member.params, what, &mut problems, |fields| (kind.read)(fields, &site));
-        if let Some(space) = site.inherited {
-            site.tells.space.get_or_init(|| space);
+            Fields::read_all(&member.params, what, &mut problems, |fields| (kind.read)(fields, &context));
+        if let Some(space) = context.inherited {
+            context.tells.space.get_or_init(|| space);
         }
         known.push(Named {
             member: member.name.clone(),
             kind: member.kind.clone(),
             point: member.point.clone(),
             params: stage.as_ref().map(|_| settings.hashed.clone().into()),
-            tells: site.tells,
+            tells: context.tells,
         });
         planned.extend(stage.map(|stage| Planned { version: kind.version, settings, stage }));
     }

@@ -1,13 +1,13 @@
 //! `report`: tables, curves and drawings of what stages found, in four forms; checks what was
 //! expected.
 
-use super::Site;
+use super::PlanContext;
 use crate::{
     config::{Fields, Node, Problems},
     findings::{self, Published},
     recipes::found_file,
     report::{Aggregate, Block, Bound, Document, Expectation, Section, Verdict, html, json, markdown, terminal},
-    run::{Context, Input, Resource, Stage, StageError, point},
+    run::{Context, Input, Resource, Stage, StageError, coordinates},
     space,
     store::Digest,
 };
@@ -20,12 +20,12 @@ struct Report {
     published: Option<Published>,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let title = fields.text_or("title", site.pipeline);
-    let published = beside(fields, site);
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    let title = fields.text_or("title", context.pipeline);
+    let published = beside(fields, context);
     // What it says is in the key, by its digest.
     fields.exclude_from_hash("beside");
-    let named = site.inputs_of("of");
+    let named = context.inputs_of("of");
     if published.is_some() && !named.is_empty() && named.iter().all(|named| named.kind != "benchmark") {
         let place = fields.origin_of("beside").clone();
         let message = "`beside` stands beside what a `benchmark` stage found, and `of` names none";
@@ -36,9 +36,9 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
 
 /// `beside: nas_bench_201_published`: `search_spaces/tables/NAME.yaml`, or a path as it ends in
 /// `.yaml`. Nothing where the key is absent, or after a complaint.
-fn beside(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Published> {
+fn beside(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Published> {
     let name = fields.text("beside")?;
-    let (path, text) = found_file(fields, "beside", space::find_published(&name, site.folder))?;
+    let (path, text) = found_file(fields, "beside", space::find_published(&name, context.folder))?;
     let digest = Digest::of(text.as_bytes());
     let read = Node::parse(&path, text).and_then(|node| {
         let mut problems = Problems::new();
@@ -120,11 +120,11 @@ fn metrics(inputs: &[Input], expectations: &[Expectation]) -> BTreeMap<String, V
 /// Whether `stage[axis=value,other=value`, its closing bracket cut off, names this member among
 /// others.
 fn selects(members: &str, input: &Input) -> bool {
-    let Some((stage, point)) = members.split_once('[') else { return false };
+    let Some((stage, coordinates)) = members.split_once('[') else { return false };
     stage == input.stage
-        && point.split(',').all(|coordinate| {
+        && coordinates.split(',').all(|coordinate| {
             let (axis, value) = coordinate.split_once('=').unwrap_or((coordinate, ""));
-            input.point.get(axis.trim()).is_some_and(|found| point::shown(found) == value.trim())
+            input.point.get(axis.trim()).is_some_and(|found| coordinates::shown(found) == value.trim())
         })
 }
 

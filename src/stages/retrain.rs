@@ -4,19 +4,17 @@
 //! on CIFAR, DARTS' on ImageNet.
 
 use super::{
-    Site,
-    artifacts::{self, NetworkCard},
-    counted,
-    figures::{self, Watched},
+    PlanContext, artifacts, counted, figures,
     fit::{self, SMALLER},
-    site::Compute,
+    plan_context::Compute,
     training,
 };
 use crate::{
     config::Fields,
     data::Dataset,
-    findings::MEASURES,
+    interop::description::OutputShapes,
     recipes::{FittedImages, Recipe, Settings},
+    records::{self, MEASURES, NetworkCard, Watched},
     run::{Context, Stage, StageError},
     tasks::{self, Task as _},
     train::{Learner, Training},
@@ -30,28 +28,28 @@ struct Retrain {
     settings: Settings,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    read_with(fields, site, &Recipe::CIFAR)
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    read_with(fields, context, &Recipe::CIFAR)
 }
 
-pub(super) fn read_transfer(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    read_with(fields, site, &Recipe::IMAGENET)
+pub(super) fn read_transfer(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    read_with(fields, context, &Recipe::IMAGENET)
 }
 
-fn read_with(fields: &mut Fields<'_>, site: &Site<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
-    let compute = site.compute(fields);
-    let space = site.inherited.as_deref().map(|file| &file.space);
-    let settings = Settings::of_training(fields, space, recipe, site.tasks)?;
+fn read_with(fields: &mut Fields<'_>, context: &PlanContext<'_>, recipe: &Recipe) -> Option<Box<dyn Stage>> {
+    let compute = context.compute(fields);
+    let space = context.inherited.as_deref().map(|file| &file.space);
+    let settings = Settings::of_training(fields, space, recipe, context.tasks)?;
     let compute = compute?;
-    settings.tell(site);
-    if let Some(images) = site.images() {
+    settings.tell(context);
+    if let Some(images) = context.images() {
         fit::check_augment(fields, &settings.feed.augment, images);
-        let genotype = site.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
-        if let (Some(genotype), Some(file)) = (genotype, &site.inherited) {
-            fit::check(fields, site, &compute, &settings, (&file.space, Some(genotype)), images);
+        let genotype = context.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
+        if let (Some(genotype), Some(file)) = (genotype, &context.inherited) {
+            fit::check(fields, context, &compute, &settings, (&file.space, Some(genotype)), images);
         }
     }
-    Some(Box::new(Retrain { compute, data_roots: site.data_roots(), settings }))
+    Some(Box::new(Retrain { compute, data_roots: context.data_roots(), settings }))
 }
 
 impl Stage for Retrain {
@@ -70,7 +68,7 @@ impl Stage for Retrain {
         let (space_text, genotype_text) = (of.output("space")?.text()?, of.output("genotype")?.text()?);
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let card = self.card(&dataset);
-        let network = card.network(&space, &genotype)?;
+        let network = artifacts::network(&card, &space, &genotype)?;
         // Of a cell that was published this was asked when the pipeline was read.
         if let Some(message) = self.compute.too_large(&network, self.settings.feed.batch) {
             return Err(StageError::Input { message, hint: Some(SMALLER.to_owned()) });
@@ -93,7 +91,7 @@ impl Stage for Retrain {
 
         context.publish_bytes("space", space_text.as_bytes())?;
         context.publish_bytes("genotype", genotype_text.as_bytes())?;
-        context.publish_bytes("network", &artifacts::json_bytes(&card))?;
+        context.publish_bytes("network", &records::bytes(&card))?;
         publish(&trained, watched, context)
     }
 }
@@ -101,14 +99,12 @@ impl Stage for Retrain {
 impl Retrain {
     fn card(&self, dataset: &Dataset) -> NetworkCard {
         let task = &self.settings.task;
+        let outputs = task.outputs(dataset.shape, dataset.classes.len());
         NetworkCard {
             size: self.settings.size.clone(),
             task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::UNNAMED),
-            classes: task
-                .outputs(dataset.shape, dataset.classes.len())
-                .iter()
-                .map(|output| output.size.elements())
-                .sum(),
+            classes: outputs.iter().map(|output| output.size.elements()).sum(),
+            outputs: OutputShapes::of(&outputs),
             input: dataset.shape,
             auxiliary: task.trains_auxiliary(),
             class_names: dataset.classes.clone(),
@@ -122,7 +118,7 @@ impl Retrain {
 fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) -> Result<(), StageError> {
     let (records, learner) = (trained.records(), &trained.learner);
     let name = watched.name();
-    context.publish_bytes("metrics", &artifacts::json_bytes(&figures::of_epochs(records, watched)))?;
+    context.publish_bytes("metrics", &records::sorted_bytes(&figures::of_epochs(records, watched)))?;
     let (weights, running) = learner.evaluated();
     context.publish_bytes("weights", &crate::interop::weights::to_safetensors(&[&weights, &running]))?;
 

@@ -1,20 +1,11 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
-use super::{
-    Site,
-    alphas::{AlphaHistory, EpochAlphas},
-    artifacts,
-    figures::{self, Watched},
-    fit,
-    site::Compute,
-    training,
-    trajectory::Trajectory,
-};
+use super::{PlanContext, artifacts, figures, fit, plan_context::Compute, training, trajectory::Trajectory};
 use crate::{
     config::Fields,
     data::Dataset,
-    findings::{MEASURES, STOPPED_EARLY},
     recipes::{FittedImages, HOLD_OUT, NO_EIGENVALUE, Settings, SpaceFile},
+    records::{self, AlphaHistory, EpochAlphas, MEASURES, STOPPED_EARLY, Watched},
     run::{Context, Resource, Stage, StageError, sentence},
     tasks::Task as _,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, Strategy, Training},
@@ -30,18 +21,18 @@ struct Search {
     diagnosis: DiagnosisConfig,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
-    let compute = site.compute(fields);
-    let file = site.space(fields);
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
+    let compute = context.compute(fields);
+    let file = context.space(fields);
     let space = file.as_deref().map(|file| &file.space);
-    let (settings, diagnosis) = Settings::of_search(fields, space, site.tasks)?;
+    let (settings, diagnosis) = Settings::of_search(fields, space, context.tasks)?;
     let (file, compute) = (file?, compute?);
-    settings.tell(site);
-    if let Some(images) = site.images() {
+    settings.tell(context);
+    if let Some(images) = context.images() {
         fit::check_augment(fields, &settings.feed.augment, images);
-        fit::check(fields, site, &compute, &settings, (&file.space, None), images);
+        fit::check(fields, context, &compute, &settings, (&file.space, None), images);
     }
-    Some(Box::new(Search { file, compute, data_roots: site.data_roots(), settings, diagnosis }))
+    Some(Box::new(Search { file, compute, data_roots: context.data_roots(), settings, diagnosis }))
 }
 
 impl Stage for Search {
@@ -113,10 +104,12 @@ impl Search {
             epochs: result.iter().map(EpochAlphas::of).collect(),
         };
         context.publish_bytes("space", self.file.text.as_bytes())?;
-        context.publish_bytes("alphas", &artifacts::json_bytes(&alphas))?;
+        context.publish_bytes("alphas", &records::bytes(&alphas))?;
         let mut figures = figures::of_epochs(records, Watched::HeldOut);
-        trajectory.extend(&mut figures, records);
-        context.publish_bytes("metrics", &artifacts::json_bytes(&figures))?;
+        for (epoch, record) in figures.iter_mut().zip(records) {
+            epoch.diagnosis = trajectory.diagnosis(record);
+        }
+        context.publish_bytes("metrics", &records::sorted_bytes(&figures))?;
         context.publish_bytes(
             "weights",
             &crate::interop::weights::to_safetensors(&[&learner.state.weights, &learner.state.running]),

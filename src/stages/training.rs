@@ -1,9 +1,10 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::{Site, figures::Watched, watch::Watch};
+use super::{PlanContext, watch::Watch};
 use crate::{
     data::{Dataset, Loader, LoaderOptions, Order, Part},
     recipes::{Feed, FittedImages, HOLD_OUT, Settings},
+    records::Watched,
     run::{Context, StageError, sentence},
     tasks::Supervised,
     train::{CheckpointError, Ended, EpochRecord, Training, TrainingError},
@@ -13,9 +14,9 @@ use std::sync::Arc;
 
 impl Settings {
     /// Makes known what the stage's network will be measured by.
-    pub(super) fn tell(&self, site: &Site<'_>) {
-        let classes = site.images().map_or(0, |images| images.classes);
-        site.tells.measures.get_or_init(|| self.task.measures(classes));
+    pub(super) fn tell(&self, context: &PlanContext<'_>) {
+        let classes = context.images().map_or(0, |images| images.classes);
+        context.tells.measures.get_or_init(|| self.task.measures(classes));
     }
 
     /// The task on the images that are fitted, with those that are watched.

@@ -4,12 +4,12 @@
 use super::artifacts;
 use crate::{
     interop::nas_bench::{NasBenchColumn, NasBenchRow, NasBenchTable},
+    records::{Benefits, CELL_ACCURACY, EpochDiagnosis},
     run::{StageError, sentence},
     space::{Genotype, GenotypeText, Space},
     tasks::Measure,
-    train::{DiagnosisRecord, EpochRecord, TableRecord},
+    train::{DiagnosisRecord, EpochRecord},
 };
-use serde_json::{Map, Value as Json, json};
 use std::path::Path;
 
 /// What is known of the cells of a space.
@@ -19,12 +19,6 @@ pub(super) struct Trajectory<'a> {
     /// By which a supernet and its derived cells are compared.
     measure: Option<Measure>,
 }
-
-/// The prefix of a figure of the derived cell.
-const DERIVED: &str = "derived_";
-
-/// What an epoch's line tells of a benchmark, where there is one.
-const TOLD: &str = "derived_cifar10_test_percent";
 
 impl<'a> Trajectory<'a> {
     /// The table that the space declares, where it is there: a search does not need it.
@@ -41,7 +35,8 @@ impl<'a> Trajectory<'a> {
 
     /// What an epoch's line says beside the losses and accuracies.
     pub fn told(&self, record: &EpochRecord) -> Vec<(String, f64)> {
-        let mut told: Vec<_> = self.benchmarked(record).into_iter().filter(|(name, _)| name == TOLD).collect();
+        let accuracy = EpochDiagnosis::accuracy_figure(CELL_ACCURACY);
+        let mut told: Vec<_> = self.benchmarked(record).into_iter().filter(|(name, _)| *name == accuracy).collect();
         let eigenvalue = record.diagnosis.as_ref().and_then(|diagnosis| diagnosis.eigenvalue);
         told.extend(eigenvalue.map(|value| ("eigenvalue".to_owned(), value)));
         told
@@ -57,51 +52,32 @@ impl<'a> Trajectory<'a> {
             metrics.push((format!("learnable_{kind}"), counts.learnable as f64));
         }
         metrics.extend(record.tables.iter().map(|table| (format!("entropy_{}", table.label), mean(&table.entropy))));
-        metrics.extend(self.gap(record, diagnosis).and_then(|(name, gap)| Some((name, gap?))));
+        metrics.extend(self.measure.iter().filter_map(|measure| {
+            Some((EpochDiagnosis::gap_figure(measure.unit_word()), gap(measure, record, diagnosis)?))
+        }));
         metrics.extend(diagnosis.eigenvalue.map(|value| ("eigenvalue".to_owned(), value)));
         metrics
     }
 
-    /// Puts what was found after each epoch into its figures.
-    pub fn extend(&self, figures: &mut Json, records: &[EpochRecord]) {
-        for (figures, record) in figures.as_array_mut().into_iter().flatten().zip(records) {
-            if let (Some(figures), Some(diagnosis)) = (figures.as_object_mut(), &record.diagnosis) {
-                figures.append(&mut self.of_epoch(record, diagnosis));
-            }
-        }
-    }
-
-    fn of_epoch(&self, record: &EpochRecord, diagnosis: &DiagnosisRecord) -> Map<String, Json> {
-        let mut figures = Map::new();
-        figures.insert("derived_cell".to_owned(), json!(self.text(&diagnosis.derived)));
-        figures.extend(self.benchmarked(record).into_iter().map(|(name, value)| {
-            // A cell's number is whole.
-            let value = if name.ends_with("_index") { json!(value as u64) } else { json!(value) };
-            (name, value)
-        }));
-        let entropy = |table: &TableRecord| (table.label.clone(), json!(mean(&table.entropy)));
-        for (name, value) in [
-            ("derived_counts", json!(diagnosis.counts)),
-            ("entropy", Json::Object(record.tables.iter().map(entropy).collect())),
-            ("benefit", json!({"fit": diagnosis.benefit_fit, "held_out": diagnosis.benefit_held_out})),
-            ("eigenvalue", json!(diagnosis.eigenvalue)),
-        ] {
-            figures.insert(name.to_owned(), value);
-        }
-        if let Some(measure) = &self.measure {
-            figures.insert(format!("discretised_{}", measure.name), json!(diagnosis.discretised));
-        }
-        figures.extend(self.gap(record, diagnosis).map(|(name, gap)| (name, json!(gap))));
-        figures
-    }
-
-    /// How much worse than the supernet its derived cells alone are on the watched examples, in the
-    /// unit of the measure; not known of an epoch that did not look.
-    fn gap(&self, record: &EpochRecord, diagnosis: &DiagnosisRecord) -> Option<(String, Option<f64>)> {
-        let measure = self.measure.as_ref()?;
-        let whole = record.watched.as_ref().and_then(|watched| watched.measures.get(measure.name));
-        let gap = whole.zip(diagnosis.discretised).map(|(&whole, derived)| measure.worse_by(whole, derived));
-        Some((format!("discretisation_gap_{}", measure.unit_word()), gap))
+    /// What was found after an epoch of a search, for its figures.
+    pub fn diagnosis(&self, record: &EpochRecord) -> Option<EpochDiagnosis> {
+        let diagnosis = record.diagnosis.as_ref()?;
+        let row = self.row(&diagnosis.derived);
+        let discretised = |measure: &Measure| (measure.name.to_owned(), diagnosis.discretised);
+        let gap = |measure: &Measure| (measure.unit_word().to_owned(), gap(measure, record, diagnosis));
+        Some(EpochDiagnosis {
+            cell: self.text(&diagnosis.derived),
+            index: row.map(|row| row.index),
+            accuracies: row
+                .map(|row| accuracies(row).map(|(name, value)| (name.to_owned(), Some(value))).collect())
+                .unwrap_or_default(),
+            counts: diagnosis.counts.clone(),
+            entropy: record.tables.iter().map(|table| (table.label.clone(), Some(mean(&table.entropy)))).collect(),
+            benefit: Benefits { fit: diagnosis.benefit_fit, held_out: diagnosis.benefit_held_out },
+            eigenvalue: diagnosis.eigenvalue,
+            discretised: self.measure.iter().map(discretised).collect(),
+            gap: self.measure.iter().map(gap).collect(),
+        })
     }
 
     /// The derived cell's number and trained accuracies in the table; nothing where there is no
@@ -109,12 +85,9 @@ impl<'a> Trajectory<'a> {
     fn benchmarked(&self, record: &EpochRecord) -> Vec<(String, f64)> {
         let row = record.diagnosis.as_ref().and_then(|diagnosis| self.row(&diagnosis.derived));
         let Some(row) = row else { return Vec::new() };
-        let accuracy = |column: NasBenchColumn| {
-            let NasBenchColumn::Accuracy(..) = column else { return None };
-            Some((format!("{DERIVED}{}_percent", column.name().trim_end_matches("_acc")), row.get(column)))
-        };
-        let index = (format!("{DERIVED}index"), row.index as f64);
-        std::iter::once(index).chain(NasBenchColumn::ALL.into_iter().filter_map(accuracy)).collect()
+        let index = (EpochDiagnosis::INDEX.to_owned(), row.index as f64);
+        let accuracies = accuracies(row).map(|(name, value)| (EpochDiagnosis::accuracy_figure(name), value));
+        std::iter::once(index).chain(accuracies).collect()
     }
 
     fn row(&self, genotype: &Genotype) -> Option<&NasBenchRow> {
@@ -126,6 +99,22 @@ impl<'a> Trajectory<'a> {
     fn text(&self, genotype: &Genotype) -> Option<String> {
         Some(artifacts::customary_text(genotype, self.space).ok()?.replace('\n', " "))
     }
+}
+
+/// How much worse than the supernet its derived cells alone are on the watched examples, in the unit
+/// of the measure; not known of an epoch that did not look.
+fn gap(measure: &Measure, record: &EpochRecord, diagnosis: &DiagnosisRecord) -> Option<f64> {
+    let whole = record.watched.as_ref()?.measures.get(measure.name)?;
+    Some(measure.worse_by(*whole, diagnosis.discretised?))
+}
+
+/// Of a cell in the table, trained alone, by data and images.
+fn accuracies(row: &NasBenchRow) -> impl Iterator<Item = (&'static str, f64)> {
+    let accuracy = |column: NasBenchColumn| match column {
+        NasBenchColumn::Accuracy(..) => Some((column.name().trim_end_matches("_acc"), row.get(column))),
+        _ => None,
+    };
+    NasBenchColumn::ALL.into_iter().filter_map(accuracy)
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -38,12 +38,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What a person sees.
     ("observe", &["run"]),
     ("report", &["observe"]), // how a number, a colour and a folded line look
-    // What the stages of a run found, as a report's sections.
-    ("findings", &["config", "store", "run", "space", "report", "tasks"]),
     // Where it meets.
-    ("interop", &["machine", "space", "kernels", "model", "tasks", "train"]),
-    // The keys of a training. run: an error with its causes as a sentence.
-    ("recipes", &["machine", "config", "run", "space", "model", "data", "tasks", "train", "interop"]),
+    // data: what the images of a network were normalised by.
+    ("interop", &["machine", "space", "kernels", "model", "data", "tasks", "train"]),
+    // What stages leave for each other and for whoever tells of it: a type a kind of output.
+    ("records", &["run", "space", "model", "data", "tasks", "train", "interop"]),
+    // The keys of a training. run: an error with its causes as a sentence. records: how large a
+    // network is.
+    ("recipes", &["machine", "config", "run", "space", "model", "data", "tasks", "train", "interop", "records"]),
+    // What the stages of a run found, as a report's sections.
+    ("findings", &["config", "store", "run", "space", "report", "tasks", "records"]),
     ("stages", &["*", "observe", "bench", "cli"]),
     // What a bench times is a step of what a file says as a stage's keys do.
     ("bench", &["machine", "config", "run", "space", "kernels", "model", "data", "tasks", "train", "recipes"]),

@@ -76,6 +76,8 @@ fn what_a_rule_cannot_do_is_said_before_anything_runs_where_it_can_be_known() {
     derive: {search: search, epoch: 2}
   limited:
     derive: {search: search, rule: {at_most: {skip_conect: 2, normal: {none: 1}}}}
+  twice:
+    derive: {search: search, rule: {at_most: {cell: {none: 2}, none: 3}}}
   vague:
     derive: {search: search, rule: {best: happiness}}
   two:
@@ -93,6 +95,8 @@ fn what_a_rule_cannot_do_is_said_before_anything_runs_where_it_can_be_known() {
         "unknown operation `skip_conect` in `at_most`",
         "did you mean `skip_connect`?",
         "unknown kind of cell `normal` in `at_most`",
+        "`none` has two limits in cells `cell`, 2 and 3",
+        "leave one of them out",
         "it is not known whether more or less of `happiness` is better",
         "write `highest: happiness` or `lowest: happiness`",
         "`rule` must be `last`, `consensus`, or a map of one of `epoch`, `best`,",

@@ -7,17 +7,18 @@ use crate::{
 use serde_json::{Value as Json, json};
 
 /// A found cell with its six accuracies, `more` per cent above some base.
-fn found(index: usize, more: f64) -> Found {
+fn found(index: usize, more: f64) -> BenchmarkCell {
     let names = ["cifar10", "cifar100", "imagenet16_120"];
     let accuracies = names.iter().enumerate().flat_map(|(at, data)| {
-        ["valid", "test"].map(|part| Accuracy {
+        ["valid", "test"].map(|part| CellAccuracy {
             name: format!("{data}_{part}"),
             percent: 90.0 - 20.0 * at as f64 + more,
             rank: 1000 - index,
+            of: 15_625,
             best_percent: 94.37,
         })
     });
-    Found { cell: "|none~0|".into(), index, cells: 15_625, accuracies: accuracies.collect() }
+    BenchmarkCell { cell: "|none~0|".into(), index, cells: 15_625, accuracies: accuracies.collect() }
 }
 
 const PUBLISHED: &str = "
@@ -38,7 +39,7 @@ rows:
 ";
 
 /// Two methods, one of which lacks a seed, and a third with one seed.
-fn story() -> (Vec<Input>, BTreeMap<String, Found>, Vec<Missing>) {
+fn story() -> (Vec<Input>, BTreeMap<String, BenchmarkCell>, Vec<Missing>) {
     let at = |method: &str, seed: u64| [("method", json!(method)), ("seed", json!(seed))];
     let mut inputs = Vec::new();
     let mut all = BTreeMap::new();

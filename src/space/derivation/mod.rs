@@ -1,5 +1,7 @@
 //! From mixing weights to a genotype: the rule of a space, and what a stage may ask for besides.
+//! Where there are several cells, `choice` picks the one that goes on.
 
+pub(super) mod choice;
 pub(super) mod derive;
 pub(super) mod refinement;
 pub(super) mod rule;

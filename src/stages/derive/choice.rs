@@ -1,20 +1,18 @@
-//! Which genotype goes on, and why: the rules followed.
+//! Which genotype goes on, and why: the rules followed, and said to a person. What numbers decide is
+//! decided in `space/derivation`.
 
-use super::{
-    rule::{Budget, Direction, Rule},
-    searched::Searched,
-};
+use super::{rule::Rule, searched::Searched};
 use crate::{
     config::nearest,
+    records::{self, Epoch},
     run::{
         Input, StageError,
-        point::{Point, agrees},
+        coordinates::{Coordinates, agrees},
         sentence,
     },
-    space::{Cost, Genotype, Space},
-    stages::{artifacts, counted},
+    space::{Affordable, Budget, Build, Cost, Direction, Genotype, Limit, Space, Struck, mean_weights},
+    stages::counted,
 };
-use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A cell and how it was found.
@@ -30,20 +28,20 @@ pub(super) struct Choice {
 /// A training of a search's cell.
 pub(super) struct Judge {
     pub member: String,
-    pub point: Point,
+    pub point: Coordinates,
     pub genotype: Genotype,
     /// Of its last epoch, which is its result.
-    pub figures: Json,
+    pub figures: BTreeMap<String, f64>,
 }
 
 impl Judge {
     pub fn read(input: &Input, space: &Space) -> Result<Self, StageError> {
-        let epochs: Vec<Json> = artifacts::json(input, "metrics")?;
+        let epochs: Vec<Epoch> = records::json(input, "metrics")?;
         Ok(Self {
             member: input.member.clone(),
             point: input.point.clone(),
-            genotype: artifacts::genotype(input, space)?,
-            figures: epochs.into_iter().next_back().unwrap_or_default(),
+            genotype: records::genotype(input, space)?,
+            figures: epochs.last().map(Epoch::figures).unwrap_or_default(),
         })
     }
 }
@@ -60,28 +58,9 @@ pub(super) fn choose(rule: &Rule, searches: &[Searched], judges: &[Judge]) -> Re
                 Err(StageError::input(format!("the search has {} and not epoch {epoch}", counted(epochs, "epoch"))))
             }
         },
-        Rule::Best { figure, aim } if judges.is_empty() => best(figure, *aim, searches),
-        Rule::Best { figure, aim } => judged(figure, *aim, searches, judges),
-        Rule::AtMost(limits) => {
-            let weights = search.epochs[search.last()].weights();
-            let derived = search.space.derive_within_limits(&weights, limits);
-            let (genotype, struck) = derived.map_err(|error| StageError::input(error.to_string()))?;
-            let mut why = format!("the last of {}", counted(epochs, "epoch"));
-            if struck.is_empty() {
-                why += ", which is within the limits as it is";
-            } else {
-                let each = struck.iter().map(|struck| {
-                    let kind = if search.space.cell_kinds().len() > 1 {
-                        format!(" of {}", struck.kind)
-                    } else {
-                        String::new()
-                    };
-                    format!("{} {}→{}{kind} ({:.3})", struck.operation, struck.source, struck.target, struck.weight)
-                });
-                why += &format!(", derived without {}", each.collect::<Vec<_>>().join(", "));
-            }
-            Ok(Choice { genotype, search: Some(0), epoch: Some(search.epochs[search.last()].epoch), why })
-        }
+        Rule::Best { figure, direction } if judges.is_empty() => best(figure, *direction, searches),
+        Rule::Best { figure, direction } => judged(figure, *direction, searches, judges),
+        Rule::AtMost(limits) => within_limits(limits, search),
         Rule::Threshold(threshold) => {
             let last = &search.epochs[search.last()];
             let derived = search.space.derive_above(&last.weights(), *threshold);
@@ -89,7 +68,7 @@ pub(super) fn choose(rule: &Rule, searches: &[Searched], judges: &[Judge]) -> Re
             let why = format!("the last of {}, each candidate above {threshold}", counted(epochs, "epoch"));
             Ok(Choice { genotype, search: Some(0), epoch: Some(last.epoch), why })
         }
-        Rule::Within(budget) => within(budget, searches),
+        Rule::Within { budget, build } => within(budget, build, search),
         Rule::Consensus => consensus(searches),
     }
 }
@@ -99,58 +78,56 @@ fn of_epoch(searches: &[Searched], search: usize, at: usize, why: String) -> Cho
     Choice { genotype: of.genotypes[at].clone(), search: Some(search), epoch: Some(of.epochs[at].epoch), why }
 }
 
-impl Direction {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Highest => "highest",
-            Self::Lowest => "lowest",
-        }
-    }
+fn within_limits(limits: &[Limit], search: &Searched) -> Result<Choice, StageError> {
+    let last = &search.epochs[search.last()];
+    let derived = search.space.derive_within_limits(&last.weights(), limits);
+    let (genotype, struck) = derived.map_err(|error| StageError::input(error.to_string()))?;
+    let several = search.space.cell_kinds().len() > 1;
+    let each = struck.iter().map(|Struck { kind, operation, source, target, weight }| {
+        let of = if several { format!(" of {kind}") } else { String::new() };
+        format!("{operation} {source}→{target}{of} ({weight:.3})")
+    });
+    let how = match each.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => "which is within the limits as it is".to_owned(),
+        each => format!("derived without {each}"),
+    };
+    let why = format!("the last of {}, {how}", counted(search.epochs.len(), "epoch"));
+    Ok(Choice { genotype, search: Some(0), epoch: Some(last.epoch), why })
+}
 
-    fn prefers(self, new: f64, old: f64) -> bool {
-        match self {
-            Self::Highest => new > old,
-            Self::Lowest => new < old,
-        }
+fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Highest => "highest",
+        Direction::Lowest => "lowest",
     }
 }
 
-/// The first of the best; figures that are no numbers are no candidates.
-fn first_best<T>(aim: Direction, candidates: impl Iterator<Item = (T, f64)>) -> Option<(T, f64)> {
-    candidates.reduce(|best, new| if aim.prefers(new.1, best.1) { new } else { best })
-}
-
-fn best(figure: &str, aim: Direction, searches: &[Searched]) -> Result<Choice, StageError> {
-    let mut candidates: Vec<((usize, usize), f64)> = Vec::new();
-    for (at, search) in searches.iter().enumerate() {
-        let of_epoch = |epoch: usize| {
-            let figures = search.figures.iter().find(|figures| figures["epoch"].as_u64() == Some(epoch as u64))?;
-            figures[figure].as_f64()
-        };
-        let found = search.epochs.iter().enumerate();
-        let found = found.filter_map(|(place, alphas)| Some(((place, at), of_epoch(alphas.epoch)?)));
-        candidates.extend(found);
-    }
-    // Of equal figures the earlier epoch's, then the earlier search's.
-    candidates.sort_by_key(|(place, _)| *place);
-    let (epochs, count) = (candidates.len(), searches.len());
-    let Some(((place, at), value)) = first_best(aim, candidates.into_iter()) else {
-        let all = searches.iter().flat_map(|search| &search.figures);
+fn best(figure: &str, direction: Direction, searches: &[Searched]) -> Result<Choice, StageError> {
+    let of_search = |search: &Searched| {
+        let figures: BTreeMap<usize, f64> =
+            search.figures.iter().filter_map(|row| Some((row.epoch, row.figures().remove(figure)?))).collect();
+        search.epochs.iter().map(|alphas| figures.get(&alphas.epoch).copied()).collect::<Vec<_>>()
+    };
+    let figures: Vec<Vec<Option<f64>>> = searches.iter().map(of_search).collect();
+    let Some(((search, epoch), value)) = direction.best_epoch(&figures) else {
+        let all = searches.iter().flat_map(|search| search.figures.iter().map(Epoch::figures));
         return Err(no_figure(figure, "no epoch", all));
     };
+    let (epochs, count) = (figures.iter().flatten().flatten().count(), searches.len());
     let of = if count > 1 { format!(" of {}", counted(count, "search")) } else { String::new() };
-    let why = format!("its `{figure}`, {}, is the {} of {}{of}", number(value), aim.word(), counted(epochs, "epoch"));
-    Ok(of_epoch(searches, at, place, why))
+    let why =
+        format!("its `{figure}`, {}, is the {} of {}{of}", number(value), word(direction), counted(epochs, "epoch"));
+    Ok(of_epoch(searches, search, epoch, why))
 }
 
 /// The cell whose training ended best, each search's being judged by its own.
-fn judged(figure: &str, aim: Direction, searches: &[Searched], judges: &[Judge]) -> Result<Choice, StageError> {
+fn judged(figure: &str, direction: Direction, searches: &[Searched], judges: &[Judge]) -> Result<Choice, StageError> {
     let of = |judge: &Judge| searches.iter().position(|search| agrees(&judge.point, &search.point));
     let candidates: Vec<((usize, &Judge), f64)> =
-        judges.iter().filter_map(|judge| Some(((of(judge)?, judge), judge.figures[figure].as_f64()?))).collect();
+        judges.iter().filter_map(|judge| Some(((of(judge)?, judge), *judge.figures.get(figure)?))).collect();
     let all: Vec<String> = candidates.iter().map(|(_, value)| number(*value)).collect();
-    let Some(((search, judge), value)) = first_best(aim, candidates.into_iter()) else {
-        return Err(no_figure(figure, "no training that judges", judges.iter().map(|judge| &judge.figures)));
+    let Some(((search, judge), value)) = direction.first_best(candidates) else {
+        return Err(no_figure(figure, "no training that judges", judges.iter().map(|judge| judge.figures.clone())));
     };
     let same = |genotype: &Genotype| *genotype == judge.genotype;
     let epoch = searches[search].genotypes.iter().rposition(same).map(|at| searches[search].epochs[at].epoch);
@@ -158,7 +135,7 @@ fn judged(figure: &str, aim: Direction, searches: &[Searched], judges: &[Judge])
         "`{figure}` of `{}`, {}, is the {} of {} ({})",
         judge.member,
         number(value),
-        aim.word(),
+        word(direction),
         counted(all.len(), "training"),
         all.join(", ")
     );
@@ -170,61 +147,39 @@ fn number(value: f64) -> String {
     format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn no_figure<'a>(figure: &str, who: &str, figures: impl Iterator<Item = &'a Json>) -> StageError {
-    let known: BTreeSet<&str> = figures
-        .filter_map(Json::as_object)
-        .flatten()
-        .filter(|(name, value)| value.is_number() && *name != "epoch")
-        .map(|(name, _)| name.as_str())
-        .collect();
+fn no_figure(figure: &str, who: &str, figures: impl Iterator<Item = BTreeMap<String, f64>>) -> StageError {
+    let mut known: BTreeSet<String> = figures.flat_map(BTreeMap::into_keys).collect();
+    known.remove("epoch");
     let listed = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let listed = if listed.is_empty() { "none at all".to_owned() } else { listed };
     let message = format!("{who} has a figure `{figure}`; there is {listed}");
-    StageError::Input { message, hint: nearest(figure, known).map(|near| format!("did you mean `{near}`?")) }
+    StageError::Input {
+        message,
+        hint: nearest(figure, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?")),
+    }
 }
 
 /// The latest epoch whose network is within the budget.
-fn within(budget: &Budget, searches: &[Searched]) -> Result<Choice, StageError> {
-    let search = &searches[0];
-    let build = budget.size.build(crate::space::network::OutputSpec::scores(budget.classes), budget.image, false);
-    let mut nearest: Option<(f64, usize, Cost)> = None;
-    for at in (0..search.epochs.len()).rev() {
-        let network = search.space.discrete(&search.genotypes[at], &build);
-        let network = network.map_err(|error| StageError::Input { message: sentence(&error), hint: error.hint() })?;
-        let cost = network.cost();
-        let excess = budget.excess(cost);
-        if excess <= 1.0 {
-            let why = format!(
-                "the latest of {} within {}: it has {}",
-                counted(search.epochs.len(), "epoch"),
-                budget.shown(),
-                shown(cost)
-            );
-            return Ok(of_epoch(searches, 0, at, why));
+fn within(budget: &Budget, build: &Build, search: &Searched) -> Result<Choice, StageError> {
+    let cost = |at: usize| match search.space.discrete(&search.genotypes[at], build) {
+        Ok(network) => Ok(network.cost()),
+        Err(error) => Err(StageError::Input { message: sentence(&error), hint: error.hint() }),
+    };
+    let most = [(budget.parameters, "parameters"), (budget.multiply_adds, "multiply-adds")];
+    let most = most.iter().filter_map(|(most, what)| most.map(|most| format!("{most} {what}")));
+    let most = most.collect::<Vec<_>>().join(" and ");
+    let epochs = search.epochs.len();
+    match budget.latest_within(epochs, cost)? {
+        Affordable::Latest(at, cost) => {
+            let why = format!("the latest of {} within {most}: it has {}", counted(epochs, "epoch"), shown(cost));
+            Ok(of_epoch(std::slice::from_ref(search), 0, at, why))
         }
-        if nearest.is_none_or(|(least, ..)| excess < least) {
-            nearest = Some((excess, search.epochs[at].epoch, cost));
+        Affordable::Nearest(at, cost) => {
+            let (epoch, cost) = (search.epochs[at].epoch, shown(cost));
+            let nearest = format!("nearest comes that of epoch {epoch} with {cost}");
+            Err(StageError::input(format!("no epoch's network is within {most}; {nearest}")))
         }
-    }
-    let (_, epoch, cost) = nearest.ok_or_else(|| StageError::input("the search has no epoch"))?;
-    Err(StageError::input(format!(
-        "no epoch's network is within {}; nearest comes that of epoch {epoch} with {}",
-        budget.shown(),
-        shown(cost)
-    )))
-}
-
-impl Budget {
-    /// How many times as much as may be the worse of the two costs is.
-    fn excess(&self, cost: Cost) -> f64 {
-        let share = |most: Option<u64>, found: u64| most.map_or(0.0, |most| found as f64 / most as f64);
-        share(self.parameters, cost.parameters).max(share(self.multiply_adds, cost.multiply_adds))
-    }
-
-    fn shown(&self) -> String {
-        let parts = [(self.parameters, "parameters"), (self.multiply_adds, "multiply-adds")];
-        let parts = parts.iter().filter_map(|(most, what)| most.map(|most| format!("{most} {what}")));
-        parts.collect::<Vec<_>>().join(" and ")
+        Affordable::Nothing => Err(StageError::input("the search has no epoch")),
     }
 }
 
@@ -241,23 +196,12 @@ fn consensus(searches: &[Searched]) -> Result<Choice, StageError> {
             first.member, other.member
         )));
     }
-    let mut mean: BTreeMap<String, Vec<Vec<f64>>> = first.epochs[first.last()].weights();
-    for search in &searches[1..] {
-        let weights = search.epochs[search.last()].weights();
-        for (label, rows) in &mut mean {
-            let others = weights.get(label).into_iter().flatten();
-            for (sum, value) in rows.iter_mut().zip(others).flat_map(|(row, other)| row.iter_mut().zip(other)) {
-                *sum += value;
-            }
-        }
-    }
-    let count = searches.len();
-    mean.values_mut().flatten().flatten().for_each(|sum| *sum /= count as f64);
-    let genotype = first.space.derive(&mean).map_err(|error| StageError::failed(error.to_string()))?;
+    let last: Vec<_> = searches.iter().map(|search| search.epochs[search.last()].weights()).collect();
+    let genotype = first.space.derive(&mean_weights(&last)).map_err(|error| StageError::failed(error.to_string()))?;
     let own = searches.iter().filter(|search| search.genotypes[search.last()] == genotype).count();
     let why = format!(
         "the mean of the mixing weights of {}, each after its last epoch; {own} of them derive to it by themselves",
-        counted(count, "search")
+        counted(searches.len(), "search")
     );
     Ok(Choice { genotype, search: None, epoch: None, why })
 }

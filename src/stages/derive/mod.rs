@@ -16,10 +16,10 @@ mod choice;
 mod rule;
 mod searched;
 
-use super::{Site, artifacts};
+use super::{PlanContext, artifacts};
 use crate::{
     config::Fields,
-    findings::{Derived, DerivedEpoch, DerivedSearch},
+    records::{self, Derivation, DerivedEpoch, DerivedSearch},
     run::{Context, Stage, StageError},
     space::Genotype,
 };
@@ -40,18 +40,18 @@ struct Derive {
     place: String,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
     if fields.has("epoch") {
         let place = fields.origin_of("epoch").clone();
         fields.problems().add_with_hint(&place, "`epoch` is a rule", "write `rule: {epoch: …}`");
         return None;
     }
-    let rule = rule::read(fields, site);
+    let rule = rule::read(fields, context);
     let place = fields.origin_of("rule").clone();
-    let names = |slot: &str| site.inputs_of(slot).iter().map(|named| named.member.clone()).collect::<Vec<_>>();
+    let names = |slot: &str| context.inputs_of(slot).iter().map(|named| named.member.clone()).collect::<Vec<_>>();
     let (searches, judges) = (names("search"), names("judged_by"));
     let rule = rule?;
-    rule.check(&place, site, fields.problems());
+    rule.check(&place, context, fields.problems());
     // One search goes without a name: what it derives to is the same under any.
     let searches = if searches.len() > 1 || !judges.is_empty() { searches } else { Vec::new() };
     for (key, members) in [("searches", &searches), ("judges", &judges)] {
@@ -99,7 +99,7 @@ impl Stage for Derive {
             .map(|missing| missing.member.clone())
             .collect();
         let text = |genotype: &Genotype| artifacts::customary_text(genotype, &first.space);
-        let derived = Derived {
+        let derivation = Derivation {
             rule: self.rule_json.clone(),
             why,
             search: search.filter(|_| named).map(|search| searches[search].member.clone()),
@@ -120,7 +120,7 @@ impl Stage for Derive {
                 .collect::<Result<_, StageError>>()?,
             missing,
         };
-        context.publish_bytes("genotypes", &artifacts::json_bytes(&derived))?;
+        context.publish_bytes("genotypes", &records::bytes(&derivation))?;
         if let Some(epoch) = epoch {
             context.metric("epoch", epoch as f64);
         }

@@ -1,11 +1,12 @@
 //! The key `rule` of a `derive` stage: which of the genotypes that searches came to goes on.
 
 use crate::{
-    config::{Fields, Node, Origin, Problems, Value, nearest},
-    recipes::{ImageShape, Size},
-    run::point::agrees,
-    space::{KeptEdges, Limit, Space},
-    stages::site::{Named, Site},
+    config::{Entry, Fields, Node, Origin, Problems, Value, nearest},
+    recipes::ImageShape,
+    records::Size,
+    run::coordinates::agrees,
+    space::{Budget, Build, Direction, KeptEdges, Limit, Space, network::OutputSpec},
+    stages::plan_context::{Named, PlanContext},
     tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};
@@ -20,33 +21,19 @@ pub(super) enum Rule {
     /// to the earlier search.
     Best {
         figure: String,
-        aim: Direction,
+        direction: Direction,
     },
     /// The last epoch's within limits.
     AtMost(Vec<Limit>),
     /// Every candidate of the last epoch's that is heavier than this.
     Threshold(f64),
-    /// That of the latest epoch whose network is within a budget.
-    Within(Budget),
+    /// That of the latest epoch whose network, built so, is within a budget.
+    Within {
+        budget: Budget,
+        build: Build,
+    },
     /// That of the mean of the mixing weights that searches ended with.
     Consensus,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    Highest,
-    Lowest,
-}
-
-/// What the network of a genotype may cost, and which network that is.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Budget {
-    pub parameters: Option<u64>,
-    pub multiply_adds: Option<u64>,
-    pub size: Size,
-    /// Channels, height, width.
-    pub image: [usize; 3],
-    pub classes: usize,
 }
 
 const WORDS: [&str; 7] = ["epoch", "best", "highest", "lowest", "at_most", "threshold", "within"];
@@ -54,13 +41,13 @@ const RULES: &str =
     "`last`, `consensus`, or a map of one of `epoch`, `best`, `highest`, `lowest`, `at_most`, `threshold` and `within`";
 
 /// The rule that is written, `last` where none is; `None` after a complaint.
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let word = match fields.node("rule").map(|node| (node, &node.value)) {
         None => "last",
         Some((_, Value::Text(word))) if word == "last" || word == "consensus" => word,
         Some((_, Value::Map(_))) => {
             let before = fields.problems().len();
-            let rule = fields.map("rule", |keys| of_map(keys, site));
+            let rule = fields.map("rule", |keys| of_map(keys, context));
             return rule.filter(|_| fields.problems().len() == before);
         }
         Some((node, _)) => {
@@ -72,16 +59,16 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     Some(if word == "last" { Rule::Last } else { Rule::Consensus })
 }
 
-fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+fn of_map(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let given: Vec<&str> = WORDS.into_iter().filter(|word| keys.has(word)).collect();
     match given[..] {
         ["epoch"] => Some(Rule::Epoch(keys.integer("epoch", 1, 1.., "a whole number from 1"))),
-        ["best"] => best(keys, site),
-        ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), aim: Direction::Highest }),
-        ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), aim: Direction::Lowest }),
-        ["at_most"] => limits(keys, site).map(Rule::AtMost),
-        ["threshold"] => threshold(keys, site),
-        ["within"] => budget(keys, site).map(Rule::Within),
+        ["best"] => best(keys, context),
+        ["highest"] => Some(Rule::Best { figure: keys.required_text("highest"), direction: Direction::Highest }),
+        ["lowest"] => Some(Rule::Best { figure: keys.required_text("lowest"), direction: Direction::Lowest }),
+        ["at_most"] => limits(keys, context).map(Rule::AtMost),
+        ["threshold"] => threshold(keys, context),
+        ["within"] => within(keys, context),
         _ => {
             let found = if given.is_empty() { "none".to_owned() } else { format!("`{}`", given.join("`, `")) };
             let place = keys.origin().clone();
@@ -93,11 +80,11 @@ fn of_map(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
 
 /// `best: held_out_accuracy_percent`: whether more or less is better is what the task says of its
 /// measures.
-fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+fn best(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let figure = keys.required_text("best");
-    let inputs = site.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
+    let inputs = context.inputs.values().flatten().filter_map(|input| input.tells.measures.get());
     let mut known = inputs.flatten().copied().chain([LOSS]);
-    let aim = match known.find(|measure| figure.ends_with(measure.name)).map(|measure| measure.better) {
+    let direction = match known.find(|measure| figure.ends_with(measure.name)).map(|measure| measure.better) {
         Some(Better::Lower) => Direction::Lowest,
         Some(Better::Higher) => Direction::Highest,
         None => {
@@ -109,13 +96,13 @@ fn best(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     };
     // The two ways to say it are one.
     keys.exclude_from_hash("best");
-    keys.hash(if aim == Direction::Highest { "highest" } else { "lowest" }, figure.as_str());
-    Some(Rule::Best { figure, aim })
+    keys.hash(if direction == Direction::Highest { "highest" } else { "lowest" }, figure.as_str());
+    Some(Rule::Best { figure, direction })
 }
 
 /// `at_most: {skip_connect: 2}` for each kind of cell, `at_most: {normal: {skip_connect: 2}}` for
 /// one.
-fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
+fn limits(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Vec<Limit>> {
     let node = keys.node("at_most");
     let Some(map) = node.and_then(Node::as_map).filter(|map| !map.is_empty()) else {
         let place = keys.origin_of("at_most").clone();
@@ -123,20 +110,28 @@ fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
         keys.problems().add_with_hint(&place, message, "for example `at_most: {skip_connect: 2}`");
         return None;
     };
-    let space = &site.inherited.as_ref()?.space;
-    let kinds = || space.cell_kinds().iter().map(|kind| kind.name.as_str());
-    let mut limits = Vec::new();
+    let space = &context.inherited.as_ref()?.space;
+    let kinds: Vec<&str> = space.cell_kinds().iter().map(|kind| kind.name.as_str()).collect();
+    let mut limits: Vec<Limit> = Vec::new();
+    let mut add = |kinds: &[&str], operation: &str, entry: &Entry, problems: &mut Problems| {
+        let Some(count) = limit(operation, entry, space, problems) else { return };
+        for &kind in kinds {
+            match limits.iter().find(|limit| (limit.kind.as_str(), limit.operation.as_str()) == (kind, operation)) {
+                Some(Limit { count: other, .. }) => {
+                    let message = format!("`{operation}` has two limits in cells `{kind}`, {other} and {count}");
+                    problems.add_with_hint(&entry.key, message, "leave one of them out");
+                }
+                None => limits.push(Limit { kind: kind.to_owned(), operation: operation.to_owned(), count }),
+            }
+        }
+    };
     for (name, entry) in map {
         match &entry.node.value {
-            Value::Map(of_kind) => match space.cell_kind(name) {
-                Some(_) => {
-                    for (operation, entry) in of_kind {
-                        limits.extend(limit(&[name.as_str()], operation, entry, space, keys.problems()));
-                    }
-                }
-                None => unknown("kind of cell", name, &entry.key, kinds(), keys.problems()),
-            },
-            _ => limits.extend(limit(&kinds().collect::<Vec<_>>(), name, entry, space, keys.problems())),
+            Value::Map(of_kind) if kinds.contains(&name.as_str()) => {
+                of_kind.iter().for_each(|(operation, entry)| add(&[name], operation, entry, keys.problems()));
+            }
+            Value::Map(_) => unknown("kind of cell", name, &entry.key, kinds.iter().copied(), keys.problems()),
+            _ => add(&kinds, name, entry, keys.problems()),
         }
     }
     // For each kind of cell, as it is read too.
@@ -149,9 +144,9 @@ fn limits(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Vec<Limit>> {
 }
 
 /// `threshold: 0.85`, FairDARTS' (arXiv 1911.12126).
-fn threshold(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
+fn threshold(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     let threshold = keys.number("threshold", 0.85, 0.0..1.0, "a number from 0 to below 1");
-    if site.inherited.as_ref()?.space.derivation().edges == KeptEdges::All {
+    if context.inherited.as_ref()?.space.derivation().edges == KeptEdges::All {
         let place = keys.origin_of("threshold").clone();
         let message = "the cells of this space have an operation on every edge: none may be left out for its weight";
         keys.problems().add(&place, message);
@@ -159,28 +154,20 @@ fn threshold(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Rule> {
     Some(Rule::Threshold(threshold))
 }
 
-/// At most so many of an operation, in each of some kinds.
-fn limit(
-    kinds: &[&str],
-    operation: &str,
-    entry: &crate::config::Entry,
-    space: &Space,
-    problems: &mut Problems,
-) -> Vec<Limit> {
+/// At most so many of an operation; `None` after a complaint.
+fn limit(operation: &str, entry: &Entry, space: &Space, problems: &mut Problems) -> Option<usize> {
     if !space.operations().any(|known| known == operation) {
         unknown("operation", operation, &entry.key, space.operations(), problems);
-        return Vec::new();
+        return None;
     }
     let count = match entry.node.value {
         Value::Integer(count) => usize::try_from(count).ok(),
         _ => None,
     };
-    let Some(count) = count else {
+    if count.is_none() {
         problems.add(&entry.node.origin, format!("`{operation}` must be a whole number from 0: so many at most"));
-        return Vec::new();
-    };
-    let of = |kind: &&str| Limit { kind: (*kind).to_owned(), operation: operation.to_owned(), count };
-    kinds.iter().map(of).collect()
+    }
+    count
 }
 
 fn unknown<'a>(
@@ -198,7 +185,7 @@ fn unknown<'a>(
 }
 
 /// `within: {parameters: 3.5e6, skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}}`
-fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
+fn within(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
     keys.required_node("within")?;
     keys.map("within", |inside| {
         let mut most = |key| {
@@ -216,7 +203,7 @@ fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
             inside.problems().add(&place, "`within` needs `parameters`, `multiply_adds` or both");
         }
         let skeleton = Some(inside.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
-        let file = site.inherited.as_deref();
+        let file = context.inherited.as_deref();
         let size = Size::read(inside, skeleton, file.map(|file| &file.space));
         let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
         let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
@@ -225,7 +212,8 @@ fn budget(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Budget> {
         inside.exclude_from_hash("images");
         inside.hash("image", shape.to_vec());
         inside.hash("classes", classes);
-        Some(Budget { parameters, multiply_adds, size: size?, image: shape, classes })
+        let build = size?.build(OutputSpec::scores(classes), shape, false);
+        Some(Rule::Within { budget: Budget { parameters, multiply_adds }, build })
     })
 }
 
@@ -236,8 +224,8 @@ impl Rule {
 
     /// Complains about what the rule cannot do with the stages that are named: before a search of
     /// days, not after it.
-    pub fn check(&self, place: &Origin, site: &Site<'_>, problems: &mut Problems) {
-        let (searches, judges) = (site.inputs_of("search"), site.inputs_of("judged_by"));
+    pub fn check(&self, place: &Origin, context: &PlanContext<'_>, problems: &mut Problems) {
+        let (searches, judges) = (context.inputs_of("search"), context.inputs_of("judged_by"));
         if searches.len() > 1 && !self.takes_several() {
             let message = format!("this rule takes one search, `search` names {}", searches.len());
             let hint = "name the sibling (`search: search`), or take `consensus` or the `best` of several";

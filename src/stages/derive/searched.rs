@@ -1,17 +1,16 @@
 //! Searches as a derivation sees them.
 
 use crate::{
-    run::{Input, StageError, point::Point},
+    records::{self, AlphaHistory, Epoch, EpochAlphas},
+    run::{Input, StageError, coordinates::Coordinates},
     space::{Genotype, Space},
-    stages::{AlphaHistory, alphas::EpochAlphas, artifacts},
 };
-use serde_json::Value as Json;
 
 /// A search that is there, with the genotype of every epoch by the rule of its space.
 pub(super) struct Searched {
     /// `search[seed=1]`
     pub member: String,
-    pub point: Point,
+    pub point: Coordinates,
     pub space: Space,
     pub space_text: String,
     pub mixing: crate::model::Mixing,
@@ -20,14 +19,14 @@ pub(super) struct Searched {
     /// One for each epoch.
     pub genotypes: Vec<Genotype>,
     /// The figures of each epoch, where the rule asks for them.
-    pub figures: Vec<Json>,
+    pub figures: Vec<Epoch>,
 }
 
 impl Searched {
     pub fn read(input: &Input) -> Result<Self, StageError> {
-        let space = artifacts::space(input)?;
+        let space = records::space(input)?;
         let space_text = input.output("space")?.text()?;
-        let AlphaHistory { mixing, epochs, .. } = artifacts::json(input, "alphas")?;
+        let AlphaHistory { mixing, epochs, .. } = records::json(input, "alphas")?;
         if epochs.is_empty() {
             return Err(StageError::input(format!("`{}` has no epoch", input.member)));
         }
@@ -35,8 +34,7 @@ impl Searched {
             space.derive(&alphas.weights()).map_err(|error| StageError::failed(error.to_string()))
         };
         let genotypes = epochs.iter().map(derive).collect::<Result<_, _>>()?;
-        let figures =
-            if input.outputs.contains_key("metrics") { artifacts::json(input, "metrics")? } else { Vec::new() };
+        let figures = if input.outputs.contains_key("metrics") { records::json(input, "metrics")? } else { Vec::new() };
         let (member, point) = (input.member.clone(), input.point.clone());
         Ok(Self { member, point, space, space_text, mixing, epochs, genotypes, figures })
     }

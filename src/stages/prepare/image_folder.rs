@@ -11,7 +11,7 @@ use crate::{
     machine,
     recipes::{COUNT, ImageShape},
     run::{Context, Progress, Resource, Stage, StageError, sentence},
-    stages::Site,
+    stages::PlanContext,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -32,9 +32,9 @@ const NAMED: usize = 10;
 /// `image_folder: {path: imagenet, train: train, val: val, size: 224, resize: 256, normalise: imagenet}`,
 /// or `{path: flowers, held_out_fraction: 0.2, held_out_seed: 0}` where class folders lie directly
 /// below. Parts that are not named are looked for by the names that people give them.
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
     let place = fields.origin_of("image_folder").clone();
-    let located = fields.map_called("image_folder", "data set `image_folder`", |keys| folder(keys, site));
+    let located = fields.map_called("image_folder", "data set `image_folder`", |keys| folder(keys, context));
     // The form that results know a folder by.
     let Json::Object(mut folder) = fields.hashed("image_folder") else { return None };
     fields.exclude_from_hash("image_folder");
@@ -60,7 +60,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
 }
 
 /// `None` after a complaint.
-fn folder(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Result<PrepareFolder, DataError>> {
+fn folder(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Result<PrepareFolder, DataError>> {
     let path = machine::expanded(keys.required_text("path")).display().to_string();
     keys.note("path", path.as_str());
     let held_out = held_out(keys);
@@ -102,8 +102,8 @@ fn folder(keys: &mut Fields<'_>, site: &Site<'_>) -> Option<Result<PrepareFolder
     // How many classes there are is known when the folder is listed; of a network they decide the
     // last layer alone.
     let known = classes.as_ref().map_or(1000, Vec::len);
-    site.tells.images.get_or_init(|| ImageShape { shape: [3, size, size], classes: known, in_files: true });
-    let roots = site.data_roots();
+    context.tells.images.get_or_init(|| ImageShape { shape: [3, size, size], classes: known, in_files: true });
+    let roots = context.data_roots();
     let parts = match held_out {
         Some(held_out) => Ok((held_out, Vec::new())),
         None => Parts::find(&roots, &path, train, val),

@@ -2,7 +2,7 @@
 
 mod image_folder;
 
-use super::{Site, counted};
+use super::{PlanContext, counted};
 use crate::{
     config::{Fields, Origin, Value},
     data::{
@@ -43,7 +43,7 @@ pub(super) const SEED: &str = "a whole number from 0";
 pub(super) const FRACTION: &str = "a number above 0 and below 1";
 
 /// `prepare: {cifar10: {…}}`: the one key is the data set.
-pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn Stage>> {
+pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
     let names = ["cifar10", "cifar100", "digits", "image_folder", "synthetic"];
     let chosen: Vec<&str> = names.into_iter().filter(|name| fields.has(name)).collect();
     let [name] = chosen[..] else {
@@ -53,10 +53,10 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
         return None;
     };
     if name == "image_folder" {
-        return image_folder::read(fields, site);
+        return image_folder::read(fields, context);
     }
     let place = fields.origin_of(name).clone();
-    let prepare = fields.map_called(name, format!("data set `{name}`"), |keys| data_set(keys, name, &place, site));
+    let prepare = fields.map_called(name, format!("data set `{name}`"), |keys| data_set(keys, name, &place, context));
     // The form that results know a data set by.
     let Json::Object(mut source) = fields.hashed(name) else { return None };
     fields.exclude_from_hash(name);
@@ -71,7 +71,7 @@ pub(super) fn read(fields: &mut Fields<'_>, site: &Site<'_>) -> Option<Box<dyn S
 
 /// A data set other than a folder of pictures; `place` is that of its name. `None` after a
 /// complaint.
-fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, site: &Site<'_>) -> Option<Prepare> {
+fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, context: &PlanContext<'_>) -> Option<Prepare> {
     let source = match name {
         "cifar10" => Source::Cifar10,
         "cifar100" => {
@@ -97,12 +97,12 @@ fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, site: &Site<'_>) 
         test_images: keys.optional_integer("test_images", 1.., COUNT),
     };
     // A path may also be beside the pipeline, as the digits that ship are.
-    let beside = path.as_ref().and_then(|path| std::path::absolute(site.folder.join(path)).ok());
+    let beside = path.as_ref().and_then(|path| std::path::absolute(context.folder.join(path)).ok());
     let beside = beside.filter(|path| path.exists());
-    let place =
-        beside.unwrap_or_else(|| path.map_or_else(|| site.data_root.to_owned(), |path| site.data_root.join(path)));
+    let place = beside
+        .unwrap_or_else(|| path.map_or_else(|| context.data_root.to_owned(), |path| context.data_root.join(path)));
     let (shape, classes) = source.images();
-    site.tells.images.get_or_init(|| ImageShape { shape, classes, in_files: false });
+    context.tells.images.get_or_init(|| ImageShape { shape, classes, in_files: false });
     let (located, missing) = match (source.locate(&place), download) {
         (Ok(located), _) => (located.into(), None),
         (Err(DataError::NotFound { .. }), Some(archive)) => (OnceLock::new(), Some(Missing { archive, place })),

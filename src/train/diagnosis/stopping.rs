@@ -4,7 +4,7 @@
 //! where it would have ended.
 
 use crate::train::EpochRecord;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The rules of a search; the first that holds ends it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,7 +36,7 @@ pub struct EigenvalueRule {
 }
 
 /// A search that ended early.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
     /// The last epoch, from 1.
     pub at: usize,

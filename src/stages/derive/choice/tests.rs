@@ -3,9 +3,8 @@
 use super::*;
 use crate::{
     model::Mixing,
-    recipes::Size,
-    space::{Limit, shipped},
-    stages::alphas::EpochAlphas,
+    records::{EpochAlphas, Size, Watched},
+    space::shipped,
     train::TableRecord,
 };
 use serde_json::json;
@@ -26,8 +25,11 @@ fn epoch(number: usize, leader: usize, lead: f32) -> EpochAlphas {
 /// A search whose epochs have these leaders and held-out accuracies.
 fn search(seed: u64, epochs: &[(usize, f64)]) -> Searched {
     let space = shipped::space("nas_bench_201");
-    let figures = epochs.iter().enumerate().map(|(at, (_, accuracy))| {
-        json!({"epoch": at + 1, "held_out_accuracy_percent": accuracy, "train_loss": 2.0 - accuracy / 100.0})
+    let figures = epochs.iter().enumerate().map(|(at, (_, accuracy))| Epoch {
+        epoch: at + 1,
+        train: [("loss".to_owned(), Some(2.0 - accuracy / 100.0))].into(),
+        watched: [(Watched::HeldOut, [("accuracy_percent".to_owned(), Some(*accuracy))].into())].into(),
+        ..Epoch::default()
     });
     let figures = figures.collect();
     let epochs: Vec<EpochAlphas> =
@@ -45,8 +47,8 @@ fn search(seed: u64, epochs: &[(usize, f64)]) -> Searched {
     }
 }
 
-fn best(figure: &str, aim: Direction) -> Rule {
-    Rule::Best { figure: figure.to_owned(), aim }
+fn best(figure: &str, direction: Direction) -> Rule {
+    Rule::Best { figure: figure.to_owned(), direction }
 }
 
 /// Search, epoch, the operation of the cell's first edge, and why.
@@ -87,13 +89,13 @@ fn the_best_epoch_of_all_searches_and_of_equals_the_earlier() {
 #[test]
 fn a_figure_that_is_not_there_or_no_number_is_no_candidate() {
     let mut searches = [search(0, &[(3, 50.0), (2, 80.0)])];
-    searches[0].figures[1]["held_out_accuracy_percent"] = Json::Null;
+    searches[0].figures[1].watched.clear();
     let (_, epoch, ..) = told(&best("held_out_accuracy_percent", Direction::Highest), &searches, &[]);
     assert_eq!(epoch, Some(1));
     let (message, hint) = failed(&best("held_out_acuracy_percent", Direction::Highest), &searches);
     assert_eq!(
         message,
-        "no epoch has a figure `held_out_acuracy_percent`; there is `held_out_accuracy_percent`, `train_loss`"
+        "no epoch has a figure `held_out_acuracy_percent`; there is `held_out_accuracy_percent`, `learning_rate`, `train_loss`"
     );
     assert_eq!(hint.as_deref(), Some("did you mean `held_out_accuracy_percent`?"));
 }
@@ -105,7 +107,7 @@ fn the_cell_whose_training_ended_best_goes_on() {
         member: format!("short[seed={seed}]"),
         point: searches[seed].point.clone(),
         genotype: searches[seed].genotypes[0].clone(),
-        figures: json!({"held_out_accuracy_percent": accuracy}),
+        figures: [("held_out_accuracy_percent".to_owned(), accuracy)].into(),
     };
     // The training of search 2's cell failed.
     let judges = [judge(0, 61.5), judge(1, 72.25)];
@@ -130,7 +132,10 @@ fn limits_say_what_was_struck() {
 
 fn budget(parameters: Option<u64>, multiply_adds: Option<u64>) -> Rule {
     let size = Size { skeleton: "final".into(), channels: 16, size: 5 };
-    Rule::Within(Budget { parameters, multiply_adds, size, image: [3, 32, 32], classes: 10 })
+    Rule::Within {
+        budget: Budget { parameters, multiply_adds },
+        build: size.build(crate::space::network::OutputSpec::scores(10), [3, 32, 32], false),
+    }
 }
 
 #[test]

@@ -1,18 +1,18 @@
-//! Points of a matrix: where a member stands, compared and told.
+//! Coordinates of a member in the matrix of its pipeline, compared and told.
 
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 /// Axis → value, in the order of the matrix.
-pub(crate) type Point = IndexMap<String, Json>;
+pub(crate) type Coordinates = IndexMap<String, Json>;
 
 /// Whether what is at `point` is about what is at `other`: they agree on the axes of `other`.
-pub(crate) fn agrees(point: &Point, other: &Point) -> bool {
+pub(crate) fn agrees(point: &Coordinates, other: &Coordinates) -> bool {
     other.iter().all(|(axis, value)| point.get(axis) == Some(value))
 }
 
 /// `seed 2`; `method darts, seed 2`.
-pub(crate) fn place(point: &Point) -> String {
+pub(crate) fn place(point: &Coordinates) -> String {
     point.iter().map(|(axis, value)| format!("{axis} {}", shown(value))).collect::<Vec<_>>().join(", ")
 }
 

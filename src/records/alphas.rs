@@ -1,4 +1,4 @@
-//! The alphas of a search, epoch by epoch: its output `alphas`.
+//! The output `alphas`: the alphas of a search and the mixing weights by edge, epoch by epoch.
 
 use crate::{
     model::Mixing,
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AlphaHistory {
     /// Name of the search space.
     pub space: String,
@@ -18,6 +19,7 @@ pub(crate) struct AlphaHistory {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct EpochAlphas {
     /// From 1.
     pub epoch: usize,

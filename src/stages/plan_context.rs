@@ -1,11 +1,11 @@
-//! Where a stage stands: what its keys may be relative to.
+//! What a kind of stage knows while a pipeline is planned, besides the stage's keys.
 
 use crate::{
     config::Fields,
     kernels::{Kernels, Precision},
     model::{self, DeviceName, Model},
     recipes::{ImageShape, SpaceFile},
-    run::StageError,
+    run::{StageError, coordinates::Coordinates},
     space::{Genotype, network::Network},
     tasks::{Measure, TaskKind},
 };
@@ -22,8 +22,8 @@ use std::{
 
 const PRECISION: &str = "`bf16` is for `runtime.device: cuda` with `kernels: native`; elsewhere leave `precision` out";
 
-/// What a stage kind knows besides the stage's keys.
-pub struct Site<'a> {
+/// What keys may be relative to. A stage that runs has a [`Context`](crate::run::Context) instead.
+pub struct PlanContext<'a> {
     /// The name of the pipeline.
     pub pipeline: &'a str,
     /// The folder of the pipeline file.
@@ -60,7 +60,7 @@ pub struct Named {
     pub member: String,
     pub kind: String,
     /// The point of the matrix; empty for a plain stage.
-    pub point: IndexMap<String, Json>,
+    pub point: Coordinates,
     /// Its hashed parameters; absent where its keys are wrong.
     pub params: Option<Json>,
     pub tells: Tells,
@@ -120,7 +120,7 @@ impl Compute {
     }
 }
 
-impl Site<'_> {
+impl PlanContext<'_> {
     /// The images that the reference key `data` names.
     pub(super) fn images(&self) -> Option<ImageShape> {
         self.inputs_of("data").first()?.tells.images.get().copied()

@@ -1,0 +1,7 @@
+//! The names of notes: what a stage says in its record besides figures.
+
+/// What the task of a stage measures: a list of [`Measure`](crate::tasks::Measure)s.
+pub(crate) const MEASURES: &str = "measures";
+
+/// Why a search ended before its last epoch: [`Stopped`](crate::train::diagnosis::Stopped).
+pub(crate) const STOPPED_EARLY: &str = "stopped_early";
