@@ -14,6 +14,7 @@ mod mistaken;
 pub mod nas_bench;
 mod numpy;
 pub mod onnx;
+pub mod output_shapes;
 pub mod parity;
 pub mod state;
 mod stored_tensor;

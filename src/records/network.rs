@@ -6,7 +6,7 @@
 
 use crate::{
     data::Statistics,
-    interop::description::{Description, OutputShapes},
+    interop::{description::Description, output_shapes::OutputShapes},
     space::{
         Build, EdgeOptions,
         network::{FeatureMap, OutputSpec},

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
-    interop::description::OutputShapes,
+    interop::output_shapes::OutputShapes,
     recipes::{FittedImages, Recipe, Settings},
     records::{self, MEASURES, NetworkCard, Watched},
     run::{Context, Stage, StageError},
