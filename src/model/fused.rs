@@ -1,24 +1,32 @@
 //! A pass of a network that runs as programs.
 
 use super::{
-    AUXILIARY, DropPath, EPSILON, Forward, Mode, Outputs, Passed, TensorGroup, Views,
+    AUXILIARY, Computed, DropPath, EPSILON, Forward, Mode, Outputs, Passed, TensorGroup, Views,
     forward::statistics_after,
-    lower::{Lowered, Purpose, StandsAlone, lower, stands_alone},
+    lower::{Brought, Lowered, Purpose, StandsAlone, lower, stands_alone},
     noise::Draws,
     split::Part,
 };
 use crate::{
     kernels::{self, Clock, OperatorTime, Pass, Plans, Precision, program::Map},
-    space::network::Network,
+    space::network::{FeatureMap, Network},
 };
 use burn::tensor::{Device, Tensor, TensorData};
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+/// So many programs of some candidates are kept at one time.
+const MOST_PARTIAL: usize = 16;
 
 /// The programs of a network, made when they are first wanted.
 #[derive(Debug, Clone)]
 pub(super) struct Programs {
     train: OnceLock<Arc<Compiled>>,
     evaluate: OnceLock<Arc<Compiled>>,
+    /// Of some candidates alone.
+    partial: Arc<Mutex<OfSome>>,
     stands_alone: StandsAlone,
     precision: Precision,
     timed: bool,
@@ -26,10 +34,12 @@ pub(super) struct Programs {
 
 impl Default for Programs {
     fn default() -> Self {
-        let (train, evaluate) = Default::default();
-        Self { train, evaluate, stands_alone, precision: Precision::default(), timed: false }
+        let (train, evaluate, partial) = Default::default();
+        Self { train, evaluate, partial, stands_alone, precision: Precision::default(), timed: false }
     }
 }
+
+type OfSome = HashMap<(Purpose, Computed), Arc<Compiled>>;
 
 #[derive(Debug)]
 struct Compiled {
@@ -59,8 +69,8 @@ impl Programs {
 
     /// Those of the same network for other images.
     pub(super) fn anew(&self) -> Self {
-        let (train, evaluate) = Default::default();
-        Self { train, evaluate, ..*self }
+        let (train, evaluate, partial) = Default::default();
+        Self { train, evaluate, partial, ..*self }
     }
 
     pub(super) fn precision(&self) -> Precision {
@@ -88,41 +98,57 @@ impl Programs {
         Some(Clock::by_operator(programs, images, passes))
     }
 
-    fn of(&self, network: &Network, mode: Mode, weights: &Views, running: &TensorGroup) -> &Compiled {
+    fn of(
+        &self,
+        network: &Network,
+        mode: Mode,
+        computed: Option<&Computed>,
+        weights: &Views,
+        running: &TensorGroup,
+    ) -> Arc<Compiled> {
         let (compiled, purpose) = match mode {
             Mode::Train { .. } => (&self.train, Purpose::Train),
             Mode::Evaluate => (&self.evaluate, Purpose::Evaluate),
         };
-        compiled.get_or_init(|| {
-            let lowered = lower(network, purpose, self.stands_alone, [weights.layout(), running.layout()]);
+        let compile = || {
+            let lowered = lower(network, purpose, self.stands_alone, computed, [weights.layout(), running.layout()]);
             let plans = lowered.parts.iter().map(|_| Plans::default()).collect();
             let clocks = lowered.parts.iter().map(|_| self.timed.then(Clock::default)).collect();
             Arc::new(Compiled { lowered, plans, clocks })
-        })
+        };
+        let Some(computed) = computed else { return compiled.get_or_init(compile).clone() };
+        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        // Draws seldom repeat; what is looked at after an epoch, and what is certain by then, does.
+        if partial.len() >= MOST_PARTIAL {
+            partial.clear();
+        }
+        partial.entry((purpose, computed.clone())).or_insert_with(compile).clone()
     }
 
     /// One pass; shapes are those of [`Model::forward`](super::Model::forward).
     pub(super) fn forward(
         &self,
         network: &Network,
-        (mode, draws): (Mode, Draws),
+        (mode, draws, computed): (Mode, Draws, Option<&Computed>),
         weights: &Views,
         running: &TensorGroup,
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Passed {
-        let Compiled { lowered, plans, clocks } = self.of(network, mode, weights, running);
+        let compiled = self.of(network, mode, computed, weights, running);
+        let Compiled { lowered, plans, clocks } = &*compiled;
         let images = x.dims()[0];
         let device = x.device();
-        let mixing: Vec<Tensor<1>> =
-            mixing.iter().map(|table| table.clone().reshape([table.dims().iter().product::<usize>()])).collect();
+        let others = computed.map(|computed| computed.others(mixing)).unwrap_or_default();
+        let tables = mixing.iter().map(|table| table.clone().reshape([table.dims().iter().product::<usize>()]));
+        let mixing: Vec<Tensor<1>> = tables.chain(others).collect();
         let mixing = if mixing.is_empty() { Tensor::zeros([1], &device) } else { Tensor::cat(mixing, 0) };
         let training = matches!(mode, Mode::Train { .. });
         let factors = Arc::new(factors(lowered, mode, images));
         let statistics = running.views();
         let between = Forward::new(mode, weights, &statistics, draws);
         let mut observed = running.values();
-        let mut values = Values(std::iter::once(Some(x)).chain(noises(lowered, draws, images, &device)).collect());
+        let mut values = Values(std::iter::once(Some(x)).chain(brought(lowered, draws, images, &device)).collect());
         for (part, (plans, clock)) in lowered.parts.iter().zip(plans.iter().zip(clocks)) {
             let (program, reads, writes) = match part {
                 Part::Program { program, reads, writes } => (program, reads, writes),
@@ -193,12 +219,17 @@ fn factors(lowered: &Lowered, mode: Mode, images: usize) -> Vec<f32> {
     lowered.drops.iter().flat_map(of_place).collect()
 }
 
-/// The noise of each layer that has some.
-fn noises(lowered: &Lowered, draws: Draws, images: usize, device: &Device) -> impl Iterator<Item = Option<Tensor<4>>> {
-    lowered.noises.iter().map(move |&(number, size)| {
-        let numbers = draws.numbers(number, images, size.elements());
-        let shape = [images, size.channels, size.height, size.width];
-        Some(Tensor::from_data(TensorData::new(numbers, shape), device))
+/// What a pass makes itself, in order.
+fn brought(lowered: &Lowered, draws: Draws, images: usize, device: &Device) -> impl Iterator<Item = Option<Tensor<4>>> {
+    let shape = move |size: FeatureMap| [images, size.channels, size.height, size.width];
+    lowered.brought.iter().map(move |brought| {
+        Some(match *brought {
+            Brought::Ones(size) => Tensor::ones(shape(size), device),
+            Brought::Noise(number, size) => {
+                let numbers = draws.numbers(number, images, size.elements());
+                Tensor::from_data(TensorData::new(numbers, shape(size)), device)
+            }
+        })
     })
 }
 
@@ -218,7 +249,7 @@ mod tests {
         let network = space.supernet(&shipped::build("search", 32, 10)).unwrap();
         let device = Device::flex();
         let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
-        let lowered = lower(&network, Purpose::Train, stands_alone, [weights.layout(), running.layout()]);
+        let lowered = lower(&network, Purpose::Train, stands_alone, None, [weights.layout(), running.layout()]);
         let [Part::Program { program, .. }] = lowered.parts.as_slice() else { panic!("one program") };
         let [forward, reverse] = Plans::default().launches(program, 64).unwrap();
         assert!(forward < 800 && reverse < 1900, "{forward} and {reverse} launches");

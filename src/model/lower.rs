@@ -3,14 +3,16 @@
 mod partial;
 
 use super::{
-    Layout,
+    Computed, Layout,
     split::{Alone, Part, split},
 };
 use crate::{
     kernels::program::{
         Activation, Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
-    space::network::{Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Pool},
+    space::network::{
+        AlphaTable, Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Pool,
+    },
 };
 use partial::shuffle;
 
@@ -23,12 +25,20 @@ pub(super) struct Lowered {
     pub outputs: Vec<usize>,
     /// Block and edge of each row of factors.
     pub drops: Vec<(usize, usize)>,
-    /// Number and size of each noise.
-    pub noises: Vec<(usize, FeatureMap)>,
+    /// What a pass brings behind the network's input.
+    pub brought: Vec<Brought>,
+}
+
+/// A map that a pass makes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// By the layer's number.
+    Noise(usize, FeatureMap),
+    Ones(FeatureMap),
 }
 
 /// What a pass is lowered for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Purpose {
     /// With the auxiliary head and a row of factors for each operation that drop path may drop.
     Train,
@@ -44,11 +54,13 @@ pub(super) fn stands_alone(kind: &LayerKind) -> bool {
 }
 
 /// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass;
-/// mixing weights are the alpha tables end to end, row by row.
+/// mixing weights are the alpha tables end to end, row by row. Of candidates those are in it that are
+/// `computed`; what the others of each edge weigh together stands behind the tables, edge by edge.
 pub(super) fn lower(
     network: &Network,
     purpose: Purpose,
     stands_alone: StandsAlone,
+    computed: Option<&Computed>,
     [weights, running]: [&Layout; 2],
 ) -> Lowered {
     let mixing_starts: Vec<usize> = network
@@ -60,7 +72,11 @@ pub(super) fn lower(
             Some(start)
         })
         .collect();
+    let mixing: usize = network.alphas.iter().map(|table| table.rows() * table.mixing_columns()).sum();
+    let others: usize = network.alphas.iter().map(AlphaTable::rows).sum();
     let mut lowering = Lowering {
+        computed,
+        ones: Vec::new(),
         weights,
         running,
         mixing_starts,
@@ -71,17 +87,17 @@ pub(super) fn lower(
         program: Program {
             weights: weights.len(),
             running: running.len(),
-            mixing: network.alphas.iter().map(|table| table.rows() * table.mixing_columns()).sum(),
+            mixing: mixing + if computed.is_some() { others } else { 0 },
             ..Program::default()
         },
         drops: Vec::new(),
-        noises: Vec::new(),
+        brought: Vec::new(),
     };
     lowering.network();
-    let Lowering { mut program, alone, drops, noises, .. } = lowering;
+    let Lowering { mut program, alone, drops, brought, .. } = lowering;
     program.factors = drops.len();
     let (parts, outputs) = split(program, alone);
-    Lowered { parts, outputs, drops, noises }
+    Lowered { parts, outputs, drops, brought }
 }
 
 /// What a layer reads or gives: a feature map in parts, the parts in the order of its channels.
@@ -99,7 +115,10 @@ struct Lowering<'a> {
     /// Layers that the program cannot express.
     alone: Vec<Alone>,
     drops: Vec<(usize, usize)>,
-    noises: Vec<(usize, FeatureMap)>,
+    brought: Vec<Brought>,
+    computed: Option<&'a Computed>,
+    /// Maps of ones.
+    ones: Vec<(FeatureMap, MapId)>,
 }
 
 impl Lowering<'_> {
@@ -151,7 +170,7 @@ impl Lowering<'_> {
             for (row, edge) in cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target) {
                 let source = states[edge.source].clone();
                 match cell.alphas {
-                    Some(table) => self.mixed(edge, table, row, &source, &mut terms),
+                    Some(table) => self.mixed(edge, (table, row), cell.size, &source, &mut terms),
                     None => self.chosen(edge, (block, row), source, &mut terms),
                 }
             }
@@ -169,7 +188,14 @@ impl Lowering<'_> {
 
     /// The mixed operation of an edge: each candidate that contributes is a term with its mixing
     /// weight, and so is what else the edge has.
-    fn mixed(&mut self, edge: &Edge, table: usize, row: usize, source: &Value, found: &mut Vec<Term>) {
+    fn mixed(
+        &mut self,
+        edge: &Edge,
+        (table, row): (usize, usize),
+        size: FeatureMap,
+        source: &Value,
+        found: &mut Vec<Term>,
+    ) {
         let network = self.network;
         let of_table = &network.alphas[table];
         let first = self.mixing_starts[table] + row * of_table.mixing_columns();
@@ -179,9 +205,21 @@ impl Lowering<'_> {
             None => source.clone(),
         };
         let before = found.len();
-        for (column, candidate) in edge.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_zero()) {
+        let computed = |column: usize| self.computed.is_none_or(|computed| computed.has(table, row, column));
+        let candidates = edge.candidates.iter().enumerate();
+        let computed: Vec<_> =
+            candidates.filter(|(column, candidate)| computed(*column) && !candidate.is_zero()).collect();
+        for (column, candidate) in computed {
             let value = self.chain(&candidate.chain, read.clone());
             found.extend(terms(&value, Some(first + column), None));
+        }
+        if self.computed.is_some_and(|computed| !computed.has_all(table, row)) {
+            let groups = edge.partial.as_ref().map_or(1, |partial| partial.groups);
+            let ones = self.ones(FeatureMap { channels: size.channels / groups, ..size });
+            let tables = || network.alphas.iter();
+            let before: usize = tables().map(|table| table.rows() * table.mixing_columns()).sum();
+            let weight = before + tables().take(table).map(AlphaTable::rows).sum::<usize>() + row;
+            found.extend(terms(&vec![self.whole(ones)], Some(weight), None));
         }
         if let Some(skip) = &edge.skip {
             let value = self.chain(skip, read);
@@ -232,7 +270,7 @@ impl Lowering<'_> {
             LayerKind::Zero { .. } => self.combine(Vec::new(), layer.output),
             LayerKind::Noise { number, .. } => {
                 let map = self.input(layer.output);
-                self.noises.push((*number, layer.output));
+                self.brought.push(Brought::Noise(*number, layer.output));
                 vec![self.whole(map)]
             }
             LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. } => self.alone(layer, value),
@@ -378,6 +416,17 @@ impl Lowering<'_> {
     fn whole_of(&mut self, value: Value) -> Read {
         let Map { height, width, .. } = self.program.maps[value[0].map];
         self.write(terms(&value, None, None), FeatureMap { channels: channels(&value), height, width })
+    }
+
+    /// A map of ones, brought once for each size.
+    fn ones(&mut self, size: FeatureMap) -> MapId {
+        if let Some((_, map)) = self.ones.iter().find(|(known, _)| *known == size) {
+            return *map;
+        }
+        let map = self.input(size);
+        self.brought.push(Brought::Ones(size));
+        self.ones.push((size, map));
+        map
     }
 
     /// A map that a pass brings.

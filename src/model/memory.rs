@@ -34,7 +34,9 @@ pub fn step_bytes(network: &Network, kernels: Kernels, images: usize) -> u64 {
     };
     let (weights, running) = (layout(TensorRole::is_learned), layout(|role| !role.is_learned()));
     let values = match kernels {
-        Kernels::Native => parts_values(&lower(network, Purpose::Train, stands_alone, [&weights, &running]).parts),
+        Kernels::Native => {
+            parts_values(&lower(network, Purpose::Train, stands_alone, None, [&weights, &running]).parts)
+        }
         Kernels::Reference => layer_values(network),
     };
     let maps = values.saturating_mul(images as u64);

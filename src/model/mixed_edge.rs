@@ -1,7 +1,7 @@
 //! The mixed operation of an edge, layer by layer: what programs are held to.
 
-use super::Forward;
-use crate::space::network::{AlphaTable, Edge, Extra, Partial};
+use super::{Computed, Forward};
+use crate::space::network::{AlphaTable, Edge, Extra, FeatureMap, Partial};
 use burn::tensor::Tensor;
 
 /// `Σ_k p_k · o_k(x)`, with what the edge has beside its candidates. `weights` are the edge's row
@@ -9,11 +9,12 @@ use burn::tensor::Tensor;
 pub(super) fn mixed(
     forward: &Forward<'_>,
     edge: &Edge,
-    table: &AlphaTable,
+    (table, computed): (&AlphaTable, Option<OfEdge<'_>>),
     weights: &[Tensor<4>],
+    size: FeatureMap,
     x: &Tensor<4>,
 ) -> Option<Tensor<4>> {
-    let Some(partial) = &edge.partial else { return weighed(forward, edge, table, weights, x) };
+    let Some(partial) = &edge.partial else { return weighed(forward, edge, (table, computed), weights, size, x) };
     let [batch, channels, height, width] = x.dims();
     let through = channels / partial.groups;
     let part = |channels| x.clone().slice([0..batch, channels, 0..height, 0..width]);
@@ -22,27 +23,42 @@ pub(super) fn mixed(
         Some(column) => past * weights[column].clone(),
         None => past,
     };
-    let through = weighed(forward, edge, table, weights, &part(0..through)).unwrap_or_else(|| {
+    let size = FeatureMap { channels: size.channels / partial.groups, ..size };
+    let through = weighed(forward, edge, (table, computed), weights, size, &part(0..through)).unwrap_or_else(|| {
         let [_, _, height, width] = past.dims();
         Tensor::zeros([batch, through, height, width], &x.device())
     });
     Some(shuffled(Tensor::cat(vec![through, past], 1), partial))
 }
 
-/// The weighted sum of all that reads what the candidates read.
+/// What is computed, and the numbers of the edge's table and row.
+pub(super) type OfEdge<'a> = (&'a Computed, usize, usize);
+
+/// The weighted sum of all that reads what the candidates read. Those that are not computed weigh
+/// together what one of them weighs that gives ones.
 fn weighed(
     forward: &Forward<'_>,
     edge: &Edge,
-    table: &AlphaTable,
+    (table, computed): (&AlphaTable, Option<OfEdge<'_>>),
     weights: &[Tensor<4>],
+    size: FeatureMap,
     x: &Tensor<4>,
 ) -> Option<Tensor<4>> {
-    let candidates = edge.candidates.iter().zip(weights).filter(|(candidate, _)| !candidate.is_zero());
+    let is_computed = |at: usize| computed.is_none_or(|(computed, table, row)| computed.has(table, row, at));
+    let others = (0..edge.candidates.len()).filter(|at| !is_computed(*at)).map(|at| weights[at].clone());
+    let others = others.reduce(|sum, weight| sum + weight).map(|weight| {
+        let FeatureMap { channels, height, width } = size;
+        weight.expand([x.dims()[0], channels, height, width])
+    });
+    let candidates = edge.candidates.iter().zip(weights).enumerate();
+    let candidates = candidates.filter(|(at, (candidate, _))| is_computed(*at) && !candidate.is_zero());
+    let candidates = candidates.map(|(_, candidate)| candidate);
     let skip = edge.skip.as_ref().zip(table.column_of(Extra::Skip)).map(|(chain, column)| (chain, &weights[column]));
     candidates
         .map(|(candidate, weight)| (&candidate.chain, weight))
         .chain(skip)
         .map(|(chain, weight)| forward.chain(chain, x.clone()) * weight.clone())
+        .chain(others)
         .reduce(|sum, term| sum + term)
 }
 
@@ -65,7 +81,7 @@ mod tests {
         },
         space::{
             Build, EdgeOptions, Space,
-            network::{Chain, FeatureMap, LayerKind},
+            network::{Chain, LayerKind},
             shipped,
         },
     };
@@ -167,6 +183,57 @@ skeletons:
             let size = length(&mut expected.iter().copied());
             let off = length(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
             assert!(size > 1e-3 && off < 1e-4 * size, "{what}: {name} is {off} of {size} off");
+        }
+    }
+
+    /// What weighs nothing is left out: the same outputs, the same gradients of what is there, and for
+    /// the others that of a candidate that gives ones.
+    #[test]
+    fn candidates_that_weigh_nothing_need_not_be_computed() {
+        let device = Device::flex();
+        for (name, size, partial_channels) in [("darts", 3, 1), ("darts", 3, 4), ("nas_bench_201", 1, 1)] {
+            let space = shipped::space(name);
+            let edges = EdgeOptions { partial_channels, edge_normalisation: true, auxiliary_skip: true };
+            let build = Build { channels: Some(8), size: Some(size), edges, ..shipped::build("search", 8, 3) };
+            let network = space.supernet(&build).unwrap();
+            let (weights, running) = (initial_weights(&network, 1, &device), initial_running(&network, &device));
+            let alphas = initial_alphas(&network, 1.0, 2, &device).views();
+            let tables = &network.alphas;
+            let mixing = edge_weights(tables, Relaxation::OneHot.weights(tables, &alphas), &alphas, 0.7);
+            let computed = Computed::of(tables, &mixing).unwrap();
+            device.seed(3);
+            let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+            let by = |kernels, computed: Option<&Computed>| {
+                let model = Model::new(network.clone(), kernels);
+                let leaves = model.leaves(&weights);
+                let mixing: Vec<_> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
+                let mode = Mode::Train { drop_path: None };
+                let passed = model.forward_of(mode, computed, &leaves, &running, &mixing, x.clone().autodiff());
+                let gradients = passed.outputs.scores(OUTPUT).square().sum().backward();
+                let of_mixing = mixing.iter().flat_map(|table| host(table.grad(&gradients).unwrap().inner()));
+                vec![
+                    ("logits", host(passed.outputs.inner().scores(OUTPUT))),
+                    ("gradient of the weights", host(weights.gradient(&leaves, &gradients))),
+                    ("gradient of the mixing weights", of_mixing.collect()),
+                ]
+            };
+            let found = by(Kernels::Native, Some(&computed));
+            compare(&found, &by(Kernels::Reference, Some(&computed)), name);
+            let whole = by(Kernels::Native, None);
+            compare(&found[..2], &whole[..2], &format!("{name}, whole"));
+            let mut at = 0;
+            for (number, table) in tables.iter().enumerate() {
+                for (row, edge) in table.candidates.iter().enumerate() {
+                    let [found, whole] = [&found[2].1, &whole[2].1].map(|all| &all[at..at + edge.len()]);
+                    at += table.mixing_columns();
+                    let others: Vec<f32> =
+                        (0..edge.len()).filter(|at| !computed.has(number, row, *at)).map(|at| found[at]).collect();
+                    assert!(others.iter().all(|other| *other == others[0]), "{name}: {others:?}");
+                    for kept in (0..edge.len()).filter(|at| computed.has(number, row, *at)) {
+                        assert!((found[kept] - whole[kept]).abs() < 1e-4 * whole[kept].abs().max(1.0));
+                    }
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! as *w* and *α* is one tensor each, so that an optimiser, a checkpoint or a finite difference is
 //! a line of arithmetic.
 
+mod computed;
 mod device;
 mod draw;
 mod drop_path;
@@ -30,6 +31,7 @@ mod tensor_group;
 #[cfg(test)]
 mod tiny;
 
+pub use computed::Computed;
 pub use device::{DeviceError, DeviceName};
 pub(crate) use draw::generator;
 pub use drop_path::DropPath;

@@ -2,7 +2,7 @@
 //! network.
 
 use super::{
-    AUXILIARY, DropPath, Forward, Mode, Outputs, Passed, TensorGroup, Views, forward::statistics_after,
+    AUXILIARY, Computed, DropPath, Forward, Mode, Outputs, Passed, TensorGroup, Views, forward::statistics_after,
     fused::Programs, mixed_edge::mixed, noise::Noise,
 };
 use crate::{
@@ -158,6 +158,22 @@ impl Model {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Passed {
+        self.forward_of(mode, None, weights, running, mixing, x)
+    }
+
+    /// The same of those candidates alone that are `computed`, of all where absent.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_of(
+        &self,
+        mode: Mode,
+        computed: Option<&Computed>,
+        weights: &Views,
+        running: &TensorGroup,
+        mixing: &[Tensor<2>],
+        x: Tensor<4>,
+    ) -> Passed {
         let [_, _, height, width] = x.dims();
         let other;
         let (network, programs) = if [height, width] == [self.network.input.height, self.network.input.width] {
@@ -168,15 +184,15 @@ impl Model {
         };
         if self.has_program(&x.device()) {
             let draws = self.noise.next_pass();
-            return programs.forward(network, (mode, draws), weights, running, mixing, x);
+            return programs.forward(network, (mode, draws, computed), weights, running, mixing, x);
         }
-        self.layer_by_layer(network, mode, weights, running, mixing, x)
+        self.layer_by_layer(network, (mode, computed), weights, running, mixing, x)
     }
 
     fn layer_by_layer(
         &self,
         network: &Network,
-        mode: Mode,
+        (mode, computed): (Mode, Option<&Computed>),
         weights: &Views,
         running: &TensorGroup,
         mixing: &[Tensor<2>],
@@ -202,7 +218,7 @@ impl Model {
             let next = match block {
                 Block::Cell(cell) => {
                     let dropping = drop_path.map(|drop_path| (drop_path, at));
-                    let tables = (network.alphas.as_slice(), mixing.as_slice());
+                    let tables = (network.alphas.as_slice(), mixing.as_slice(), computed);
                     state_of(&forward, cell, tables, dropping, [older, newest.clone()])
                 }
                 Block::Fixed(chain) => forward.chain(chain, newest.clone()),
@@ -231,7 +247,7 @@ impl Model {
 fn state_of(
     forward: &Forward<'_>,
     cell: &Cell,
-    (tables, mixing): (&[AlphaTable], &[Scalars]),
+    (tables, mixing, computed): (&[AlphaTable], &[Scalars], Option<&Computed>),
     dropping: Option<(DropPath, usize)>,
     [older, newest]: [Tensor<4>; 2],
 ) -> Tensor<4> {
@@ -248,7 +264,10 @@ fn state_of(
             .filter_map(|(row, edge)| {
                 let source = &states[edge.source];
                 match cell.alphas {
-                    Some(table) => mixed(forward, edge, &tables[table], &mixing[table][row], source),
+                    Some(table) => {
+                        let computed = computed.map(|computed| (computed, table, row));
+                        mixed(forward, edge, (&tables[table], computed), &mixing[table][row], cell.size, source)
+                    }
                     None => chosen(forward, edge, dropping.map(|(drop_path, block)| (drop_path, block, row)), source),
                 }
             })

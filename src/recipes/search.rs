@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     config::Fields,
+    model::Mixing,
     space::EdgeOptions,
     train::{
         AdamConfig, AlphaConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
@@ -59,6 +60,7 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
         never_reached(fields, "warmup_epochs", warmup_epochs, epochs);
     }
     let mixing = mixing(fields);
+    let skip_zero_weights = skip_zero_weights(fields, mixing);
     let perturb = perturb(fields, epochs);
     let regulariser = regularise(fields, mixing);
     let weights = weights(fields, &WeightDefaults::SEARCH, epochs, Moving::WeightsAndAlphas);
@@ -66,7 +68,7 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
     let Weights { rate, optimiser, clip_norm, clipped } = weights;
-    let alphas = AlphaConfig { mixing, perturb, regulariser, adam, deviation };
+    let alphas = AlphaConfig { mixing, perturb, regulariser, adam, skip_zero_weights, deviation };
     let learner = LearnerConfig { optimiser, clip_norm, clipped, average: None, alphas: Some(alphas) };
     let training = TrainingConfig {
         epochs,
@@ -82,6 +84,21 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     (learner, training)
 }
 
+/// `skip_zero_weights: true`: as GDAS' code computes one candidate of an edge. Results are older than
+/// the key: off, it is not hashed.
+fn skip_zero_weights(fields: &mut Fields<'_>, mixing: Mixing) -> bool {
+    let skips = fields.boolean("skip_zero_weights", false);
+    if !skips {
+        fields.exclude_from_hash("skip_zero_weights");
+    } else if matches!(mixing, Mixing::Softmax | Mixing::Sigmoid) {
+        let place = fields.origin_of("skip_zero_weights").clone();
+        let message =
+            "`skip_zero_weights` is for `mixing: gumbel` and `sparsestmax`: no other weight is ever exactly 0";
+        fields.problems().add(&place, message);
+    }
+    skips
+}
+
 /// `alphas: {learning_rate, warmup_epochs, schedule, …, betas, epsilon, weight_decay, deviation}`
 fn alphas(keys: &mut Fields<'_>, epochs: usize) -> (Rate, AdamConfig, f64) {
     let rate = rate(keys, &ALPHA_RATE, epochs);
@@ -95,7 +112,6 @@ mod tests {
     use super::*;
     use crate::{
         config::{Node, Problems},
-        model::Mixing,
         train::{By, Clipped, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
     };
 
@@ -124,6 +140,7 @@ mod tests {
             perturb: None,
             regulariser: Regulariser::default(),
             adam,
+            skip_zero_weights: false,
             deviation: 1e-3,
         };
         let expected = LearnerConfig {
@@ -158,6 +175,9 @@ mod tests {
         let (sparse, _) = read("{mixing: sparsestmax, final_radius: 0.5}").unwrap();
         assert_eq!(alphas(&sparse).mixing, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 });
         assert!(read("{temperature: 3}").unwrap_err()[0].contains("unknown key `temperature`"), "of another mixing");
+        assert!(alphas(&read("{mixing: gumbel, skip_zero_weights: true}").unwrap().0).skip_zero_weights);
+        let said = read("{skip_zero_weights: true}").unwrap_err().join("\n");
+        assert!(said.contains("`skip_zero_weights` is for `mixing: gumbel` and `sparsestmax`"), "{said}");
         let said = read("{mixing: gumbel, temperature: 0, radius: 1}").unwrap_err().join("\n");
         assert!(
             said.contains("`temperature` must be a number above 0") && said.contains("unknown key `radius`"),

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     model::{
-        DropPath, Mixing, Mode, Model, Outputs, TensorGroup, Views, edge_weights, initial_alphas, initial_running,
-        initial_weights,
+        Computed, DropPath, Mixing, Mode, Model, Outputs, TensorGroup, Views, edge_weights, initial_alphas,
+        initial_running, initial_weights,
     },
     tasks::{Batch, Objective},
 };
@@ -76,6 +76,8 @@ pub struct AlphaConfig {
     pub perturb: Option<Perturb>,
     pub regulariser: Regulariser,
     pub adam: AdamConfig,
+    /// Whether training leaves out candidates whose mixing weight is 0: see [`Computed`].
+    pub skip_zero_weights: bool,
     /// Standard deviation of the first alphas.
     pub deviation: f64,
 }
@@ -88,6 +90,7 @@ impl Default for AlphaConfig {
             perturb: None,
             regulariser: Regulariser::default(),
             adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
+            skip_zero_weights: false,
             deviation: 1e-3,
         }
     }
@@ -150,13 +153,35 @@ impl Learner {
     /// A [`pass`](Self::pass) at other weights and mixing weights, with the running statistics and
     /// drop path of here.
     pub fn pass_at(&self, weights: &TensorGroup, mixing: &[Tensor<2>], batch: &Batch) -> Pass {
+        let computed = self.of_alphas.skip_zero_weights.then(|| self.computed(mixing)).flatten();
+        self.pass_computing(computed.as_ref(), weights, mixing, batch)
+    }
+
+    /// A [`pass`](Self::pass) that computes all candidates, whatever they weigh: each has the gradient
+    /// that is its own.
+    pub fn whole_pass(&self, batch: &Batch) -> Pass {
+        self.pass_computing(None, &self.state.weights, &self.mixing(), batch)
+    }
+
+    /// The candidates that weigh something, where others do not.
+    fn computed(&self, mixing: &[Tensor<2>]) -> Option<Computed> {
+        Computed::of(&self.model.network().alphas, mixing)
+    }
+
+    fn pass_computing(
+        &self,
+        computed: Option<&Computed>,
+        weights: &TensorGroup,
+        mixing: &[Tensor<2>],
+        batch: &Batch,
+    ) -> Pass {
         let leaves = self.model.leaves(weights);
         // The mixing weights are leaves themselves: how alphas become them is a small graph of its
         // own, see `alpha_gradient`.
         let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
         let inputs = batch.inputs.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let passed = self.model.forward(mode, &leaves, &self.state.running, &mixing, inputs);
+        let passed = self.model.forward_of(mode, computed, &leaves, &self.state.running, &mixing, inputs);
         let loss = self.objective.loss(&passed.outputs, &batch.targets);
         let gradients = loss.backward();
         let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
@@ -267,7 +292,10 @@ impl Learner {
     pub fn evaluate_at(&self, candidates: Vec<Tensor<2>>, inputs: Tensor<4>) -> Outputs {
         let (weights, running) = self.evaluated();
         let mixing = self.edge_weights(candidates, &self.state.alphas.views());
-        self.model.forward(Mode::Evaluate, &weights.views(), &running, &mixing, inputs).outputs
+        // What weighs nothing adds nothing, and nobody asks for its gradient.
+        let computed = self.computed(&mixing);
+        let computed = computed.as_ref();
+        self.model.forward_of(Mode::Evaluate, computed, &weights.views(), &running, &mixing, inputs).outputs
     }
 
     /// What everything on an edge is multiplied with, for each table, where candidates are mixed
