@@ -242,8 +242,8 @@ fn the_parameters_that_results_are_known_by_stay_what_they_are() {
     let data = images();
     let variable = ("DARTS_RUN_DATA".to_owned(), data.path().display().to_string());
     for (name, expected) in [
-        ("cifar10_small", "cc94dd1df91c212d5c42e5762fe26d748dfbf2d93a178cc894ef66f05d8e9e03"),
-        ("nb201_small", "07f54f8b7b49d4c2d96ba85376659f278c6a0a2341ce15708b003b43825a7403"),
+        ("cifar10_small", "ec7a4e3c48b1393c2add31060b920a954b1ea2a1e86c4eb6efc6991be1d9c6ef"),
+        ("nb201_small", "a64ae9c8eae92b1f2452e5c150f24b71b4d88cb14d6a7975b140e7a4c3ce12ad"),
         ("imagenet_transfer_small", "f373921e8de0a3b30b41ed7100f0d4620fb6ea521dabff17ce671bc7af0415b6"),
     ] {
         let file = root().join(format!("pipelines/{name}.yaml"));

@@ -8,7 +8,10 @@ use super::{
     split::Part,
 };
 use crate::{
-    kernels::{self, Clock, OperatorTime, Pass, Plans, Precision, program::Map},
+    kernels::{
+        self, Clock, OperatorTime, Pass, Plans, Precision,
+        program::{Map, Program},
+    },
     space::network::{FeatureMap, Network},
 };
 use burn::tensor::{Device, Tensor, TensorData};
@@ -83,19 +86,26 @@ impl Programs {
 
     /// Forgets the times so far.
     pub(super) fn reset_times(&self) {
-        let compiled = [&self.train, &self.evaluate].into_iter().filter_map(OnceLock::get);
-        compiled.flat_map(|compiled| compiled.clocks.iter().flatten()).for_each(Clock::reset);
+        let whole = [&self.train, &self.evaluate].into_iter().filter_map(OnceLock::get);
+        whole.for_each(|compiled| compiled.clocks.iter().flatten().for_each(Clock::reset));
+        self.partial.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The times of one of `passes` training passes on `images` images; `None` where none was
     /// timed. Of layers between programs nothing is known.
     pub(super) fn times(&self, images: usize, passes: usize) -> Option<Vec<OperatorTime>> {
-        let compiled = self.train.get().filter(|_| self.timed)?;
-        let programs = compiled.lowered.parts.iter().zip(&compiled.clocks).filter_map(|(part, clock)| match part {
-            Part::Program { program, .. } => Some((clock.as_ref()?, &**program)),
+        let partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        let partial =
+            partial.iter().filter(|((purpose, _), _)| *purpose == Purpose::Train).map(|(_, compiled)| compiled);
+        let trained: Vec<&Arc<Compiled>> = self.train.get().into_iter().chain(partial).collect();
+        let of_part = |(part, clock): (&'_ Part, &'_ Option<Clock>)| match part {
+            Part::Program { program, .. } => Some((clock.clone()?, program.clone())),
             Part::Layer { .. } => None,
-        });
-        Some(Clock::by_operator(programs, images, passes))
+        };
+        let parts = trained.iter().flat_map(|compiled| compiled.lowered.parts.iter().zip(&compiled.clocks));
+        let programs: Vec<(Clock, Arc<Program>)> = parts.filter_map(of_part).collect();
+        let programs = programs.iter().map(|(clock, program)| (clock, &**program));
+        (self.timed && !trained.is_empty()).then(|| Clock::by_operator(programs, images, passes))
     }
 
     fn of(
@@ -119,7 +129,7 @@ impl Programs {
         let Some(computed) = computed else { return compiled.get_or_init(compile).clone() };
         let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
         // Draws seldom repeat; what is looked at after an epoch, and what is certain by then, does.
-        if partial.len() >= MOST_PARTIAL {
+        if partial.len() >= MOST_PARTIAL && !self.timed {
             partial.clear();
         }
         partial.entry((purpose, computed.clone())).or_insert_with(compile).clone()

@@ -40,7 +40,7 @@ const VALIDATION: u64 = 0x7661_6c69_6461_7465;
 impl Feed {
     /// The images to fit, and those to watch where there are any.
     fn loaders(&self, dataset: &Arc<Dataset>, watched: Watched) -> Result<(Loader, Option<Loader>), StageError> {
-        let Self { images, batch, augment, seed } = *self;
+        let Self { images, batch, augment, seed, watch_images } = *self;
         let fit = match images {
             FittedImages::Fit => dataset.split.fit.clone(),
             FittedImages::All => dataset.all(Part::Train),
@@ -53,7 +53,10 @@ impl Feed {
         let loader = |part, indices, options| Loader::new(dataset.clone(), part, indices, options);
         let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment: Some(augment), drop_last: false };
         let watched = match looked_at.filter(|(_, indices)| !indices.is_empty()) {
-            Some((part, indices)) => Some(loader(part, indices, LoaderOptions::evaluation(batch))?),
+            Some((part, indices)) => {
+                let indices = spread(indices, watch_images.unwrap_or(usize::MAX));
+                Some(loader(part, indices, LoaderOptions::evaluation(batch))?)
+            }
             None => None,
         };
         Ok((loader(Part::Train, fit, options)?, watched))
@@ -78,6 +81,12 @@ impl Feed {
         let options = LoaderOptions { batch, order: Order::Shuffled, seed, augment: Some(augment), drop_last };
         Ok(Loader::new(dataset.clone(), Part::Train, held_out, options)?)
     }
+}
+
+/// At most `most` of them, spread evenly: images of a class may stand side by side.
+fn spread(indices: Vec<u32>, most: usize) -> Vec<u32> {
+    let (all, most) = (indices.len(), most.min(indices.len()));
+    (0..most).map(|at| indices[at * all / most]).collect()
 }
 
 /// Trains to the end: from the stage's checkpoint, if there is one that can be used. `told` are
@@ -114,5 +123,19 @@ pub(super) fn train<'a>(
     match ended {
         Ended::Stopped => Err(StageError::Interrupted),
         Ended::Completed => Ok(training),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_of_the_watched_images_are_spread_over_all() {
+        let indices: Vec<u32> = (0..10).collect();
+        assert_eq!(spread(indices.clone(), 4), [0, 2, 5, 7]);
+        assert_eq!(spread(indices.clone(), 10), indices);
+        assert_eq!(spread(indices.clone(), 11), indices);
+        assert!(spread(Vec::new(), 3).is_empty());
     }
 }
