@@ -124,6 +124,11 @@ impl TensorGroup {
         Views { layout: self.layout.clone(), vector: self.values.clone(), leaves: BTreeMap::new() }
     }
 
+    /// The tensors in an autodiff graph that gives no gradient of them.
+    pub fn untracked(&self) -> Views {
+        Views { vector: self.values.clone().autodiff(), ..self.views() }
+    }
+
     /// The tensors as leaves of a new autodiff graph, one a tensor: for networks that take tensors
     /// one by one.
     pub fn leaves(&self) -> Views {

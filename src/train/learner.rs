@@ -11,7 +11,7 @@ use crate::{
     },
     tasks::{Batch, Objective},
 };
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use std::sync::Arc;
 
 /// A network while it learns.
@@ -110,6 +110,15 @@ pub struct Pass {
     pub running: Tensor<1>,
 }
 
+/// A pass before the gradient of the weights is asked for.
+struct TrackedPass {
+    gradients: Gradients,
+    mixing_gradient: Vec<Tensor<2>>,
+    loss: Tensor<1>,
+    outputs: Outputs,
+    running: Tensor<1>,
+}
+
 impl Learner {
     /// A learner before its first step, its first values drawn from `seed`.
     pub fn new(
@@ -157,15 +166,28 @@ impl Learner {
         self.pass_computing(computed.as_ref(), weights, mixing, batch)
     }
 
-    /// A [`pass`](Self::pass) that computes all candidates, whatever they weigh: each has the gradient
-    /// that is its own.
-    pub fn whole_pass(&self, batch: &Batch) -> Pass {
-        self.pass_computing(None, &self.state.weights, &self.mixing(), batch)
+    /// ∂L/∂p of a pass that computes all candidates, whatever they weigh: each has the gradient that is
+    /// its own.
+    pub fn own_mixing_gradient(&self, batch: &Batch) -> Vec<Tensor<2>> {
+        self.tracked_pass(None, &self.state.weights.untracked(), &self.mixing(), batch).mixing_gradient
     }
 
     /// The candidates that weigh something, where others do not.
     fn computed(&self, mixing: &[Tensor<2>]) -> Option<Computed> {
         Computed::of(&self.model.network().alphas, mixing)
+    }
+
+    /// ∂L/∂p alone at such weights and mixing weights, and the running statistics after the pass: for
+    /// whoever moves the alphas and not the weights.
+    pub fn alpha_pass_at(
+        &self,
+        weights: &TensorGroup,
+        mixing: &[Tensor<2>],
+        batch: &Batch,
+    ) -> (Vec<Tensor<2>>, Tensor<1>) {
+        let computed = self.of_alphas.skip_zero_weights.then(|| self.computed(mixing)).flatten();
+        let pass = self.tracked_pass(computed.as_ref(), &weights.untracked(), mixing, batch);
+        (pass.mixing_gradient, pass.running)
     }
 
     fn pass_computing(
@@ -176,25 +198,39 @@ impl Learner {
         batch: &Batch,
     ) -> Pass {
         let leaves = self.model.leaves(weights);
+        let pass = self.tracked_pass(computed, &leaves, mixing, batch);
+        Pass {
+            weight_gradient: weights.gradient(&leaves, &pass.gradients),
+            mixing_gradient: pass.mixing_gradient,
+            loss: pass.loss,
+            outputs: pass.outputs,
+            running: pass.running,
+        }
+    }
+
+    /// A pass with gradients of the mixing weights, and of the weights where they are tracked.
+    fn tracked_pass(
+        &self,
+        computed: Option<&Computed>,
+        leaves: &Views,
+        mixing: &[Tensor<2>],
+        batch: &Batch,
+    ) -> TrackedPass {
         // The mixing weights are leaves themselves: how alphas become them is a small graph of its
         // own, see `alpha_gradient`.
         let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
         let inputs = batch.inputs.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let passed = self.model.forward_of(mode, computed, &leaves, &self.state.running, &mixing, inputs);
+        let passed = self.model.forward_of(mode, computed, leaves, &self.state.running, &mixing, inputs);
         let loss = self.objective.loss(&passed.outputs, &batch.targets);
         let gradients = loss.backward();
         let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
             Some(gradient) => gradient.inner(),
             None => table.clone().inner().zeros_like(),
         };
-        Pass {
-            weight_gradient: weights.gradient(&leaves, &gradients),
-            mixing_gradient: mixing.iter().map(of_table).collect(),
-            loss: loss.inner(),
-            outputs: passed.outputs.inner(),
-            running: passed.running,
-        }
+        let mixing_gradient = mixing.iter().map(of_table).collect();
+        let (loss, outputs) = (loss.inner(), passed.outputs.inner());
+        TrackedPass { gradients, mixing_gradient, loss, outputs, running: passed.running }
     }
 
     /// The mixing weights *p(α)* of each table that a pass of this position is taken at,

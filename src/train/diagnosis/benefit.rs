@@ -25,7 +25,7 @@ pub struct Benefit {
 pub(super) fn mean(learner: &Learner, kinds: &CandidateKinds, batches: &[Batch]) -> Benefit {
     let (mut learnable, mut parameter_free) = (Mean::default(), Mean::default());
     for batch in batches {
-        for (table, gradient) in learner.whole_pass(batch).mixing_gradient.into_iter().enumerate() {
+        for (table, gradient) in learner.own_mixing_gradient(batch).into_iter().enumerate() {
             let [_, columns] = gradient.dims();
             for (at, slope) in host(gradient).into_iter().enumerate() {
                 match kinds.get(table, at / columns, at % columns) {

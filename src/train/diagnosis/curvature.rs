@@ -107,7 +107,7 @@ fn product(learner: &mut Learner, batch: &Batch, direction: &[f64]) -> Vec<f64> 
     let along = Tensor::<1>::from_floats(along.as_slice(), &here.device());
     let mut gradient = |alphas: Tensor<1>| {
         learner.state.alphas.set(alphas);
-        host(learner.alpha_gradient(&learner.whole_pass(batch).mixing_gradient))
+        host(learner.alpha_gradient(&learner.own_mixing_gradient(batch)))
     };
     let (plus, minus) = (gradient(here.clone() + along.clone()), gradient(here.clone() - along));
     learner.state.alphas.set(here);

@@ -81,8 +81,8 @@ impl Bilevel {
     ) -> (Tensor<1>, Tensor<1>) {
         match self.order {
             Order::First => {
-                let pass = learner.pass(validation);
-                (learner.alpha_gradient(&pass.mixing_gradient), pass.running)
+                let (gradient, running) = learner.alpha_pass_at(&learner.state.weights, &learner.mixing(), validation);
+                (learner.alpha_gradient(&gradient), running)
             }
             Order::Second => second_order(learner, fit, validation, rate),
         }
@@ -108,10 +108,10 @@ fn second_order(learner: &Learner, fit: &Batch, validation: &Batch, rate: f64) -
     let reach = REACH / length;
     let moved = |sign: f64| {
         let weights = w.clone() + judged.weight_gradient.clone().mul_scalar(sign * reach);
-        learner.pass_at(&learner.state.weights.with(weights), &mixing, fit)
+        learner.alpha_pass_at(&learner.state.weights.with(weights), &mixing, fit).0
     };
     let (plus, minus) = (moved(1.0), moved(-1.0));
-    let difference = plus.mixing_gradient.into_iter().zip(minus.mixing_gradient).map(|(plus, minus)| plus - minus);
+    let difference = plus.into_iter().zip(minus).map(|(plus, minus)| plus - minus);
     let implicit = learner.alpha_gradient(&difference.collect::<Vec<_>>()).div_scalar(2.0 * reach);
     (direct - implicit.mul_scalar(rate), ahead.running)
 }

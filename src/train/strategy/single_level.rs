@@ -18,7 +18,7 @@ pub fn step(learner: &mut Learner, batch: &Batch, rates: Rates) -> StepOutcome {
         None => learner.alpha_gradient(&pass.mixing_gradient),
         // Weights that see moved mixing weights cost a second pass, at those of the alphas. It
         // leaves no trace but their gradient.
-        Some(_) => learner.alpha_gradient(&learner.pass_at(&learner.state.weights, &mixing, batch).mixing_gradient),
+        Some(_) => learner.alpha_gradient(&learner.alpha_pass_at(&learner.state.weights, &mixing, batch).0),
     });
 
     let (weight_gradient, alpha_gradient, gradient_norm) = learner.clip(pass.weight_gradient, alpha_gradient);
