@@ -54,8 +54,19 @@ struct Plan {
     /// Items next to each other on an edge, the left one first, and how much a straight line
     /// between them is worth.
     links: Vec<(usize, usize, f64)>,
+    /// What each item is linked with, in the order of the links.
+    neighbours: Vec<Vec<Neighbour>>,
     /// The items of each edge, its states included.
     chains: Vec<Vec<usize>>,
+}
+
+/// The other end of a link.
+#[derive(Debug, Clone, Copy)]
+struct Neighbour {
+    item: usize,
+    /// Whether it stands to the right.
+    right: bool,
+    worth: f64,
 }
 
 /// Lays out states (`fixed` of them are inputs, in the first column in their order) and edges, each
@@ -120,6 +131,7 @@ fn plan(states: &[Size], fixed: usize, edges: &[Edge]) -> Plan {
         sizes: states.to_vec(),
         column_of,
         links: Vec::new(),
+        neighbours: Vec::new(),
         chains: vec![Vec::new(); edges.len()],
     };
     // Short edges have no choice of column for their label; long ones then take the emptiest, the
@@ -156,6 +168,11 @@ fn plan(states: &[Size], fixed: usize, edges: &[Edge]) -> Plan {
             plan.links.push((pair[0], pair[1], [8.0, 2.0, 1.0][ends]));
         }
     }
+    plan.neighbours = vec![Vec::new(); plan.sizes.len()];
+    for &(left, right, worth) in &plan.links {
+        plan.neighbours[left].push(Neighbour { item: right, right: true, worth });
+        plan.neighbours[right].push(Neighbour { item: left, right: false, worth });
+    }
     for (item, column) in plan.column_of.iter().enumerate() {
         plan.columns[*column].push(item);
     }
@@ -175,18 +192,14 @@ fn order(plan: &mut Plan) {
         for column in sweep {
             let place = places(plan);
             let neighbours = |item: usize| {
-                let side = plan.links.iter().filter_map(move |(left, right, _)| match round % 2 {
-                    0 => (*right == item).then_some(*left),
-                    _ => (*left == item).then_some(*right),
-                });
-                let side: Vec<f64> = side.map(|other| place[other] as f64).collect();
+                let side = plan.neighbours[item].iter().filter(|other| other.right == (round % 2 == 1));
+                let side: Vec<f64> = side.map(|other| place[other.item] as f64).collect();
                 if side.is_empty() { place[item] as f64 } else { side.iter().sum::<f64>() / side.len() as f64 }
             };
-            let mut items = plan.columns[column].clone();
-            let keys: Vec<(usize, f64)> = items.iter().map(|item| (*item, neighbours(*item))).collect();
-            let key = |item: usize| keys.iter().find(|(other, _)| *other == item).map_or(0.0, |(_, key)| *key);
-            items.sort_by(|a, b| key(*a).total_cmp(&key(*b)));
-            plan.columns[column] = items;
+            let mut keyed: Vec<(f64, usize)> =
+                plan.columns[column].iter().map(|item| (neighbours(*item), *item)).collect();
+            keyed.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+            plan.columns[column] = keyed.into_iter().map(|(_, item)| item).collect();
         }
         let found = crossings(plan);
         if found < best.0 {
@@ -194,23 +207,30 @@ fn order(plan: &mut Plan) {
         }
     }
     plan.columns = best.1;
-    let mut fewest = best.0;
-    let mut improved = fewest > 0;
+    let mut place = places(plan);
+    let mut improved = best.0 > 0;
     while improved {
         improved = false;
         for column in 1..plan.columns.len() {
             for at in 1..plan.columns[column].len() {
-                plan.columns[column].swap(at - 1, at);
-                let found = crossings(plan);
-                if found < fewest {
-                    fewest = found;
-                    improved = true;
-                } else {
+                let [upper, lower] = [plan.columns[column][at - 1], plan.columns[column][at]];
+                if crossings_of(plan, &place, lower, upper) < crossings_of(plan, &place, upper, lower) {
                     plan.columns[column].swap(at - 1, at);
+                    place.swap(upper, lower);
+                    improved = true;
                 }
             }
         }
     }
+}
+
+/// Crossings between the links of two neighbours of a column, if they stood so.
+fn crossings_of(plan: &Plan, place: &[usize], upper: usize, lower: usize) -> usize {
+    let of_lower = &plan.neighbours[lower];
+    let crossed = |one: &Neighbour| {
+        of_lower.iter().filter(|other| other.right == one.right && place[one.item] > place[other.item]).count()
+    };
+    plan.neighbours[upper].iter().map(crossed).sum()
 }
 
 fn places(plan: &Plan) -> Vec<usize> {
@@ -223,16 +243,17 @@ fn places(plan: &Plan) -> Vec<usize> {
 
 fn crossings(plan: &Plan) -> usize {
     let place = places(plan);
-    let mut count = 0;
-    for (at, (left, right, _)) in plan.links.iter().enumerate() {
-        for (other_left, other_right, _) in &plan.links[at + 1..] {
-            if plan.column_of[*left] == plan.column_of[*other_left] {
-                let (a, b) = (place[*left].cmp(&place[*other_left]), place[*right].cmp(&place[*other_right]));
-                count += usize::from(a == b.reverse() && a.is_ne());
-            }
-        }
+    let mut by_column = vec![Vec::new(); plan.columns.len()];
+    for (left, right, _) in &plan.links {
+        by_column[plan.column_of[*left]].push((place[*left], place[*right]));
     }
-    count
+    let cross = |(a, b): (usize, usize), (c, d): (usize, usize)| (a < c && b > d) || (a > c && b < d);
+    let of_column = |links: &Vec<(usize, usize)>| {
+        let pairs =
+            links.iter().enumerate().flat_map(|(at, one)| links[at + 1..].iter().map(move |other| (*one, *other)));
+        pairs.filter(|(one, other)| cross(*one, *other)).count()
+    };
+    by_column.iter().map(of_column).sum()
 }
 
 /// The middles of all items: each near its neighbours on both sides, in the order of its column,
@@ -249,16 +270,9 @@ fn heights(plan: &Plan) -> Vec<f64> {
                 .iter()
                 .map(|item| {
                     let (mut sum, mut weight) = (0.0, 0.0);
-                    for (left, right, worth) in &plan.links {
-                        let other = if left == item {
-                            *right
-                        } else if right == item {
-                            *left
-                        } else {
-                            continue;
-                        };
-                        sum += worth * ys[other];
-                        weight += worth;
+                    for other in &plan.neighbours[*item] {
+                        sum += other.worth * ys[other.item];
+                        weight += other.worth;
                     }
                     if weight > 0.0 { (sum / weight, weight) } else { (ys[*item], 1.0) }
                 })
@@ -340,6 +354,15 @@ mod tests {
         let layout = layout(&[STATE; 4], 2, &edges);
         assert!(layout.states[0].y < layout.states[1].y, "inputs keep their order");
         assert!(layout.states[3].y < layout.states[2].y);
+    }
+
+    /// All edges of the largest cells that a space may have.
+    #[test]
+    fn a_dense_cell_is_laid_out_too() {
+        let pairs = (1..40).flat_map(|to| (0..to).map(move |from| (from, to)));
+        let edges: Vec<Edge> = pairs.map(|(from, to)| Edge { from, to, label: Some(LABEL) }).collect();
+        let layout = layout(&[STATE; 40], 1, &edges);
+        assert_eq!(layout.labels.iter().flatten().count(), 780);
     }
 
     #[test]
