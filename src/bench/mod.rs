@@ -24,6 +24,9 @@ pub enum BenchError {
     Task(#[from] crate::tasks::TaskError),
     #[error(transparent)]
     Open(#[from] crate::model::DeviceError),
+    /// More memory than there is.
+    #[error("{0}")]
+    TooLarge(String),
     #[error("the device failed: {0}")]
     Device(String),
     #[error("only programs on the processor are timed operator by operator")]

@@ -5,7 +5,8 @@ use super::{BenchError, Spread, Work, memory};
 use crate::{
     data::{self, Dataset, Loader, LoaderOptions, Order, Part, Source, SplitRule, Synthetic},
     kernels::{Kernels, OperatorTime, Peak, Precision},
-    model::{DeviceName, DropPath, Model},
+    machine,
+    model::{self, DeviceName, DropPath, Model},
     tasks::{self, Batch, Supervision, TaskError},
     train::{Learner, strategy::Rates},
 };
@@ -113,6 +114,12 @@ impl StepBench {
         }
         if !self.device.has(self.precision, self.kernels) {
             return Err(BenchError::Precision(self.precision));
+        }
+        // The estimate is of the processor's memory.
+        let there = machine::memory().filter(|_| self.device == DeviceName::Cpu);
+        let large = there.and_then(|there| model::too_large(&self.work.network, self.kernels, self.batch, there));
+        if let Some(large) = large {
+            return Err(BenchError::TooLarge(large));
         }
         let device = self.device.open()?;
         let mut running = Running::new(self, &device);

@@ -3,7 +3,7 @@
 use super::{
     Complaint, ExitClass, StoreArguments,
     destination::{Destination, OutputOptions},
-    network::{NetworkArguments, open, undescribed},
+    network::{self, NetworkArguments, open, undescribed},
     output, path,
     stage_result::StageResult,
     threads,
@@ -179,7 +179,10 @@ fn trained(subject: &StageResult, arguments: &ExportArguments) -> Result<Trained
 }
 
 fn onnx(subject: &StageResult, arguments: &ExportArguments) -> Result<Vec<u8>, Complaint> {
-    onnx::to_onnx(&trained(subject, arguments)?).map_err(|error| {
+    let trained = trained(subject, arguments)?;
+    // A graph goes where nobody looks at its weights any more.
+    network::finite(&trained, shown(subject).trim_end_matches(','))?;
+    onnx::to_onnx(&trained).map_err(|error| {
         let complaint = Complaint::caused(ExitClass::Input, &error);
         match error {
             OnnxError::Supernet => complaint.hint("derive a cell, train it, and export that network"),

@@ -5,7 +5,7 @@ use crate::{
     interop::{
         description::{Description, DescriptionError},
         tensor_file::{TensorFile, TensorFileError},
-        trained::{TrainedError, TrainedNetwork},
+        trained::{NotFinite, TrainedError, TrainedNetwork},
     },
     machine,
     model::Mixing,
@@ -13,7 +13,10 @@ use crate::{
 };
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network (what the weights' file does not say)")]
@@ -162,4 +165,12 @@ pub(super) fn genotype_text(argument: &str) -> Result<String, Complaint> {
         note(&found);
     }
     Ok(text)
+}
+
+/// Complains of a tensor that is NaN or infinite, as a training leaves them that went wrong.
+pub(super) fn finite(network: &TrainedNetwork, weights: impl Display) -> Result<(), Complaint> {
+    let Some(NotFinite { tensor, numbers, of, others }) = network.not_finite() else { return Ok(()) };
+    let others = if others > 0 { format!(", as are {others} more tensors") } else { String::new() };
+    let message = format!("tensor `{tensor}` of {weights} is NaN or infinite in {numbers} of its {of} numbers{others}");
+    Err(Complaint::input(message).hint("take weights of before the training went wrong"))
 }

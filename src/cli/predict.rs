@@ -5,17 +5,13 @@ use super::{
     Complaint, ExitClass,
     destination::{Destination, OutputOptions},
     images::{ImageArguments, Images},
-    network::{NetworkArguments, open},
+    network::{self, NetworkArguments, open},
     output,
     parity::KernelChoice,
     path, threads,
 };
 use crate::{
-    interop::{
-        description::Description,
-        trained::{NotFinite, TrainedNetwork},
-        weights,
-    },
+    interop::{description::Description, trained::TrainedNetwork, weights},
     kernels::Kernels,
     model::DeviceName,
     space::network::{FeatureMap, OutputSpec},
@@ -87,13 +83,7 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let given = arguments.images.given()?;
     let of_file = Description::of_metadata(&file.metadata);
     let network = arguments.network.assemble(of_file, &file, None, arguments.images.shape(&given), &device)?;
-    if let Some(NotFinite { tensor, numbers, of, others }) = network.not_finite() {
-        let others = if others > 0 { format!(", as are {others} more tensors") } else { String::new() };
-        let file = arguments.weights.display();
-        let message =
-            format!("tensor `{tensor}` of `{file}` is NaN or infinite in {numbers} of its {of} numbers{others}");
-        return Err(Complaint::input(message).hint("take weights of before the training went wrong"));
-    }
+    network::finite(&network, format_args!("`{}`", arguments.weights.display()))?;
     let FeatureMap { channels, height, width } = network.network.input;
     let images = arguments.images.seen(given, [channels, height, width], network.description.normalise.as_ref())?;
 

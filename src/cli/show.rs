@@ -14,7 +14,7 @@ use crate::{
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
     space::{
-        Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space,
+        Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, SpaceError,
         network::{FeatureMap, OutputSpec},
     },
 };
@@ -120,10 +120,12 @@ fn costs(genotype: &Genotype, space: &Space, arguments: &ShowArguments) -> Resul
             auxiliary: false,
             edges: EdgeOptions::default(),
         };
-        let network = space.discrete(genotype, &build).map_err(|error| {
-            let complaint = Complaint::caused(ExitClass::Input, &error);
-            if let Some(hint) = error.hint() { complaint.hint(hint) } else { complaint }
-        })?;
+        let network = match space.discrete(genotype, &build) {
+            Ok(network) => network,
+            // What networks of other tasks put out is not known here.
+            Err(SpaceError::Outputs { .. }) if arguments.skeleton.is_none() => continue,
+            Err(error) => return Err(Complaint::caused(ExitClass::Input, &error).hinted(error.hint())),
+        };
         let cost = network.cost();
         table.push([
             Cell::Text(name.to_owned()),

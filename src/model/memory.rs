@@ -60,6 +60,16 @@ fn maps_values(program: &Program) -> u64 {
     program.maps.iter().map(|map| map.elements() as u64).fold(0, u64::saturating_add)
 }
 
+/// What is to be said where a step on `images` images takes more than the `there` bytes that there are.
+pub fn too_large(network: &Network, kernels: Kernels, images: usize, there: u64) -> Option<String> {
+    let needed = step_bytes(network, kernels, images);
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    (needed > there).then(|| {
+        let (needed, there) = (gigabytes(needed), gigabytes(there));
+        format!("a step on {images} images needs about {needed:.1} GB of memory, and there are {there:.1}")
+    })
+}
+
 /// The most values of one image that a forward pass and its reverse have at once: all maps at
 /// first, then the gradients that readers of a map leave, until its writer has read them.
 fn most_values(program: &Program) -> u64 {

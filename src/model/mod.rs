@@ -40,7 +40,7 @@ pub(crate) use forward::EPSILON;
 pub use forward::{Forward, Mode};
 pub use gumbel::Gumbel;
 pub use initialise::{initial_alphas, initial_running, initial_weights};
-pub use memory::step_bytes;
+pub use memory::{step_bytes, too_large};
 pub use mixing::{Mixing, between};
 pub use outputs::{AUXILIARY, OUTPUT, OutputSpec, Outputs, Passed};
 pub use relaxation::Relaxation;

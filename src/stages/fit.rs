@@ -7,7 +7,7 @@ use crate::{
     data::{Augment, DataError},
     recipes::{ImageShape, Settings},
     run::sentence,
-    space::{Genotype, Space},
+    space::{Build, Genotype, Space, SpaceError},
 };
 
 /// The way out of too little memory.
@@ -38,7 +38,10 @@ pub(super) fn check(
                 let message = compute.too_large(&network, batch);
                 message.map(|message| (message, Some(SMALLER.to_owned()), &["batch", "channels", "size"][..]))
             }
-            Err(error) => Some((sentence(&error), error.hint(), &["channels", "size"][..])),
+            Err(error @ (SpaceError::UnknownSkeleton { .. } | SpaceError::Genotype { .. })) => {
+                Some((sentence(&error), error.hint(), &["skeleton"][..]))
+            }
+            Err(error) => Some((unbuilt(space, &build, &error), error.hint(), &["channels", "size", "skeleton"][..])),
         }
     });
     context.answers.0.borrow_mut().insert(question, answer.clone());
@@ -47,6 +50,21 @@ pub(super) fn check(
         let place = fields.origin_of(written.copied().unwrap_or_default()).clone();
         fields.problems().add_hinted(&place, message, hint);
     }
+}
+
+/// Complains where the skeleton cannot be built whatever the genotype, which a search has yet to find.
+pub(super) fn check_skeleton(fields: &mut Fields<'_>, settings: &Settings, space: &Space, images: ImageShape) {
+    let build = settings.discrete(images.classes, images.shape);
+    if let Err(error) = space.check_skeleton(&build) {
+        let written = ["skeleton", "channels", "size"].into_iter().find(|key| fields.is_written(key));
+        let place = fields.origin_of(written.unwrap_or_default()).clone();
+        fields.problems().add_hinted(&place, unbuilt(space, &build, &error), error.hint());
+    }
+}
+
+/// Where in a space's file a network's fault is, as far as that is known.
+fn unbuilt(space: &Space, build: &Build, error: &SpaceError) -> String {
+    format!("skeleton `{}` of space `{}`: {error}", build.skeleton, space.name)
 }
 
 /// Complains where the changes of `augment` do not fit the images: at the key, or as of a default where nobody

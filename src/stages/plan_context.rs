@@ -104,13 +104,7 @@ impl Compute {
 
     /// What is to be said where a step on `batch` images needs more memory than there is.
     pub fn too_large(&self, network: &Network, batch: usize) -> Option<String> {
-        let there = self.memory?;
-        let needed = model::step_bytes(network, self.kernels, batch);
-        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        (needed > there).then(|| {
-            let (needed, there) = (gigabytes(needed), gigabytes(there));
-            format!("a step on {batch} images needs about {needed:.1} GB of memory, and there are {there:.1}")
-        })
+        model::too_large(network, self.kernels, batch, self.memory?)
     }
 
     /// # Errors

@@ -45,8 +45,12 @@ fn read_with(fields: &mut Fields<'_>, context: &PlanContext<'_>, recipe: &Recipe
     if let Some(images) = context.images() {
         fit::check_augment(fields, &settings.feed.augment, images);
         let genotype = context.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
-        if let (Some(genotype), Some(file)) = (genotype, &context.inherited) {
-            fit::check(fields, context, &compute, &settings, (&file.space, Some(genotype)), images);
+        match (genotype, &context.inherited) {
+            (Some(genotype), Some(file)) => {
+                fit::check(fields, context, &compute, &settings, (&file.space, Some(genotype)), images);
+            }
+            (None, Some(file)) => fit::check_skeleton(fields, &settings, &file.space, images),
+            (_, None) => {}
         }
     }
     Some(Box::new(Retrain { compute, data_roots: context.data_roots(), settings }))

@@ -91,9 +91,11 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8, Complaint> {
 
 fn complaint(error: &BenchError) -> Complaint {
     let class = match error {
-        BenchError::Data(_) | BenchError::TooFew { .. } | BenchError::Images { .. } | BenchError::Open(_) => {
-            ExitClass::Input
-        }
+        BenchError::Data(_)
+        | BenchError::TooLarge(_)
+        | BenchError::TooFew { .. }
+        | BenchError::Images { .. }
+        | BenchError::Open(_) => ExitClass::Input,
         BenchError::Pictures(_)
         | BenchError::Threads { .. }
         | BenchError::Task(_)
@@ -104,7 +106,7 @@ fn complaint(error: &BenchError) -> Complaint {
     let complaint = Complaint::caused(class, error);
     match error {
         BenchError::Data(error) => complaint.hinted(error.hint()),
-        BenchError::TooFew { .. } => complaint.hint("lower `--batch`"),
+        BenchError::TooFew { .. } | BenchError::TooLarge(_) => complaint.hint("lower `--batch`"),
         BenchError::Pictures(_) => complaint.hint("`--data FOLDER` measures with pictures of your own"),
         BenchError::Threads { .. } => complaint.hint("lower `--threads`"),
         BenchError::Images { .. } => complaint.hint("without `--data`, pictures are drawn as the work wants them"),

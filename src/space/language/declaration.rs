@@ -402,7 +402,7 @@ skeletons:
             ("{edges: 1}", "{edges: 1, exclude: [nane]}", "unknown operation `nane` in `exclude`"),
             ("{edges: 1}", "{edges: 1, exclude: [skip]}", "an edge has only candidates that `derive` excludes"),
             ("'{source}-{target}'", "'{row}'", "label pattern `edge` has `{row}`"),
-            ("head: [global", "heads: [global", "`heads` must be a map from outputs to chains"),
+            ("head: [global", "heads: [global", "`heads` must be a map from the names of outputs to chains"),
             ("head: [global", "trunk: [relu]\n    head: [global", "a trunk is for several heads"),
             ("head: [global", "heads: {auxiliary: [linear]}\n    head: [global", "a skeleton has `head` or `heads`"),
             (

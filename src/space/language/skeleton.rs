@@ -243,7 +243,9 @@ fn read_heads(fields: &mut Fields<'_>, lenient: bool) -> Option<(Steps, IndexMap
             })
             .collect(),
         _ => {
-            fields.wrong("heads", named, "a map from outputs to chains");
+            let place = &named.origin;
+            let message = "`heads` must be a map from the names of outputs to chains, of one at least";
+            fields.problems().add(place, message);
             return None;
         }
     };

@@ -22,7 +22,7 @@ pub enum SpaceError {
     TooSmall { place: String, window: [usize; 2], height: usize, width: usize },
     #[error("`{place}`: `factorized_reduce` needs even sides, found {height}x{width}")]
     OddSides { place: String, height: usize, width: usize },
-    #[error("`{place}`: {by} times {by} pixels cannot be made of {channels} channels")]
+    #[error("`{place}`: `pixel_shuffle` by {by} needs a multiple of {by} times {by} channels, found {channels}")]
     PixelShuffle { place: String, by: usize, channels: usize },
     #[error("`{place}`: branches give {first} and {other}")]
     Branches { place: String, first: FeatureMap, other: FeatureMap },
@@ -53,15 +53,40 @@ pub enum SpaceError {
 }
 
 impl SpaceError {
+    /// The error of a chain that has no label: a step's number alone says no place.
+    pub(super) fn in_chain(mut self, what: &str) -> Self {
+        let place = match &mut self {
+            Self::Width { place, .. }
+            | Self::Groups { place, .. }
+            | Self::TooSmall { place, .. }
+            | Self::OddSides { place, .. }
+            | Self::PixelShuffle { place, .. }
+            | Self::Branches { place, .. }
+            | Self::Unasked { place } => place,
+            _ => return self,
+        };
+        if place.chars().all(|letter| letter.is_ascii_digit()) {
+            *place = format!("{what}, step {place}");
+        }
+        self
+    }
+
     /// The way out, where there is one to tell.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownSkeleton { hint, .. } => Some(hint.clone()),
             Self::Genotype { source, .. } => source.hint(),
             Self::Partial { .. } => Some("choose `channels` and `partial_channels` so that it does".to_owned()),
-            Self::Shape { place, needed: FeatureMap { height: 1, width: 1, .. }, .. } if place.ends_with("head") => {
-                Some("a head of numbers ends in `linear`".to_owned())
+            Self::Shape { place, needed: FeatureMap { channels, height: 1, width: 1 }, .. }
+                if place.ends_with("head") =>
+            {
+                Some(format!("end it in `linear` without `out`, which gives as many as are asked for: {channels}"))
             }
+            Self::Outputs { asked, .. } if asked == "`output`" => Some(
+                "a task of one output, as classification is, calls it `output`: give the skeleton `head: […]`"
+                    .to_owned(),
+            ),
+            Self::DuplicateTensor { .. } => Some("give chains or steps of their own a `label`".to_owned()),
             Self::NoSkip { .. } => Some("`auxiliary_skip` needs `skip: OPERATION` in the space's file".to_owned()),
             _ => None,
         }

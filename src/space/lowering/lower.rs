@@ -49,6 +49,16 @@ impl Space {
         Lowering::new(self, None, build)?.network()
     }
 
+    /// Whether a skeleton can be built for what is asked of it, as far as no genotype decides that:
+    /// stems, the widths and sides of cells, heads, the labels of all of them.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    pub fn check_skeleton(&self, build: &Build) -> Result<(), SpaceError> {
+        let surroundings = Surroundings::new(Phase::Final);
+        Lowering { bare: true, surroundings, ..Lowering::new(self, None, build)? }.network().map(drop)
+    }
+
     /// The network of one genotype.
     ///
     /// # Errors
@@ -67,6 +77,8 @@ pub(super) struct Lowering<'a> {
     pub build: &'a Build,
     channels: usize,
     size: usize,
+    /// Without operations on edges.
+    bare: bool,
     surroundings: Surroundings,
 }
 
@@ -129,7 +141,7 @@ impl<'a> Lowering<'a> {
         }
         let phase = if genotype.is_none() { Phase::Search } else { Phase::Final };
         let surroundings = Surroundings::new(phase);
-        Ok(Self { space, skeleton, genotype, build, channels, size, surroundings })
+        Ok(Self { space, skeleton, genotype, build, channels, size, bare: false, surroundings })
     }
 
     fn network(&self) -> Result<Network, SpaceError> {
@@ -137,7 +149,8 @@ impl<'a> Lowering<'a> {
         let mut newest = self.build.input;
         let mut stems = Vec::new();
         for stem in &self.skeleton.stems {
-            let (chain, output) = self.chain(stem, "", self.channels, 1, newest)?;
+            let stem = self.chain(stem, "", self.channels, 1, newest);
+            let (chain, output) = stem.map_err(|error| error.in_chain("stem"))?;
             stems.push(chain);
             states.push(output);
             newest = output;
@@ -178,7 +191,8 @@ impl<'a> Lowering<'a> {
             }
             _ => None,
         };
-        let (trunk, features) = self.chain(&self.skeleton.trunk, "", width, 1, newest)?;
+        let trunk = self.chain(&self.skeleton.trunk, "", width, 1, newest);
+        let (trunk, features) = trunk.map_err(|error| error.in_chain("trunk"))?;
         let outputs = self.build.outputs.iter();
         let heads = outputs.map(|output| {
             let place = if output.name == OUTPUT { "head".to_owned() } else { format!("{} head", output.name) };
@@ -210,7 +224,7 @@ impl<'a> Lowering<'a> {
         needed: FeatureMap,
     ) -> Result<Chain, SpaceError> {
         let asked = Place { asked: Some(needed.channels), ..Place::new(&self.surroundings, "", channels, 1) };
-        let (chain, found) = steps.lower(&asked, input)?;
+        let (chain, found) = steps.lower(&asked, input).map_err(|error| error.in_chain(place))?;
         let place = place.to_owned();
         if found == needed { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed }) }
     }
@@ -290,7 +304,7 @@ impl<'a> Lowering<'a> {
         let geometry = CellGeometry { label, stride, inner, size, inputs: inputs.len() };
         let (edges, nodes, output) = match self.genotype {
             None => {
-                let edges = self.all_candidates(kind, &geometry)?;
+                let edges = if self.bare { Vec::new() } else { self.all_candidates(kind, &geometry)? };
                 (edges, self.space.nodes(), self.space.output_states(self.space.nodes()))
             }
             Some(genotype) => {
@@ -331,6 +345,7 @@ impl<'a> Lowering<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use crate::space::network::LayerKind;
     use crate::space::shipped::{build, genotype, space};
 
@@ -342,6 +357,31 @@ mod tests {
             }
         }
         network.blocks.iter().filter_map(cell).collect()
+    }
+
+    /// What is wrong whatever the genotype is known before there is one.
+    #[test]
+    fn a_skeleton_is_checked_without_a_genotype() {
+        let text = std::fs::read_to_string(crate::space::shipped::path("nas_bench_201.yaml")).unwrap();
+        let space = |head: &str| {
+            let known =
+                "head: [{label: lastact, steps: [batch_norm, relu]}, global_avg_pool, {linear: {label: classifier}}]";
+            Space::parse(&crate::space::shipped::path("t.yaml"), edited(&text, &[(known, head)])).unwrap()
+        };
+        let said = |head: &str| space(head).check_skeleton(&build("final", 32, 10)).map_err(|error| error.to_string());
+        assert_eq!(said("head: [global_avg_pool, {linear: {when: final}}]"), Ok(()));
+        for (head, expected) in [
+            ("head: [global_avg_pool, {linear: {out: 5}}]", "`head`: gives 5x1x1, needed is 10x1x1"),
+            (
+                "head: [{pixel_shuffle: {by: 3}}, linear]",
+                "`head, step 0`: `pixel_shuffle` by 3 needs a multiple of 3 times 3 channels, found 64",
+            ),
+            ("heads: {logits: [linear]}", "skeleton `final` puts out `logits`, asked is `output`"),
+            ("head: [{linear: {label: a}}, relu, {linear: {label: a}}]", "`a`"),
+        ] {
+            let error = said(head).unwrap_err();
+            assert!(error.contains(expected), "{head}: {error}");
+        }
     }
 
     #[test]
