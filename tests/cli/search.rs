@@ -205,7 +205,11 @@ fn options_of_edges_hold_in_any_space_and_do_not_depend_on_each_other() {
     assert_eq!(searched(1, true), (whole.0, Some(6)));
     assert_eq!(searched(2, true), (partial.0, Some(6)));
     let said = scratch.run(&["tiny.yaml", "--set", "search.partial_channels=3"]).exits(3).stderr;
-    assert!(said.contains("`cells.0`: `partial_channels` 3 does not divide a width of 4"), "{said}");
+    for words in
+        ["skeleton `search` of space `nas_bench_201`: `cells.0`: `partial_channels`", "3 does not divide a width of 4"]
+    {
+        assert!(said.contains(words), "`{words}` is said:\n{said}");
+    }
 }
 
 #[test]
