@@ -98,7 +98,7 @@ def once(values):
 def table(rows):
     """Markdown of all that was measured."""
     theirs = once(row["mode"] for row in of(rows, side="pytorch"))
-    head = ["work", "batch", f"{OURS}", *(f"PyTorch {mode}" for mode in theirs), "ratio to the best", "to eager", "MiB", "of the best"]
+    head = ["work", "batch", f"{OURS}", *(f"PyTorch {mode}" for mode in theirs), "ratio to the best", "to eager", "CPU ms", "in CPU time", "MiB", "of the best"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for work, batch in once((row["work"], row["batch"]) for row in rows):
         here = of(rows, work=work, batch=batch)
@@ -115,11 +115,13 @@ def table(rows):
                 continue
             line = [f"`{work}`" + (f" {kind[1]}" if kind[1] != "f32" else ""), str(batch)]
             line.append(f"**{statistics.median(row['images_s'] for row in ours):.1f}**")
-            line += [f"{speed:.1f}" if (speed := medians[mode]) else "–" for mode in theirs]
+            line += [f"{median:.1f}" if (median := medians[mode]) else "–" for mode in theirs]
             for mode in (best, "eager" if "eager" in known else None):
                 line.append(ratio(ours, of(here, side="pytorch", mode=mode)) if mode else "–")
-            line.append(peak(ours))
-            line.append(peak(of(here, side="pytorch", mode=best)) if best else "–")
+            line.append(middle(ours, "cpu_ms"))
+            line.append(ratio(ours, of(here, side="pytorch", mode=best), cpu_speed) if best else "–")
+            line.append(middle(ours, "peak_mib"))
+            line.append(middle(of(here, side="pytorch", mode=best), "peak_mib") if best else "–")
             lines.append("| " + " | ".join(line) + " |")
     lines += ["", "Images a second, medians of the rounds; ratios are medians of the rounds' ratios. " + conditions(rows)]
     failures = [row for row in rows if "error" in row]
@@ -127,15 +129,23 @@ def table(rows):
     return "\n".join(lines)
 
 
-def ratio(ours, theirs):
-    speeds = {row["round"]: row["images_s"] for row in theirs if "images_s" in row}
-    ratios = [row["images_s"] / speeds[row["round"]] for row in ours if row["round"] in speeds]
+def speed(row):
+    return row.get("images_s")
+
+
+def cpu_speed(row):
+    return row["batch"] / row["cpu_ms"] if row.get("cpu_ms") else None
+
+
+def ratio(ours, theirs, fast=speed):
+    speeds = {row["round"]: fast(row) for row in theirs if fast(row)}
+    ratios = [fast(row) / speeds[row["round"]] for row in ours if fast(row) and row["round"] in speeds]
     return f"{statistics.median(ratios):.2f}" if ratios else "–"
 
 
-def peak(rows):
-    peaks = [row["peak_mib"] for row in rows if row.get("peak_mib")]
-    return f"{statistics.median(peaks):,.0f}" if peaks else "–"
+def middle(rows, key):
+    values = [row[key] for row in rows if row.get(key)]
+    return f"{statistics.median(values):,.0f}" if values else "–"
 
 
 def conditions(rows):

@@ -2,6 +2,7 @@
 
 One configuration a process, so that its peak of memory is its own; one JSON line, with the keys of `darts-run bench --json`.
 The networks are written as one writes them in PyTorch: a module an operation, candidates weighted and summed one by one.
+Steps of bilevel searches ask for no gradient that they do not use.
 
 Modes: `eager`; `nhwc` (channels last); `amp` (bfloat16 where autocast has it, channels last); `compile`; `compile-amp`.
 """
@@ -88,6 +89,30 @@ class Choice(nn.ModuleList):
         return sum(weight * candidate(x) for weight, candidate in zip(weights, self))
 
 
+class DrawnChoice(Choice):
+    """The candidate of weight one, the others' weights beside it (GDAS, arXiv 1910.04465)."""
+
+    def forward(self, x, weights):
+        drawn = int(weights.argmax())
+        return sum(weight * candidate(x) if index == drawn else weight
+                   for index, (weight, candidate) in enumerate(zip(weights, self)))
+
+
+class PartialChoice(nn.Module):
+    """Candidates for a quarter of the channels, the others pass by (PC-DARTS, arXiv 1907.05737)."""
+
+    def __init__(self, width, stride, parts=4):
+        super().__init__()
+        self.choice = Choice(operation(name, width // parts, stride, True) for name in CANDIDATES)
+        self.by = nn.MaxPool2d(2) if stride == 2 else nn.Identity()
+        self.shuffle = nn.ChannelShuffle(parts)
+        self.taken = width // parts
+
+    def forward(self, x, weights):
+        mixed = self.choice(x[:, :self.taken], weights)
+        return self.shuffle(torch.cat((mixed, self.by(x[:, self.taken:])), dim=1))
+
+
 class Cell(nn.Module):
     """Two inputs brought to one width, four nodes that are joined."""
 
@@ -102,14 +127,18 @@ class Cell(nn.Module):
         return [self.older(older), self.newer(newer)]
 
 
+def whole_choice(width, stride):
+    return Choice(operation(name, width, stride, True) for name in CANDIDATES)
+
+
 class SearchedCell(Cell):
-    def __init__(self, inputs, width, halves, after_halving):
+    def __init__(self, inputs, width, halves, after_halving, choice):
         super().__init__(inputs, width, halves, after_halving, learned=False)
         self.edges = nn.ModuleDict()
         for node in range(2, 6):
             for source in range(node):
                 stride = 2 if halves and source < 2 else 1
-                self.edges[f"{source}-{node}"] = Choice(operation(name, width, stride, True) for name in CANDIDATES)
+                self.edges[f"{source}-{node}"] = choice(width, stride)
 
     def forward(self, older, newer, weights):
         states, rows = self.states(older, newer), iter(weights)
@@ -134,19 +163,37 @@ def stem(width):
 
 
 class Darts(nn.Module):
-    def __init__(self, width=16, cells=8):
+    def __init__(self, width=16, cells=8, choice=whole_choice):
         super().__init__()
         self.stem = stem(3 * width)
-        self.cells = nn.ModuleList(SearchedCell(*shape) for shape in plan(width, cells))
+        self.cells = nn.ModuleList(SearchedCell(*shape, choice) for shape in plan(width, cells))
         self.classifier = nn.Linear(16 * width, CLASSES)
         self.alphas = nn.ParameterList(1e-3 * torch.randn(14, len(CANDIDATES)) for _ in range(2))
 
+    def mixing(self):
+        return [alphas.softmax(dim=1) for alphas in self.alphas[:2]]
+
     def forward(self, images):
-        normal, halving = (alphas.softmax(dim=1) for alphas in self.alphas)
+        normal, halving = self.mixing()
         older = newer = self.stem(images)
         for cell in self.cells:
             older, newer = newer, cell(older, newer, halving if cell.halves else normal)
         return [self.classifier(newer.mean(dim=(2, 3)))]
+
+
+class PartialDarts(Darts):
+    """Edges have weights of their own, normalised over those that enter a node."""
+
+    def __init__(self):
+        super().__init__(choice=PartialChoice)
+        self.alphas.extend(1e-3 * torch.randn(14) for _ in range(2))
+
+    def mixing(self):
+        weights = super().mixing()
+        for kind, betas in enumerate(self.alphas[2:]):
+            shares = torch.cat([of_node.softmax(dim=0) for of_node in betas.split((2, 3, 4, 5))])
+            weights[kind] = weights[kind] * shares[:, None]
+        return weights
 
 
 class TableCell(nn.Module):
@@ -154,9 +201,9 @@ class TableCell(nn.Module):
 
     EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
-    def __init__(self, width):
+    def __init__(self, width, choice):
         super().__init__()
-        self.edges = nn.ModuleList(Choice((
+        self.edges = nn.ModuleList(choice((
             Nothing(1), nn.Identity(),
             relu_conv_norm(width, width, 1, learned=False, bias=True),
             relu_conv_norm(width, width, 3, learned=False, bias=True),
@@ -181,23 +228,42 @@ class Residual(nn.Module):
 
 
 class Nb201(nn.Module):
-    def __init__(self, width=16, cells=5):
+    def __init__(self, width=16, cells=5, choice=Choice):
         super().__init__()
         self.stem = stem(width)
-        blocks = [TableCell(width) for _ in range(cells)]
+        blocks = [TableCell(width, choice) for _ in range(cells)]
         for _ in range(2):
             blocks.append(Residual(width))
             width *= 2
-            blocks += [TableCell(width) for _ in range(cells)]
+            blocks += [TableCell(width, choice) for _ in range(cells)]
         self.blocks = nn.ModuleList(blocks)
         self.norm, self.classifier = nn.BatchNorm2d(width), nn.Linear(width, CLASSES)
         self.alphas = nn.ParameterList([1e-3 * torch.randn(len(TableCell.EDGES), 5)])
 
+    def mixing(self):
+        return self.alphas[0].softmax(dim=1)
+
     def forward(self, images):
-        x, weights = self.stem(images), self.alphas[0].softmax(dim=1)
+        x, weights = self.stem(images), self.mixing()
         for block in self.blocks:
             x = block(x, weights)
         return [self.classifier(torch.relu(self.norm(x)).mean(dim=(2, 3)))]
+
+
+class DrawnNb201(Nb201):
+    """One candidate an edge, drawn for each pass; its weight is one and has the softmax's gradient."""
+
+    TEMPERATURE = 10.0
+
+    def __init__(self):
+        super().__init__(choice=DrawnChoice)
+
+    def mixing(self):
+        alphas = self.alphas[0]
+        noise = -torch.empty_like(alphas).exponential_().log()
+        soft = ((alphas.log_softmax(dim=1) + noise) / self.TEMPERATURE).softmax(dim=1)
+        drawn = torch.zeros_like(soft).scatter_(1, soft.argmax(dim=1, keepdim=True), 1.0)
+        return drawn - soft.detach() + soft
 
 
 # DARTS_V2 (arXiv 1806.09055): two choices a node, each an operation and the state that it reads.
@@ -252,10 +318,48 @@ class Retrained(nn.Module):
         return [self.classifier(newer.mean(dim=(2, 3))), auxiliary]
 
 
-WORKS = {"nb201": Nb201, "darts": Darts, "retrain": Retrained}
+# What is trained, and how alphas move before the weights do: `None` together with them, on the same batch.
+WORKS = {
+    "nb201": (Nb201, None), "darts": (Darts, None), "retrain": (Retrained, None),
+    "first_order": (Nb201, "first"), "second_order": (Nb201, "second"),
+    "gdas": (DrawnNb201, "first"), "pc_darts": (PartialDarts, "first"),
+}
 MODES = ("eager", "nhwc", "amp", "compile", "compile-amp")
 # What the loss of each output counts: the classifier's, the auxiliary head's.
 SHARES = (1.0, 0.4)
+
+
+WEIGHT_RATE, MOMENTUM, WEIGHT_DECAY = 0.025, 0.9, 3e-4
+
+
+def second_order(loss, weights, alphas, momenta):
+    """Gradient of the alphas through a step of the weights that is not taken (arXiv 1806.09055, eq. 6 to 8);
+    `loss(validation)` is that of one of the two batches."""
+    def move(directions, by):
+        with torch.no_grad():
+            for weight, direction in zip(weights, directions):
+                weight.add_(direction, alpha=by)
+
+    before = [weight.detach().clone() for weight in weights]
+    ahead = torch.autograd.grad(loss(False), weights)
+    move([MOMENTUM * momentum + gradient + WEIGHT_DECAY * weight
+          for momentum, gradient, weight in zip(momenta(), ahead, before)], -WEIGHT_RATE)
+    judged = torch.autograd.grad(loss(True), alphas + weights)
+    direct, towards = judged[:len(alphas)], judged[len(alphas):]
+
+    def restore():
+        with torch.no_grad():
+            for weight, value in zip(weights, before):
+                weight.copy_(value)
+
+    reach = 0.01 / torch.cat([direction.flatten() for direction in towards]).norm()
+    sides = []
+    for sign in (1, -1):
+        restore()
+        move(towards, sign * reach.item())
+        sides.append(torch.autograd.grad(loss(False), alphas))
+    restore()
+    return [gradient - WEIGHT_RATE * (plus - minus) / (2 * reach) for gradient, plus, minus in zip(direct, *sides)]
 
 
 def measure(options):
@@ -264,25 +368,49 @@ def measure(options):
     kind = torch.device(options.device).type
     amp, compiled = options.mode.endswith("amp"), options.mode.startswith("compile")
     layout = torch.channels_last if amp or options.mode == "nhwc" else torch.contiguous_format
-    network = WORKS[options.work]().to(options.device, memory_format=layout).train()
-    images = torch.randn(options.batch, 3, SIDE, SIDE, device=options.device).contiguous(memory_format=layout)
-    labels = torch.randint(CLASSES, (options.batch,), device=options.device)
+    make, levels = WORKS[options.work]
+    network = make().to(options.device, memory_format=layout).train()
 
+    def noise():
+        images = torch.randn(options.batch, 3, SIDE, SIDE, device=options.device).contiguous(memory_format=layout)
+        return images, torch.randint(CLASSES, (options.batch,), device=options.device)
+
+    fit, validation = noise(), noise()
     alphas = list(network.alphas)
     weights = [value for name, value in network.named_parameters() if not name.startswith("alphas.")]
-    optimisers = [torch.optim.SGD(weights, lr=0.025, momentum=0.9, weight_decay=3e-4)]
+    of_weights = torch.optim.SGD(weights, lr=WEIGHT_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    optimisers = [of_weights]
     if alphas:
         optimisers.append(torch.optim.Adam(alphas, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3))
     run = torch.compile(network) if compiled else network
 
+    def loss_on(batch):
+        images, labels = batch
+        with torch.autocast(kind, torch.bfloat16, enabled=amp):
+            return sum(share * F.cross_entropy(scores, labels) for share, scores in zip(SHARES, run(images)))
+
+    def momenta():
+        return [of_weights.state[weight].get("momentum_buffer", torch.zeros_like(weight)) for weight in weights]
+
     def step():
         for optimiser in optimisers:
             optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(kind, torch.bfloat16, enabled=amp):
-            loss = sum(share * F.cross_entropy(scores, labels) for share, scores in zip(SHARES, run(images)))
-        loss.backward()
+        if levels is not None:
+            if levels == "first":
+                gradients = torch.autograd.grad(loss_on(validation), alphas)
+            else:
+                gradients = second_order(lambda judging: loss_on(validation if judging else fit), weights, alphas, momenta)
+            for alpha, gradient in zip(alphas, gradients):
+                alpha.grad = gradient
+            optimisers[1].step()
+            loss = loss_on(fit)
+            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights, allow_unused=True)):
+                weight.grad = gradient
+        else:
+            loss = loss_on(fit)
+            loss.backward()
         nn.utils.clip_grad_norm_(weights, 5.0)
-        for optimiser in optimisers:
+        for optimiser in optimisers if levels is None else optimisers[:1]:
             optimiser.step()
         return loss.item()
 
@@ -290,14 +418,15 @@ def measure(options):
         if kind == "cuda":
             torch.cuda.synchronize()
 
-    times = []
+    times, cpu_times = [], []
     for index in range(options.warm + options.steps):
         finish()
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         step()
         finish()
         if index >= options.warm:
             times.append(1e3 * (time.perf_counter() - start))
+            cpu_times.append(1e3 * (time.process_time() - cpu_start))
     median = statistics.median(times)
     peak = (torch.cuda.max_memory_allocated() / 2**20 if kind == "cuda" else
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
@@ -305,6 +434,7 @@ def measure(options):
         "version": f"pytorch {torch.__version__}", "work": options.work, "batch": options.batch,
         "device": kind, "mode": options.mode, "ms": round(median, 2),
         "images_s": round(1e3 * options.batch / median, 2), "spread": [round(min(times), 2), round(max(times), 2)],
+        "cpu_ms": round(statistics.median(cpu_times), 2),
         "peak_mib": round(peak), "params": sum(value.numel() for value in weights),
         "threads": torch.get_num_threads(), "precision": "bf16" if amp else "f32", "steps": options.steps,
     }

@@ -16,6 +16,10 @@ const FILES: &[(&str, &str)] = files![
     "benches/works/nb201.yaml",
     "benches/works/darts.yaml",
     "benches/works/retrain.yaml",
+    "benches/works/first_order.yaml",
+    "benches/works/second_order.yaml",
+    "benches/works/gdas.yaml",
+    "benches/works/pc_darts.yaml",
     "search_spaces/darts.yaml",
     "search_spaces/nas_bench_201.yaml",
     "search_spaces/robust_s1.yaml",
@@ -63,7 +67,7 @@ mod tests {
         space::{self, WrittenGenotype},
     };
 
-    /// The three works of the comparison, by what they cost: parameters as PyTorch counts those of
+    /// The works of the comparison, by what they cost: parameters as PyTorch counts those of
     /// the same networks.
     #[test]
     fn the_works_that_ship_are_the_networks_that_they_say() {
@@ -74,7 +78,18 @@ mod tests {
                 (name, learned.map(|spec| spec.shape.iter().product::<usize>()).sum())
             })
             .collect();
-        assert_eq!(parameters, [("nb201", 1_692_826), ("darts", 1_930_618), ("retrain", 3_825_768)]);
+        assert_eq!(
+            parameters,
+            [
+                ("nb201", 1_692_826),
+                ("darts", 1_930_618),
+                ("retrain", 3_825_768),
+                ("first_order", 1_692_826),
+                ("second_order", 1_692_826),
+                ("gdas", 1_692_826),
+                ("pc_darts", 299_578)
+            ]
+        );
     }
 
     #[test]

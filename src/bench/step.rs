@@ -65,6 +65,8 @@ pub struct StepRow {
     pub images_s: f64,
     /// Least and greatest.
     pub spread: [f64; 2],
+    /// Median of the time of all processors together; it hardly changes where other work is on them.
+    pub cpu_ms: f64,
     /// The most memory that the process had, on a GPU what its allocator holds of the device at the
     /// end (it gives nothing back meanwhile); `null` where the system does not say.
     pub peak_mib: Option<f64>,
@@ -152,22 +154,25 @@ impl StepBench {
                 }
             }
         }
-        let mut row = self.row(&running, &on_fixed, on_loaded, &device);
+        let mut row = self.row(&running, &on_fixed, &on_loaded, &device);
         // Afterwards: the yardstick's memory is no step's.
         row.profile = if self.profile { Some(self.profile(&running, &on_fixed)?) } else { None };
         Ok(row)
     }
 
-    fn profile(&self, running: &Running<'_>, milliseconds: &[f64]) -> Result<Profile, BenchError> {
+    fn profile(&self, running: &Running<'_>, on_fixed: &[Took]) -> Result<Profile, BenchError> {
         let operators = running.learner.model.times(self.batch, self.steps).ok_or(BenchError::Unprofiled)?;
         let in_operators: f64 = operators.iter().map(|operator| operator.forward_ms + operator.reverse_ms).sum();
-        let step = milliseconds.iter().sum::<f64>() / milliseconds.len() as f64;
+        let step = on_fixed.iter().map(|took| took.ms).sum::<f64>() / on_fixed.len() as f64;
         Ok(Profile { peak: Peak::measure(), operators, rest_ms: step - in_operators })
     }
 
-    fn row(&self, running: &Running<'_>, on_fixed: &[f64], on_loaded: Vec<f64>, device: &Device) -> StepRow {
-        let fixed = Spread::of(on_fixed.to_vec()).unwrap_or(Spread { least: 0.0, median: 0.0, greatest: 0.0 });
-        let loaded = Spread::of(on_loaded).map(|loaded| Loaded {
+    fn row(&self, running: &Running<'_>, on_fixed: &[Took], on_loaded: &[Took], device: &Device) -> StepRow {
+        let spread = |steps: &[Took], of: fn(&Took) -> f64| Spread::of(steps.iter().map(of).collect());
+        let none = Spread { least: 0.0, median: 0.0, greatest: 0.0 };
+        let fixed = spread(on_fixed, |took| took.ms).unwrap_or(none);
+        let cpu = spread(on_fixed, |took| took.cpu_ms).unwrap_or(none);
+        let loaded = spread(on_loaded, |took| took.ms).map(|loaded| Loaded {
             with_data_ms: rounded(loaded.median),
             with_data_spread: [loaded.least, loaded.greatest].map(rounded),
             data_loss_percent: rounded(100.0 * (loaded.median / fixed.median - 1.0)),
@@ -181,6 +186,7 @@ impl StepBench {
             ms: rounded(fixed.median),
             images_s: rounded(1e3 * self.batch as f64 / fixed.median),
             spread: [fixed.least, fixed.greatest].map(rounded),
+            cpu_ms: rounded(cpu.median),
             peak_mib: memory::device_mib(device).or_else(memory::peak_mib),
             params: running.learner.state.weights.layout().len(),
             threads: rayon::current_num_threads(),
@@ -239,6 +245,13 @@ impl StepBench {
     }
 }
 
+/// What a step took, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Took {
+    ms: f64,
+    cpu_ms: f64,
+}
+
 /// A training of which nothing is kept.
 struct Running<'a> {
     work: &'a Work,
@@ -259,29 +272,29 @@ impl<'a> Running<'a> {
         Self { work, learner, validation: bench.noise(device), device: device.clone() }
     }
 
-    /// The milliseconds of `steps` steps, after one that is not counted: batches that were prepared
+    /// What each of `steps` steps takes, after one that is not counted: batches that were prepared
     /// while nobody stepped are taken.
     fn steps(
         &mut self,
         batches: &mut impl Iterator<Item = Result<Batch, TaskError>>,
         steps: usize,
-    ) -> Result<Vec<f64>, BenchError> {
+    ) -> Result<Vec<Took>, BenchError> {
         self.step(batches)?;
         (0..steps).map(|_| self.step(batches)).collect()
     }
 
-    /// The milliseconds of one step, until its loss is known and nothing is left to compute.
-    fn step(&mut self, batches: &mut impl Iterator<Item = Result<Batch, TaskError>>) -> Result<f64, BenchError> {
+    /// What one step takes, until its loss is known and nothing is left to compute.
+    fn step(&mut self, batches: &mut impl Iterator<Item = Result<Batch, TaskError>>) -> Result<Took, BenchError> {
         let training = &self.work.training;
-        let start = Instant::now();
+        let (start, cpu_start) = (Instant::now(), machine::cpu_time());
         let rates = Rates { weights: training.rate.first, alphas: Some(training.alpha_rate.first) };
         let validation = &self.validation;
         let mut validation = iter::repeat_with(|| Ok(validation.clone()));
         let outcome = training.strategy.step(&mut self.learner, batches, &mut validation, 1, rates)?;
         let loss = outcome.map_or(f32::NAN, |outcome| outcome.loss.into_scalar::<f32>());
         self.device.sync().map_err(|error| BenchError::Device(error.to_string()))?;
-        let milliseconds = start.elapsed().as_secs_f64() * 1e3;
-        if loss.is_finite() { Ok(milliseconds) } else { Err(BenchError::Diverged { loss }) }
+        let [ms, cpu_ms] = [start.elapsed(), machine::cpu_time() - cpu_start].map(|time| time.as_secs_f64() * 1e3);
+        if loss.is_finite() { Ok(Took { ms, cpu_ms }) } else { Err(BenchError::Diverged { loss }) }
     }
 }
 

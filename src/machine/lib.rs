@@ -1,9 +1,10 @@
-//! What the operating system gives and what it may refuse: files that a person named, memory, room
-//! on a disk.
+//! What the operating system gives and what it may refuse: files that a person named, memory, time
+//! of the processor, room on a disk.
 //!
 //! Every path that a person wrote is opened here ([`open`], [`read`], [`read_text`]), whatever room
 //! wants it.
 
+mod cpu_time;
 mod disk;
 mod home;
 mod input;
@@ -11,6 +12,7 @@ mod lines;
 mod memory;
 mod text;
 
+pub use cpu_time::cpu_time;
 pub use disk::{Full, full};
 pub use home::expanded;
 pub use input::{is_file, open, read, read_text, read_up_to, reason};

@@ -28,6 +28,7 @@ fn each_configuration_is_a_row_of_its_own() {
         assert!((images * ms / 1e3 - row["batch"].as_f64().unwrap()).abs() < 0.1, "{row}");
         let spread: Vec<f64> = row["spread"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap()).collect();
         assert!(spread[0] <= ms && ms <= spread[1], "{row}");
+        assert!(row["cpu_ms"].as_f64().unwrap() > 0.0, "{row}");
         assert!(row["params"].as_u64().unwrap() > 100 && row["peak_mib"].as_f64().unwrap() > 1.0, "{row}");
     }
     let table = scratch.run(&arguments).exits(0).stdout;

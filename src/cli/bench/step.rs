@@ -132,6 +132,7 @@ fn document(rows: &[StepRow]) -> Document {
         Column::number("ms a step"),
         Column::number("least"),
         Column::number("most"),
+        Column::number("CPU ms"),
         Column::number("peak MiB"),
         Column::number("parameters"),
     ];
@@ -149,6 +150,7 @@ fn document(rows: &[StepRow]) -> Document {
             Cell::number(row.ms, 1),
             Cell::number(least, 1),
             Cell::number(most, 1),
+            Cell::number(row.cpu_ms, 1),
             Cell::known(row.peak_mib, 0),
             Cell::number(row.params as f64, 0),
         ];
