@@ -11,7 +11,8 @@ use crate::{
         Activation, Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
     space::network::{
-        AlphaTable, Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind, Network, Pool,
+        AlphaRows, AlphaTable, Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind,
+        Network, Pool,
     },
 };
 use partial::shuffle;
@@ -131,15 +132,12 @@ impl Lowering<'_> {
             newest = self.chain(stem, newest);
             states.push(newest.clone());
         }
-        // With one stem both inputs of the first cell are its output.
-        let mut older = states.iter().nth_back(1).unwrap_or(&newest).clone();
         let mut auxiliary = None;
         for (at, block) in network.blocks.iter().enumerate() {
-            let next = match block {
-                Block::Cell(cell) => self.cell(cell, at, [older, newest.clone()]),
-                Block::Fixed(chain) => self.chain(chain, newest.clone()),
+            newest = match block {
+                Block::Cell(cell) => self.cell(cell, at, &states),
+                Block::Fixed { reads, chain } => self.chain(chain, states[*reads].clone()),
             };
-            (older, newest) = (newest, next);
             let head = network.auxiliary.as_ref().filter(|head| head.after == at && self.purpose == Purpose::Train);
             if let Some(head) = head {
                 if head.in_place {
@@ -147,6 +145,14 @@ impl Lowering<'_> {
                 }
                 auxiliary = Some(self.chain(&head.head, newest.clone()));
             }
+            states.push(newest.clone());
+        }
+        if let Some(exit) = &network.exit {
+            let first = self.mixing_starts[exit.table];
+            let weighed = exit.states.iter().enumerate();
+            let found = weighed.flat_map(|(column, &state)| terms(&states[state], Some(first + column), None));
+            let (found, size) = (found.collect(), self.size(&states[exit.states[0]]));
+            newest = self.combine(found, size);
         }
         let trunk = self.chain(&network.trunk, newest);
         let outputs: Vec<Value> = network.heads.iter().map(|head| self.chain(&head.chain, trunk.clone())).collect();
@@ -156,11 +162,10 @@ impl Lowering<'_> {
         }
     }
 
-    fn cell(&mut self, cell: &Cell, block: usize, [older, newest]: [Value; 2]) -> Value {
-        // A cell of one input reads the newest state, a cell of two the one before it as well.
-        let inputs = [older, newest].into_iter().skip(2 - cell.inputs.len());
+    fn cell(&mut self, cell: &Cell, block: usize, given: &[Value]) -> Value {
+        let inputs = cell.inputs.iter().zip(&cell.reads);
         let mut states: Vec<Value> =
-            cell.inputs.iter().zip(inputs).map(|(adapter, state)| self.chain(adapter, state)).collect();
+            inputs.map(|(adapter, &state)| self.chain(adapter, given[state].clone())).collect();
         if cell.edges.iter().any(|edge| edge.partial.is_some()) {
             states = states.into_iter().map(|state| self.partable(state)).collect();
         }
@@ -170,7 +175,9 @@ impl Lowering<'_> {
             for (row, edge) in cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target) {
                 let source = states[edge.source].clone();
                 match cell.alphas {
-                    Some(table) => self.mixed(edge, (table, row), cell.size, &source, &mut terms),
+                    Some(AlphaRows { table, first }) => {
+                        self.mixed(edge, (table, first + row), cell.size, &source, &mut terms);
+                    }
                     None => self.chosen(edge, (block, row), source, &mut terms),
                 }
             }
@@ -414,8 +421,13 @@ impl Lowering<'_> {
 
     /// A value written as one map.
     fn whole_of(&mut self, value: Value) -> Read {
+        let size = self.size(&value);
+        self.write(terms(&value, None, None), size)
+    }
+
+    fn size(&self, value: &Value) -> FeatureMap {
         let Map { height, width, .. } = self.program.maps[value[0].map];
-        self.write(terms(&value, None, None), FeatureMap { channels: channels(&value), height, width })
+        FeatureMap { channels: channels(value), height, width }
     }
 
     /// A map of ones, brought once for each size.

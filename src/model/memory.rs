@@ -114,7 +114,7 @@ fn most_values(program: &Program) -> u64 {
 /// The values of one image that the layers give, one by one: run so, each of them is kept.
 fn layer_values(network: &Network) -> u64 {
     let cells = network.blocks.iter().flat_map(|block| match block {
-        Block::Fixed(chain) => vec![chain],
+        Block::Fixed { chain, .. } => vec![chain],
         Block::Cell(cell) => {
             let edges = cell
                 .edges

@@ -9,7 +9,7 @@ use crate::{
     kernels::{Kernels, OperatorTime, Precision},
     space::{
         SpaceError,
-        network::{AlphaTable, Block, Cell, CellOutput, Edge, Network},
+        network::{AlphaRows, AlphaTable, Block, Cell, CellOutput, Edge, Network},
     },
 };
 use burn::tensor::{Device, Tensor, activation};
@@ -211,25 +211,28 @@ impl Model {
             newest = forward.chain(stem, newest);
             states.push(newest.clone());
         }
-        // With one stem both inputs of the first cell are its output.
-        let mut older = states.iter().nth_back(1).unwrap_or(&newest).clone();
         let mut auxiliary = None;
         for (at, block) in network.blocks.iter().enumerate() {
-            let next = match block {
+            newest = match block {
                 Block::Cell(cell) => {
                     let dropping = drop_path.map(|drop_path| (drop_path, at));
                     let tables = (network.alphas.as_slice(), mixing.as_slice(), computed);
-                    state_of(&forward, cell, tables, dropping, [older, newest.clone()])
+                    state_of(&forward, cell, tables, dropping, &states)
                 }
-                Block::Fixed(chain) => forward.chain(chain, newest.clone()),
+                Block::Fixed { reads, chain } => forward.chain(chain, states[*reads].clone()),
             };
-            (older, newest) = (newest, next);
             if let Some(head) = network.auxiliary.as_ref().filter(|head| head.after == at && training) {
                 if head.in_place {
                     newest = activation::relu(newest);
                 }
                 auxiliary = Some((AUXILIARY.to_owned(), forward.chain(&head.head, newest.clone())));
             }
+            states.push(newest.clone());
+        }
+        if let Some(exit) = &network.exit {
+            let terms = exit.states.iter().zip(&mixing[exit.table][0]);
+            let terms = terms.map(|(&state, weight)| states[state].clone() * weight.clone());
+            newest = terms.reduce(|sum, term| sum + term).unwrap_or(newest);
         }
         let trunk = forward.chain(&network.trunk, newest);
         let heads = network.heads.iter();
@@ -249,14 +252,12 @@ fn state_of(
     cell: &Cell,
     (tables, mixing, computed): (&[AlphaTable], &[Scalars], Option<&Computed>),
     dropping: Option<(DropPath, usize)>,
-    [older, newest]: [Tensor<4>; 2],
+    given: &[Tensor<4>],
 ) -> Tensor<4> {
-    let batch = newest.dims()[0];
-    let device = newest.device();
-    // A cell of one input reads the newest state, a cell of two the one before it as well.
-    let inputs = [older, newest].into_iter().skip(2 - cell.inputs.len());
+    let inputs = cell.inputs.iter().zip(&cell.reads);
     let mut states: Vec<Tensor<4>> =
-        cell.inputs.iter().zip(inputs).map(|(adapter, state)| forward.chain(adapter, state)).collect();
+        inputs.map(|(adapter, &state)| forward.chain(adapter, given[state].clone())).collect();
+    let (batch, device) = (states[0].dims()[0], states[0].device());
     for node in 0..cell.nodes {
         let target = cell.inputs.len() + node;
         let incoming = cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target);
@@ -264,7 +265,8 @@ fn state_of(
             .filter_map(|(row, edge)| {
                 let source = &states[edge.source];
                 match cell.alphas {
-                    Some(table) => {
+                    Some(AlphaRows { table, first }) => {
+                        let row = first + row;
                         let computed = computed.map(|computed| (computed, table, row));
                         mixed(forward, edge, (&tables[table], computed), &mixing[table][row], cell.size, source)
                     }

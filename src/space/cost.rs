@@ -33,7 +33,7 @@ impl Block {
     pub fn cost(&self) -> Cost {
         match self {
             Self::Cell(cell) => cell.cost(),
-            Self::Fixed(chain) => chain.cost(),
+            Self::Fixed { chain, .. } => chain.cost(),
         }
     }
 }

@@ -13,11 +13,12 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub input: FeatureMap,
-    /// Stems in turn, each reading the one before; the outputs of the last two are the first cell's
-    /// two inputs (the same output twice where there is one stem).
+    /// Stems in turn, each reading the one before. What they give are the first states.
     pub stems: Vec<Chain>,
     pub blocks: Vec<Block>,
-    /// Reads what the last block gives, and all heads read it; nothing in most networks.
+    /// What behind the blocks is read of all states, where it is not the newest alone.
+    pub exit: Option<Exit>,
+    /// Reads the exit, and all heads read it; nothing in most networks.
     pub trunk: Chain,
     /// One an output, at least one.
     pub heads: Vec<Head>,
@@ -25,6 +26,15 @@ pub struct Network {
     pub auxiliary: Option<Auxiliary>,
     /// The tables of architecture parameters, empty in a discrete network.
     pub alphas: Vec<AlphaTable>,
+}
+
+/// A mixture of states: their sum, each weighed by a candidate of the one edge of an alpha table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// An index into [`Network::alphas`].
+    pub table: usize,
+    /// In the order of the candidates; equally large.
+    pub states: Vec<usize>,
 }
 
 /// The last layers before an output.
@@ -78,6 +88,14 @@ pub struct Auxiliary {
     /// head does, where the block is the last.
     pub in_place: bool,
     pub head: Chain,
+}
+
+/// The edges of an alpha table that are a cell's: rows from `first` on, as many as it has edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlphaRows {
+    /// An index into [`Network::alphas`].
+    pub table: usize,
+    pub first: usize,
 }
 
 /// One row an edge, one column a candidate, shared by all cells that name it.
@@ -146,8 +164,11 @@ impl AlphaTable {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
     Cell(Cell),
-    /// A fixed chain that reads the newest state.
-    Fixed(Chain),
+    /// A fixed chain that reads one state.
+    Fixed {
+        reads: usize,
+        chain: Chain,
+    },
 }
 
 /// A cell: input adapters, mixed (or chosen) edges, output.
@@ -156,8 +177,10 @@ pub struct Cell {
     /// `normal`
     pub kind: String,
     /// Adapters of the cell's inputs, oldest state first: DARTS has two (the cell before the last,
-    /// and the last), NAS-Bench-201 one that does nothing. Their outputs are states 0, 1, …
+    /// and the last), NAS-Bench-201 one that does nothing. Their outputs are the cell's states 0, 1, …
     pub inputs: Vec<Chain>,
+    /// The network's state that each input reads.
+    pub reads: Vec<usize>,
     /// Edges in the order of the alpha table's rows: by target, then by source. In a discrete
     /// network by target, then in the order of the genotype, where two edges may join the same
     /// states.
@@ -169,9 +192,8 @@ pub struct Cell {
     pub stride: usize,
     /// The map of a node.
     pub size: FeatureMap,
-    /// The alpha table of the cell; an index into [`Network::alphas`], absent in a discrete
-    /// network.
-    pub alphas: Option<usize>,
+    /// What mixes its edges; absent in a discrete network.
+    pub alphas: Option<AlphaRows>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -23,29 +23,30 @@ impl Network {
             stems.push(chain);
             states.push(newest);
         }
-        // With one stem both inputs of the first cell are its output.
-        let mut older = states.iter().nth_back(1).copied().unwrap_or(newest);
         let mut blocks = Vec::new();
-        let mut given = Vec::new();
         for block in &self.blocks {
-            let (block, next) = match block {
+            let resized;
+            (resized, newest) = match block {
                 Block::Cell(cell) => {
-                    let cell = cell.resized([older, newest])?;
+                    let cell = cell.resized(&states)?;
                     let next = sides_of(cell.size);
                     (Block::Cell(cell), next)
                 }
-                Block::Fixed(chain) => chain.resized(newest).map(|(chain, next)| (Block::Fixed(chain), next))?,
+                Block::Fixed { reads, chain } => {
+                    let (chain, next) = chain.resized(states[*reads])?;
+                    (Block::Fixed { reads: *reads, chain }, next)
+                }
             };
-            blocks.push(block);
-            given.push(next);
-            (older, newest) = (newest, next);
+            blocks.push(resized);
+            states.push(newest);
         }
         let of_auxiliary = |known: &Auxiliary| {
-            let (head, _) = known.head.resized(given[known.after])?;
+            let (head, _) = known.head.resized(states[self.stems.len() + known.after])?;
             Ok(Auxiliary { head, ..*known })
         };
         let auxiliary = self.auxiliary.as_ref().filter(|_| auxiliary).map(of_auxiliary).transpose()?;
-        let (trunk, features) = self.trunk.resized(newest)?;
+        let read = self.exit.as_ref().map_or(newest, |exit| states[exit.states[0]]);
+        let (trunk, features) = self.trunk.resized(read)?;
         let of_head = |head: &Head| {
             let (chain, sides) = head.chain.resized(features)?;
             let output = OutputSpec { name: head.output.name.clone(), size: sized(head.output.size, sides) };
@@ -56,6 +57,7 @@ impl Network {
             input: sized(self.input, sides),
             stems,
             blocks,
+            exit: self.exit.clone(),
             trunk,
             heads,
             auxiliary,
@@ -65,9 +67,10 @@ impl Network {
 }
 
 impl Cell {
-    fn resized(&self, [older, newest]: [Sides; 2]) -> Result<Self, SpaceError> {
-        let read = [older, newest].into_iter().skip(2 - self.inputs.len());
-        let inputs = self.inputs.iter().zip(read).map(|(adapter, sides)| adapter.resized_to(sides, newest));
+    fn resized(&self, states: &[Sides]) -> Result<Self, SpaceError> {
+        let newest = states[self.reads[self.reads.len() - 1]];
+        let inputs = self.inputs.iter().zip(&self.reads);
+        let inputs = inputs.map(|(adapter, &state)| adapter.resized_to(states[state], newest));
         let inputs = inputs.collect::<Result<_, _>>()?;
         let size = sized(self.size, newest).strided(self.stride);
         let of_edge = |edge: &Edge| {
@@ -75,7 +78,8 @@ impl Cell {
             edge.resized(from, sides_of(size))
         };
         let edges = self.edges.iter().map(of_edge).collect::<Result<_, _>>()?;
-        Ok(Self { inputs, edges, size, kind: self.kind.clone(), output: self.output.clone(), ..*self })
+        let (kind, reads, output) = (self.kind.clone(), self.reads.clone(), self.output.clone());
+        Ok(Self { kind, inputs, reads, edges, size, output, ..*self })
     }
 }
 

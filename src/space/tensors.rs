@@ -56,7 +56,7 @@ impl Network {
                     cell.inputs.iter().for_each(|chain| chain.layers(visit));
                     cell.edges.iter().flat_map(Edge::chains).for_each(|chain| chain.layers(visit));
                 }
-                Block::Fixed(chain) => chain.layers(visit),
+                Block::Fixed { chain, .. } => chain.layers(visit),
             }
         }
         self.trunk.layers(visit);

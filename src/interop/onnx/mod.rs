@@ -90,13 +90,12 @@ impl Writer {
             newest = self.chain(stem, newest);
             states.push(newest.clone());
         }
-        let mut older = states.iter().nth_back(1).unwrap_or(&newest).clone();
         for block in &network.blocks {
-            let next = match block {
-                Block::Cell(cell) => self.cell(cell, [older, newest.clone()]),
-                Block::Fixed(chain) => self.chain(chain, newest.clone()),
+            newest = match block {
+                Block::Cell(cell) => self.cell(cell, &states),
+                Block::Fixed { reads, chain } => self.chain(chain, states[*reads].clone()),
             };
-            (older, newest) = (newest, next);
+            states.push(newest.clone());
         }
         let trunk = self.chain(&network.trunk, newest);
         network.heads.iter().map(|head| self.head(head, trunk.clone())).collect()
@@ -113,10 +112,10 @@ impl Writer {
         }
     }
 
-    fn cell(&mut self, cell: &Cell, inputs: [String; 2]) -> String {
-        let inputs = inputs.into_iter().skip(2 - cell.inputs.len());
+    fn cell(&mut self, cell: &Cell, given: &[String]) -> String {
+        let inputs = cell.inputs.iter().zip(&cell.reads);
         let mut states: Vec<String> =
-            cell.inputs.iter().zip(inputs).map(|(adapter, state)| self.chain(adapter, state)).collect();
+            inputs.map(|(adapter, &state)| self.chain(adapter, given[state].clone())).collect();
         for node in 0..cell.nodes {
             let target = cell.inputs.len() + node;
             let incoming = cell.edges.iter().filter(|edge| edge.target == target);

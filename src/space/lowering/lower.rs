@@ -10,7 +10,8 @@ use crate::space::language::skeleton::{
     BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_SCORES, Skeleton, Transition,
 };
 use crate::space::network::{
-    AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Head, Network, OUTPUT, OutputSpec,
+    AlphaRows, AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Head, Network, OUTPUT,
+    OutputSpec,
 };
 use crate::space::primitives::{
     options::Phase,
@@ -173,7 +174,7 @@ impl<'a> Lowering<'a> {
                         BlockName::Fixed(name) => {
                             let steps = &self.space.blocks[name];
                             let (chain, output) = self.chain(steps, &label, width, 1, newest)?;
-                            (Block::Fixed(chain), output)
+                            (Block::Fixed { reads: states.len() - 1, chain }, output)
                         }
                     }
                 }
@@ -203,6 +204,7 @@ impl<'a> Lowering<'a> {
             input: self.build.input,
             stems,
             blocks: blocks.into_iter().map(|(block, _)| block).collect(),
+            exit: None,
             trunk,
             heads: heads.collect::<Result<_, SpaceError>>()?,
             auxiliary,
@@ -298,7 +300,8 @@ impl<'a> Lowering<'a> {
         let kind = &self.space.cell_kinds()[position];
         let newest = *states.last().expect("a skeleton has a stem");
         let inner = FeatureMap { channels, ..newest };
-        let inputs = self.inputs(label, inner, states)?;
+        let reads = self.newest(states.len());
+        let inputs = self.inputs(label, inner, &reads, states)?;
         let stride = kind.input_stride;
         let size = inner.strided(stride);
         let geometry = CellGeometry { label, stride, inner, size, inputs: inputs.len() };
@@ -316,18 +319,30 @@ impl<'a> Lowering<'a> {
             Combine::Concat => (CellOutput::Concat(output.clone()), channels * output.len()),
             Combine::Sum => (CellOutput::Sum(output), channels),
         };
-        let alphas = self.genotype.is_none().then_some(position);
-        let cell = Cell { kind: kind.name.clone(), inputs, edges, nodes, output, stride, size, alphas };
+        let alphas = self.genotype.is_none().then_some(AlphaRows { table: position, first: 0 });
+        let cell = Cell { kind: kind.name.clone(), inputs, reads, edges, nodes, output, stride, size, alphas };
         Ok((Block::Cell(cell), FeatureMap { channels: width, ..size }))
     }
 
+    /// As many of the newest of so many states as a cell has inputs, the oldest of all standing in for
+    /// those before it.
+    fn newest(&self, states: usize) -> Vec<usize> {
+        let inputs = self.space.shape.inputs.len();
+        (0..inputs).map(|input| (states + input).saturating_sub(inputs)).collect()
+    }
+
     /// The adapters of a cell's inputs, each of which gives a map like `inner`.
-    fn inputs(&self, label: &str, inner: FeatureMap, states: &[FeatureMap]) -> Result<Vec<Chain>, SpaceError> {
+    fn inputs(
+        &self,
+        label: &str,
+        inner: FeatureMap,
+        reads: &[usize],
+        states: &[FeatureMap],
+    ) -> Result<Vec<Chain>, SpaceError> {
         let adapters = &self.space.shape.inputs;
         let mut chains = Vec::with_capacity(adapters.len());
-        for (position, adapter) in adapters.iter().enumerate() {
-            // The newest states, the oldest of all standing in for those before it.
-            let state = states[(states.len() + position).saturating_sub(adapters.len())];
+        for (adapter, &state) in adapters.iter().zip(reads) {
+            let state = states[state];
             let place = join(label, &adapter.label);
             let same_sides = (state.height, state.width) == (inner.height, inner.width);
             let steps = if same_sides { Some(&adapter.same) } else { adapter.larger.as_ref() };
@@ -353,7 +368,7 @@ mod tests {
         fn cell(block: &Block) -> Option<&Cell> {
             match block {
                 Block::Cell(cell) => Some(cell),
-                Block::Fixed(_) => None,
+                Block::Fixed { .. } => None,
             }
         }
         network.blocks.iter().filter_map(cell).collect()
@@ -400,7 +415,7 @@ mod tests {
         assert_eq!(adapted, [n, n, n, r, n, n, r, n]);
         assert!(cells.iter().all(|cell| !reduces(&cell.inputs[1])));
         assert_eq!(cells[2].edges[2].candidates[3].chain.layers.len(), 3, "skip of stride 2 from input 0 to node 3");
-        assert_eq!(cells[2].alphas, Some(1));
+        assert_eq!(cells[2].alphas, Some(AlphaRows { table: 1, first: 0 }));
     }
 
     #[test]
@@ -416,7 +431,7 @@ mod tests {
     fn nas_bench_201_has_residual_blocks_between_segments() {
         let network = space("nas_bench_201").supernet(&build("search", 32, 10)).unwrap();
         let fixed: Vec<usize> =
-            (0..network.blocks.len()).filter(|&at| matches!(network.blocks[at], Block::Fixed(_))).collect();
+            (0..network.blocks.len()).filter(|&at| matches!(network.blocks[at], Block::Fixed { .. })).collect();
         assert_eq!((network.blocks.len(), fixed), (17, vec![5, 11]));
         let last = cells(&network)[14];
         assert_eq!(

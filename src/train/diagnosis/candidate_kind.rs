@@ -1,6 +1,6 @@
 //! What a candidate has to learn: read off the lowered supernet, whatever the operation is called.
 
-use crate::space::network::{Block, Candidate, Network};
+use crate::space::network::{AlphaRows, Block, Candidate, Network};
 
 /// Whether a candidate has weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +26,8 @@ impl CandidateKinds {
         let mut tables: Vec<_> = network.alphas.iter().map(blank).collect();
         for block in &network.blocks {
             let Block::Cell(cell) = block else { continue };
-            let Some(table) = cell.alphas else { continue };
-            for (row, edge) in tables[table].iter_mut().zip(&cell.edges) {
+            let Some(AlphaRows { table, first }) = cell.alphas else { continue };
+            for (row, edge) in tables[table][first..].iter_mut().zip(&cell.edges) {
                 for (found, candidate) in row.iter_mut().zip(&edge.candidates) {
                     *found = kind(candidate).max(*found);
                 }

@@ -8,7 +8,7 @@
 
 use crate::{
     model::{Mode, Model},
-    space::network::{AlphaTable, Block, Cell, Edge, Network},
+    space::network::{AlphaRows, AlphaTable, Block, Cell, Edge, Network},
     tasks::{Batch, Score},
     train::Learner,
 };
@@ -28,7 +28,7 @@ impl Discretised {
         let has_more = |edge: &Edge| edge.partial.is_some() || edge.skip.is_some();
         let cells = network.blocks.iter().filter_map(|block| match block {
             Block::Cell(cell) => Some(cell),
-            Block::Fixed(_) => None,
+            Block::Fixed { .. } => None,
         });
         let more = cells.flat_map(|cell| &cell.edges).any(has_more);
         if more || network.alphas.iter().any(|table| table.betas.is_some()) {
@@ -69,19 +69,19 @@ fn one_hot(table: &AlphaTable, kept: &[Option<usize>], device: &Device) -> Tenso
 /// The network of the kept candidates alone. It has no tables of its own; its tensors are called
 /// what they are in the supernet.
 fn discretised(network: &Network, selection: &[Vec<Option<usize>>]) -> Network {
-    let kept = |cell: &Cell, table: usize| {
+    let kept = |cell: &Cell, AlphaRows { table, first }| {
         let edge = |(edge, column): (&Edge, &Option<usize>)| {
             let candidates = vec![edge.candidates.get((*column)?)?.clone()];
             Some(Edge { source: edge.source, target: edge.target, candidates, skip: None, partial: None })
         };
         Cell {
-            edges: cell.edges.iter().zip(&selection[table]).filter_map(edge).collect(),
+            edges: cell.edges.iter().zip(&selection[table][first..]).filter_map(edge).collect(),
             alphas: None,
             ..cell.clone()
         }
     };
     let block = |block: &Block| match block {
-        Block::Cell(cell) => Block::Cell(cell.alphas.map_or_else(|| cell.clone(), |table| kept(cell, table))),
+        Block::Cell(cell) => Block::Cell(cell.alphas.map_or_else(|| cell.clone(), |rows| kept(cell, rows))),
         fixed => fixed.clone(),
     };
     Network { blocks: network.blocks.iter().map(block).collect(), alphas: Vec::new(), ..network.clone() }
