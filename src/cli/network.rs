@@ -8,7 +8,7 @@ use crate::{
         trained::{NotFinite, TrainedError, TrainedNetwork},
     },
     machine,
-    model::Mixing,
+    model::{Mixing, Mixings},
     space::{self, SpaceFileError, WrittenGenotype},
 };
 use burn::tensor::Device;
@@ -85,11 +85,13 @@ impl NetworkArguments {
             channels: self.channels,
             size: self.layers,
             classes: self.classes,
-            mixing: self.mixing.map(|mixing| match mixing {
-                MixingChoice::Softmax => Mixing::Softmax,
-                MixingChoice::Sigmoid => Mixing::Sigmoid,
-                MixingChoice::Gumbel => Mixing::GUMBEL,
-                MixingChoice::Sparsestmax => Mixing::SPARSESTMAX,
+            mixing: self.mixing.map(|mixing| {
+                Mixings::Same(match mixing {
+                    MixingChoice::Softmax => Mixing::Softmax,
+                    MixingChoice::Sigmoid => Mixing::Sigmoid,
+                    MixingChoice::Gumbel => Mixing::GUMBEL,
+                    MixingChoice::Sparsestmax => Mixing::SPARSESTMAX,
+                })
             }),
             partial_channels: self.partial_channels,
             edge_normalisation: self.edge_normalisation.then_some(true),

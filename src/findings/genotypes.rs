@@ -191,16 +191,16 @@ fn ranges(epochs: &[usize]) -> String {
 /// By kind of cell: `3 nor_conv_3x3, 2 skip_connect, 1 none`.
 fn counts(text: &str, space: &Space) -> Result<Vec<Cell>, StageError> {
     let genotype = Genotype::parse(text, space).map_err(|error| StageError::failed(sentence(&error)))?;
-    let of_cell = |cell: &crate::space::CellGenotype| {
+    let of_kind = |kind: &str| {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for choice in cell.nodes.iter().flatten() {
+        for choice in genotype.of_kind(kind).flat_map(|cell| cell.nodes.iter().flatten()) {
             *counts.entry(&choice.operation).or_default() += 1;
         }
         let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         counts.iter().map(|(operation, count)| format!("{count} {operation}")).collect::<Vec<_>>().join(", ")
     };
-    Ok(genotype.cells.values().map(|cell| of_cell(cell).into()).collect())
+    Ok(space.cell_kinds().iter().map(|kind| of_kind(&kind.name).into()).collect())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) use published::{Published, published};
 use crate::{
     report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Table, curves},
     run::{Input, Missing, StageError},
-    space::{Genotype, Space},
+    space::{Genotype, PathStep, Space},
 };
 
 /// What did not run, then a section for each kind of stage among `inputs`, in the order in which
@@ -110,14 +110,17 @@ pub(crate) fn drawn_cells(genotype: &Genotype, space: &Space) -> Vec<DrawnCell> 
             .map(|node| node.iter().map(|choice| (choice.operation.clone(), choice.source)).collect())
             .collect()
     };
-    genotype
-        .cells
-        .iter()
-        .map(|(kind, cell)| DrawnCell {
-            title: if kind == "cell" { "cell".to_owned() } else { format!("{kind} cell") },
-            inputs: inputs.clone(),
-            nodes: nodes(cell),
-            output: cell.output.clone(),
-        })
-        .collect()
+    let drawn = |(title, cell): (String, &crate::space::CellGenotype)| DrawnCell {
+        title,
+        inputs: inputs.clone(),
+        nodes: nodes(cell),
+        output: cell.output.clone(),
+    };
+    let title = |kind: &str| if kind == "cell" { "cell".to_owned() } else { format!("{kind} cell") };
+    let of_kinds = genotype.cells.iter().map(|(kind, cell)| (title(kind), cell));
+    let on_path = genotype.path.iter().enumerate().filter_map(|(step, taken)| match taken {
+        PathStep::Cell(cell) => Some((format!("step {}: cell", step + 1), cell)),
+        PathStep::Block(_) => None,
+    });
+    of_kinds.chain(on_path).map(drawn).collect()
 }

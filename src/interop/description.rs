@@ -8,7 +8,7 @@ use super::{
 use crate::{
     data::Statistics,
     machine,
-    model::Mixing,
+    model::Mixings,
     space::{
         self, Build, EdgeOptions, Genotype, GenotypeError, NotFound, Space, SpaceError, SpaceFileError,
         network::{FeatureMap, Network, OutputSpec},
@@ -62,7 +62,7 @@ pub struct Description {
     pub input: Option<[usize; 3]>,
     /// Of a supernet, as at the end of its search.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mixing: Option<Mixing>,
+    pub mixing: Option<Mixings>,
     /// Of a supernet, as the two behind it: the options of its edges, see [`EdgeOptions`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_channels: Option<usize>,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Mode, Model, OUTPUT, Outputs, TensorGroup, edge_weights},
+    model::{Mixing, Mixings, Mode, Model, OUTPUT, Outputs, Portion, TensorGroup, edge_weights},
     space::{
         GenotypeText,
         network::{FeatureMap, Network, OutputSpec, TensorSpec},
@@ -33,7 +33,7 @@ pub struct TrainedNetwork {
     pub running: TensorGroup,
     /// Of a supernet; empty otherwise.
     pub alphas: TensorGroup,
-    pub mixing: Mixing,
+    pub mixing: Mixings,
     /// Where in the file its tensors were found, if there is something to say of it.
     pub whereabouts: Option<String>,
 }
@@ -139,7 +139,7 @@ impl TrainedNetwork {
             None => state.fill_alphas(&layout, device),
         };
         let alphas = alphas.map_err(TrainedError::Alphas)?;
-        let mixing = description.mixing.unwrap_or(Mixing::Softmax);
+        let mixing = description.mixing.unwrap_or(Mixing::Softmax.into());
         let whereabouts = state.whereabouts();
         let candidate = candidate.clone();
         Ok(Self { candidate, weights: weights_group, running, alphas, mixing, network, description, whereabouts })
@@ -169,9 +169,14 @@ impl TrainedNetwork {
     pub fn outputs(&self, kernels: Kernels) -> impl Fn(Tensor<4>) -> Outputs {
         let model = Model::new(self.network.clone(), kernels);
         let (tables, alphas) = (&self.network.alphas, self.alphas.views());
-        let candidates = self.mixing.evaluated(1.0).weights(tables, &alphas);
+        let candidates = self.mixing.relaxations(|mixing| mixing.evaluated(1.0)).weights(tables, &alphas);
         let mixing = edge_weights(tables, candidates, &alphas, AUXILIARY_SKIP);
-        move |images| model.forward(Mode::Evaluate, &self.weights.views(), &self.running, &mixing, images).outputs
+        let widths = model.drawn_widths(&mixing);
+        move |images| {
+            let portion = Portion { widths: widths.as_deref(), ..Portion::default() };
+            let weights = self.weights.views();
+            model.forward_of(Mode::Evaluate, portion, &weights, &self.running, &mixing, images).outputs
+        }
     }
 
     /// What an output is called in files: a classifier's are `logits`.
@@ -253,7 +258,7 @@ fn decided(description: &Description, candidate: &Candidate, sketch: &Network, s
         input: description.input.or(Some([colours, side, side])),
         space: Some(candidate.space.name.clone()),
         space_text: Some(candidate.space_text.to_string()),
-        mixing: description.mixing.or(Some(Mixing::Softmax)).filter(|_| candidate.genotype.is_none()),
+        mixing: description.mixing.or(Some(Mixing::Softmax.into())).filter(|_| candidate.genotype.is_none()),
         ..description.clone()
     }
 }

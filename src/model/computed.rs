@@ -1,7 +1,7 @@
 //! Which candidates a pass computes, where some weigh nothing.
 
 use super::host;
-use crate::space::network::AlphaTable;
+use crate::space::network::{AlphaTable, Level};
 use burn::tensor::{Tensor, TensorData};
 
 /// The candidates that a pass computes: those whose mixing weight is not exactly 0. Of an edge with
@@ -18,6 +18,9 @@ impl Computed {
     /// all candidates weigh something.
     pub fn of(tables: &[AlphaTable], mixing: &[Tensor<2>]) -> Option<Self> {
         let of_table = |(table, weights): (&AlphaTable, &Tensor<2>)| {
+            if table.level != Level::Operations {
+                return table.candidates.iter().map(|edge| vec![true; edge.len()]).collect();
+            }
             let columns = weights.dims()[1];
             let weights = host(weights.clone());
             let edges = table.candidates.iter().zip(weights.chunks(columns.max(1)));

@@ -1,8 +1,8 @@
 //! What everything on an edge is multiplied with: its candidates, and what it has beside them.
 
 use super::Views;
-use crate::space::network::{AlphaTable, Betas, Extra};
-use burn::tensor::{Tensor, activation};
+use crate::space::network::{AlphaTable, Betas, Extra, Level};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 
 /// The mixing weights of each table, whole: `candidates` are those that the relaxation gives. Where
 /// edges are normalised (PC-DARTS, arXiv 1907.05737, eq. 5) each row is multiplied with its edge's
@@ -19,6 +19,40 @@ pub fn edge_weights(
     auxiliary: f64,
 ) -> Vec<Tensor<2>> {
     tables.iter().zip(candidates).map(|(table, weights)| of_table(table, weights, alphas, auxiliary)).collect()
+}
+
+/// The same weights, those of edges between nodes that choose their widths multiplied with the scores of
+/// the choices: of a choice that was drawn, 1 with the gradient of its weight.
+///
+/// # Shapes
+/// `[edges, mixing_columns]` → the same
+pub(super) fn scored_weights(tables: &[AlphaTable], weights: &[Tensor<2>]) -> Vec<Tensor<2>> {
+    let choices = tables.iter().position(|table| table.level == Level::Width);
+    let scores = choices.map(|table| {
+        let weights = weights[table].clone();
+        (weights.clone() * weights.detach()).sum_dim(1)
+    });
+    let of = |(table, weights): (&AlphaTable, &Tensor<2>)| match &scores {
+        Some(scores) if !table.scores.is_empty() => weights.clone() * of_edges(table, scores),
+        _ => weights.clone(),
+    };
+    tables.iter().zip(weights).map(of).collect()
+}
+
+/// The product of the scores of each edge: `[choices, 1]` → `[edges, 1]`.
+fn of_edges(table: &AlphaTable, scores: &Tensor<2>) -> Tensor<2> {
+    // Where an edge has fewer than the most, the last row stands for a score that is 1.
+    let [choices, _] = scores.dims();
+    let device = scores.device();
+    let scores = Tensor::cat(vec![scores.clone(), Tensor::ones([1, 1], &device)], 0);
+    let most = table.scores.iter().map(Vec::len).max().unwrap_or(0);
+    let factors = (0..most).map(|at| {
+        let rows: Vec<i32> = table.scores.iter().map(|rows| rows.get(at).copied().unwrap_or(choices) as i32).collect();
+        let count = [rows.len()];
+        let rows: Tensor<1, Int> = Tensor::from_data(TensorData::new(rows, count), &device);
+        scores.clone().select(0, rows)
+    });
+    factors.reduce(|product, factor| product * factor).unwrap_or_else(|| Tensor::ones([table.rows(), 1], &device))
 }
 
 fn of_table(table: &AlphaTable, weights: Tensor<2>, alphas: &Views, auxiliary: f64) -> Tensor<2> {
@@ -66,7 +100,8 @@ mod tests {
     fn table(extras: &[Extra], targets: Option<&[usize]>) -> AlphaTable {
         let betas = targets.map(|targets| Betas { label: "b".to_owned(), targets: targets.to_vec() });
         let candidates = vec![vec!["x".to_owned(), "y".to_owned()]; 3];
-        AlphaTable { label: "a".to_owned(), kind: "cell".to_owned(), candidates, betas, extras: extras.to_vec() }
+        let (label, kind, extras) = ("a".to_owned(), "cell".to_owned(), extras.to_vec());
+        AlphaTable { label, kind, candidates, betas, extras, ..AlphaTable::default() }
     }
 
     fn group() -> TensorGroup {

@@ -64,7 +64,10 @@ impl<'a> Forward<'a> {
                 Nonlinearity::Swish => activation::silu(x),
                 Nonlinearity::HardSwish => activation::hard_swish(x),
                 Nonlinearity::Gelu => activation::gelu(x),
+                Nonlinearity::LeakyRelu { slope } => activation::leaky_relu(x, *slope),
             },
+            LayerKind::Affine { scale, shift } => x.mul_scalar(*scale).add_scalar(*shift),
+            LayerKind::Upsample { by } => layers::upsample(x, *by),
             LayerKind::PixelShuffle { by } => layers::pixel_shuffle(x, *by),
             LayerKind::Conv(conv) => {
                 let weight = self.weights.get(&format!("{}.weight", layer.label));
@@ -184,6 +187,7 @@ mod tests {
                 (Nonlinearity::Swish, x * sigmoid(x)),
                 (Nonlinearity::HardSwish, x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
                 (Nonlinearity::Gelu, x * normal[at]),
+                (Nonlinearity::LeakyRelu { slope: 0.2 }, if x < 0.0 { 0.2 * x } else { x }),
             ] {
                 let found = f64::from(of(function)[at]);
                 assert!((found - expected).abs() < 2e-6 * expected.abs().max(1.0), "{function:?} of {x}: {found}");

@@ -151,7 +151,9 @@ impl Programs {
         let device = x.device();
         let others = computed.map(|computed| computed.others(mixing)).unwrap_or_default();
         let tables = mixing.iter().map(|table| table.clone().reshape([table.dims().iter().product::<usize>()]));
-        let mixing: Vec<Tensor<1>> = tables.chain(others).collect();
+        let constants = (!lowered.constants.is_empty())
+            .then(|| Tensor::from_data(TensorData::from(lowered.constants.as_slice()), &device));
+        let mixing: Vec<Tensor<1>> = tables.chain(others).chain(constants).collect();
         let mixing = if mixing.is_empty() { Tensor::zeros([1], &device) } else { Tensor::cat(mixing, 0) };
         let training = matches!(mode, Mode::Train { .. });
         let factors = Arc::new(factors(lowered, mode, images));

@@ -34,6 +34,17 @@ pub fn pixel_shuffle(x: Tensor<4>, by: usize) -> Tensor<4> {
     parts.permute([0, 1, 4, 2, 5, 3]).reshape([batch, channels, height * by, width * by])
 }
 
+/// Each pixel becomes a square of equal ones.
+///
+/// # Shapes
+/// `[n, c, h, w]` → `[n, c, h · by, w · by]`
+pub fn upsample(x: Tensor<4>, by: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let pixels: Tensor<6> = x.reshape([batch, channels, height, 1, width, 1]);
+    let squares = pixels.expand([batch, channels, height, by, width, by]);
+    squares.reshape([batch, channels, height * by, width * by])
+}
+
 /// Takes the maximum of each window; the first maximum in reading order takes the gradient.
 ///
 /// # Shapes

@@ -1,6 +1,7 @@
 //! From a network to programs: layers become fused operators.
 
 mod partial;
+mod values;
 
 use super::{
     Computed, Layout,
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::{
     kernels::program::{
-        Activation, Branch, Dense, Depthwise, Frame, Map, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
+        Activation, Branch, Dense, Depthwise, Frame, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
     space::network::{
         AlphaRows, AlphaTable, Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind,
@@ -16,6 +17,7 @@ use crate::{
     },
 };
 use partial::shuffle;
+use values::terms;
 
 /// What a pass runs, and what it brings: the network's input, then noises.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,8 @@ pub(super) struct Lowered {
     pub drops: Vec<(usize, usize)>,
     /// What a pass brings behind the network's input.
     pub brought: Vec<Brought>,
+    /// What stands behind the mixing weights and does not change.
+    pub constants: Vec<f32>,
 }
 
 /// A map that a pass makes itself.
@@ -51,7 +55,13 @@ pub(super) type StandsAlone = fn(&LayerKind) -> bool;
 
 /// The three operators know one nonlinearity, and move no pixels.
 pub(super) fn stands_alone(kind: &LayerKind) -> bool {
-    matches!(kind, LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. })
+    matches!(
+        kind,
+        LayerKind::Nonlinearity(_)
+            | LayerKind::PixelShuffle { .. }
+            | LayerKind::Upsample { .. }
+            | LayerKind::Affine { .. }
+    )
 }
 
 /// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass;
@@ -78,6 +88,7 @@ pub(super) fn lower(
     let mut lowering = Lowering {
         computed,
         ones: Vec::new(),
+        constants: Vec::new(),
         weights,
         running,
         mixing_starts,
@@ -95,10 +106,11 @@ pub(super) fn lower(
         brought: Vec::new(),
     };
     lowering.network();
-    let Lowering { mut program, alone, drops, brought, .. } = lowering;
+    let Lowering { mut program, alone, drops, brought, constants, .. } = lowering;
     program.factors = drops.len();
+    program.mixing += constants.len();
     let (parts, outputs) = split(program, alone);
-    Lowered { parts, outputs, drops, brought }
+    Lowered { parts, outputs, drops, brought, constants }
 }
 
 /// What a layer reads or gives: a feature map in parts, the parts in the order of its channels.
@@ -120,6 +132,7 @@ struct Lowering<'a> {
     computed: Option<&'a Computed>,
     /// Maps of ones.
     ones: Vec<(FeatureMap, MapId)>,
+    constants: Vec<f32>,
 }
 
 impl Lowering<'_> {
@@ -169,19 +182,19 @@ impl Lowering<'_> {
         if cell.edges.iter().any(|edge| edge.partial.is_some()) {
             states = states.into_iter().map(|state| self.partable(state)).collect();
         }
-        for node in 0..cell.nodes {
+        for node in 0..cell.nodes.len() {
             let target = cell.inputs.len() + node;
-            let mut terms = Vec::new();
+            let (mut terms, size) = (Vec::new(), cell.node_size(node));
             for (row, edge) in cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target) {
                 let source = states[edge.source].clone();
                 match cell.alphas {
                     Some(AlphaRows { table, first }) => {
-                        self.mixed(edge, (table, first + row), cell.size, &source, &mut terms);
+                        self.mixed(edge, (table, first + row), size, &source, &mut terms);
                     }
                     None => self.chosen(edge, (block, row), source, &mut terms),
                 }
             }
-            states.push(self.combine(terms, cell.size));
+            states.push(self.combine(terms, size));
         }
         let pick = |chosen: &[usize]| chosen.iter().flat_map(|&state| states[state].clone()).collect::<Value>();
         match &cell.output {
@@ -189,6 +202,12 @@ impl Lowering<'_> {
             CellOutput::Sum(chosen) => {
                 let terms = chosen.iter().flat_map(|&state| terms(&states[state], None, None)).collect();
                 self.combine(terms, cell.size)
+            }
+            CellOutput::Residual { state, scale, plus } => {
+                let scale = self.constant(*scale);
+                let mut found = terms(&states[*state], Some(scale), None);
+                found.extend(terms(&states[*plus], None, None));
+                self.combine(found, cell.size)
             }
         }
     }
@@ -280,7 +299,10 @@ impl Lowering<'_> {
                 self.brought.push(Brought::Noise(*number, layer.output));
                 vec![self.whole(map)]
             }
-            LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. } => self.alone(layer, value),
+            LayerKind::Nonlinearity(_)
+            | LayerKind::PixelShuffle { .. }
+            | LayerKind::Upsample { .. }
+            | LayerKind::Affine { .. } => self.alone(layer, value),
             LayerKind::Relu => {
                 rectify(&mut value);
                 value
@@ -393,71 +415,6 @@ impl Lowering<'_> {
         vec![self.whole(output)]
     }
 
-    /// The sum of terms; no step where it is a map that is there already.
-    fn combine(&mut self, terms: Vec<Term>, size: FeatureMap) -> Value {
-        match terms.as_slice() {
-            [Term { read, at: 0, spread: 1, weight: None, factor: None }] if read.channels == size.channels => {
-                vec![*read]
-            }
-            _ => vec![self.write(terms, size)],
-        }
-    }
-
-    fn write(&mut self, terms: Vec<Term>, size: FeatureMap) -> Read {
-        let output = self.map(size);
-        self.program.steps.push(Step::Combine { terms, output });
-        self.whole(output)
-    }
-
-    /// The map that holds a value as it is.
-    fn written(&mut self, value: Value) -> MapId {
-        if let [read] = value.as_slice()
-            && *read == self.whole(read.map)
-        {
-            return read.map;
-        }
-        self.whole_of(value).map
-    }
-
-    /// A value written as one map.
-    fn whole_of(&mut self, value: Value) -> Read {
-        let size = self.size(&value);
-        self.write(terms(&value, None, None), size)
-    }
-
-    fn size(&self, value: &Value) -> FeatureMap {
-        let Map { height, width, .. } = self.program.maps[value[0].map];
-        FeatureMap { channels: channels(value), height, width }
-    }
-
-    /// A map of ones, brought once for each size.
-    fn ones(&mut self, size: FeatureMap) -> MapId {
-        if let Some((_, map)) = self.ones.iter().find(|(known, _)| *known == size) {
-            return *map;
-        }
-        let map = self.input(size);
-        self.brought.push(Brought::Ones(size));
-        self.ones.push((size, map));
-        map
-    }
-
-    /// A map that a pass brings.
-    fn input(&mut self, size: FeatureMap) -> MapId {
-        let map = self.map(size);
-        self.program.inputs.push(map);
-        map
-    }
-
-    fn map(&mut self, size: FeatureMap) -> MapId {
-        let FeatureMap { channels, height, width } = size;
-        self.program.maps.push(Map { channels, height, width, statistics: false });
-        self.program.maps.len() - 1
-    }
-
-    fn whole(&self, map: MapId) -> Read {
-        Read { map, first: 0, channels: self.program.maps[map].channels, norm: None, activation: Activation::None }
-    }
-
     fn dense(&self, conv: &Conv, label: &str) -> Dense {
         let bias = conv.bias.then(|| self.bias(label));
         Dense { weight: self.weight(label), bias, frame: frame(conv), groups: conv.groups }
@@ -471,22 +428,6 @@ impl Lowering<'_> {
         self.weights.start(&format!("{label}.bias")).expect("a layer's bias is in its group")
     }
 }
-
-/// The parts of a value as terms of a sum.
-fn terms(value: &Value, weight: Option<usize>, factor: Option<usize>) -> Vec<Term> {
-    let place = |at: &mut usize, read: &Read| {
-        let term = Term { read: *read, at: *at, spread: 1, weight, factor };
-        *at += read.channels;
-        Some(term)
-    };
-    value.iter().scan(0, place).collect()
-}
-
-/// Channels of a value.
-fn channels(value: &Value) -> usize {
-    value.iter().map(|read| read.channels).sum()
-}
-
 fn rectify(value: &mut Value) {
     value.iter_mut().for_each(|read| read.activation = Activation::Relu);
 }

@@ -76,7 +76,7 @@ mod tests {
         edited::edited,
         kernels::Kernels,
         model::{
-            Mode, Model, OUTPUT, OutputSpec, Relaxation, edge_weights, host, initial_alphas, initial_running,
+            Mode, Model, OUTPUT, OutputSpec, Portion, Relaxation, edge_weights, host, initial_alphas, initial_running,
             initial_weights, lower::StandsAlone,
         },
         space::{
@@ -208,7 +208,14 @@ skeletons:
                 let leaves = model.leaves(&weights);
                 let mixing: Vec<_> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
                 let mode = Mode::Train { drop_path: None };
-                let passed = model.forward_of(mode, computed, &leaves, &running, &mixing, x.clone().autodiff());
+                let passed = model.forward_of(
+                    mode,
+                    Portion { computed, ..Portion::default() },
+                    &leaves,
+                    &running,
+                    &mixing,
+                    x.clone().autodiff(),
+                );
                 let gradients = passed.outputs.scores(OUTPUT).square().sum().backward();
                 let of_mixing = mixing.iter().flat_map(|table| host(table.grad(&gradients).unwrap().inner()));
                 vec![

@@ -1,6 +1,7 @@
 //! How alphas become mixing weights over the length of a search.
 
-use super::Relaxation;
+use super::{Relaxation, Relaxations};
+use crate::space::network::Level;
 use serde::{Deserialize, Serialize};
 
 /// The rule of a search, and what a file of its supernet says of it. What it comes to at one moment
@@ -49,6 +50,48 @@ impl Mixing {
             Self::Gumbel { .. } => Relaxation::Softmax,
             other => other.evaluated(share),
         }
+    }
+}
+
+/// The rule of each level of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Mixings {
+    /// One for all of them, but for widths, of which one must be drawn.
+    Same(Mixing),
+    ByLevel {
+        operations: Mixing,
+        path: Mixing,
+        width: Mixing,
+    },
+}
+
+/// What widths are drawn by unless told: at a temperature of 1, as in the author-derived code of the
+/// trilevel search (arXiv 2101.06658).
+pub const WIDTHS: Mixing = Mixing::Gumbel { temperature: 1.0, final_temperature: 1.0 };
+
+impl Mixings {
+    /// Of a level.
+    pub fn of(self, level: Level) -> Mixing {
+        match (self, level) {
+            (Self::Same(mixing @ Mixing::Gumbel { .. }) | Self::ByLevel { width: mixing, .. }, Level::Width) => mixing,
+            (Self::Same(_), Level::Width) => WIDTHS,
+            (Self::Same(mixing), _)
+            | (Self::ByLevel { operations: mixing, .. }, Level::Operations)
+            | (Self::ByLevel { path: mixing, .. }, Level::Path) => mixing,
+        }
+    }
+
+    /// What the rule of each level comes to.
+    pub fn relaxations(self, of: impl Fn(Mixing) -> Relaxation) -> Relaxations {
+        let [operations, path, width] = [Level::Operations, Level::Path, Level::Width].map(|level| of(self.of(level)));
+        Relaxations { operations, path, width }
+    }
+}
+
+impl From<Mixing> for Mixings {
+    fn from(mixing: Mixing) -> Self {
+        Self::Same(mixing)
     }
 }
 

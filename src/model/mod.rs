@@ -20,8 +20,10 @@ mod lower;
 mod memory;
 mod mixed_edge;
 mod mixing;
+mod narrow;
 mod noise;
 mod outputs;
+mod portion;
 mod ragged;
 mod relaxation;
 mod sparsestmax;
@@ -30,6 +32,8 @@ mod supernet;
 mod tensor_group;
 #[cfg(test)]
 mod tiny;
+#[cfg(test)]
+mod trilevel;
 
 pub use computed::Computed;
 pub use device::{DeviceError, DeviceName};
@@ -41,9 +45,10 @@ pub use forward::{Forward, Mode};
 pub use gumbel::Gumbel;
 pub use initialise::{initial_alphas, initial_running, initial_weights};
 pub use memory::{step_bytes, too_large};
-pub use mixing::{Mixing, between};
+pub use mixing::{Mixing, Mixings, WIDTHS, between};
 pub use outputs::{AUXILIARY, OUTPUT, OutputSpec, Outputs, Passed};
-pub use relaxation::Relaxation;
+pub use portion::Portion;
+pub use relaxation::{Relaxation, Relaxations};
 pub use supernet::Model;
 pub(crate) use tensor_group::host;
 pub use tensor_group::{Layout, TensorGroup, Views};

@@ -5,7 +5,7 @@ use super::{
     ragged::{is_ragged, masked, one_hot, used},
     sparsestmax::sparsestmax,
 };
-use crate::space::network::AlphaTable;
+use crate::space::network::{AlphaTable, Level};
 use burn::tensor::{Tensor, activation};
 
 /// The function *p(α)* at one moment of a search: how an edge's alphas become the weights of its
@@ -24,14 +24,39 @@ pub enum Relaxation {
     },
 }
 
-impl Relaxation {
+/// That of each level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Relaxations {
+    pub operations: Relaxation,
+    pub path: Relaxation,
+    pub width: Relaxation,
+}
+
+impl Relaxations {
     /// The mixing weights of each table.
     ///
     /// # Shapes
     /// tables `[edges, candidates]` → the same; columns that a narrow edge does not use are 0.
     pub fn weights(self, tables: &[AlphaTable], alphas: &Views) -> Vec<Tensor<2>> {
-        let of = |(number, table): (usize, &AlphaTable)| self.table(number, table, alphas.get(&table.label));
+        let of = |(number, table): (usize, &AlphaTable)| {
+            let relaxation = match table.level {
+                Level::Operations => self.operations,
+                Level::Path => self.path,
+                Level::Width => self.width,
+            };
+            relaxation.table(number, table, alphas.get(&table.label))
+        };
         tables.iter().enumerate().map(of).collect()
+    }
+}
+
+impl Relaxation {
+    /// The mixing weights of each table, whatever it decides.
+    ///
+    /// # Shapes
+    /// tables `[edges, candidates]` → the same; columns that a narrow edge does not use are 0.
+    pub fn weights(self, tables: &[AlphaTable], alphas: &Views) -> Vec<Tensor<2>> {
+        Relaxations { operations: self, path: self, width: self }.weights(tables, alphas)
     }
 
     fn table(self, number: usize, table: &AlphaTable, alpha: Tensor<2>) -> Tensor<2> {

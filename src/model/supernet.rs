@@ -2,8 +2,9 @@
 //! network.
 
 use super::{
-    AUXILIARY, Computed, DropPath, Forward, Mode, Outputs, Passed, TensorGroup, Views, forward::statistics_after,
-    fused::Programs, mixed_edge::mixed, noise::Noise,
+    AUXILIARY, Computed, DropPath, Forward, Layout, Mode, Outputs, Passed, Portion, TensorGroup, Views,
+    edge_weights::scored_weights, forward::statistics_after, fused::Programs, mixed_edge::mixed, narrow::Narrow,
+    noise::Noise, tensor_group::host,
 };
 use crate::{
     kernels::{Kernels, OperatorTime, Precision},
@@ -26,19 +27,33 @@ pub struct Model {
     kernels: Kernels,
     programs: Programs,
     noise: Noise,
-    resized: Arc<Mutex<Resized>>,
+    variants: Arc<Mutex<Variants>>,
 }
 
-/// The network for images of other sides, by height, width and whether it trains.
-type Resized = HashMap<([usize; 2], bool), Arc<(Network, Programs)>>;
+/// The network for other images or of other widths.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Variant {
+    sides: [usize; 2],
+    training: bool,
+    widths: Option<Vec<usize>>,
+}
 
-/// So many sizes are kept at one time.
-const MOST_SIZES: usize = 64;
+#[derive(Debug)]
+struct Varied {
+    network: Network,
+    programs: Programs,
+    narrow: Option<Narrow>,
+}
+
+type Variants = HashMap<Variant, Arc<Varied>>;
+
+/// So many variants are kept at one time.
+const MOST_VARIANTS: usize = 64;
 
 impl Model {
     pub fn new(network: Network, kernels: Kernels) -> Self {
-        let (programs, noise, resized) = (Programs::default(), Noise::default(), Arc::default());
-        Self { network, kernels, programs, noise, resized }
+        let (programs, noise, variants) = (Programs::default(), Noise::default(), Arc::default());
+        Self { network, kernels, programs, noise, variants }
     }
 
     /// The same, and its operators are timed while it trains: [`times`](Self::times).
@@ -50,13 +65,13 @@ impl Model {
     /// it](super::DeviceName::has).
     #[must_use]
     pub fn in_precision(self, precision: Precision) -> Self {
-        Self { programs: self.programs.in_precision(precision), resized: Arc::default(), ..self }
+        Self { programs: self.programs.in_precision(precision), variants: Arc::default(), ..self }
     }
 
     /// The same with more layers between programs than those that must be.
     #[cfg(test)]
     pub(super) fn with_layers_alone(self, alone: super::lower::StandsAlone) -> Self {
-        Self { programs: self.programs.with_layers_alone(alone), resized: Arc::default(), ..self }
+        Self { programs: self.programs.with_layers_alone(alone), variants: Arc::default(), ..self }
     }
 
     /// Forgets the times so far.
@@ -86,6 +101,16 @@ impl Model {
         self.network.alphas.iter().map(|table| (table.label.as_str(), table.edges().collect())).collect()
     }
 
+    /// The width that each node has by these mixing weights, where nodes choose theirs; waits for the
+    /// device.
+    pub fn drawn_widths(&self, mixing: &[Tensor<2>]) -> Option<Vec<usize>> {
+        let widths = self.network.widths.as_ref()?;
+        let weights = &mixing[widths.table];
+        let columns = weights.dims()[1];
+        let largest = |row: &[f32]| (0..row.len()).reduce(|best, at| if row[at] > row[best] { at } else { best });
+        Some(host(weights.clone()).chunks(columns).map(|row| largest(row).unwrap_or(0)).collect())
+    }
+
     /// What noise is drawn from, where the network has some.
     pub fn seed_noise(&mut self, seed: u64) {
         self.noise = Noise::new(seed);
@@ -97,20 +122,27 @@ impl Model {
         self.noise.begin(stream);
     }
 
-    /// The network for images of `[height, width]`, with its programs: made once.
+    /// A variant of the network, whose weights lie as `weights` says, with its programs: made once.
     ///
     /// # Errors
     /// Where the network cannot read such images.
-    fn for_images(&self, sides: [usize; 2], training: bool) -> Result<Arc<(Network, Programs)>, SpaceError> {
-        let mut resized = self.resized.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = resized.get(&(sides, training)) {
+    fn varied(&self, variant: Variant, weights: Option<&Layout>) -> Result<Arc<Varied>, SpaceError> {
+        let mut variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = variants.get(&variant) {
             return Ok(known.clone());
         }
-        if resized.len() >= MOST_SIZES {
-            resized.clear();
+        // Images have few sizes, widths are drawn anew in every pass.
+        if variants.len() >= MOST_VARIANTS {
+            variants.clear();
         }
-        let made = Arc::new((self.network.resized(sides, training)?, self.programs.anew()));
-        resized.insert((sides, training), made.clone());
+        let mut network = self.network.resized(variant.sides, variant.training)?;
+        let mut narrow = None;
+        if let Some((choices, weights)) = variant.widths.as_ref().zip(weights) {
+            network = network.narrowed(choices)?;
+            narrow = Some(Narrow::new(&network, weights));
+        }
+        let made = Arc::new(Varied { network, programs: self.programs.anew(), narrow });
+        variants.insert(variant, made.clone());
         Ok(made)
     }
 
@@ -119,7 +151,7 @@ impl Model {
     /// # Errors
     /// Which layer cannot.
     pub fn check_images(&self, sides: [usize; 2], training: bool) -> Result<(), SpaceError> {
-        self.for_images(sides, training).map(drop)
+        self.varied(Variant { sides, training, widths: None }, None).map(drop)
     }
 
     /// Whether the network runs as a program on this device.
@@ -158,30 +190,42 @@ impl Model {
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Passed {
-        self.forward_of(mode, None, weights, running, mixing, x)
+        self.forward_of(mode, Portion::default(), weights, running, mixing, x)
     }
 
-    /// The same of those candidates alone that are `computed`, of all where absent.
+    /// The same of a portion of the network alone.
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
     pub fn forward_of(
         &self,
         mode: Mode,
-        computed: Option<&Computed>,
+        Portion { computed, widths, scored }: Portion<'_>,
         weights: &Views,
         running: &TensorGroup,
         mixing: &[Tensor<2>],
         x: Tensor<4>,
     ) -> Passed {
         let [_, _, height, width] = x.dims();
-        let other;
-        let (network, programs) = if [height, width] == [self.network.input.height, self.network.input.width] {
-            (&self.network, &self.programs)
-        } else {
-            other = self.for_images([height, width], mode != Mode::Evaluate).expect("sides that were checked");
-            (&other.0, &other.1)
-        };
+        let (varied, narrow, with_scores);
+        let (mut network, mut programs, mut weights, mut mixing) = (&self.network, &self.programs, weights, mixing);
+        if widths.is_some() || [height, width] != [network.input.height, network.input.width] {
+            let variant = Variant {
+                sides: [height, width],
+                training: mode != Mode::Evaluate,
+                widths: widths.map(<[usize]>::to_vec),
+            };
+            varied = self.varied(variant, Some(weights.layout())).expect("sides and widths that were checked");
+            (network, programs) = (&varied.network, &varied.programs);
+            if let Some(part) = &varied.narrow {
+                narrow = part.views(weights);
+                weights = &narrow;
+            }
+        }
+        if scored {
+            with_scores = scored_weights(&network.alphas, mixing);
+            mixing = &with_scores;
+        }
         if self.has_program(&x.device()) {
             let draws = self.noise.next_pass();
             return programs.forward(network, (mode, draws, computed), weights, running, mixing, x);
@@ -258,8 +302,8 @@ fn state_of(
     let mut states: Vec<Tensor<4>> =
         inputs.map(|(adapter, &state)| forward.chain(adapter, given[state].clone())).collect();
     let (batch, device) = (states[0].dims()[0], states[0].device());
-    for node in 0..cell.nodes {
-        let target = cell.inputs.len() + node;
+    for node in 0..cell.nodes.len() {
+        let (target, size) = (cell.inputs.len() + node, cell.node_size(node));
         let incoming = cell.edges.iter().enumerate().filter(|(_, edge)| edge.target == target);
         let sum = incoming
             .filter_map(|(row, edge)| {
@@ -268,24 +312,23 @@ fn state_of(
                     Some(AlphaRows { table, first }) => {
                         let row = first + row;
                         let computed = computed.map(|computed| (computed, table, row));
-                        mixed(forward, edge, (&tables[table], computed), &mixing[table][row], cell.size, source)
+                        mixed(forward, edge, (&tables[table], computed), &mixing[table][row], size, source)
                     }
                     None => chosen(forward, edge, dropping.map(|(drop_path, block)| (drop_path, block, row)), source),
                 }
             })
             .reduce(|sum, term| sum + term);
         // Nothing arrives where every edge chose `none`.
-        states.push(
-            sum.unwrap_or_else(|| {
-                Tensor::zeros([batch, cell.size.channels, cell.size.height, cell.size.width], &device)
-            }),
-        );
+        states.push(sum.unwrap_or_else(|| Tensor::zeros([batch, size.channels, size.height, size.width], &device)));
     }
     let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
     match &cell.output {
         CellOutput::Concat(chosen) => Tensor::cat(pick(chosen), 1),
         CellOutput::Sum(chosen) => {
             pick(chosen).into_iter().reduce(|sum, term| sum + term).expect("a cell's output names a state")
+        }
+        CellOutput::Residual { state, scale, plus } => {
+            states[*state].clone().mul_scalar(*scale) + states[*plus].clone()
         }
     }
 }

@@ -58,6 +58,12 @@ impl Layout {
         self.position(name).map(|at| self.entries[at].range.start)
     }
 
+    /// The shape of the tensor `name`, and where it begins in the vector.
+    pub(super) fn find(&self, name: &str) -> Option<(&[usize], usize)> {
+        let Entry { shape, range, .. } = &self.entries[self.position(name)?];
+        Some((shape, range.start))
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
     }
@@ -222,6 +228,23 @@ impl Views {
     /// Where a tensor stands in the vector.
     pub(super) fn stretch(&self, at: usize) -> Range<usize> {
         self.layout.entries[at].range.clone()
+    }
+
+    /// Tensors of the same names that lie as `layout` says. `taken` makes numbers of them, a range of
+    /// that layout, of the vector, or of what a tensor is that is tracked by itself and begins at a place
+    /// of the vector.
+    pub(super) fn part(
+        &self,
+        layout: &Arc<Layout>,
+        taken: impl Fn(Tensor<1>, Range<usize>, usize) -> Tensor<1>,
+    ) -> Self {
+        let vector = taken(self.vector.clone(), 0..layout.len(), 0);
+        let own = layout.entries.iter().enumerate().filter_map(|(at, entry)| {
+            let whole = self.layout.position(&entry.name)?;
+            let leaf = self.leaves.get(&whole)?;
+            Some((at, taken(leaf.clone(), entry.range.clone(), self.stretch(whole).start)))
+        });
+        Self { layout: layout.clone(), vector, leaves: own.collect() }
     }
 
     fn flat(&self, at: usize) -> Tensor<1> {

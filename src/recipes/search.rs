@@ -13,6 +13,7 @@ use crate::{
     config::Fields,
     model::Mixing,
     space::EdgeOptions,
+    space::network::Level,
     train::{
         AdamConfig, AlphaConfig, LearnerConfig, Rate, Strategy, TrainingConfig,
         strategy::{Bilevel, First, Order},
@@ -59,16 +60,17 @@ pub fn search(fields: &mut Fields<'_>, seed: u64) -> (LearnerConfig, TrainingCon
     if warmup_epochs > epochs {
         never_reached(fields, "warmup_epochs", warmup_epochs, epochs);
     }
-    let mixing = mixing(fields);
-    let skip_zero_weights = skip_zero_weights(fields, mixing);
+    let (mixing, width_passes) = mixing(fields);
+    let of_operations = mixing.of(Level::Operations);
+    let skip_zero_weights = skip_zero_weights(fields, of_operations);
     let perturb = perturb(fields, epochs);
-    let regulariser = regularise(fields, mixing);
+    let regulariser = regularise(fields, of_operations);
     let weights = weights(fields, &WeightDefaults::SEARCH, epochs, Moving::WeightsAndAlphas);
     let (alpha_rate, adam, deviation) = fields.map("alphas", |keys| alphas(keys, epochs));
     let watch_every = fields.integer("watch_every", 1, 1.., COUNT);
 
     let Weights { rate, optimiser, clip_norm, clipped } = weights;
-    let alphas = AlphaConfig { mixing, perturb, regulariser, adam, skip_zero_weights, deviation };
+    let alphas = AlphaConfig { mixing, width_passes, perturb, regulariser, adam, skip_zero_weights, deviation };
     let learner = LearnerConfig { optimiser, clip_norm, clipped, average: None, alphas: Some(alphas) };
     let training = TrainingConfig {
         epochs,
@@ -112,7 +114,10 @@ mod tests {
     use super::*;
     use crate::{
         config::{Node, Problems},
-        train::{By, Clipped, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig},
+        train::{
+            By, Clipped, MeanShift, OptimiserConfig, Perturb, PerturbKind, Regulariser, Schedule, SgdConfig,
+            WidthPasses,
+        },
     };
 
     fn read(text: &str) -> Result<(LearnerConfig, TrainingConfig), Vec<String>> {
@@ -136,7 +141,8 @@ mod tests {
         let sgd = SgdConfig { momentum: 0.9, nesterov: false, weight_decay: 3e-4 };
         let adam = AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 };
         let alphas = AlphaConfig {
-            mixing: Mixing::Softmax,
+            mixing: Mixing::Softmax.into(),
+            width_passes: WidthPasses::default(),
             perturb: None,
             regulariser: Regulariser::default(),
             adam,
@@ -162,7 +168,7 @@ mod tests {
         let (learner, search) =
             read("{mixing: sigmoid, weights: {schedule: constant, learning_rate: 1e-4}, alphas: {betas: [0, 0.9]}}")
                 .unwrap();
-        assert_eq!((alphas(&learner).mixing, search.rate.schedule), (Mixing::Sigmoid, Schedule::Constant));
+        assert_eq!((alphas(&learner).mixing, search.rate.schedule), (Mixing::Sigmoid.into(), Schedule::Constant));
         assert_eq!((alphas(&learner).adam.beta_1, alphas(&learner).adam.beta_2), (0.0, 0.9));
         let (_, bilevel) =
             read("{strategy: bilevel, moves_first: weights, warmup_epochs: 15, alphas: {schedule: cosine}}").unwrap();
@@ -170,10 +176,10 @@ mod tests {
         assert_eq!((bilevel.strategy, bilevel.warmup_epochs), (expected, 15));
         assert_eq!(bilevel.alpha_rate.schedule, Schedule::Cosine { minimum: 0.0, by: By::Epoch });
         let (gumbel, search) = read("{mixing: gumbel, final_temperature: 1}").unwrap();
-        assert_eq!(alphas(&gumbel).mixing, Mixing::Gumbel { temperature: 10.0, final_temperature: 1.0 });
+        assert_eq!(alphas(&gumbel).mixing, Mixing::Gumbel { temperature: 10.0, final_temperature: 1.0 }.into());
         assert_eq!(search.seed, 7);
         let (sparse, _) = read("{mixing: sparsestmax, final_radius: 0.5}").unwrap();
-        assert_eq!(alphas(&sparse).mixing, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 });
+        assert_eq!(alphas(&sparse).mixing, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 }.into());
         assert!(read("{temperature: 3}").unwrap_err()[0].contains("unknown key `temperature`"), "of another mixing");
         assert!(alphas(&read("{mixing: gumbel, skip_zero_weights: true}").unwrap().0).skip_zero_weights);
         let said = read("{skip_zero_weights: true}").unwrap_err().join("\n");

@@ -1,7 +1,7 @@
 //! The output `alphas`: the alphas of a search and the mixing weights by edge, epoch by epoch.
 
 use crate::{
-    model::Mixing,
+    model::Mixings,
     train::{EpochRecord, TableRecord, diagnosis::mixing_weights},
 };
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub(crate) struct AlphaHistory {
     /// Name of the search space.
     pub space: String,
     /// As at the end of the search.
-    pub mixing: Mixing,
+    pub mixing: Mixings,
     /// In order.
     pub epochs: Vec<EpochAlphas>,
 }

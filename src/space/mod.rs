@@ -11,7 +11,8 @@
 //! | `language` | what a space's file may say, and how it is read |
 //! | `primitives` | what operations are made of, one file each: keys, shape, layer, tensors |
 //! | `lowering` | from a space to a network, label by label |
-//! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes, `resized` is for other images |
+//! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes, `resized` is for other images, `narrowed` for nodes of other widths |
+//! | `lattice` | the maps of a lattice, their order and names |
 //! | `genotype` | cells, whether a space can build them, and their text forms |
 //! | `derivation` | from mixing weights to a genotype, and which of several goes on |
 //!
@@ -23,7 +24,9 @@ mod derivation;
 mod feature_map;
 mod genotype;
 mod language;
+mod lattice;
 mod lowering;
+mod narrowed;
 pub mod network;
 mod primitives;
 mod resized;
@@ -39,7 +42,7 @@ pub use derivation::refinement::{Limit, Struck};
 pub use derivation::rule::{Derivation, KeptEdges};
 pub use genotype::text::GenotypeText;
 pub use genotype::written::{WrittenError, WrittenGenotype};
-pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
+pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError, PathStep};
 pub use language::cell::CellKind;
 pub use language::declaration::{Space, SpaceFileError};
 pub use language::find::{NotFound, all, find, find_published};

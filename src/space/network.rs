@@ -26,6 +26,17 @@ pub struct Network {
     pub auxiliary: Option<Auxiliary>,
     /// The tables of architecture parameters, empty in a discrete network.
     pub alphas: Vec<AlphaTable>,
+    /// Of a supernet whose nodes choose their widths.
+    pub widths: Option<Widths>,
+}
+
+/// The widths among which nodes choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Widths {
+    /// An index into [`Network::alphas`]: a row a node, a column a choice.
+    pub table: usize,
+    /// Of each choice.
+    pub channels: Vec<usize>,
 }
 
 /// A mixture of states: their sum, each weighed by a candidate of the one edge of an alpha table.
@@ -111,6 +122,22 @@ pub struct AlphaTable {
     pub betas: Option<Betas>,
     /// What else an edge weighs, in the order of the columns behind the candidates'.
     pub extras: Vec<Extra>,
+    pub level: Level,
+    /// Of an edge between nodes that choose their widths, the rows of their choices: the score of each
+    /// multiplies what the edge weighs.
+    pub scores: Vec<Vec<usize>>,
+}
+
+/// What a table of architecture parameters decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Which operation stands on an edge.
+    #[default]
+    Operations,
+    /// Where a lattice is left, in one row.
+    Path,
+    /// How wide a node is.
+    Width,
 }
 
 /// Edge normalisation (PC-DARTS, arXiv 1907.05737, eq. 4): a learned number an edge, whose softmax
@@ -186,14 +213,29 @@ pub struct Cell {
     /// states.
     pub edges: Vec<Edge>,
     /// States that are not inputs; state `inputs.len() + n` is the sum of its incoming edges.
-    pub nodes: usize,
+    pub nodes: Vec<Node>,
     pub output: CellOutput,
     /// Of the edges that leave inputs.
     pub stride: usize,
-    /// The map of a node.
+    /// The map of a node of full width.
     pub size: FeatureMap,
     /// What mixes its edges; absent in a discrete network.
     pub alphas: Option<AlphaRows>,
+}
+
+/// A state of a cell that edges lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    pub channels: usize,
+    /// The row of its alphas, where it chooses its width.
+    pub choice: Option<usize>,
+}
+
+impl Cell {
+    /// The map of a node.
+    pub fn node_size(&self, node: usize) -> FeatureMap {
+        FeatureMap { channels: self.nodes[node].channels, ..self.size }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -202,6 +244,8 @@ pub enum CellOutput {
     Concat(Vec<usize>),
     /// Sum of these states (a single state is that state).
     Sum(Vec<usize>),
+    /// A node, times a constant, and an input.
+    Residual { state: usize, scale: f64, plus: usize },
 }
 
 /// An edge between two states of a cell.

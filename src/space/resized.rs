@@ -62,6 +62,7 @@ impl Network {
             heads,
             auxiliary,
             alphas: self.alphas.clone(),
+            widths: self.widths.clone(),
         })
     }
 }
@@ -79,7 +80,7 @@ impl Cell {
         };
         let edges = self.edges.iter().map(of_edge).collect::<Result<_, _>>()?;
         let (kind, reads, output) = (self.kind.clone(), self.reads.clone(), self.output.clone());
-        Ok(Self { kind, inputs, reads, edges, size, output, ..*self })
+        Ok(Self { kind, inputs, reads, edges, nodes: self.nodes.clone(), size, output, ..*self })
     }
 }
 

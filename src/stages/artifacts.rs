@@ -53,7 +53,7 @@ pub(super) fn customary_text(genotype: &Genotype, space: &Space) -> Result<Strin
 /// How often each operation was chosen, over all kinds of cell.
 fn operation_counts(genotype: &Genotype) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
-    for cell in genotype.cells.values() {
+    for cell in genotype.every_cell() {
         for choice in cell.nodes.iter().flatten() {
             *counts.entry(choice.operation.as_str()).or_insert(0) += 1;
         }

@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     model::{
-        Computed, DropPath, Mixing, Mode, Model, Outputs, TensorGroup, Views, edge_weights, initial_alphas,
-        initial_running, initial_weights,
+        Computed, DropPath, Mixing, Mixings, Mode, Model, Outputs, Portion, TensorGroup, Views, edge_weights,
+        initial_alphas, initial_running, initial_weights,
     },
+    space::network::{Level, Widths},
     tasks::{Batch, Objective},
 };
 use burn::tensor::{Device, Gradients, Tensor};
@@ -71,7 +72,9 @@ pub struct LearnerConfig {
 /// How alphas begin, what they become, and what moves them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlphaConfig {
-    pub mixing: Mixing,
+    pub mixing: Mixings,
+    /// Of a supernet whose nodes choose their widths.
+    pub width_passes: WidthPasses,
     /// What the weights' step sees instead of the mixing weights; the same where absent.
     pub perturb: Option<Perturb>,
     pub regulariser: Regulariser,
@@ -86,13 +89,30 @@ impl Default for AlphaConfig {
     /// DARTS' (`architect.py`, `model_search.py`).
     fn default() -> Self {
         Self {
-            mixing: Mixing::Softmax,
+            mixing: Mixing::Softmax.into(),
+            width_passes: WidthPasses::default(),
             perturb: None,
             regulariser: Regulariser::default(),
             adam: AdamConfig { beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, weight_decay: 1e-3 },
             skip_zero_weights: false,
             deviation: 1e-3,
         }
+    }
+}
+
+/// The widths at which a supernet whose nodes choose theirs takes each pass; the losses are added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WidthPasses {
+    /// Beside that at drawn widths, which the choices learn from: one at the largest.
+    pub largest: bool,
+    /// And one at the smallest.
+    pub smallest: bool,
+}
+
+impl Default for WidthPasses {
+    /// The three of the author-derived code of the trilevel search (arXiv 2101.06658).
+    fn default() -> Self {
+        Self { largest: true, smallest: true }
     }
 }
 
@@ -149,7 +169,7 @@ impl Learner {
     }
 
     /// How candidates are mixed.
-    pub fn kind_of_mixing(&self) -> Mixing {
+    pub fn kind_of_mixing(&self) -> Mixings {
         self.of_alphas.mixing
     }
 
@@ -218,11 +238,26 @@ impl Learner {
     ) -> TrackedPass {
         // The mixing weights are leaves themselves: how alphas become them is a small graph of its
         // own, see `alpha_gradient`.
+        let drawn = self.model.drawn_widths(mixing);
         let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
         let inputs = batch.inputs.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let passed = self.model.forward_of(mode, computed, leaves, &self.state.running, &mixing, inputs);
-        let loss = self.objective.loss(&passed.outputs, &batch.targets);
+        let pass = |widths: Option<&[usize]>, scored| {
+            let portion = Portion { computed, widths, scored };
+            let passed = self.model.forward_of(mode, portion, leaves, &self.state.running, &mixing, inputs.clone());
+            (self.objective.loss(&passed.outputs, &batch.targets), passed)
+        };
+        let (mut loss, passed) = pass(drawn.as_deref(), drawn.is_some());
+        if let Some(drawn) = &drawn {
+            let WidthPasses { largest, smallest } = self.of_alphas.width_passes;
+            let narrowest = self.model.network().widths.as_ref().map_or(0, Widths::narrowest);
+            let narrowest = vec![narrowest; drawn.len()];
+            for widths in
+                [largest.then_some(None), smallest.then_some(Some(narrowest.as_slice()))].into_iter().flatten()
+            {
+                loss = loss + pass(widths, false).0;
+            }
+        }
         let gradients = loss.backward();
         let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
             Some(gradient) => gradient.inner(),
@@ -242,7 +277,7 @@ impl Learner {
 
     /// What the relaxation of this position makes of the candidates' alphas, `[edges, candidates]`.
     fn relaxed(&self, alphas: &Views) -> Vec<Tensor<2>> {
-        self.position.relaxation(self.of_alphas.mixing).weights(&self.model.network().alphas, alphas)
+        self.position.relaxations(self.of_alphas.mixing).weights(&self.model.network().alphas, alphas)
     }
 
     /// ∇_α from ∂L/∂p, by the chain rule through the relaxation *p(α)*; as long as the alphas.
@@ -262,7 +297,13 @@ impl Learner {
         let alphas = self.state.alphas.views();
         let (weights, edges) = (self.relaxed(&alphas), self.model.edges());
         let loss = |candidates| self.evaluation_loss(candidates, batch);
-        let moved = self.of_alphas.perturb?.moved(self.of_alphas.mixing, self.position, &edges, &weights, loss)?;
+        let moved = self.of_alphas.perturb?.moved(
+            self.of_alphas.mixing.of(Level::Operations),
+            self.position,
+            &edges,
+            &weights,
+            loss,
+        )?;
         Some(self.edge_weights(moved, &alphas))
     }
 
@@ -320,8 +361,9 @@ impl Learner {
 
     /// Outputs in evaluation mode.
     pub fn evaluate(&self, inputs: Tensor<4>) -> Outputs {
-        let relaxation = self.of_alphas.mixing.evaluated(self.position.share_of_steps());
-        self.evaluate_at(relaxation.weights(&self.model.network().alphas, &self.state.alphas.views()), inputs)
+        let share = self.position.share_of_steps();
+        let relaxations = self.of_alphas.mixing.relaxations(|mixing| mixing.evaluated(share));
+        self.evaluate_at(relaxations.weights(&self.model.network().alphas, &self.state.alphas.views()), inputs)
     }
 
     /// Outputs in evaluation mode where candidates are mixed so, `[edges, candidates]` a table.
@@ -329,9 +371,9 @@ impl Learner {
         let (weights, running) = self.evaluated();
         let mixing = self.edge_weights(candidates, &self.state.alphas.views());
         // What weighs nothing adds nothing, and nobody asks for its gradient.
-        let computed = self.computed(&mixing);
-        let computed = computed.as_ref();
-        self.model.forward_of(Mode::Evaluate, computed, &weights.views(), &running, &mixing, inputs).outputs
+        let (computed, widths) = (self.computed(&mixing), self.model.drawn_widths(&mixing));
+        let portion = Portion { computed: computed.as_ref(), widths: widths.as_deref(), scored: false };
+        self.model.forward_of(Mode::Evaluate, portion, &weights.views(), &running, &mixing, inputs).outputs
     }
 
     /// What everything on an edge is multiplied with, for each table, where candidates are mixed
@@ -343,8 +385,9 @@ impl Learner {
     /// Each table as it is now, with what its candidates are [compared](Mixing::compared) by.
     pub fn tables(&self) -> Vec<TableRecord> {
         let views = self.state.alphas.views();
-        let relaxation = self.of_alphas.mixing.compared(self.position.share_of_steps());
-        let weights = self.edge_weights(relaxation.weights(&self.model.network().alphas, &views), &views);
+        let share = self.position.share_of_steps();
+        let relaxations = self.of_alphas.mixing.relaxations(|mixing| mixing.compared(share));
+        let weights = self.edge_weights(relaxations.weights(&self.model.network().alphas, &views), &views);
         let tables = self.model.network().alphas.iter().zip(weights);
         tables
             .map(|(table, weights)| (table, rows(weights.narrow(1, 0, table.columns()))))

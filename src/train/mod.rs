@@ -33,7 +33,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::{Clipped, clip_norm, clip_together, norm};
 pub use diagnosis::{Diagnosis, DiagnosisConfig};
 pub use entropy::entropy;
-pub use learner::{AlphaConfig, Learner, LearnerConfig, LearnerState, Pass};
+pub use learner::{AlphaConfig, Learner, LearnerConfig, LearnerState, Pass, WidthPasses};
 pub use optimiser::{Optimiser, OptimiserConfig, OptimiserState};
 pub use perturb::{MeanShift, Perturb, PerturbKind};
 pub use position::Position;

@@ -153,7 +153,8 @@ mod tests {
     }
 
     fn learner(mixing: Mixing, perturb: Perturb) -> Learner {
-        let config = tiny::with(AlphaConfig { perturb: Some(perturb), mixing, ..AlphaConfig::default() });
+        let config =
+            tiny::with(AlphaConfig { perturb: Some(perturb), mixing: mixing.into(), ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
         learner.position = Position { epoch: 5, epochs: 10, step: 1, steps: 4, seed: 2, pass: 42 };
         learner

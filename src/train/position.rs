@@ -1,6 +1,6 @@
 //! Where a training is, as far as what it does depends on that.
 
-use crate::model::{Gumbel, Mixing, Relaxation, between};
+use crate::model::{Gumbel, Mixing, Mixings, Relaxation, Relaxations, between};
 
 /// What schedules follow and what draws are made from. It is set before each step, and is no part
 /// of a checkpoint: the steps taken say it all, so that a resumed training draws what an
@@ -41,7 +41,12 @@ impl Position {
         1.0 - self.epoch as f64 / self.epochs.max(1) as f64
     }
 
-    /// What a pass of training is mixed by.
+    /// What a pass of training is mixed by, level by level.
+    pub fn relaxations(&self, mixings: Mixings) -> Relaxations {
+        mixings.relaxations(|mixing| self.relaxation(mixing))
+    }
+
+    /// The same of one level.
     pub fn relaxation(&self, mixing: Mixing) -> Relaxation {
         match mixing {
             Mixing::Gumbel { temperature, final_temperature } => Relaxation::Gumbel(Gumbel {

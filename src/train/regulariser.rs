@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_step_of_the_alphas_takes_the_sum() {
         let regulariser = Regulariser { beta_decay: 4.0, zero_one: 2.0 };
-        let config = tiny::with(AlphaConfig { regulariser, mixing: Mixing::Sigmoid, ..AlphaConfig::default() });
+        let config = tiny::with(AlphaConfig { regulariser, mixing: Mixing::Sigmoid.into(), ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
         learner.position = HALF_WAY;
         let alphas = learner.state.alphas.to_host();

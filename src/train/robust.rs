@@ -59,7 +59,7 @@ fn each_space_takes_a_step_and_gives_a_cell_of_its_own_operations() {
         let tables = learner.tables().into_iter();
         let weights = tables.map(|table| (table.label, table.weights.iter().map(wide).collect())).collect();
         let genotype = space.derive(&weights).unwrap();
-        for choice in genotype.cells.values().flat_map(|cell| cell.nodes.iter().flatten()) {
+        for choice in genotype.every_cell().flat_map(|cell| cell.nodes.iter().flatten()) {
             assert!(operations.contains(&choice.operation.as_str()), "{name} derives `{}`", choice.operation);
         }
         let build = Build { channels: Some(4), size: Some(3), ..shipped::build("cifar", 32, 3) };

@@ -40,7 +40,7 @@ pub(super) fn space(text: &str) -> Space {
 }
 
 pub(super) fn config(mixing: Mixing) -> LearnerConfig {
-    with(AlphaConfig { mixing, ..AlphaConfig::default() })
+    with(AlphaConfig { mixing: mixing.into(), ..AlphaConfig::default() })
 }
 
 /// The same for alphas of any kind.

@@ -61,8 +61,11 @@ impl Graph {
         name
     }
 
-    /// Adds a tensor of numbers, and gives its name.
+    /// Adds a tensor of numbers, once under one name, and gives its name.
     pub fn floats(&mut self, name: &str, shape: &[usize], numbers: &[f32]) -> String {
+        if self.initializers.iter().any(|known| known.name == name) {
+            return name.to_owned();
+        }
         let raw_data = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         self.initializers.push(tensor(name, shape, DataType::Float, raw_data));
         name.to_owned()
@@ -70,11 +73,7 @@ impl Graph {
 
     /// Adds one number under a name, once for all that need it.
     pub fn number(&mut self, name: &str, number: f32) -> String {
-        let name = format!("constant_{name}");
-        if !self.initializers.iter().any(|known| known.name == name) {
-            self.floats(&name, &[], &[number]);
-        }
-        name
+        self.floats(&format!("constant_{name}"), &[], &[number])
     }
 
     /// Adds a list of whole numbers, once for all that need the same.

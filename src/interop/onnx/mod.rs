@@ -116,7 +116,7 @@ impl Writer {
         let inputs = cell.inputs.iter().zip(&cell.reads);
         let mut states: Vec<String> =
             inputs.map(|(adapter, &state)| self.chain(adapter, given[state].clone())).collect();
-        for node in 0..cell.nodes {
+        for node in 0..cell.nodes.len() {
             let target = cell.inputs.len() + node;
             let incoming = cell.edges.iter().filter(|edge| edge.target == target);
             let chosen = incoming.flat_map(|edge| edge.candidates.iter().map(|candidate| (edge.source, candidate)));
@@ -125,12 +125,17 @@ impl Writer {
                 .map(|(source, candidate)| self.chain(&candidate.chain, states[source].clone()))
                 .collect();
             // Nothing arrives where every edge chose `none`.
-            states.push(self.sum(terms).unwrap_or_else(|| self.zeros(cell.size)));
+            states.push(self.sum(terms).unwrap_or_else(|| self.zeros(cell.node_size(node))));
         }
         let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
         match &cell.output {
             CellOutput::Concat(chosen) => self.concat("", &pick(chosen)),
             CellOutput::Sum(chosen) => self.sum(pick(chosen)).expect("a cell's output names a state"),
+            CellOutput::Residual { state, scale, plus } => {
+                let scale = self.constant(*scale);
+                let scaled = self.graph.node("Mul", "", &[&states[*state], &scale], vec![]);
+                self.graph.node("Add", "", &[&scaled, &states[*plus]], vec![])
+            }
         }
     }
 
@@ -149,6 +154,21 @@ impl Writer {
             }
             LayerKind::Relu => self.graph.node("Relu", label, &[&x], vec![]),
             LayerKind::Nonlinearity(function) => self.nonlinearity(*function, &x),
+            LayerKind::Affine { scale, shift } => {
+                let [scale, shift] = [*scale, *shift].map(|number| self.constant(number));
+                let scaled = self.graph.node("Mul", "", &[&x, &scale], vec![]);
+                self.graph.node("Add", "", &[&scaled, &shift], vec![])
+            }
+            LayerKind::Upsample { by } => {
+                let scales =
+                    self.graph.floats(&format!("constant_scales_{by}"), &[4], &[1.0, 1.0, *by as f32, *by as f32]);
+                let attributes = vec![
+                    text("mode", "nearest"),
+                    text("coordinate_transformation_mode", "asymmetric"),
+                    text("nearest_mode", "floor"),
+                ];
+                self.graph.node("Resize", "", &[&x, "", &scales], attributes)
+            }
             LayerKind::PixelShuffle { by } => {
                 let attributes = vec![integer("blocksize", *by), text("mode", "CRD")];
                 self.graph.node("DepthToSpace", label, &[&x], attributes)
@@ -159,8 +179,15 @@ impl Writer {
                 let (starts, axes) = (self.graph.integers(&[1, 1]), self.graph.integers(&[2, 3]));
                 let ends = self.graph.integers(&[i64::MAX, i64::MAX]);
                 let shifted = self.graph.node("Slice", "", &[&x, &starts, &ends, &axes], vec![]);
-                let halve =
-                    Conv { kernel: [1, 1], stride: [2, 2], padding: [0, 0], dilation: [1, 1], groups: 1, bias: false };
+                let halve = Conv {
+                    kernel: [1, 1],
+                    stride: [2, 2],
+                    padding: [0, 0],
+                    dilation: [1, 1],
+                    groups: 1,
+                    bias: false,
+                    follows: None,
+                };
                 let halves = [self.conv(first, &x, &halve), self.conv(second, &shifted, &halve)];
                 self.concat(label, &halves)
             }
@@ -205,6 +232,9 @@ impl Writer {
             Nonlinearity::Tanh => node("Tanh", &[x]),
             Nonlinearity::Sigmoid => node("Sigmoid", &[x]),
             Nonlinearity::HardSwish => node("HardSwish", &[x]),
+            Nonlinearity::LeakyRelu { slope } => {
+                self.graph.node("LeakyRelu", "", &[x], vec![float("alpha", slope as f32)])
+            }
             Nonlinearity::Swish => {
                 let gate = node("Sigmoid", &[x]);
                 node("Mul", &[x, &gate])
@@ -234,6 +264,11 @@ impl Writer {
         let (weight, bias) = (format!("{label}.weight"), format!("{label}.bias"));
         let inputs: &[&str] = if conv.bias { &[x, &weight, &bias] } else { &[x, &weight] };
         self.graph.node("Conv", label, inputs, attributes)
+    }
+
+    /// A number that values are multiplied with or raised by.
+    fn constant(&mut self, number: f64) -> String {
+        self.graph.number(&number.to_string(), number as f32)
     }
 
     /// In the order in which `model` adds: the same roundings.

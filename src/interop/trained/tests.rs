@@ -24,7 +24,7 @@ fn made(description: &Description, build: &Build) -> TrainedNetwork {
         weights: initial_weights(&network, 1, &device),
         running,
         alphas: initial_alphas(&network, 1.0, 1, &device),
-        mixing: Mixing::Softmax,
+        mixing: Mixing::Softmax.into(),
         description: description.clone(),
         candidate,
         network,
@@ -115,8 +115,8 @@ fn a_supernet_comes_back_with_its_alphas() {
     let mut logits = vec![softmax];
     let mut whole = whole;
     for mixing in [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::Sparsestmax { radius: 0.0, final_radius: 0.5 }] {
-        whole.mixing = mixing;
-        whole.description.mixing = Some(mixing);
+        whole.mixing = mixing.into();
+        whole.description.mixing = Some(mixing.into());
         comes_back(&whole, 8);
         logits.push(bits(whole.outputs(Kernels::Native)(x.clone()).scores(OUTPUT)));
     }
@@ -124,7 +124,7 @@ fn a_supernet_comes_back_with_its_alphas() {
         assert!(!logits[..at].contains(one), "each mixes in a way of its own: {at}");
     }
     // Of drawn candidates the likeliest are evaluated, which a radius of 1 leaves too.
-    whole.mixing = Mixing::SPARSESTMAX;
+    whole.mixing = Mixing::SPARSESTMAX.into();
     assert_eq!(bits(whole.outputs(Kernels::Native)(x).scores(OUTPUT)), logits[2]);
 }
 

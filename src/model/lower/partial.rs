@@ -1,6 +1,9 @@
 //! Partial channels: reads of some channels of a value, and where a shuffle puts them.
 
-use super::{Lowering, Value, channels, terms};
+use super::{
+    Lowering, Value,
+    values::{channels, terms},
+};
 use crate::{
     kernels::program::{Norm, Read, Term},
     space::network::Partial,

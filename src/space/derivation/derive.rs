@@ -15,6 +15,10 @@ pub enum DeriveError {
     Missing { kind: String, alphas: String },
     #[error("mixing weights `{alphas}` have {found} rows, the cell has {expected} edges")]
     Rows { alphas: String, found: usize, expected: usize },
+    #[error("mixing weights `{alphas}` weigh {found} maps, and no lattice of this space has so many")]
+    Maps { alphas: String, found: usize },
+    #[error("a path through a lattice has no limits of operations")]
+    LimitedPath,
     #[error("row {row} of mixing weights `{alphas}` has {found} columns, the edge has {expected} candidates")]
     Columns { alphas: String, row: usize, found: usize, expected: usize },
     #[error("mixing weight `{alphas}[{row}][{column}]` is not a number")]
@@ -33,11 +37,14 @@ impl Space {
     /// # Errors
     /// Where the weights are not of this space, or are no numbers.
     pub fn derive(&self, weights: &BTreeMap<String, Vec<Vec<f64>>>) -> Result<Genotype, DeriveError> {
+        if let Some(lattice) = self.lattice() {
+            return self.derive_path(lattice, weights);
+        }
         let mut cells = indexmap::IndexMap::new();
         for kind in self.cell_kinds() {
             cells.insert(kind.name.clone(), self.derive_cell(kind, self.table_of(kind, weights)?)?);
         }
-        Ok(Genotype { cells })
+        Ok(Genotype { cells, ..Genotype::default() })
     }
 
     pub(super) fn table_of<'a>(
@@ -83,7 +90,7 @@ impl Space {
             }
         }
         let nodes = incoming.into_iter().map(|edges| edges.into_iter().map(|(_, choice)| choice).collect()).collect();
-        Ok(CellGenotype { nodes, output: self.output_states(self.nodes()) })
+        Ok(CellGenotype { nodes, output: self.output_states(self.nodes()), widths: Vec::new() })
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(super) mod choice;
 pub(super) mod derive;
+pub(super) mod path;
 pub(super) mod refinement;
 pub(super) mod rule;
 pub(super) mod threshold;

@@ -38,6 +38,12 @@ impl Space {
         weights: &BTreeMap<String, Vec<Vec<f64>>>,
         limits: &[Limit],
     ) -> Result<(Genotype, Vec<Struck>), DeriveError> {
+        if self.lattice().is_some() {
+            return match limits {
+                [] => Ok((self.derive(weights)?, Vec::new())),
+                _ => Err(DeriveError::LimitedPath),
+            };
+        }
         let mut cells = indexmap::IndexMap::new();
         let mut struck = Vec::new();
         for kind in self.cell_kinds() {
@@ -45,7 +51,7 @@ impl Space {
             let table = self.table_of(kind, weights)?.to_vec();
             cells.insert(kind.name.clone(), self.refine(kind, table, &of_kind, &mut struck)?);
         }
-        Ok((Genotype { cells }, struck))
+        Ok((Genotype { cells, ..Genotype::default() }, struck))
     }
 
     fn refine(

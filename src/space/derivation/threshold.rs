@@ -23,7 +23,7 @@ impl Space {
         for kind in self.cell_kinds() {
             cells.insert(kind.name.clone(), self.cell_above(kind, self.table_of(kind, weights)?, threshold)?);
         }
-        Ok(Genotype { cells })
+        Ok(Genotype { cells, ..Genotype::default() })
     }
 
     fn cell_above(&self, kind: &CellKind, table: &[Vec<f64>], threshold: f64) -> Result<CellGenotype, DeriveError> {
@@ -48,7 +48,7 @@ impl Space {
             candidates.truncate(above.clamp(1, most));
             candidates.into_iter().map(|(_, choice)| choice).collect()
         });
-        Ok(CellGenotype { nodes: nodes.collect(), output: usual.output })
+        Ok(CellGenotype { nodes: nodes.collect(), output: usual.output, widths: Vec::new() })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Whether a space can build a genotype.
 
 use crate::space::language::hint::did_you_mean;
-use crate::space::{CellGenotype, Choice, Genotype, GenotypeError, KeptEdges, Space};
+use crate::space::language::skeleton::Lattice;
+use crate::space::{CellGenotype, Choice, Genotype, GenotypeError, KeptEdges, PathStep, Space};
 
 impl Genotype {
     /// Whether `space` can build the cells: its kinds and no others, operations that it knows,
@@ -10,6 +11,12 @@ impl Genotype {
     /// # Errors
     /// The first thing that the space cannot build.
     pub fn check(&self, space: &Space) -> Result<(), GenotypeError> {
+        if let Some(lattice) = space.lattice() {
+            return self.check_path(lattice, space);
+        }
+        if !self.path.is_empty() {
+            return Err(GenotypeError::NoLattice);
+        }
         if let Some(kind) = self.cells.keys().find(|kind| space.cell_kind(kind).is_none()) {
             let kinds = space.cell_kinds().iter().map(|kind| kind.name.as_str());
             let hint = did_you_mean(kind, kinds, "the kinds are");
@@ -19,6 +26,41 @@ impl Genotype {
             let missing = || GenotypeError::MissingKind { kind: kind.name.clone() };
             let cell = self.cells.get(&kind.name).ok_or_else(missing)?;
             cell.check(&kind.name, space)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is a path through the lattice, from its first cell on.
+    fn check_path(&self, lattice: &Lattice, space: &Space) -> Result<(), GenotypeError> {
+        let kind = || lattice.cell.clone();
+        if let Some(kind) = self.cells.keys().next() {
+            return Err(GenotypeError::NoPath { kind: kind.clone() });
+        }
+        if !matches!(self.path.first(), Some(PathStep::Cell(_))) {
+            return Err(GenotypeError::PathBegins { kind: kind() });
+        }
+        let widths = space.cell_kind(&lattice.cell).and_then(|kind| kind.widths.as_ref());
+        let choosing = space.nodes_that_choose().len();
+        for step in &self.path {
+            match step {
+                PathStep::Cell(cell) => {
+                    cell.check(&lattice.cell, space)?;
+                    let expected = widths.map_or(0, |_| choosing);
+                    if cell.widths.len() != expected {
+                        return Err(GenotypeError::WidthCount { kind: kind(), expected, found: cell.widths.len() });
+                    }
+                    let names = widths.map_or(&[][..], |widths| &widths.names);
+                    if let Some(width) = cell.widths.iter().find(|width| !names.contains(width)) {
+                        let hint = did_you_mean(width, names.iter().map(String::as_str), "the widths are");
+                        return Err(GenotypeError::UnknownWidth { kind: kind(), width: width.clone(), hint });
+                    }
+                }
+                PathStep::Block(name) if *name != lattice.block => {
+                    let hint = did_you_mean(name, [lattice.block.as_str()], "there is");
+                    return Err(GenotypeError::UnknownStep { name: name.clone(), hint });
+                }
+                PathStep::Block(_) => {}
+            }
         }
         Ok(())
     }

@@ -9,10 +9,43 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::{io, path::PathBuf};
 
-/// One chosen cell for each kind, in the order of the space.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One chosen cell for each kind, in the order of the space; of a lattice, a path with a cell for each
+/// place on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Genotype {
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub cells: IndexMap<String, CellGenotype>,
+    /// From the stem on; empty where the space has no lattice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<PathStep>,
+}
+
+impl Genotype {
+    /// All cells, those on a path one by one.
+    pub fn every_cell(&self) -> impl Iterator<Item = &CellGenotype> {
+        self.cells.values().chain(self.on_path())
+    }
+
+    /// The cells of a kind: one, or of a lattice, which has one kind, all of the path.
+    pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = &CellGenotype> {
+        self.cells.get(kind).into_iter().chain(self.on_path())
+    }
+
+    fn on_path(&self) -> impl Iterator<Item = &CellGenotype> {
+        self.path.iter().filter_map(|step| match step {
+            PathStep::Cell(cell) => Some(cell),
+            PathStep::Block(_) => None,
+        })
+    }
+}
+
+/// A step of a path through a lattice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathStep {
+    Cell(CellGenotype),
+    /// A fixed block, by its name.
+    Block(String),
 }
 
 /// A cell's nodes and output. States are numbered with the inputs first.
@@ -22,6 +55,9 @@ pub struct CellGenotype {
     pub nodes: Vec<Vec<Choice>>,
     /// The states that make up the output.
     pub output: Vec<usize>,
+    /// Of each node that chooses its width, as the space writes it; empty where none does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widths: Vec<String>,
 }
 
 /// An edge that is kept, with its operation.
@@ -67,6 +103,18 @@ pub enum GenotypeError {
     Target { kind: String, state: usize, target: usize },
     #[error("unknown cell kind `{kind}`")]
     UnknownKind { kind: String, hint: String },
+    #[error("the genotype has a path, and this space has no lattice")]
+    NoLattice,
+    #[error("this space has a lattice: its genotypes are paths, and not a cell for kind `{kind}`")]
+    NoPath { kind: String },
+    #[error("a path begins with a cell of kind `{kind}`")]
+    PathBegins { kind: String },
+    #[error("unknown step `{name}` on a path")]
+    UnknownStep { name: String, hint: String },
+    #[error("a cell of kind `{kind}` has {expected} widths, found {found}")]
+    WidthCount { kind: String, expected: usize, found: usize },
+    #[error("unknown width `{width}` in cell kind `{kind}`")]
+    UnknownWidth { kind: String, width: String, hint: String },
     #[error("cell kind `{kind}` is missing")]
     MissingKind { kind: String },
     #[error("cell kind `{kind}` is there twice")]
@@ -109,9 +157,11 @@ impl GenotypeError {
     /// The way out, where there is one to tell.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKind { hint, .. } | Self::UnknownOperation { hint, .. } | Self::UnknownField { hint, .. } => {
-                Some(hint.clone())
-            }
+            Self::UnknownKind { hint, .. }
+            | Self::UnknownOperation { hint, .. }
+            | Self::UnknownStep { hint, .. }
+            | Self::UnknownWidth { hint, .. }
+            | Self::UnknownField { hint, .. } => Some(hint.clone()),
             Self::Syntax { hint: Some(hint), .. } => Some(hint.clone()),
             Self::Syntax { .. } | Self::Empty => Some(READABLE.to_owned()),
             Self::Names { .. } => Some("name one behind the file, as in `genotypes.py:DARTS_V2`".to_owned()),
@@ -142,7 +192,7 @@ mod tests {
         (1..7_usize).prop_flat_map(move |nodes| {
             let nodes_of = (2..2 + nodes).map(|state| proptest::collection::vec(choice(state), 2)).collect::<Vec<_>>();
             let output = proptest::sample::subsequence((2..2 + nodes).collect::<Vec<_>>(), 1..=nodes);
-            (nodes_of, output).prop_map(|(nodes, output)| CellGenotype { nodes, output })
+            (nodes_of, output).prop_map(|(nodes, output)| CellGenotype { nodes, output, widths: Vec::new() })
         })
     }
 
@@ -151,7 +201,7 @@ mod tests {
         fn every_form_reads_back_what_it_wrote(normal in cell(), reduce in cell()) {
             let space = shipped::space("darts");
             let cells = [("normal".to_owned(), normal), ("reduce".to_owned(), reduce)].into_iter().collect();
-            let genotype = Genotype { cells };
+            let genotype = Genotype { cells, path: Vec::new() };
             for form in FORMS {
                 let text = genotype.to_text(form, &space).unwrap();
                 prop_assert_eq!(&Genotype::parse(&text, &space).unwrap(), &genotype, "{}", text);

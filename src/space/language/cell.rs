@@ -7,7 +7,7 @@ use crate::space::primitives::{options::Role, steps::Steps};
 use indexmap::IndexMap;
 
 /// A kind of cell: `normal`, `reduce`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CellKind {
     pub name: String,
     /// Label of the table of architecture parameters that all cells of the kind share:
@@ -19,6 +19,77 @@ pub struct CellKind {
     pub candidates: Vec<Vec<String>>,
     /// Stride of the edges that leave the cell's inputs, 1 or 2.
     pub input_stride: usize,
+    /// The widths among which its nodes choose; the cell's own where absent.
+    pub widths: Option<WidthChoices>,
+}
+
+/// Widths of a node, as shares of the cell's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WidthChoices {
+    /// Label of the table of architecture parameters, a row a node and a column a choice: `ratio`.
+    pub alphas: String,
+    /// As written: `1/3`, `0.5`, `1`.
+    pub names: Vec<String>,
+    pub shares: Vec<f64>,
+    pub multiple_of: usize,
+}
+
+impl WidthChoices {
+    /// The channels of each choice where the cell has so many: the nearest multiple, one more where that
+    /// loses more than a tenth; at least three. The rule of the code that the trilevel search grew from
+    /// (`make_divisible` of AGD).
+    pub fn channels(&self, cell: usize) -> Vec<usize> {
+        let step = self.multiple_of;
+        let of = |share: &f64| {
+            let wanted = cell as f64 * share;
+            let nearest = ((wanted + step as f64 / 2.0) as usize / step * step).max(3);
+            if (nearest as f64) < 0.9 * wanted { nearest + step } else { nearest }
+        };
+        self.shares.iter().map(of).collect()
+    }
+
+    fn read(node: &Node, problems: &mut Problems) -> Self {
+        const EXPECTED: &str = "a list of shares of the cell's width above 0 and up to 1, as in `[1/3, 0.5, 1]`";
+        let mut fields = Fields::open(node, "`widths`", problems);
+        let alphas = fields.required_text("alphas");
+        let multiple_of = fields.integer("multiple_of", 1, 1..=64, "a whole number from 1 to 64");
+        let (mut names, mut shares) = (Vec::new(), Vec::new());
+        match fields.required_node("choices") {
+            Some(Node { value: Value::List(items), .. }) if !items.is_empty() => {
+                for item in items {
+                    match share(&item.value) {
+                        Some((name, _)) if names.contains(&name) => {
+                            fields.problems().add(&item.origin, format!("the width `{name}` is there twice"));
+                        }
+                        Some((name, share)) => {
+                            names.push(name);
+                            shares.push(share);
+                        }
+                        None => fields.wrong("choices", item, EXPECTED),
+                    }
+                }
+            }
+            Some(other) => fields.wrong("choices", other, EXPECTED),
+            None => {}
+        }
+        fields.close();
+        Self { alphas, names, shares, multiple_of }
+    }
+}
+
+/// A share of the whole, and how it is written.
+fn share(value: &Value) -> Option<(String, f64)> {
+    let (name, share) = match value {
+        Value::Integer(1) => ("1".to_owned(), 1.0),
+        Value::Float(share) => (share.to_string(), *share),
+        Value::Text(text) => {
+            let (by, over) = text.split_once('/')?;
+            let whole = |text: &str| text.trim().parse::<u16>().ok().map(f64::from);
+            (text.clone(), whole(by)? / whole(over)?)
+        }
+        _ => return None,
+    };
+    (share > 0.0 && share <= 1.0).then_some((name, share))
 }
 
 /// What all kinds of cell share.
@@ -46,6 +117,15 @@ pub struct Adapter {
 pub struct Output {
     pub combine: Combine,
     pub states: OutputStates,
+    pub residual: Option<Residual>,
+}
+
+/// A cell that moves one of its inputs a little: what its states make up, times `scale`, is added to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Residual {
+    pub scale: f64,
+    /// The input.
+    pub plus: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,11 +194,18 @@ impl Adapter {
 
 impl Output {
     fn read(fields: &mut Fields<'_>, inputs: usize, nodes: usize) -> Self {
-        const EXPECTED: &str = "`last`, or a map such as `{concat: nodes}` or `{sum: [2, 3]}`";
+        const EXPECTED: &str =
+            "`last`, or a map such as `{concat: nodes}`, `{sum: [2, 3]}` or `{last: {scale: 0.2, plus: 0}}`";
         let Some(node) = fields.required_node("output") else { return Self::default() };
         match &node.value {
             Value::Text(word) if word == "last" => {
-                return Self { combine: Combine::Sum, states: OutputStates::Last };
+                return Self { combine: Combine::Sum, states: OutputStates::Last, residual: None };
+            }
+            Value::Map(map) if map.len() == 1 && map.contains_key("last") => {
+                let mut inner = Fields::open(node, "`output`", fields.problems());
+                let residual = inner.node("last").map(|node| Residual::read(node, inputs, inner.problems()));
+                inner.close();
+                return Self { combine: Combine::Sum, states: OutputStates::Last, residual };
             }
             Value::Map(map) if map.len() == 1 => {
                 let mut inner = Fields::open(node, "`output`", fields.problems());
@@ -126,13 +213,24 @@ impl Output {
                     let Some(states) = inner.node(key) else { continue };
                     let states = read_output_states(key, states, inputs, nodes, &mut inner);
                     inner.close();
-                    return Self { combine, states };
+                    return Self { combine, states, residual: None };
                 }
                 inner.close();
             }
             _ => fields.wrong("output", node, EXPECTED),
         }
         Self::default()
+    }
+}
+
+impl Residual {
+    fn read(node: &Node, inputs: usize, problems: &mut Problems) -> Self {
+        let mut fields = Fields::open(node, "`last`", problems);
+        fields.required_node("plus");
+        let scale = fields.number("scale", 1.0, 0.0..=8.0, "a number from 0 to 8");
+        let plus = fields.integer("plus", 0, 0..inputs, &format!("an input of the cell, from 0 to {}", inputs - 1));
+        fields.close();
+        Self { scale, plus }
     }
 }
 
@@ -226,11 +324,12 @@ impl CellKind {
         let alphas = fields.required_text("alphas");
         let betas = fields.text("betas").unwrap_or_else(|| format!("betas_{name}"));
         let input_stride = fields.integer("input_stride", 1, 1..=2, "1 or 2");
+        let widths = fields.node("widths").map(|node| WidthChoices::read(node, fields.problems()));
         let list = fields.required_node("candidates");
         let mut reader = Candidates { kind: name, shape, operations, excluded, input_stride, faults: Vec::new() };
         let candidates = list.map(|node| reader.read(node, fields.problems())).unwrap_or_default();
         fields.close();
-        Self { name: name.to_owned(), alphas, betas, candidates, input_stride }
+        Self { name: name.to_owned(), alphas, betas, candidates, input_stride, widths }
     }
 }
 

@@ -103,8 +103,8 @@ mod tests {
             for name in &names {
                 let Ok(space) = renamed(name, form) else { continue };
                 let node = |node: usize| (0..node).map(|source| Choice { operation: name.clone(), source }).collect();
-                let cell = CellGenotype { nodes: (1..4).map(node).collect(), output: vec![3] };
-                let genotype = Genotype { cells: [("cell".to_owned(), cell)].into_iter().collect() };
+                let cell = CellGenotype { nodes: (1..4).map(node).collect(), output: vec![3], widths: Vec::new() };
+                let genotype = Genotype { cells: [("cell".to_owned(), cell)].into_iter().collect(), path: Vec::new() };
                 for &form in written {
                     let text = genotype.to_text(form, &space).unwrap();
                     let read = Genotype::parse(&text, &space);

@@ -7,7 +7,7 @@ use super::extends;
 use super::labels::Labels;
 use super::notation::Notation;
 use super::operation::Operation;
-use super::skeleton::{Known, Skeleton, SkeletonDefaults};
+use super::skeleton::{Known, Lattice, Skeleton, SkeletonDefaults};
 use crate::config::{Fields, Node, Problems, Value};
 use crate::machine;
 use crate::space::derivation::rule::Derivation;
@@ -182,6 +182,18 @@ impl Space {
         self.shape.nodes
     }
 
+    /// The lattice of its networks, where it has one: the same in all its skeletons.
+    pub(in crate::space) fn lattice(&self) -> Option<&Lattice> {
+        self.skeletons.values().find_map(|skeleton| skeleton.body.lattice())
+    }
+
+    /// The nodes that choose their widths in a kind that has some to choose from: those that are no part
+    /// of the cell's output.
+    pub fn nodes_that_choose(&self) -> Vec<usize> {
+        let output = self.output_states(self.nodes());
+        (0..self.nodes()).filter(|node| !output.contains(&(self.inputs() + node))).collect()
+    }
+
     /// The searched edges, (source, target), in the order of the alpha tables' rows: by target,
     /// then by source.
     pub fn edges(&self) -> &[(usize, usize)] {
@@ -353,7 +365,7 @@ skeletons:
     fn each_fault_has_its_sentence() {
         for (from, to, expected) in [
             ("channels: 4", "channels: four", "`channels` must be a whole number from 1 to 16384, found `four`"),
-            ("out: 2C", "out: 2D", "`out` must be a width such as `64`, `C`, `3C` or `C/2`, found `2D`"),
+            ("out: 2C", "out: 2D", "`out` must be a width such as `64`, `C`, `3C`, `C/2` or `4I`, found `2D`"),
             ("kernel: 3}}]]", "kernal: 3}}]]", "`conv` in a stem lacks the key `kernel`"),
             ("kernel: 3}}]]", "kernel: 2}}]]", "no padding keeps the sides with an even kernel"),
             ("kernel: 3}}]]", "kernel: 3, stride: edge}}]]", "`stride: edge` has a meaning in operations only"),

@@ -5,8 +5,10 @@ use crate::config::{Fields, Node, Problems};
 /// How blocks, edges and candidates are called. `{…}` stand for numbers and names.
 #[derive(Debug, Clone, Default)]
 pub struct Labels {
-    /// `{cell}`: the block's position in the body.
+    /// `{cell}`: the block's position in the body; of a lattice, the position among its cells.
     pub cell: String,
+    /// `{block}`: the position among a lattice's fixed blocks.
+    pub block: String,
     /// `{edge}`, `{source}`, `{target}`; supernets only.
     pub edge: String,
     /// `{candidate}`, `{operation}`; supernets only.
@@ -21,6 +23,10 @@ impl Labels {
         let mut fields = Fields::open(node, "`labels`", problems);
         let labels = Self {
             cell: read_pattern(&mut fields, "cell", &["cell"]),
+            block: match fields.has("block") {
+                true => read_pattern(&mut fields, "block", &["block"]),
+                false => "blocks.{block}".to_owned(),
+            },
             edge: read_pattern(&mut fields, "edge", &["edge", "source", "target"]),
             candidate: read_pattern(&mut fields, "candidate", &["candidate", "operation"]),
             choice: read_pattern(&mut fields, "choice", &["choice", "source", "target", "operation"]),

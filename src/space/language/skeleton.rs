@@ -40,9 +40,31 @@ pub struct AuxiliaryHead {
     pub in_place: bool,
 }
 
+/// What stands between stems and heads.
+#[derive(Debug, Clone)]
+pub enum Body {
+    Segments(Segments),
+    Lattice(Lattice),
+}
+
+/// All orders of so many cells and of so many of a fixed block, behind a first cell: each beginning of
+/// an order is a map, made by one cell or block from the map before it. What follows reads a mixture of
+/// the maps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lattice {
+    /// The kind of its cells; a network has `size` of them at most, beside the first.
+    pub cell: String,
+    /// A fixed block.
+    pub block: String,
+    /// As many of them at most.
+    pub blocks: usize,
+    /// Label of the table of architecture parameters that weigh the maps: `gamma`.
+    pub exit: String,
+}
+
 /// Segments of equal cells, with a transition between one and the next.
 #[derive(Debug, Clone)]
-pub struct Body {
+pub struct Segments {
     pub cell: String,
     pub count: Count,
     pub segments: usize,
@@ -77,6 +99,8 @@ const WIDEST: usize = 1 << 14;
 /// Cells, in all or a segment: published networks have twenty.
 pub const LARGEST_SIZE: usize = 1 << 8;
 const MOST_SEGMENTS: usize = 8;
+/// Of a lattice, of which there are as many maps as orders.
+const MOST_BLOCKS: usize = 4;
 /// Numbers that an output has where it is a row of them: as many classes.
 pub const MOST_SCORES: usize = 1 << 20;
 pub const LARGEST_SIDE: usize = 1 << 14;
@@ -146,7 +170,7 @@ impl Skeleton {
             read_heads(&mut fields, lenient).or_else(|| base.map(|base| (base.trunk.clone(), base.heads.clone())));
         let auxiliary = match fields.node("auxiliary") {
             Some(node) => {
-                let transitions = body.as_ref().is_none_or(|body| body.transition.is_some());
+                let transitions = body.as_ref().is_none_or(Body::has_transition);
                 read_auxiliary(node, transitions, fields.problems())
             }
             None => base.and_then(|base| base.auxiliary.clone()),
@@ -158,6 +182,45 @@ impl Skeleton {
 }
 
 impl Body {
+    fn read(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Self> {
+        if node.get("lattice").is_none() {
+            return Segments::read(node, known, problems).map(Self::Segments);
+        }
+        let mut fields = Fields::open(node, "`body`", problems);
+        let lattice = fields.node("lattice").and_then(|node| Lattice::read(node, known, fields.problems()));
+        fields.close();
+        lattice.map(Self::Lattice)
+    }
+
+    pub fn lattice(&self) -> Option<&Lattice> {
+        match self {
+            Self::Lattice(lattice) => Some(lattice),
+            Self::Segments(_) => None,
+        }
+    }
+
+    /// Whether a cell stands where the width grows.
+    fn has_transition(&self) -> bool {
+        matches!(self, Self::Segments(Segments { transition: Some(_), .. }))
+    }
+}
+
+impl Lattice {
+    fn read(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::open(node, "`lattice`", problems);
+        for key in ["cell", "block"] {
+            fields.required_node(key);
+        }
+        let cell = read_name(&mut fields, "cell", known.kinds, "cell kind");
+        let block = read_name(&mut fields, "block", known.blocks, "block");
+        let blocks = fields.integer("blocks", 1, 1..=MOST_BLOCKS, &format!("a whole number from 1 to {MOST_BLOCKS}"));
+        let exit = fields.required_text("exit");
+        fields.close();
+        Some(Self { cell: cell?, block: block?, blocks, exit })
+    }
+}
+
+impl Segments {
     fn read(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(node, "`body`", problems);
         let cell = read_name(&mut fields, "cell", known.kinds, "cell kind");

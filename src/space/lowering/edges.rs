@@ -13,12 +13,25 @@ impl<'a> CellGeometry<'a> {
     /// The same cell at another width.
     fn at_width(self, channels: usize) -> Self {
         let Self { inner, size, .. } = self;
-        Self { inner: FeatureMap { channels, ..inner }, size: FeatureMap { channels, ..size }, ..self }
+        let is_part = channels < size.channels;
+        Self { inner: FeatureMap { channels, ..inner }, size: FeatureMap { channels, ..size }, is_part, ..self }
     }
 
     /// Stride of the edges that leave `source`, and the map that they read.
     fn from(self, source: usize) -> (usize, FeatureMap) {
-        if source < self.inputs { (self.stride, self.inner) } else { (1, self.size) }
+        match source.checked_sub(self.inputs) {
+            None => (self.stride, self.inner),
+            Some(node) => (1, self.node(node)),
+        }
+    }
+
+    /// The map of a node.
+    fn node(self, node: usize) -> FeatureMap {
+        match self.nodes[node].channels {
+            // Cells of which a part of the channels is mixed have nodes of one width.
+            _ if self.is_part => self.size,
+            channels => FeatureMap { channels, ..self.size },
+        }
     }
 }
 
@@ -38,12 +51,12 @@ impl Lowering<'_> {
             let mut candidates = Vec::with_capacity(names.len());
             for (column, operation) in names.iter().enumerate() {
                 let label = fill(&labels.candidate, &[("candidate", &column), ("operation", operation)]);
-                candidates.push(self.candidate(operation, join(&edge, &label), source, &inside)?);
+                candidates.push(self.candidate(operation, join(&edge, &label), [source, target], &inside)?);
             }
             let skip = match (&self.space.skip, options.auxiliary_skip) {
                 (_, false) => None,
                 (None, true) => return Err(SpaceError::NoSkip { space: self.space.name.clone() }),
-                (Some(skip), true) => Some(self.candidate(skip, join(&edge, SKIP), source, &inside)?.chain),
+                (Some(skip), true) => Some(self.candidate(skip, join(&edge, SKIP), [source, target], &inside)?.chain),
             };
             let partial = match groups {
                 1 => None,
@@ -65,7 +78,7 @@ impl Lowering<'_> {
                 let values: [(&str, &dyn std::fmt::Display); 4] =
                     [("choice", &edges.len()), ("source", source), ("target", &target), ("operation", operation)];
                 let label = join(geometry.label, &fill(&self.space.labels.choice, &values));
-                let candidate = self.candidate(operation, label, *source, geometry)?;
+                let candidate = self.candidate(operation, label, [*source, target], geometry)?;
                 edges.push(Edge { source: *source, target, candidates: vec![candidate], skip: None, partial: None });
             }
         }
@@ -76,15 +89,16 @@ impl Lowering<'_> {
         &self,
         operation: &str,
         label: String,
-        source: usize,
+        [source, target]: [usize; 2],
         geometry: &CellGeometry<'_>,
     ) -> Result<Candidate, SpaceError> {
         let (stride, input) = geometry.from(source);
+        let size = geometry.node(target - geometry.inputs);
         let steps = self.space.operations.get(operation).and_then(|known| known.steps(stride));
         let steps = steps.ok_or_else(|| SpaceError::NoStride { operation: operation.to_owned(), stride })?;
-        let (chain, found) = self.chain(steps, &label, geometry.inner.channels, stride, input)?;
-        if found != geometry.size {
-            return Err(SpaceError::Shape { place: label, found, needed: geometry.size });
+        let (chain, found) = self.operation(steps, &label, size.channels, stride, input)?;
+        if found != size {
+            return Err(SpaceError::Shape { place: label, found, needed: size });
         }
         Ok(Candidate { operation: operation.to_owned(), chain })
     }

@@ -24,6 +24,8 @@ pub enum SpaceError {
     OddSides { place: String, height: usize, width: usize },
     #[error("`{place}`: `pixel_shuffle` by {by} needs a multiple of {by} times {by} channels, found {channels}")]
     PixelShuffle { place: String, by: usize, channels: usize },
+    #[error("`{place}`: {what} has no place in an operation between nodes that choose their widths")]
+    Unnarrowed { place: String, what: &'static str },
     #[error("`{place}`: branches give {first} and {other}")]
     Branches { place: String, first: FeatureMap, other: FeatureMap },
     #[error("`{place}`: a linear layer for a map of {needed} cannot read one of {found}")]

@@ -2,23 +2,18 @@
 //! decided.
 
 use super::edge_options::EdgeOptions;
+use super::plan::{self, Planned, PlannedBlock};
 use crate::space::genotype::Genotype;
-use crate::space::language::cell::Combine;
 use crate::space::language::hint::did_you_mean;
-use crate::space::language::labels::{fill, join};
-use crate::space::language::skeleton::{
-    BlockName, Body, Count, LARGEST_SIDE, LARGEST_SIZE, MOST_SCORES, Skeleton, Transition,
-};
-use crate::space::network::{
-    AlphaRows, AlphaTable, Auxiliary, Betas, Block, Cell, CellOutput, Chain, Extra, FeatureMap, Head, Network, OUTPUT,
-    OutputSpec,
-};
+use crate::space::language::skeleton::{Body, LARGEST_SIDE, LARGEST_SIZE, Lattice, MOST_SCORES, Skeleton};
+use crate::space::language::width::Letters;
+use crate::space::network::{Auxiliary, Block, Chain, FeatureMap, Head, Network, Node, OUTPUT, OutputSpec};
 use crate::space::primitives::{
     options::Phase,
     place::{MOST_CHANNELS, Place, Surroundings},
     steps::Steps,
 };
-use crate::space::{CellKind, Space, SpaceError};
+use crate::space::{Space, SpaceError};
 use std::collections::BTreeSet;
 
 /// What a network is built for.
@@ -74,12 +69,12 @@ pub(super) struct Lowering<'a> {
     pub space: &'a Space,
     skeleton: &'a Skeleton,
     /// Absent in a supernet.
-    genotype: Option<&'a Genotype>,
+    pub genotype: Option<&'a Genotype>,
     pub build: &'a Build,
-    channels: usize,
-    size: usize,
+    pub channels: usize,
+    pub size: usize,
     /// Without operations on edges.
-    bare: bool,
+    pub bare: bool,
     surroundings: Surroundings,
 }
 
@@ -94,12 +89,9 @@ pub(super) struct CellGeometry<'a> {
     /// The map of a node.
     pub size: FeatureMap,
     pub inputs: usize,
-}
-
-/// A block of the body, before it is lowered.
-enum Planned<'a> {
-    Cell,
-    Transition(&'a Transition),
+    pub nodes: &'a [Node],
+    /// Whether it is of a part of a cell's channels.
+    pub is_part: bool,
 }
 
 impl<'a> Lowering<'a> {
@@ -160,28 +152,32 @@ impl<'a> Lowering<'a> {
         let mut blocks = Vec::new();
         let mut last_transition = 0;
         for (position, planned) in self.plan().into_iter().enumerate() {
-            let label = fill(&self.space.labels.cell, &[("cell", &position)]);
-            let block = match planned {
-                Planned::Cell => self.cell(&self.skeleton.body.cell, &label, width, &states)?,
-                Planned::Transition(transition) => {
-                    last_transition = position;
-                    width *= transition.widen;
-                    if width > MOST_CHANNELS {
-                        return Err(SpaceError::TooMany { what: "channels", most: MOST_CHANNELS, found: width });
-                    }
-                    match &transition.block {
-                        BlockName::Cell(kind) => self.cell(kind, &label, width, &states)?,
-                        BlockName::Fixed(name) => {
-                            let steps = &self.space.blocks[name];
-                            let (chain, output) = self.chain(steps, &label, width, 1, newest)?;
-                            (Block::Fixed { reads: states.len() - 1, chain }, output)
-                        }
-                    }
+            let Planned { block, label, behind, widen, is_transition } = planned;
+            if is_transition {
+                last_transition = position;
+            }
+            width *= widen;
+            if width > MOST_CHANNELS {
+                return Err(SpaceError::TooMany { what: "channels", most: MOST_CHANNELS, found: width });
+            }
+            let read = behind.map_or(stems.len() - 1, |block| stems.len() + block);
+            let block = match block {
+                PlannedBlock::Cell { kind, place, chosen } => {
+                    self.cell((kind, place, chosen), &label, width, &states[..=read])?
+                }
+                PlannedBlock::Fixed(name) => {
+                    let (chain, output) = self.chain(&self.space.blocks[name], &label, width, 1, states[read])?;
+                    (Block::Fixed { reads: read, chain }, output)
                 }
             };
             newest = block.1;
             blocks.push(block);
             states.push(newest);
+        }
+        let alphas = self.alpha_tables();
+        let exit = self.exit(&alphas, &states, stems.len())?;
+        if let Some(exit) = &exit {
+            newest = states[exit.states[0]];
         }
         let auxiliary = match &self.skeleton.auxiliary {
             Some(auxiliary) if self.build.auxiliary => {
@@ -204,16 +200,31 @@ impl<'a> Lowering<'a> {
             input: self.build.input,
             stems,
             blocks: blocks.into_iter().map(|(block, _)| block).collect(),
-            exit: None,
+            exit,
             trunk,
             heads: heads.collect::<Result<_, SpaceError>>()?,
             auxiliary,
-            alphas: self.alpha_tables(),
+            widths: self.widths(&alphas),
+            alphas,
         };
         match network.duplicate_tensor() {
             Some(name) => Err(SpaceError::DuplicateTensor { name }),
             None => Ok(network),
         }
+    }
+
+    /// The chain of an operation between nodes that may not be equally wide: C is the width `channels` of
+    /// the one that it leads to.
+    pub fn operation(
+        &self,
+        steps: &Steps,
+        prefix: &str,
+        channels: usize,
+        stride: usize,
+        input: FeatureMap,
+    ) -> Result<(Chain, FeatureMap), SpaceError> {
+        let letters = Letters { here: channels, input: input.channels };
+        steps.lower(&Place { letters, ..Place::new(&self.surroundings, prefix, channels, stride) }, input)
     }
 
     /// A head that gives what is needed.
@@ -245,115 +256,16 @@ impl<'a> Lowering<'a> {
     }
 
     fn plan(&self) -> Vec<Planned<'a>> {
-        let Body { count, segments, transition, .. } = &self.skeleton.body;
-        let transitions = (1..*segments).filter_map(|_| transition.as_ref());
-        let mut plan = Vec::new();
-        match count {
-            Count::Total => {
-                // Segments too small for a block of their own share a transition, as in the
-                // reference.
-                plan.extend((0..self.size).map(|_| Planned::Cell));
-                for (segment, transition) in transitions.enumerate() {
-                    plan[(segment + 1) * self.size / segments] = Planned::Transition(transition);
-                }
-            }
-            Count::PerSegment => {
-                plan.extend((0..self.size).map(|_| Planned::Cell));
-                for transition in transitions {
-                    plan.push(Planned::Transition(transition));
-                    plan.extend((0..self.size).map(|_| Planned::Cell));
-                }
-            }
+        let labels = &self.space.labels;
+        match (&self.skeleton.body, self.genotype) {
+            (Body::Segments(segments), _) => plan::of_segments(segments, self.size, labels),
+            (Body::Lattice(lattice), None) => plan::of_lattice(lattice, self.size, labels),
+            (Body::Lattice(lattice), Some(genotype)) => plan::of_path(lattice, &genotype.path, labels),
         }
-        plan
     }
 
-    /// All kinds have a table, used by this network or not: a derivation needs each.
-    fn alpha_tables(&self) -> Vec<AlphaTable> {
-        if self.genotype.is_some() {
-            return Vec::new();
-        }
-        let EdgeOptions { partial_channels, edge_normalisation, auxiliary_skip } = self.build.edges;
-        let targets = || self.space.edges().iter().map(|(_, target)| *target).collect();
-        let bypass = (partial_channels > 1 && edge_normalisation).then_some(Extra::Bypass);
-        let skip = auxiliary_skip.then_some(Extra::Skip);
-        let table = |kind: &CellKind| AlphaTable {
-            label: kind.alphas.clone(),
-            kind: kind.name.clone(),
-            candidates: kind.candidates.clone(),
-            betas: edge_normalisation.then(|| Betas { label: kind.betas.clone(), targets: targets() }),
-            extras: bypass.into_iter().chain(skip).collect(),
-        };
-        self.space.cell_kinds().iter().map(table).collect()
-    }
-
-    /// A cell of `kind` and width C `channels` behind `states`, and its output's map.
-    fn cell(
-        &self,
-        kind: &str,
-        label: &str,
-        channels: usize,
-        states: &[FeatureMap],
-    ) -> Result<(Block, FeatureMap), SpaceError> {
-        let position = self.space.cell_kinds().iter().position(|known| known.name == kind);
-        let position = position.expect("a skeleton names known kinds only");
-        let kind = &self.space.cell_kinds()[position];
-        let newest = *states.last().expect("a skeleton has a stem");
-        let inner = FeatureMap { channels, ..newest };
-        let reads = self.newest(states.len());
-        let inputs = self.inputs(label, inner, &reads, states)?;
-        let stride = kind.input_stride;
-        let size = inner.strided(stride);
-        let geometry = CellGeometry { label, stride, inner, size, inputs: inputs.len() };
-        let (edges, nodes, output) = match self.genotype {
-            None => {
-                let edges = if self.bare { Vec::new() } else { self.all_candidates(kind, &geometry)? };
-                (edges, self.space.nodes(), self.space.output_states(self.space.nodes()))
-            }
-            Some(genotype) => {
-                let cell = &genotype.cells[&kind.name];
-                (self.chosen(cell, &geometry)?, cell.nodes.len(), cell.output.clone())
-            }
-        };
-        let (output, width) = match self.space.shape.output.combine {
-            Combine::Concat => (CellOutput::Concat(output.clone()), channels * output.len()),
-            Combine::Sum => (CellOutput::Sum(output), channels),
-        };
-        let alphas = self.genotype.is_none().then_some(AlphaRows { table: position, first: 0 });
-        let cell = Cell { kind: kind.name.clone(), inputs, reads, edges, nodes, output, stride, size, alphas };
-        Ok((Block::Cell(cell), FeatureMap { channels: width, ..size }))
-    }
-
-    /// As many of the newest of so many states as a cell has inputs, the oldest of all standing in for
-    /// those before it.
-    fn newest(&self, states: usize) -> Vec<usize> {
-        let inputs = self.space.shape.inputs.len();
-        (0..inputs).map(|input| (states + input).saturating_sub(inputs)).collect()
-    }
-
-    /// The adapters of a cell's inputs, each of which gives a map like `inner`.
-    fn inputs(
-        &self,
-        label: &str,
-        inner: FeatureMap,
-        reads: &[usize],
-        states: &[FeatureMap],
-    ) -> Result<Vec<Chain>, SpaceError> {
-        let adapters = &self.space.shape.inputs;
-        let mut chains = Vec::with_capacity(adapters.len());
-        for (adapter, &state) in adapters.iter().zip(reads) {
-            let state = states[state];
-            let place = join(label, &adapter.label);
-            let same_sides = (state.height, state.width) == (inner.height, inner.width);
-            let steps = if same_sides { Some(&adapter.same) } else { adapter.larger.as_ref() };
-            let steps = steps.ok_or_else(|| SpaceError::NoAdapter { place: place.clone() })?;
-            let (chain, found) = self.chain(steps, &place, inner.channels, 1, state)?;
-            if found != inner {
-                return Err(SpaceError::Shape { place, found, needed: inner });
-            }
-            chains.push(chain);
-        }
-        Ok(chains)
+    pub(super) fn lattice(&self) -> Option<&'a Lattice> {
+        self.skeleton.body.lattice()
     }
 }
 
@@ -361,7 +273,7 @@ impl<'a> Lowering<'a> {
 mod tests {
     use super::*;
     use crate::edited::edited;
-    use crate::space::network::LayerKind;
+    use crate::space::network::{AlphaRows, Cell, CellOutput, LayerKind};
     use crate::space::shipped::{build, genotype, space};
 
     fn cells(network: &Network) -> Vec<&Cell> {

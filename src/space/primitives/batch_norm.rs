@@ -19,7 +19,7 @@ impl BatchNorm {
 
 impl Primitive for BatchNorm {
     fn lower(&self, place: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {
-        let affine = self.affine.holds(place.network.phase);
+        let affine = place.has(self.affine);
         let learned = [("weight", TensorRole::Scale), ("bias", TensorRole::Shift)];
         let running = [("running_mean", TensorRole::RunningMean), ("running_var", TensorRole::RunningVar)];
         let label = place.name();

@@ -15,6 +15,8 @@ pub struct Conv {
     pub dilation: [usize; 2],
     pub groups: usize,
     pub bias: bool,
+    /// Its output's width, where that is said in terms of the node's which its edge leads to.
+    pub follows: Option<Width>,
 }
 
 impl Conv {
@@ -87,7 +89,7 @@ impl Primitive for WrittenConv {
     fn effect(&self, before: Effect, edge: usize, _: Phase) -> Result<Effect, String> {
         let width = match self.filters {
             Filters::Depthwise => before.width,
-            Filters::Groups { out, .. } => out,
+            Filters::Groups { out, .. } => out.of_equal(),
         };
         Ok(Effect { width, ..before.shrunk(self.stride.map(|stride| stride.on(edge))) })
     }
@@ -103,8 +105,12 @@ impl Primitive for WrittenConv {
         }
         let Self { kernel, padding, dilation, .. } = *self;
         let stride = self.stride.map(|stride| stride.on(place.stride));
-        let bias = self.bias.holds(place.network.phase);
-        let conv = Conv { kernel, stride, padding, dilation, groups, bias };
+        let bias = place.has(self.bias);
+        let follows = match self.filters {
+            Filters::Groups { out: out @ Width::Times { .. }, .. } => Some(out),
+            Filters::Groups { .. } | Filters::Depthwise => None,
+        };
+        let conv = Conv { kernel, stride, padding, dilation, groups, bias, follows };
         let output = FeatureMap { channels, ..slid(conv.window(), stride, padding, input, || place.name())? };
         let [height, width] = kernel;
         let fan_in = input.channels / groups * height * width;

@@ -1,13 +1,13 @@
-//! `identity`, `relu` and the other nonlinearities: layers of each value by itself, without options
-//! and tensors.
+//! `identity`, `relu` and the other nonlinearities: layers of each value by itself, without tensors.
 
 use super::{FeatureMap, Layer, LayerKind, Place, Primitive, SpaceError};
+use crate::config::Fields;
 
 #[derive(Debug)]
 pub struct Elementwise(pub LayerKind);
 
 /// A function of each value that is no ReLU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Nonlinearity {
     Tanh,
     /// `1 / (1 + exp(−x))`
@@ -18,6 +18,14 @@ pub enum Nonlinearity {
     HardSwish,
     /// `x · Φ(x)`, by the error function (Hendrycks and Gimpel, arXiv 1606.08415).
     Gelu,
+    /// `x`, below 0 `slope · x` (Maas et al., 2013).
+    LeakyRelu {
+        slope: f64,
+    },
+}
+
+pub fn leaky_relu(fields: &mut Fields<'_>) -> Nonlinearity {
+    Nonlinearity::LeakyRelu { slope: fields.number("slope", 0.01, 0.0..=1.0, "a number from 0 to 1") }
 }
 
 impl Primitive for Elementwise {

@@ -39,7 +39,7 @@ pub(super) fn halved(map: FeatureMap, place: impl FnOnce() -> String) -> Result<
 
 impl Primitive for FactorizedReduce {
     fn effect(&self, before: Effect, _: usize, _: Phase) -> Result<Effect, String> {
-        Ok(Effect { width: self.out, ..before.shrunk([2, 2]) })
+        Ok(Effect { width: self.out.of_equal(), ..before.shrunk([2, 2]) })
     }
 
     fn lower(&self, place: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {

@@ -3,12 +3,14 @@
 //! A primitive's file says what its keys are, what it does to a feature map, and which layer it
 //! becomes, with its tensors. What a layer computes is for engines to say (`model`, `interop::onnx`).
 
+mod affine;
 mod batch_norm;
 mod branches;
 mod conv;
 mod elementwise;
 mod factorized_reduce;
 mod linear;
+mod narrowed;
 mod noise;
 pub(super) mod options;
 mod pixel_shuffle;
@@ -16,6 +18,7 @@ pub(super) mod place;
 mod pool;
 mod resized;
 pub(super) mod steps;
+mod upsample;
 mod zero;
 
 pub use conv::Conv;
@@ -55,6 +58,8 @@ const PRIMITIVES: &[(&str, Reader)] = &[
     ("swish", Reader::Options(|_, _| nonlinearity(Nonlinearity::Swish))),
     ("hard_swish", Reader::Options(|_, _| nonlinearity(Nonlinearity::HardSwish))),
     ("gelu", Reader::Options(|_, _| nonlinearity(Nonlinearity::Gelu))),
+    ("leaky_relu", Reader::Options(|fields, _| nonlinearity(elementwise::leaky_relu(fields)))),
+    ("affine", Reader::Options(|fields, _| Arc::new(affine::Affine::read(fields)))),
     ("conv", Reader::Options(|fields, role| Arc::new(conv::WrittenConv::read(fields, role)))),
     ("depthwise", Reader::Options(|fields, role| Arc::new(conv::WrittenConv::read_depthwise(fields, role)))),
     ("pointwise", Reader::Options(|fields, role| Arc::new(conv::WrittenConv::read_pointwise(fields, role)))),
@@ -64,6 +69,7 @@ const PRIMITIVES: &[(&str, Reader)] = &[
     ("factorized_reduce", Reader::Options(|fields, _| Arc::new(factorized_reduce::FactorizedReduce::read(fields)))),
     ("global_avg_pool", Reader::Options(|_, _| Arc::new(pool::GlobalAvgPool))),
     ("pixel_shuffle", Reader::Options(|fields, _| Arc::new(pixel_shuffle::PixelShuffle::read(fields)))),
+    ("upsample", Reader::Options(|fields, _| Arc::new(upsample::Upsample::read(fields)))),
     ("linear", Reader::Options(|fields, _| Arc::new(linear::Linear::read(fields)))),
     ("sum", Reader::Branches(|branches| Arc::new(branches::Sum(branches)))),
     ("concat", Reader::Branches(|branches| Arc::new(branches::Concat(branches)))),
@@ -180,6 +186,15 @@ pub enum LayerKind {
     /// `by` are the pixels of its first row.
     PixelShuffle {
         by: usize,
+    },
+    /// `[n, c, h, w]` → `[n, c, h · by, w · by]`, each pixel a square of equal ones.
+    Upsample {
+        by: usize,
+    },
+    /// `scale · x + shift`
+    Affine {
+        scale: f64,
+        shift: f64,
     },
     /// Reads `[n, c, h, w]` flattened.
     Linear,

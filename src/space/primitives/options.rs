@@ -2,6 +2,7 @@
 
 use crate::config::{Fields, Node, Value};
 use crate::space::feature_map::FeatureMap;
+use crate::space::language::width::Letters;
 use crate::space::lowering::error::SpaceError;
 
 pub const LARGEST_KERNEL: i64 = 63;
@@ -22,14 +23,18 @@ pub enum When {
     Always,
     Never,
     Only(Phase),
+    /// In a supernet, and in a discrete network where an operation does not give as many channels as
+    /// it reads.
+    Resized,
 }
 
 impl When {
-    pub fn holds(self, phase: Phase) -> bool {
+    pub fn holds(self, phase: Phase, letters: Letters) -> bool {
         match self {
             Self::Always => true,
             Self::Never => false,
             Self::Only(only) => only == phase,
+            Self::Resized => phase == Phase::Search || letters.here != letters.input,
         }
     }
 }
@@ -98,7 +103,8 @@ impl Stride {
 }
 
 pub fn read_when(fields: &mut Fields<'_>) -> When {
-    let choices = [("search", When::Only(Phase::Search)), ("final", When::Only(Phase::Final))];
+    let choices =
+        [("search", When::Only(Phase::Search)), ("final", When::Only(Phase::Final)), ("resized", When::Resized)];
     fields.choice("when", When::Always, &choices)
 }
 

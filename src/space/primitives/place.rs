@@ -1,7 +1,10 @@
 //! Where a step is lowered, and what it may ask of that.
 
-use super::options::Phase;
-use crate::space::language::{labels::join, width::Width};
+use super::options::{Phase, When};
+use crate::space::language::{
+    labels::join,
+    width::{Letters, Width},
+};
 use crate::space::lowering::error::SpaceError;
 use std::cell::Cell;
 
@@ -35,8 +38,8 @@ pub struct Place<'a> {
     /// The step's own label, if it has one.
     pub label: Option<&'a str>,
     pub position: usize,
-    /// What `C` stands for.
-    pub channels: usize,
+    /// What `C` and `I` stand for.
+    pub letters: Letters,
     /// Stride of the edge, 1 elsewhere.
     pub stride: usize,
     /// Of a head, the channels that its output is asked for.
@@ -45,7 +48,13 @@ pub struct Place<'a> {
 
 impl<'a> Place<'a> {
     pub fn new(network: &'a Surroundings, chain: &'a str, channels: usize, stride: usize) -> Self {
-        Self { network, chain, label: None, position: 0, channels, stride, asked: None }
+        let letters = Letters { here: channels, input: channels };
+        Self { network, chain, label: None, position: 0, letters, stride, asked: None }
+    }
+
+    /// Whether something stands here.
+    pub fn has(&self, when: When) -> bool {
+        when.holds(self.network.phase, self.letters)
     }
 
     /// What the step is called.
@@ -58,11 +67,11 @@ impl<'a> Place<'a> {
 
     /// The channels that `width` stands for here.
     pub fn channels_of(&self, width: Width) -> Result<usize, SpaceError> {
-        let usable = width.resolve(self.channels).filter(|width| *width <= MOST_CHANNELS);
+        let usable = width.resolve(self.letters).filter(|width| *width <= MOST_CHANNELS);
         usable.ok_or_else(|| self.no_width(self.name(), width.to_string()))
     }
 
     pub fn no_width(&self, place: String, width: String) -> SpaceError {
-        SpaceError::Width { place, width, channels: self.channels }
+        SpaceError::Width { place, width, channels: self.letters.here }
     }
 }

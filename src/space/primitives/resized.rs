@@ -24,13 +24,19 @@ impl Layer {
         };
         let mut kind = self.kind.clone();
         let output = match &mut kind {
-            LayerKind::Identity | LayerKind::Relu | LayerKind::Nonlinearity(_) | LayerKind::BatchNorm { .. } => input,
+            LayerKind::Identity
+            | LayerKind::Relu
+            | LayerKind::Nonlinearity(_)
+            | LayerKind::Affine { .. }
+            | LayerKind::BatchNorm { .. } => input,
             LayerKind::Zero { stride } | LayerKind::Noise { stride, .. } => input.strided(*stride),
             LayerKind::Conv(conv) => slid(conv.window(), conv.stride, conv.padding, input, place)?,
             LayerKind::MaxPool(pool) | LayerKind::AvgPool(pool) => pool.slid(input, place)?,
             LayerKind::FactorizedReduce { first, .. } => halved(input, || first.clone())?,
             LayerKind::GlobalAvgPool => FeatureMap { height: 1, width: 1, ..input },
-            LayerKind::PixelShuffle { by } => FeatureMap { height: height * *by, width: width * *by, ..input },
+            LayerKind::PixelShuffle { by } | LayerKind::Upsample { by } => {
+                FeatureMap { height: height * *by, width: width * *by, ..input }
+            }
             LayerKind::Linear if input.elements() != self.input.elements() => {
                 return Err(SpaceError::Flattened { place: place(), needed: self.input, found: input });
             }

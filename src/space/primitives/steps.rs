@@ -8,7 +8,7 @@ use super::options::{Phase, Role, When, read_when};
 use super::place::Place;
 use super::{Chain, Effect, FeatureMap, Layer, OF_HEADS, PRIMITIVES, Primitive, Reader, SpaceError};
 use crate::config::{Fields, Node, Problems, Value};
-use crate::space::language::{hint::did_you_mean, labels::join};
+use crate::space::language::{hint::did_you_mean, labels::join, width::Letters};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -82,7 +82,8 @@ impl Steps {
     /// What the chain does to a map on an edge of stride `edge`, or why its branches do not go
     /// together.
     pub fn effect(&self, before: Effect, edge: usize, phase: Phase) -> Result<Effect, String> {
-        let held = self.steps.iter().filter(|step| step.when.holds(phase));
+        // Of a step that stands where widths differ nothing is said here: it keeps them.
+        let held = self.steps.iter().filter(|step| step.when.holds(phase, Letters { here: 1, input: 1 }));
         held.map(|step| &step.content).try_fold(before, |map, content| match content {
             Content::Chain(steps) => steps.effect(map, edge, phase),
             Content::Primitive { primitive, .. } => primitive.effect(map, edge, phase),
@@ -104,7 +105,7 @@ impl Steps {
     ) -> Result<FeatureMap, SpaceError> {
         let chain = join(place.chain, &self.label);
         let mut map = input;
-        for (position, step) in self.steps.iter().enumerate().filter(|(_, step)| step.when.holds(place.network.phase)) {
+        for (position, step) in self.steps.iter().enumerate().filter(|(_, step)| place.has(step.when)) {
             let place = Place { chain: &chain, label: step.label.as_deref(), position, ..*place };
             map = match &step.content {
                 Content::Chain(steps) => steps.push_layers(&Place { chain: &place.name(), ..place }, map, layers)?,

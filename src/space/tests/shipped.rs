@@ -2,7 +2,7 @@
 
 use crate::space::{
     Build, EdgeOptions, Genotype, Space,
-    network::{FeatureMap, OutputSpec},
+    network::{FeatureMap, OUTPUT, OutputSpec},
 };
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,12 @@ mod tests {
             assert_eq!(space.name, name);
             assert!(space.benchmark.as_ref().is_none_or(|table| table.is_file()));
             for skeleton in space.skeleton_names() {
-                let network = space.supernet(&build(skeleton, 224, 7)).unwrap();
+                // Scores, or an image of four times the sides.
+                let image = FeatureMap { channels: 3, height: 4 * 224, width: 4 * 224 };
+                let image = vec![OutputSpec { name: OUTPUT.to_owned(), size: image }];
+                let scores = build(skeleton, 224, 7);
+                let of_images = Build { outputs: image, ..scores.clone() };
+                let network = space.supernet(&scores).or_else(|_| space.supernet(&of_images)).unwrap();
                 assert!(network.cost().multiply_adds > 0, "{name} {skeleton}");
             }
         }

@@ -13,7 +13,7 @@ pub(super) struct Searched {
     pub point: Coordinates,
     pub space: Space,
     pub space_text: String,
-    pub mixing: crate::model::Mixing,
+    pub mixing: crate::model::Mixings,
     /// In order, at least one.
     pub epochs: Vec<EpochAlphas>,
     /// One for each epoch.

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn on_a_learner_it_is_the_largest_of_the_brute_force_hessian() {
         for mixing in [Mixing::Softmax, Mixing::Sigmoid] {
-            let config = tiny::with(AlphaConfig { deviation: 1.0, mixing, ..AlphaConfig::default() });
+            let config = tiny::with(AlphaConfig { deviation: 1.0, mixing: mixing.into(), ..AlphaConfig::default() });
             // Without a ReLU, whose kinks have no curvature that two differences of another reach
             // could agree on.
             let mut learner = tiny::learner(&edited(tiny::SPACE, &[("relu, ", "")]), &config);

@@ -30,6 +30,9 @@ pub fn mixing_weights(tables: &[TableRecord]) -> BTreeMap<String, Vec<Vec<f64>>>
 pub(super) type Selection = Vec<Vec<Option<usize>>>;
 
 pub(super) fn selection(derived: &Genotype, space: &Space, network: &Network) -> Selection {
+    if !derived.path.is_empty() {
+        return space.selection_of_path(derived, &network.alphas);
+    }
     let of_table = |table: &crate::space::network::AlphaTable| {
         let cell = space.cell_kind(&table.kind).zip(derived.cells.get(&table.kind));
         cell.map_or_else(|| vec![None; table.rows()], |(kind, cell)| space.selection(kind, cell))
@@ -50,7 +53,7 @@ pub(super) fn counts(
         for operation in kind.candidates.iter().flatten() {
             of_kind.operations.entry(operation.clone()).or_insert(0);
         }
-        for choice in derived.cells.get(&kind.name).iter().flat_map(|cell| cell.nodes.iter().flatten()) {
+        for choice in derived.of_kind(&kind.name).flat_map(|cell| cell.nodes.iter().flatten()) {
             *of_kind.operations.entry(choice.operation.clone()).or_insert(0) += 1;
         }
         let table = network.alphas.iter().position(|table| table.kind == kind.name);

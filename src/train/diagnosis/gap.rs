@@ -31,7 +31,8 @@ impl Discretised {
             Block::Fixed { .. } => None,
         });
         let more = cells.flat_map(|cell| &cell.edges).any(has_more);
-        if more || network.alphas.iter().any(|table| table.betas.is_some()) {
+        // A path is left of a lattice, of which the mixture of its maps stays.
+        if more || network.exit.is_some() || network.alphas.iter().any(|table| table.betas.is_some()) {
             let device = learner.state.alphas.values().device();
             let tables = network.alphas.iter().zip(selection);
             return Self::Weights(tables.map(|(table, kept)| one_hot(table, kept, &device)).collect());

@@ -108,7 +108,7 @@ mod tests {
         let operations = [("skip".to_owned(), skips), ("conv".to_owned(), 8 - skips)].into();
         let cell = CellCounts { operations, parameter_free: skips, learnable: 8 - skips };
         let diagnosis = DiagnosisRecord {
-            derived: Genotype { cells: indexmap::IndexMap::new() },
+            derived: Genotype::default(),
             counts: [("normal".to_owned(), cell)].into(),
             discretised: None,
             benefit_fit: None,

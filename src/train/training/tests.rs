@@ -59,7 +59,7 @@ fn stopped_at_any_moment_and_resumed_a_search_comes_to_the_same_bits() {
     let mixed = [Mixing::Sigmoid, Mixing::GUMBEL, Mixing::SPARSESTMAX].map(tiny::config);
     let moved = [PerturbKind::Random, kind].map(|kind| {
         tiny::with(AlphaConfig {
-            mixing: Mixing::GUMBEL,
+            mixing: Mixing::GUMBEL.into(),
             perturb: Some(Perturb { kind, radius: 0.3, from_epoch: 1 }),
             regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0 },
             ..AlphaConfig::default()

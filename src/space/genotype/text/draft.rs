@@ -3,7 +3,7 @@
 use super::form::OUTPUT_SUFFIX;
 use super::{each, edges_of, write_node};
 use crate::space::Space;
-use crate::space::genotype::{CellGenotype, Choice, Genotype, GenotypeError};
+use crate::space::genotype::{CellGenotype, Choice, Genotype, GenotypeError, PathStep};
 use crate::space::language::hint::did_you_mean;
 use crate::space::language::notation::Numbering;
 use indexmap::IndexMap;
@@ -15,8 +15,16 @@ pub(super) enum Draft {
         /// What else stands beside the cells.
         further: Vec<Further>,
     },
+    /// The steps of a path.
+    Path(Vec<DraftStep>),
     /// A cell's place in a table of all cells.
     Number(usize),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum DraftStep {
+    Cell { nodes: Vec<Vec<Choice>>, output: Option<Vec<usize>>, widths: Vec<String> },
+    Block(String),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +78,16 @@ impl Draft {
     pub fn settle(self, space: &Space) -> Result<Genotype, GenotypeError> {
         let (cells, further) = match self {
             Self::Cells { cells, further } => (cells, further),
+            Self::Path(steps) => {
+                let step = |step| match step {
+                    DraftStep::Block(name) => PathStep::Block(name),
+                    DraftStep::Cell { nodes, output, widths } => {
+                        let output = output.unwrap_or_else(|| space.output_states(nodes.len()));
+                        PathStep::Cell(CellGenotype { nodes, output, widths })
+                    }
+                };
+                return Ok(Genotype { path: steps.into_iter().map(step).collect(), ..Genotype::default() });
+            }
             Self::Number(number) => return Err(GenotypeError::Number { number }),
         };
         let mut settled = IndexMap::new();
@@ -77,12 +95,12 @@ impl Draft {
             let kind = kind.settle(space)?;
             let nodes = edges.settle(&kind, space)?;
             let output = output.unwrap_or_else(|| space.output_states(nodes.len()));
-            if settled.insert(kind.clone(), CellGenotype { nodes, output }).is_some() {
+            if settled.insert(kind.clone(), CellGenotype { nodes, output, widths: Vec::new() }).is_some() {
                 return Err(GenotypeError::RepeatedKind { kind });
             }
         }
         check_further(&further, &settled, space)?;
-        Ok(Genotype { cells: settled })
+        Ok(Genotype { cells: settled, path: Vec::new() })
     }
 }
 

@@ -114,7 +114,7 @@ fn whole(text: &str) -> Option<Result<Draft, GenotypeError>> {
     }
     let read = match Value::whole(text) {
         // This project's own form, as JSON.
-        Ok(value) if value.has("cells") => return Some(yaml::read(text)),
+        Ok(value) if value.has("cells") || value.has("path") => return Some(yaml::read(text)),
         Ok(value) => named_tuple::read(&value),
         Err(error) => Err(error),
     };

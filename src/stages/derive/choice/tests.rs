@@ -40,7 +40,7 @@ fn search(seed: u64, epochs: &[(usize, f64)]) -> Searched {
         point: [("seed".to_owned(), json!(seed))].into_iter().collect(),
         space,
         space_text: String::new(),
-        mixing: Mixing::Softmax,
+        mixing: Mixing::Softmax.into(),
         epochs,
         genotypes,
         figures,
@@ -172,6 +172,6 @@ fn a_consensus_is_what_the_mean_of_the_weights_derives_to() {
         why,
         "the mean of the mixing weights of 3 searches, each after its last epoch; 1 of them derive to it by themselves"
     );
-    searches[1].mixing = Mixing::Sigmoid;
+    searches[1].mixing = Mixing::Sigmoid.into();
     assert!(failed(&Rule::Consensus, &searches).0.contains("different relaxations"));
 }

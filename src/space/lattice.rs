@@ -1,0 +1,104 @@
+//! The maps of a lattice, their order and their names.
+
+use crate::space::language::skeleton::Lattice;
+
+/// A map of a lattice: by what it is made, from which other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::space) struct Placement {
+    pub is_cell: bool,
+    /// Among the cells, or among the fixed blocks.
+    pub number: usize,
+    /// `None` of the first cell, which reads the stem.
+    pub parent: Option<usize>,
+}
+
+/// The maps of a lattice of `cells` cells behind the first and of so many fixed blocks, each before
+/// those that are made from it; that behind a fixed block comes first. Cells and blocks get their
+/// numbers when the map that they read is visited, as in the author-derived code of the trilevel search.
+pub(in crate::space) fn placements(cells: usize, blocks: usize) -> Vec<Placement> {
+    let mut lattice = Walk { cells, blocks, numbers: [0, 1], maps: Vec::new() };
+    lattice.visit(Placement { is_cell: true, number: 0, parent: None }, [0, 0]);
+    lattice.maps
+}
+
+struct Walk {
+    cells: usize,
+    blocks: usize,
+    /// Of the next fixed block and of the next cell.
+    numbers: [usize; 2],
+    maps: Vec<Placement>,
+}
+
+impl Walk {
+    /// `[blocks, cells]` are on the way to the map.
+    fn visit(&mut self, map: Placement, [blocks, cells]: [usize; 2]) {
+        self.maps.push(map);
+        let parent = Some(self.maps.len() - 1);
+        let mut next = |is_cell: bool| {
+            let number = self.numbers[usize::from(is_cell)];
+            self.numbers[usize::from(is_cell)] += 1;
+            Placement { is_cell, number, parent }
+        };
+        let block = (blocks < self.blocks).then(|| next(false));
+        let cell = (cells < self.cells).then(|| next(true));
+        if let Some(block) = block {
+            self.visit(block, [blocks + 1, cells]);
+        }
+        if let Some(cell) = cell {
+            self.visit(cell, [blocks, cells + 1]);
+        }
+    }
+}
+
+/// What each map of a lattice is called: the steps behind the first cell, a letter each.
+pub(in crate::space) fn names(placements: &[Placement], lattice: &Lattice) -> Vec<String> {
+    let letter = |name: &str| name.chars().next().unwrap_or('?');
+    let [block, cell] = match [letter(&lattice.block), letter(&lattice.cell)] {
+        [one, other] if one != other => [one, other],
+        _ => ['b', 'c'],
+    };
+    let mut names: Vec<String> = Vec::with_capacity(placements.len());
+    for map in placements {
+        let before = map.parent.map(|parent| names[parent].clone());
+        names.push(
+            before.map_or_else(String::new, |before| format!("{before}{}", if map.is_cell { cell } else { block })),
+        );
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letters(cells: usize, blocks: usize) -> (Vec<Placement>, Vec<String>) {
+        let lattice = Lattice { cell: "cell".into(), block: "up".into(), blocks, exit: "gamma".into() };
+        let maps = placements(cells, blocks);
+        let names = names(&maps, &lattice);
+        (maps, names)
+    }
+
+    /// The counts of the author-derived code: 55 maps, 35 cells, 20 blocks, 15 whole paths.
+    #[test]
+    fn a_lattice_has_as_many_maps_as_orders_have_beginnings() {
+        for (cells, blocks, expected) in [(4, 2, [55, 35, 20, 15]), (2, 2, [19, 10, 9, 6]), (0, 1, [2, 1, 1, 1])] {
+            let (maps, names) = letters(cells, blocks);
+            let of_cells = maps.iter().filter(|map| map.is_cell).count();
+            let whole = names.iter().filter(|name| name.len() == cells + blocks).count();
+            assert_eq!([maps.len(), of_cells, maps.len() - of_cells, whole], expected);
+        }
+    }
+
+    #[test]
+    fn maps_stand_in_the_order_of_the_reference() {
+        let (maps, names) = letters(2, 2);
+        let told = maps.iter().zip(&names).map(|(map, name)| {
+            let made_by = format!("{}{}", if map.is_cell { "c" } else { "u" }, map.number);
+            format!("{name}<{} by {made_by}", map.parent.map_or_else(|| "stem".to_owned(), |at| at.to_string()))
+        });
+        let expected = "<stem by c0 u<0 by u0 uu<1 by u1 uuc<2 by c3 uucc<3 by c4 uc<1 by c2 ucu<5 by u2 ucuc<6 by c6 \
+                        ucc<5 by c5 uccu<8 by u3 c<0 by c1 cu<10 by u4 cuu<11 by u5 cuuc<12 by c9 cuc<11 by c8 \
+                        cucu<14 by u6 cc<10 by c7 ccu<16 by u7 ccuu<17 by u8";
+        assert_eq!(told.collect::<Vec<_>>().join(" "), expected);
+    }
+}
