@@ -3,7 +3,9 @@
 //! Under burn's fusion an operator is recorded first and executed later, so both passes are tensors
 //! in, tensors out: what the reverse pass needs of the forward pass are two tensors like any other.
 
-use super::{ForwardInputs, Purpose, forward, plans::Planned, reverse};
+use super::pass::{ForwardInputs, forward, reverse};
+use super::plan::Purpose;
+use super::plans::Planned;
 use crate::operator::NetworkOperator;
 use crate::pass::Pass;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
