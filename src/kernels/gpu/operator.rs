@@ -109,7 +109,7 @@ mod fusion {
     ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
         let planned = planned(pass, inputs.shape[0] / pass.program.input_elements(), *purpose);
         let outputs = planned.plan.outputs.iter().map(|(_, numbers)| numbers).sum();
-        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::dtype(pass.precision));
+        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::pass::dtype(pass.precision));
         (vector(outputs), vector(pass.program.running), arena, vector(planned.plan.numbers))
     }
 
