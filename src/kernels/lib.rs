@@ -16,7 +16,9 @@
 mod cpu;
 #[cfg(test)]
 mod determinism;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[cfg(any(test, feature = "cuda-sources"))]
+pub mod draft;
+#[cfg(any(feature = "cuda", feature = "wgpu", feature = "cuda-sources"))]
 mod gpu;
 mod operator;
 #[cfg(test)]
@@ -38,6 +40,9 @@ use burn::tensor::Device;
 /// Where the headers and the compiler for kernels are found; `None` where CUDA is not installed.
 #[cfg(feature = "cuda")]
 pub use cubecl_cuda::install::cuda_path;
+
+#[cfg(feature = "cuda-sources")]
+pub use self::gpu::sources::{CudaSource, CudaSourceError, cuda_sources};
 
 pub use self::{
     operator::run,

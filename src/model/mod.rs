@@ -7,6 +7,8 @@
 //! a line of arithmetic.
 
 mod computed;
+#[cfg(all(test, feature = "cuda-sources"))]
+mod cuda_sources;
 mod device;
 mod draw;
 mod drop_path;

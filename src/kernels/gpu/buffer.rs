@@ -1,10 +1,6 @@
 //! Memory of the GPU, and what enters and leaves it.
 
 use super::kernel::{REGION, UNITS, copy};
-use burn::tensor::{DType, Shape};
-use burn_cubecl::CubeDevice;
-use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::tensor::CubeTensor;
 use cubecl::client::Client;
 use cubecl::ir::{AddressType, ElemType};
 use cubecl::prelude::{BufferArg, CubeCount, CubeDim};
@@ -28,27 +24,6 @@ impl Buffer {
     /// Room for `f32`.
     pub fn empty(client: &Client, numbers: usize) -> Self {
         Self::room(client, numbers, size_of::<f32>())
-    }
-
-    pub fn upload(client: &Client, numbers: &[f32]) -> Self {
-        let numbers = if numbers.is_empty() { &[0.0] } else { numbers };
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
-        Self { handle: client.create_from_slice(&bytes), length: numbers.len() }
-    }
-
-    /// The memory of a tensor, made contiguous.
-    pub fn of(tensor: CubeTensor) -> Self {
-        let tensor = into_contiguous(tensor);
-        match tensor.meta.shape().num_elements() {
-            0 => Self::empty(&tensor.client, 0),
-            length => Self { handle: tensor.handle, length },
-        }
-    }
-
-    /// `[length]`
-    pub fn tensor(self, client: &Client, device: &CubeDevice) -> CubeTensor {
-        let shape = Shape::new([self.length]);
-        CubeTensor::new_contiguous(client.clone(), device.clone(), shape, self.handle, DType::F32)
     }
 
     pub fn arg(&self) -> BufferArg {

@@ -3,7 +3,9 @@
 //! Under burn's fusion an operator is recorded first and executed later, so both passes are tensors
 //! in, tensors out: what the reverse pass needs of the forward pass are two tensors like any other.
 
-use super::{ForwardInputs, Purpose, forward, plans::Planned, reverse};
+use super::pass::{ForwardInputs, forward, reverse};
+use super::plan::Purpose;
+use super::plans::Planned;
 use crate::operator::NetworkOperator;
 use crate::pass::Pass;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -107,7 +109,7 @@ mod fusion {
     ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
         let planned = planned(pass, inputs.shape[0] / pass.program.input_elements(), *purpose);
         let outputs = planned.plan.outputs.iter().map(|(_, numbers)| numbers).sum();
-        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::dtype(pass.precision));
+        let arena = TensorSpec::new(Shape::new([planned.plan.arena]), super::super::pass::dtype(pass.precision));
         (vector(outputs), vector(pass.program.running), arena, vector(planned.plan.numbers))
     }
 

@@ -1,14 +1,13 @@
 //! Holds engines to the reference: programs of all kinds, in value and in every gradient, on many
 //! shapes.
 
-mod draft;
 mod random;
 
+use super::draft::{Draft, Kind, frame, small_supernet};
 use super::program::{Activation, Frame, PoolKind, Program, Read, Term};
 use super::reference::{self, Inputs};
 use super::{Pass, Plans, Precision, run};
 use burn::tensor::{Device, Tensor, TensorData};
-use draft::{Draft, Kind, frame, small_supernet};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
-//! Programs put together piece by piece.
+//! Programs put together piece by piece, for tests.
 
 use crate::program::{
     Activation, Branch, Dense, Depthwise, Frame, Map, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
 };
 
 /// A program under construction, with weights laid out as they come.
-pub(super) struct Draft {
+pub struct Draft {
     program: Program,
 }
 
@@ -80,7 +80,9 @@ impl Draft {
 
     pub fn convolve(&mut self, branches: Vec<Branch>) -> usize {
         let first = &branches[0];
-        let frame = first.depthwise.map_or_else(|| first.dense.unwrap().frame, |depthwise| depthwise.frame);
+        let frame = first
+            .depthwise
+            .map_or_else(|| first.dense.map_or(Frame::PIXEL, |dense| dense.frame), |depthwise| depthwise.frame);
         let [height, width] = self.sides(first.source[0].map, &frame);
         let channels = branches.iter().map(|branch| branch.channels).sum();
         let output = self.map(channels, height, width);
@@ -115,13 +117,13 @@ impl Draft {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub enum Kind {
     Depthwise,
     Separable,
     Dense { groups: usize, bias: bool },
 }
 
-pub(super) fn frame(kernel: usize, stride: usize, dilation: usize) -> Frame {
+pub fn frame(kernel: usize, stride: usize, dilation: usize) -> Frame {
     let start = [-(((kernel - 1) * dilation / 2) as isize); 2];
     Frame { kernel: [kernel; 2], stride: [stride; 2], start, dilation: [dilation; 2] }
 }
@@ -129,7 +131,7 @@ pub(super) fn frame(kernel: usize, stride: usize, dilation: usize) -> Frame {
 /// A stem and a cell with all that programs can say: branches of one source, a second stage that
 /// reads a norm behind a ReLU, a pool that two nodes read, a concatenation, an affine norm,
 /// factors, shuffled channels, a rectified term, a reduction.
-pub(super) fn small_supernet(channels: usize, height: usize, width: usize) -> Program {
+pub fn small_supernet(channels: usize, height: usize, width: usize) -> Program {
     let mut draft = Draft::new(channels, height, width);
     let width_of_cell = 6;
     let source = vec![draft.whole(0)];
