@@ -207,6 +207,10 @@ impl<'a> Lowering<'a> {
             widths: self.widths(&alphas),
             alphas,
         };
+        if let Some(widths) = &network.widths {
+            // What a search would find out at the first draw.
+            network.narrowed(&vec![widths.narrowest(); network.alphas[widths.table].rows()])?;
+        }
         match network.duplicate_tensor() {
             Some(name) => Err(SpaceError::DuplicateTensor { name }),
             None => Ok(network),
