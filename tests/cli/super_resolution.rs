@@ -124,6 +124,20 @@ fn a_network_is_trained_killed_resumed_tested_beside_the_filter_reported_and_mak
 }
 
 #[test]
+fn a_network_is_tested_on_any_pictures_of_its_scale_alone() {
+    let scratch = scratch();
+    let other = "  other:\n    prepare: {image_pairs: {scale: 4, test: {five: data/five}, patch: 16}}\n  test:";
+    scratch.edit(
+        "larger.yaml",
+        &[("  test:", other), ("network: network, data: pictures", "network: network, data: other")],
+    );
+    let run = || scratch.run(&["larger.yaml", "--store", "store", "--set", "network.epochs=1"]);
+    run().exits(3).line(&["the network was trained for pairs of another scale than those of data set `image_pairs`"]);
+    scratch.edit("larger.yaml", &[("scale: 4", "scale: 2")]);
+    run().exits(0).line(&["test: ran", "PSNR on Y: five"]);
+}
+
+#[test]
 fn what_cannot_work_is_said_before_anything_runs() {
     let scratch = scratch();
     for (from, to, said) in [
