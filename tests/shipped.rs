@@ -47,6 +47,9 @@ fn images() -> tempfile::TempDir {
         let names: Vec<String> = (0..count).map(|class| format!("class{class}")).collect();
         put(format!("cifar100-small/{name}_label_names.txt"), names.join("\n").as_bytes());
     }
+    for set in ["train", "set5/hr", "set14/hr", "bsd100/hr", "urban100/hr"] {
+        put(format!("sr-small/{set}/one.png"), b"not looked at before it runs");
+    }
     for folder in ["imagenet", "imagenet-sample"] {
         for part in ["train", "val"] {
             put(format!("{folder}/{part}/n01440764/one.JPEG"), b"not looked at before it runs");

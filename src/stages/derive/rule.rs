@@ -2,7 +2,8 @@
 
 use crate::{
     config::{Entry, Fields, Node, Origin, Problems, Value, nearest},
-    recipes::ImageShape,
+    data::ImageShape,
+    recipes::images,
     records::Size,
     run::coordinates::agrees,
     space::{Budget, Build, Direction, KeptEdges, Limit, Space, network::OutputSpec},
@@ -207,7 +208,7 @@ fn within(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
         let size = Size::read(inside, skeleton, file.map(|file| &file.space));
         let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
         let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
-        let ImageShape { shape, classes, .. } = ImageShape::read(inside, side, classes);
+        let ImageShape { shape, classes, .. } = images(inside, side, classes);
         // Results know the images in this form.
         inside.exclude_from_hash("images");
         inside.hash("image", shape.to_vec());
