@@ -1,7 +1,7 @@
 //! The lattice of the trilevel search, held to PyTorch's tensors.
 
 use super::{
-    Mode, Model, OUTPUT, Portion, Relaxation, Relaxations, TensorGroup, Views, edge_weights, host, initial_alphas,
+    Mode, Model, Portion, Relaxation, Relaxations, TensorGroup, Views, edge_weights, host, initial_alphas,
     initial_running, initial_weights,
 };
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+
+/// What the space's output is called.
+const IMAGE: &str = "image";
 
 struct Golden(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 
@@ -76,7 +79,7 @@ fn build(skeleton: &str) -> Build {
         skeleton: skeleton.to_owned(),
         channels: Some(8),
         size: Some(2),
-        outputs: vec![OutputSpec { name: OUTPUT.to_owned(), size: map(3, 32) }],
+        outputs: vec![OutputSpec { name: IMAGE.to_owned(), size: map(3, 32) }],
         input: map(3, 8),
         auxiliary: false,
         edges: EdgeOptions::default(),
@@ -107,7 +110,7 @@ fn pass(
     let portion = Portion { widths, scored: widths.is_some(), computed: None };
     let mode = Mode::Train { drop_path: None };
     let passed = model.forward_of(mode, portion, &leaves, &running, &mixing, x.autodiff());
-    let output = passed.outputs.get(OUTPUT).unwrap().clone();
+    let output = passed.outputs.get(IMAGE).unwrap().clone();
     let loss = (output.clone() - y.autodiff()).abs().mean();
     let gradients = loss.backward();
     Found {

@@ -164,13 +164,13 @@ mod tests {
     use super::*;
     use crate::space::{
         Build,
-        network::{FeatureMap, OUTPUT, OutputSpec},
+        network::{FeatureMap, OutputSpec},
         shipped,
     };
 
     fn lattice() -> Network {
         let image = FeatureMap { channels: 3, height: 32, width: 32 };
-        let outputs = vec![OutputSpec { name: OUTPUT.to_owned(), size: image }];
+        let outputs = vec![OutputSpec { name: "image".to_owned(), size: image }];
         let build = Build { channels: Some(16), size: Some(1), outputs, ..shipped::build("search", 8, 1) };
         shipped::space("trilevel_sr").supernet(&build).unwrap()
     }
