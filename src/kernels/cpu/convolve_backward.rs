@@ -456,6 +456,7 @@ impl Step<'_> {
         let (taps, of_channel) = (dense.frame.taps(), prepared.blocks.len() * LANES);
         let (in_group, out_group) = (inputs / dense.groups, branch.channels / dense.groups);
         let (mut weights, mut biases) = (vec![0.0; branch.channels * in_group * taps], Vec::new());
+        let mut taps_of = Vec::with_capacity(taps);
         for (at, block) in prepared.blocks.clone().enumerate() {
             let channels = layout.channels(self.output, block);
             let outputs = channels.start - branch.first..channels.end - branch.first;
@@ -464,14 +465,22 @@ impl Step<'_> {
             }
             for input in 0..inputs {
                 let layer = |layer: usize| lanes(first + (layer * inputs + input) * of_channel + at * LANES);
-                let by_tap: Vec<Lanes> = match &prepared.dense {
-                    Some(Product::ByTile(_)) => winograd::weight_gradient(std::array::from_fn(layer)).to_vec(),
-                    _ => (0..taps).map(layer).collect(),
+                let tiles;
+                let by_tap = match &prepared.dense {
+                    Some(Product::ByTile(_)) => {
+                        tiles = winograd::weight_gradient(std::array::from_fn(layer));
+                        &tiles[..]
+                    }
+                    _ => {
+                        taps_of.clear();
+                        taps_of.extend((0..taps).map(layer));
+                        &taps_of[..]
+                    }
                 };
                 for (lane, output) in outputs.clone().enumerate() {
                     if output / out_group == input / in_group {
                         let to = &mut weights[(output * in_group + input % in_group) * taps..][..taps];
-                        to.iter_mut().zip(&by_tap).for_each(|(to, sums)| *to = sums.0[lane]);
+                        to.iter_mut().zip(by_tap).for_each(|(to, sums)| *to = sums.0[lane]);
                     }
                 }
             }

@@ -32,8 +32,8 @@ impl Placed {
         Self { map: output, at: term.at, spread: term.spread }
     }
 
-    /// The plane that has the channels of a block of a read in its lanes: one of the other map's, or
-    /// one that is put together.
+    /// The plane that has the channels of a block of a read in its lanes: one of the other map's,
+    /// or one that is put together.
     pub fn plane<'a>(
         &self,
         state: &PassState,

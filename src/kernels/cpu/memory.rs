@@ -10,8 +10,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
-/// Values of a cache line, and of the widest vector. Buffers begin with one: no two threads write to
-/// the same, and no vector lies in two.
+/// Values of a cache line, and of the widest vector. Buffers begin with one: no two threads write
+/// to the same, and no vector lies in two.
 const LINE: usize = 16;
 
 /// Values before the first that begins a line.

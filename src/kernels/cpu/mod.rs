@@ -1,11 +1,11 @@
 //! Programs on the processor.
 //!
-//! Channels are the lanes of vectors ([`layout`]). An operator does with the maps of a few images all
-//! there is to do with them while they are in the second-level cache: a convolution reads its
-//! source, normalises and rectifies it, lays it out with padding ([`canvas`]), convolves, multiplies,
-//! and takes the statistics of what it has written, before the next images are touched. In reverse
-//! it makes the gradient of its output ([`gradient`]) and the depthwise outputs anew instead of
-//! reading them from memory.
+//! Channels are the lanes of vectors ([`layout`]). An operator does with the maps of a few images
+//! all there is to do with them while they are in the second-level cache: a convolution reads its
+//! source, normalises and rectifies it, lays it out with padding ([`canvas`]), convolves,
+//! multiplies, and takes the statistics of what it has written, before the next images are touched.
+//! In reverse it makes the gradient of its output ([`gradient`]) and the depthwise outputs anew
+//! instead of reading them from memory.
 //!
 //! Threads take images. Sums over images are taken in an order that depends on shapes alone.
 

@@ -209,8 +209,8 @@ fn transform(source: &Source<'_>, staged: &[f32], at: &[Stretch], places: &[[isi
     }
 }
 
-/// Writes the outputs of the branches that are taken by tiles. `out` has all blocks of the output, of
-/// as many groups of images as are laid out in `staged`.
+/// Writes the outputs of the branches that are taken by tiles. `out` has all blocks of the output,
+/// of as many groups of images as are laid out in `staged`.
 pub(super) fn forward(
     source: &Source<'_>,
     width: usize,
@@ -253,9 +253,9 @@ pub(super) fn forward(
     }
 }
 
-/// Adds to the gradients of the weights `u` of the branches that are taken by tiles, and writes that
-/// of the source where it is wanted. `gradients` has the branches' own, by their number: all blocks of
-/// as many groups of images as are laid out in `staged`, as `of_source` is too.
+/// Adds to the gradients of the weights `u` of the branches that are taken by tiles, and writes
+/// that of the source where it is wanted. The gradient of a branch has all its blocks, of as many
+/// groups of images as are laid out in `staged`, as `of_source` is too.
 #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn backward<'a>(
     source: &Source<'_>,

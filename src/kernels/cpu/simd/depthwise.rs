@@ -348,7 +348,7 @@ impl WithSimd for Spread<'_> {
         for row in 0..rows {
             for (tap, weight) in self.weights.iter().enumerate() {
                 for part in (0..LANES).step_by(S::F32_LANES) {
-                    // SAFETY: `spread` has checked that the walk can be read, and every tap written.
+                    // SAFETY: `spread` has checked that the walk can be read, every tap written.
                     unsafe {
                         let weight = load::<S>(weight.0.as_ptr().add(part));
                         let gradient = self.gradient.add(row * to.pitch * LANES + part);

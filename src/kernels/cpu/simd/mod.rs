@@ -5,8 +5,8 @@
 //!
 //! | file | computes |
 //! | --- | --- |
-//! | [`product`] | weighted sums of a pixel's channels: dense convolutions, gradients of their inputs |
-//! | [`outer`] | products of two maps' channels, summed over pixels: the gradients of their weights |
+//! | [`product`] | weighted sums of a pixel's channels: dense convolutions, and back to their inputs |
+//! | [`outer`] | products of two maps' channels, summed over pixels: gradients of dense weights |
 //! | [`depthwise`] | one window a channel: values, gradients of the weights and of the input |
 //! | [`elementwise`] | sums of maps, and values through a prologue |
 //! | [`sums`] | sums over pixels: moments of channels, and what the gradients of norms need |

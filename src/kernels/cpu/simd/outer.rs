@@ -46,8 +46,9 @@ pub(crate) fn outer(
         return;
     }
     let walk = walk.flat();
-    walk.check_from(0, input.pixel, input.values.len() - (layers - 1) * input.layer);
-    walk.check_to(0, gradient.values.len() - (layers - 1) * gradient.layer - (gradient.blocks - 1) * gradient.block);
+    let beyond = (layers - 1) * gradient.layer + (gradient.blocks - 1) * gradient.block;
+    walk.check_from(0, input.pixel, input.values.len().saturating_sub((layers - 1) * input.layer));
+    walk.check_to(0, gradient.values.len().saturating_sub(beyond));
     let spread = input.pixel > LANES;
     assert!(channels * if spread { LANES } else { 1 } <= input.pixel, "channels of a pixel");
     assert!((layers - 1) * layer + channels * gradient.blocks * LANES <= sums.len(), "a sum a pair");

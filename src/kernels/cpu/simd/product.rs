@@ -101,7 +101,8 @@ pub(crate) struct Output<'a> {
 /// For every layer, block and pixel, with `out` as it was where `accumulate`, else zero:
 ///
 /// ```text
-/// out[block][pixel] = out[…] + bias[block] + Σ_entry Σ_channel weights[…] · in[entry + pixel][channel]
+/// out[block][pixel] = out[…] + bias[block]
+///                   + Σ_entry Σ_channel weights[…] · in[entry + pixel][channel]
 /// ```
 ///
 /// # Panics
@@ -119,12 +120,12 @@ pub(crate) fn product(
     }
     let (walk, layers) = (walk.flat(), panels.layers - 1);
     for entry in &panels.entries {
-        walk.check_from(entry.pixel, input.pixel, input.values.len() - layers * input.layer);
+        walk.check_from(entry.pixel, input.pixel, input.values.len().saturating_sub(layers * input.layer));
         let each = if input.is_spread() { LANES } else { 1 };
         assert!(entry.channels * each <= input.pixel, "channels of a pixel");
     }
     let blocks: usize = panels.panels.iter().map(|panel| panel.blocks).sum();
-    walk.check_to(0, output.values.len() - layers * output.layer - (blocks - 1) * output.block);
+    walk.check_to(0, output.values.len().saturating_sub(layers * output.layer + (blocks - 1) * output.block));
     assert!(bias.is_none_or(|bias| bias.len() >= blocks), "a bias a block");
     dispatch(Product { panels, bias, input, output, walk, accumulate });
 }

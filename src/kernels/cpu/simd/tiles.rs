@@ -274,14 +274,10 @@ impl WithSimd for Gather<'_> {
                         }
                     }
                     let values = Outputs::both(simd, &products);
-                    let whole = self.place.is_whole(tile, SIDE);
                     for y in 0..SIDE {
                         for x in 0..SIDE {
-                            if !whole && self.place.pixel(tile, y, x).is_none() {
-                                continue;
-                            }
-                            let row = (tile[0] as usize + y) * self.place.pitch + tile[1] as usize + x;
-                            let out = self.out.add((self.place.first + row) * LANES + part);
+                            let Some(at) = self.place.pixel(tile, y, x) else { continue };
+                            let out = self.out.add(at + part);
                             let value = simd.add_f32s(values[y][x], bias);
                             let value = if self.accumulate { simd.add_f32s(value, load::<S>(out)) } else { value };
                             store::<S>(out, value);

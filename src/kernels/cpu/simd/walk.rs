@@ -28,7 +28,8 @@ impl Pixels {
 
     /// Pixels from the first to the last of so many rows, both included.
     fn span(self, rows: usize, width: usize) -> usize {
-        (rows - 1) * self.pitch + (width - 1) * self.step + 1
+        let (rows, width) = ((rows - 1).saturating_mul(self.pitch), (width - 1).saturating_mul(self.step));
+        rows.saturating_add(width).saturating_add(1)
     }
 
     fn is_one_row(self, width: usize) -> bool {
@@ -55,7 +56,7 @@ impl Walk {
     /// # Panics
     /// When the pixels from `first` on, `each` values a pixel, are not among `length` values.
     pub(crate) fn check_from(self, first: usize, each: usize, length: usize) {
-        let reach = (first + self.from.span(self.rows, self.width)) * each;
+        let reach = self.from.span(self.rows, self.width).saturating_add(first).saturating_mul(each);
         assert!(reach <= length, "{self:?} from pixel {first} on reads {reach} values of {length}");
     }
 
@@ -64,7 +65,7 @@ impl Walk {
     /// # Panics
     /// When the pixels from `first` on are not among `length` values.
     pub(crate) fn check_to(self, first: usize, length: usize) {
-        let reach = (first + self.to.span(self.rows, self.width)) * LANES;
+        let reach = self.to.span(self.rows, self.width).saturating_add(first).saturating_mul(LANES);
         assert!(reach <= length, "{self:?} from pixel {first} on reaches {reach} values of {length}");
     }
 }

@@ -55,8 +55,8 @@ impl WithSimd for Maximum<'_> {
     }
 }
 
-/// For every pixel the first tap, in reading order, that has the maximum `most`, takes its gradient:
-/// it is added to `out`, which lies as the input does. Gradients and maxima are walked over as what
+/// For every pixel the first tap, in reading order, that has the maximum `most`, takes its
+/// gradient: it is added to `out`, which lies as the input does. Gradients and maxima are walked over as what
 /// is written.
 ///
 /// # Panics
