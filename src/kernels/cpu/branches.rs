@@ -8,12 +8,13 @@ use super::{
         Lanes, Pixels, Walk,
         depthwise::Window,
         product::{Entry, Panels},
+        tiles::PRODUCTS,
     },
     winograd,
 };
 use crate::program::{Branch, Dense, Frame, MapId, Read};
 use rayon::prelude::*;
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// Branches of one source: it is laid out once for all of them.
 pub(super) struct Source<'a> {
@@ -130,10 +131,20 @@ impl Source<'_> {
 /// How many groups of images are worked on at a time: more than one where a product would have few
 /// pixels.
 pub(super) fn run(sources: &[Source<'_>], [height, width]: [usize; 2]) -> usize {
-    let is_any_by_tile = sources.iter().flat_map(|source| &source.branches).any(Prepared::is_by_tile);
-    let groups = if is_any_by_tile { winograd::groups(height * width) } else { 1 };
-    if height * width == 1 { FEW } else { groups.min(FEW) }
+    let branches = || sources.iter().flat_map(|source| &source.branches);
+    let pixels = if branches().any(Prepared::is_by_tile) {
+        TILED
+    } else if branches().any(|branch| branch.depthwise.is_empty()) {
+        MANY
+    } else {
+        1
+    };
+    (pixels / (height * width)).clamp(1, FEW)
 }
+
+/// Pixels that are worked on at a time at least, by tiles and without.
+const TILED: usize = 512;
+const MANY: usize = 128;
 
 /// Groups that are worked on at a time at most.
 const FEW: usize = 16;
@@ -141,7 +152,7 @@ const FEW: usize = 16;
 impl Prepared<'_> {
     /// All outputs of the branch: the source as it is read, and planes as they are written.
     pub fn walk(&self, canvas: &Canvas, [rows, width]: [usize; 2]) -> Walk {
-        Walk { rows, width, from: canvas.steps(&self.frame), to: Pixels::of(width) }
+        Walk { images: 1, rows, width, from: canvas.steps(&self.frame), to: Pixels::of(width) }
     }
 
     pub fn is_by_tile(&self) -> bool {
@@ -172,33 +183,42 @@ pub(super) fn depthwise(state: &PassState, branch: &Branch, way: Way) -> Vec<Vec
     state.blocks(&branch.source).iter().map(of_block).collect()
 }
 
-/// Dense weights, `[output][input of its group][tap]`.
-#[derive(Clone, Copy)]
+/// Dense weights: of each output and input of its group those of taps, or of the products of tiles.
 struct Filters<'a> {
-    weights: &'a [f32],
+    weights: Cow<'a, [f32]>,
     groups: usize,
     /// Outputs and inputs of a group.
     outputs: usize,
     inputs: usize,
-    taps: usize,
+    /// From one pair of channels to the next, and from one of its weights to the next.
+    apart: [usize; 2],
 }
 
 impl<'a> Filters<'a> {
-    fn new(state: &'a PassState, branch: &Branch, dense: &Dense) -> Self {
-        let (outputs, inputs) = (branch.channels / dense.groups, branch.inputs() / dense.groups);
-        let weights = &state.weights[dense.weight..];
-        Self { weights, groups: dense.groups, outputs, inputs, taps: dense.frame.taps() }
+    fn new(state: &'a PassState, branch: &Branch, dense: &Dense, way: Option<Way>) -> Self {
+        let (groups, taps) = (dense.groups, dense.frame.taps());
+        let (outputs, inputs) = (branch.channels / groups, branch.inputs() / groups);
+        let weights = &state.weights[dense.weight..][..branch.channels * inputs * taps];
+        let (weights, apart) = match way {
+            None => (Cow::Borrowed(weights), [taps, 1]),
+            Some(way) => {
+                let (weights, apart) = winograd::filters(weights, way == Way::Back);
+                (Cow::Owned(weights), [1, apart])
+            }
+        };
+        Self { weights, groups, outputs, inputs, apart }
     }
 
-    /// The weights of all taps, where the channels are of one group.
+    /// A weight of two channels; zero where they are of different groups.
     #[inline]
-    fn of(&self, output: usize, input: usize) -> Option<&'a [f32]> {
+    fn of(&self, output: usize, input: usize, at: usize) -> f32 {
         // Divisions are what would take longest here.
         let (is_one, input) = match self.groups {
             1 => (true, input),
             _ => (output / self.outputs == input / self.inputs, input % self.inputs),
         };
-        is_one.then(|| &self.weights[(output * self.inputs + input) * self.taps..][..self.taps])
+        let place = (output * self.inputs + input) * self.apart[0] + at * self.apart[1];
+        if is_one { self.weights[place] } else { 0.0 }
     }
 }
 
@@ -239,66 +259,42 @@ impl<'a> Packer<'a, '_> {
     }
 
     fn dense(&self, dense: &Dense, blocks: &Range<usize>) -> Product {
-        let sides = self.state.map(self.output).sides();
-        let is_by_tile = winograd::applies(self.branch, self.canvas.input, sides);
-        let room = winograd::room(self.state.layout.width(), self.blocks.len().max(blocks.len()));
-        let filters = Filters::new(self.state, self.branch, dense);
-        let back = || {
+        let (state, from, sides) = (self.state, self.blocks.len(), self.state.map(self.output).sides());
+        let is_by_tile = winograd::applies(self.branch, self.canvas.input, sides, state.images);
+        let (layers, room) = if is_by_tile { (PRODUCTS, winograd::room(from.max(blocks.len()))) } else { (1, 0) };
+        let filters = Filters::new(state, self.branch, dense, is_by_tile.then_some(self.way));
+        if self.way == Way::Forward {
+            let is_behind = self.branch.depthwise.is_some();
+            let (window, strip) = (self.canvas.window(&dense.frame), strip_rows(sides) * sides[1]);
+            let taps = if is_by_tile { 1 } else { window.taps() };
+            let entry = |(tap, at): (usize, usize)| {
+                let pixel = match (is_by_tile, is_behind) {
+                    (true, _) => at * room,
+                    (false, true) => at * strip,
+                    (false, false) => at * self.canvas.pixels() + window.tap(tap),
+                };
+                Entry { pixel, channels: self.blocks[at].channels }
+            };
+            let entries = (0..taps).flat_map(|tap| (0..from).map(move |at| (tap, at))).map(entry).collect();
+            let panels = Panels::pack(layers, entries, blocks.len(), |layer, entry, channel, block| {
+                let (at, input) = (layer + entry / from, self.blocks[entry % from].first + channel);
+                state.layout.lanes(self.outputs(blocks.start + block), |output| filters.of(output, input, at))
+            });
+            return if is_by_tile { Product::ByTile(panels) } else { Product::ByTap(vec![panels]) };
+        }
+        let of_tap = |tap: usize| {
             let apart = if is_by_tile { room } else { sides[0] * sides[1] };
             let entry = |(at, block)| Entry { pixel: at * apart, channels: self.outputs(block).len() };
-            blocks.clone().enumerate().map(entry).collect::<Vec<_>>()
+            let entries = blocks.clone().enumerate().map(entry).collect();
+            Panels::pack(layers, entries, from, |layer, entry, channel, block| {
+                let output = self.outputs(blocks.start + entry).start + channel;
+                let SourceBlock { first, channels, .. } = self.blocks[block];
+                state.layout.lanes(first..first + channels, |input| filters.of(output, input, layer + tap))
+            })
         };
-        match (self.way, is_by_tile) {
-            (Way::Forward, true) => {
-                let entry = |(at, of): (usize, &SourceBlock<'_>)| Entry { pixel: at * room, channels: of.channels };
-                let entries = self.blocks.iter().enumerate().map(entry).collect();
-                Product::ByTile(Panels::pack(entries, blocks.len(), |entry, channel, block| {
-                    let input = self.blocks[entry].first + channel;
-                    let tap = |output, tap: usize| filters.of(output, input).map_or(0.0, |weights| weights[tap]);
-                    let lanes =
-                        |at| self.state.layout.lanes(self.outputs(blocks.start + block), |output| tap(output, at));
-                    winograd::weights(std::array::from_fn(lanes))
-                }))
-            }
-            (Way::Back, true) => {
-                Product::ByTile(Panels::pack(back(), self.blocks.len(), |entry, channel, block| {
-                    let output = self.outputs(blocks.start + entry).start + channel;
-                    let SourceBlock { first, channels, .. } = self.blocks[block];
-                    // What carries a gradient back is the window turned about.
-                    let tap = |input, tap: usize| filters.of(output, input).map_or(0.0, |weights| weights[8 - tap]);
-                    let lanes = |at| self.state.layout.lanes(first..first + channels, |input| tap(input, at));
-                    winograd::weights(std::array::from_fn(lanes))
-                }))
-            }
-            (Way::Forward, false) => {
-                let is_behind = self.branch.depthwise.is_some();
-                let window = self.canvas.window(&dense.frame);
-                let (taps, strip) = (window.taps(), strip_rows(sides) * sides[1]);
-                let places = (0..taps).flat_map(|tap| (0..self.blocks.len()).map(move |at| (tap, at)));
-                let entry = |(tap, at): (usize, usize)| {
-                    let pixel = if is_behind { at * strip } else { at * self.canvas.pixels() + window.tap(tap) };
-                    Entry { pixel, channels: self.blocks[at].channels }
-                };
-                let entries = places.map(entry).collect();
-                let panels = Panels::pack::<1>(entries, blocks.len(), |entry, channel, block| {
-                    let (tap, input) =
-                        (entry / self.blocks.len(), self.blocks[entry % self.blocks.len()].first + channel);
-                    let weight = |output| filters.of(output, input).map_or(0.0, |weights| weights[tap]);
-                    [self.state.layout.lanes(self.outputs(blocks.start + block), weight)]
-                });
-                Product::ByTap(vec![panels])
-            }
-            (Way::Back, false) => {
-                let of_tap = |tap: usize| {
-                    Panels::pack::<1>(back(), self.blocks.len(), |entry, channel, block| {
-                        let output = self.outputs(blocks.start + entry).start + channel;
-                        let SourceBlock { first, channels, .. } = self.blocks[block];
-                        let weight = |input| filters.of(output, input).map_or(0.0, |weights| weights[tap]);
-                        [self.state.layout.lanes(first..first + channels, weight)]
-                    })
-                };
-                Product::ByTap((0..filters.taps).map(of_tap).collect())
-            }
+        if is_by_tile {
+            return Product::ByTile(of_tap(0));
         }
+        Product::ByTap((0..dense.frame.taps()).map(of_tap).collect())
     }
 }

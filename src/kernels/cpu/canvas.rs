@@ -63,19 +63,19 @@ impl Canvas {
 
     /// From one output of a frame to the next.
     pub fn steps(&self, frame: &Frame) -> Pixels {
-        Pixels { pitch: frame.stride[0] * self.sides[1], step: frame.stride[1] }
+        Pixels { image: 0, pitch: frame.stride[0] * self.sides[1], step: frame.stride[1] }
     }
 
     /// The pixels of the map.
     pub fn inside(&self) -> Pixels {
-        Pixels { pitch: self.sides[1], step: 1 }
+        Pixels { image: 0, pitch: self.sides[1], step: 1 }
     }
 
     /// Lays a plane out, each value as the prologue makes it; `fill` stands for the padding.
     pub fn stage(&self, plane: &[f32], prologue: &Prologue, fill: f32, canvas: &mut [f32]) {
         self.fill_around(fill, canvas);
         let [rows, width] = self.input;
-        let walk = Walk { rows, width, from: Pixels::of(width), to: self.inside() };
+        let walk = Walk { images: 1, rows, width, from: Pixels::of(width), to: self.inside() };
         elementwise::through(plane, prologue, &Lanes::ONE, walk, &mut canvas[self.first() * LANES..], false);
     }
 

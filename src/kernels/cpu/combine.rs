@@ -48,7 +48,7 @@ fn weight_of(state: &PassState, term: &Term) -> f32 {
 /// A block of pixels, one after another.
 fn walk(state: &PassState, map: MapId) -> Walk {
     let width = state.map(map).pixels();
-    Walk { rows: 1, width, from: Pixels::of(width), to: Pixels::of(width) }
+    Walk { images: 1, rows: 1, width, from: Pixels::of(width), to: Pixels::of(width) }
 }
 
 /// One task a group of images.

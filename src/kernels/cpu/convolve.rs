@@ -11,7 +11,6 @@ use super::{
         product::{Input, Output, product},
         sums::Moments,
     },
-    spread::spread,
     tasks::{Tasks, stretches},
     winograd,
 };
@@ -21,7 +20,6 @@ use crate::program::{Branch, MapId};
 #[derive(Default)]
 struct Scratch {
     staged: Area,
-    wide: Area,
     strip: Strip,
     tiles: winograd::Scratch,
 }
@@ -35,7 +33,6 @@ fn scratch() -> ScratchGuard<Scratch> {
 #[derive(Default)]
 pub(super) struct Strip {
     values: Area,
-    wide: Area,
 }
 
 impl Strip {
@@ -51,7 +48,7 @@ impl Strip {
         lanes: usize,
     ) -> Input<'b> {
         let steps = source.canvas.steps(&branch.frame);
-        let walk = Walk { rows, width, from: steps, to: Pixels::of(width) };
+        let walk = Walk { images: 1, rows, width, from: steps, to: Pixels::of(width) };
         let plane = source.canvas.pixels() * LANES;
         let values = self.values.of(source.blocks.len() * room * LANES);
         for ((staged, weights), out) in
@@ -59,7 +56,7 @@ impl Strip {
         {
             depthwise::correlate(&staged[first * steps.pitch * LANES..], weights, &branch.window, walk, out, false);
         }
-        spread(lanes, values, 0, &mut self.wide)
+        Input { values, layer: 0, width: lanes }
     }
 }
 
@@ -83,13 +80,13 @@ pub(super) fn forward(
         for run in tasks.runs(task) {
             let out = &mut out[(run.start - first) * group..(run.end - first) * group];
             for source in &sources {
-                let Scratch { staged, wide, strip, tiles } = &mut **scratch;
+                let Scratch { staged, strip, tiles } = &mut **scratch;
                 let staged = staged.of(source.values() * run.len());
                 source.stage(state, run.clone(), staged);
                 winograd::forward(source, layout.width(), staged, blocks, out, tiles);
                 let by_tap = |branch: &&Prepared<'_>| branch.depthwise.is_empty() && !branch.is_by_tile();
                 if source.branches.iter().any(|branch| by_tap(&branch)) {
-                    let input = spread(layout.width(), staged, 0, wide);
+                    let input = Input { values: staged, layer: 0, width: layout.width() };
                     source
                         .branches
                         .iter()
@@ -120,24 +117,15 @@ fn by_taps(
 ) {
     let Some(panels) = branch.dense.as_ref().and_then(|dense| dense.panels().first()) else { return };
     let (block, apart) = (sides[0] * sides[1] * LANES, source.blocks.len() * source.canvas.pixels());
-    let groups = out.len() / (blocks * block);
-    let first = branch.blocks.start * block;
-    let bias = branch.bias.as_deref();
-    if sides == [1, 1] {
-        // The images are a row.
-        let walk = Walk {
-            rows: 1,
-            width: groups,
-            from: Pixels { pitch: 0, step: apart },
-            to: Pixels { pitch: 0, step: blocks },
-        };
-        return product(panels, bias, input, Output { values: &mut out[first..], block, layer: 0 }, walk, false);
-    }
-    for (group, out) in out.chunks_exact_mut(blocks * block).enumerate() {
-        let input = Input { values: &input.values[group * apart * input.pixel..], ..input };
-        let output = Output { values: &mut out[first..], block, layer: 0 };
-        product(panels, bias, input, output, branch.walk(&source.canvas, sides), false);
-    }
+    let walk = branch.walk(&source.canvas, sides);
+    let walk = Walk {
+        images: out.len() / (blocks * block),
+        from: Pixels { image: apart, ..walk.from },
+        to: Pixels { image: blocks * sides[0] * sides[1], ..walk.to },
+        ..walk
+    };
+    let output = Output { values: &mut out[branch.blocks.start * block..], block, layer: 0 };
+    product(panels, branch.bias.as_deref(), input, output, walk, false);
 }
 
 /// A depthwise convolution, and the product behind it where there is one, of one group of images.
@@ -165,7 +153,7 @@ fn separable(
         let input =
             strip.of(source, &branch.depthwise, branch, staged, [first, rows, high * sides[1], sides[1]], lanes);
         let row = Pixels::of(rows * sides[1]);
-        let walk = Walk { rows: 1, width: rows * sides[1], from: row, to: row };
+        let walk = Walk { images: 1, rows: 1, width: rows * sides[1], from: row, to: row };
         let output = Output { values: &mut out[first * sides[1] * LANES..], block: plane, layer: 0 };
         product(panels, branch.bias.as_deref(), input, output, walk, false);
     }

@@ -35,7 +35,6 @@ use super::{
         sums::weighted_sums,
         tiles::PRODUCTS,
     },
-    spread::spread,
     tasks::{Tasks, stretches},
     winograd,
 };
@@ -47,10 +46,8 @@ use std::ops::Range;
 #[derive(Default)]
 struct Scratch {
     staged: Area,
-    wide: Area,
     /// The gradients of the branches' outputs, one after another.
     gradients: Area,
-    gradient_wide: Area,
     strip: Strip,
     /// The gradients of depthwise outputs, with padding.
     of_depth: Area,
@@ -205,7 +202,7 @@ impl Step<'_> {
     /// `sums`, the source's is left in `scratch.of_source`, laid out as the source is.
     fn source(&self, source: &Source<'_>, run: Range<usize>, is_wanted: bool, scratch: &mut Scratch, sums: &mut [f32]) {
         let (width, groups) = (self.state.layout.width(), run.len());
-        let Scratch { staged, wide, gradients, gradient_wide, strip, of_depth, of_source, tiles } = scratch;
+        let Scratch { staged, gradients, strip, of_depth, of_source, tiles } = scratch;
         let staged = staged.of(source.values() * groups);
         source.stage(self.state, run.clone(), staged);
         let of_source = of_source.of(if is_wanted { source.values() * groups } else { 0 });
@@ -234,10 +231,10 @@ impl Step<'_> {
         winograd::backward(source, width, staged, of, sums_of, sums, back, tiles);
         let by_tap = |branch: &&Prepared<'_>| branch.depthwise.is_empty() && !branch.is_by_tile();
         if source.branches.iter().any(|branch| by_tap(&branch)) {
-            let input = spread(width, staged, 0, wide);
+            let input = Input { values: staged, layer: 0, width };
             for branch in source.branches.iter().filter(by_tap) {
                 let gradient = of(branch);
-                let back = is_wanted.then_some((&mut *of_source, &mut *gradient_wide));
+                let back = is_wanted.then_some(&mut *of_source);
                 self.by_taps(source, branch, input, gradient, back, sums);
             }
         }
@@ -247,15 +244,7 @@ impl Step<'_> {
                 let part = group * source.values()..(group + 1) * source.values();
                 let staged = &staged[part.clone()];
                 let of_source = if is_wanted { Some(&mut of_source[part]) } else { None };
-                self.separable(
-                    source,
-                    branch,
-                    staged,
-                    gradient,
-                    of_source,
-                    (&mut *gradient_wide, &mut *strip, &mut *of_depth),
-                    sums,
-                );
+                self.separable(source, branch, staged, gradient, of_source, (&mut *strip, &mut *of_depth), sums);
             }
         }
     }
@@ -282,33 +271,35 @@ impl Step<'_> {
         branch: &Prepared<'_>,
         input: Input<'_>,
         gradient: &[f32],
-        of_source: Option<(&mut [f32], &mut Area)>,
+        of_source: Option<&mut [f32]>,
         sums: &mut [f32],
     ) {
         let Some(dense) = &branch.dense else { return };
         let (blocks, plane, canvas) = (branch.blocks.len(), self.plane(), source.canvas.pixels());
-        let walk = branch.walk(&source.canvas, self.sides);
         let of_channel = blocks * LANES;
-        for (group, values) in gradient.chunks_exact(blocks * plane).enumerate() {
-            let gradient = outer::Gradient { values, blocks, block: plane, layer: 0 };
-            for tap in 0..branch.window.taps() {
-                for (block, of) in source.blocks.iter().enumerate() {
-                    let first = (group * source.blocks.len() + block) * canvas + branch.window.tap(tap);
-                    let input = Input { values: &input.values[first * input.pixel..], ..input };
-                    let at = self.sums[branch.number].dense + (tap * source.inputs() + of.first) * of_channel;
-                    outer(1, of.channels, input, gradient, walk, &mut sums[at..], 0);
-                }
+        let walk = branch.walk(&source.canvas, self.sides);
+        let walk = Walk {
+            images: gradient.len() / (blocks * plane),
+            from: Pixels { image: source.blocks.len() * canvas, ..walk.from },
+            to: Pixels { image: blocks * plane / LANES, ..walk.to },
+            ..walk
+        };
+        let of_output = outer::Gradient { values: gradient, blocks, block: plane, layer: 0 };
+        for tap in 0..branch.window.taps() {
+            for (block, of) in source.blocks.iter().enumerate() {
+                let first = (block * canvas + branch.window.tap(tap)) * LANES;
+                let input = Input { values: &input.values[first..], ..input };
+                let at = self.sums[branch.number].dense + (tap * source.inputs() + of.first) * of_channel;
+                outer(1, of.channels, input, of_output, walk, &mut sums[at..], 0);
             }
         }
-        let Some((of_source, wide)) = of_source else { return };
+        let Some(of_source) = of_source else { return };
         let back = Walk { from: walk.to, to: walk.from, ..walk };
-        for (group, values) in gradient.chunks_exact(blocks * plane).enumerate() {
-            let input = spread(self.state.layout.width(), values, 0, wide);
-            for (tap, panels) in dense.panels().iter().enumerate() {
-                let first = (group * source.blocks.len() * canvas + branch.window.tap(tap)) * LANES;
-                let output = Output { values: &mut of_source[first..], block: canvas * LANES, layer: 0 };
-                product(panels, None, input, output, back, true);
-            }
+        for (tap, panels) in dense.panels().iter().enumerate() {
+            let input = Input { values: gradient, ..input };
+            let first = branch.window.tap(tap) * LANES;
+            let output = Output { values: &mut of_source[first..], block: canvas * LANES, layer: 0 };
+            product(panels, None, input, output, back, true);
         }
     }
 
@@ -322,7 +313,7 @@ impl Step<'_> {
         staged: &[f32],
         gradient: &[f32],
         of_source: Option<&mut [f32]>,
-        (wide, strip, of_depth): (&mut Area, &mut Strip, &mut Area),
+        (strip, of_depth): (&mut Strip, &mut Area),
         sums: &mut [f32],
     ) {
         let [height, width] = self.sides;
@@ -346,18 +337,18 @@ impl Step<'_> {
                 let place = [start, rows, high * width, width];
                 let input = strip.of(source, &self.depthwise[branch.number], branch, staged, place, lanes);
                 let row = Pixels::of(rows * width);
-                let walk = Walk { rows: 1, width: rows * width, from: row, to: row };
+                let walk = Walk { images: 1, rows: 1, width: rows * width, from: row, to: row };
                 let values = &gradient[start * width * LANES..];
                 let blocks = branch.blocks.len();
                 let of_strip = outer::Gradient { values, blocks, block: self.plane(), layer: 0 };
                 for (block, of) in source.blocks.iter().enumerate() {
-                    let input = Input { values: &input.values[block * high * width * input.pixel..], ..input };
+                    let input = Input { values: &input.values[block * high * width * LANES..], ..input };
                     let at = self.sums[branch.number].dense + of.first * blocks * LANES;
                     outer(1, of.channels, input, of_strip, walk, &mut sums[at..], 0);
                 }
             }
-            let input = spread(lanes, gradient, 0, wide);
-            let walk = Walk { rows: height, width, from: Pixels::of(width), to: back.inside() };
+            let input = Input { values: gradient, layer: 0, width: lanes };
+            let walk = Walk { images: 1, rows: height, width, from: Pixels::of(width), to: back.inside() };
             product(
                 panels,
                 None,
@@ -367,7 +358,7 @@ impl Step<'_> {
                 false,
             );
         } else {
-            let walk = Walk { rows: height, width, from: Pixels::of(width), to: back.inside() };
+            let walk = Walk { images: 1, rows: height, width, from: Pixels::of(width), to: back.inside() };
             for (gradient, of_depth) in gradient.chunks_exact(self.plane()).zip(of_depth.chunks_exact_mut(plane)) {
                 let out = &mut of_depth[first..];
                 elementwise::through(gradient, &super::prologue::Prologue::NONE, &Lanes::ONE, walk, out, false);
@@ -389,7 +380,7 @@ impl Step<'_> {
                 continue;
             }
             let [rows, width] = source.canvas.input;
-            let walk = Walk { rows, width, from: back.steps(&turned), to: source.canvas.inside() };
+            let walk = Walk { images: 1, rows, width, from: back.steps(&turned), to: source.canvas.inside() };
             let out = &mut of_source[source.canvas.first() * LANES..];
             depthwise::correlate(of_depth, weights, &back.window(&turned), walk, out, true);
         }
@@ -414,7 +405,7 @@ impl Step<'_> {
         let (plane, canvas) = (state.layout.chunk(read.map, 1), source.canvas.pixels() * LANES);
         let of_source = scratch.of_source.of(source.values() * run.len());
         let [rows, width] = source.canvas.input;
-        let walk = Walk { rows, width, from: source.canvas.inside(), to: Pixels::of(width) };
+        let walk = Walk { images: 1, rows, width, from: source.canvas.inside(), to: Pixels::of(width) };
         for (at, block) in blocks.clone().enumerate() {
             let prologue = state.prologue(read, block);
             for (number, group) in run.clone().enumerate() {
@@ -434,8 +425,8 @@ impl Step<'_> {
         // The sums over the images of a vector, in the lanes of the first.
         let lanes = |at: usize| {
             let mut found = Lanes::ZERO;
-            for (lane, sum) in sums[at..at + LANES].iter().enumerate() {
-                found.0[lane % layout.width()] += sum;
+            for of_image in sums[at..at + LANES].chunks_exact(layout.width()) {
+                found.0.iter_mut().zip(of_image).for_each(|(found, sum)| *found += sum);
             }
             found
         };

@@ -23,7 +23,6 @@ mod pool;
 mod prologue;
 mod reverse;
 mod simd;
-mod spread;
 mod statistics;
 mod tasks;
 mod winograd;

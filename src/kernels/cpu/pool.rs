@@ -65,7 +65,7 @@ impl<'a> Prepared<'a> {
 
     fn walk(&self) -> Walk {
         let [rows, width] = self.sides;
-        Walk { rows, width, from: self.canvas.steps(&self.pool.frame), to: Pixels::of(width) }
+        Walk { images: 1, rows, width, from: self.canvas.steps(&self.pool.frame), to: Pixels::of(width) }
     }
 
     fn tasks(&self, state: &PassState) -> Tasks {
@@ -135,8 +135,13 @@ fn reverse_of_read(
     let is_turned = pool.kind == PoolKind::Mean && stride == [1, 1];
     let back = Canvas::new(sides, canvas.input, is_turned.then_some(turned).into_iter());
     let (plane, group) = (state.layout.chunk(read.map, 1), slot.chunk(state));
-    let to =
-        Walk { rows: canvas.input[0], width: canvas.input[1], from: canvas.inside(), to: Pixels::of(canvas.input[1]) };
+    let to = Walk {
+        images: 1,
+        rows: canvas.input[0],
+        width: canvas.input[1],
+        from: canvas.inside(),
+        to: Pixels::of(canvas.input[1]),
+    };
     let count = slot.blocks.len();
     tasks.each(stretches(&tasks, &mut slot.values, group), scratch, |scratch, task, out| {
         for (group, out) in tasks.groups(task).zip(out.chunks_exact_mut(group)) {

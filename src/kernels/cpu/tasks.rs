@@ -30,7 +30,9 @@ impl Tasks {
     /// For runs of `in_run` groups, of which each takes `work` multiply-adds of vectors, and tasks
     /// with `sums` sums each.
     pub fn new(groups: usize, in_run: usize, work: usize, sums: usize) -> Self {
-        let most = (ROOM / sums.max(1)).clamp(FEW, MOST);
+        // A task is to have much more to do than to begin and to join its sums.
+        let worth = (2 * work.saturating_mul(groups) / sums.max(1)).max(2);
+        let most = (ROOM / sums.max(1)).clamp(FEW, MOST).min(worth);
         let in_task = groups.div_ceil(in_run).div_ceil(most) * in_run;
         Self { groups, in_run, in_task, is_small: work.saturating_mul(groups) < INLINE }
     }

@@ -30,10 +30,9 @@ use super::{
     simd::{
         LANES, Lanes, Pixels, Walk,
         outer::{Gradient, outer},
-        product::{Output, product},
+        product::{Input, Output, product},
         tiles::{self, P, PRODUCTS, Place, Q, REACH, SIDE},
     },
-    spread::spread,
 };
 use crate::program::{Branch, Dense, Frame};
 use std::ops::Range;
@@ -42,8 +41,11 @@ use std::ops::Range;
 /// while.
 const LEAST: usize = 8;
 
+/// Fewest pixels of all images for which the weights `u` are worth their while.
+const ENOUGH: usize = 512;
+
 /// Whether a branch's window and sides allow it.
-pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2]) -> bool {
+pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], images: usize) -> bool {
     let fits = |dense: Dense| {
         let Frame { kernel, stride, dilation, .. } = dense.frame;
         dense.groups == 1 && kernel == [3, 3] && stride == [1, 1] && dilation == [1, 1]
@@ -52,22 +54,14 @@ pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2]) ->
         && branch.dense.is_some_and(fits)
         && input == output
         && output.iter().all(|side| *side > 2)
+        && output[0] * output[1] * images >= ENOUGH
         && branch.inputs().min(branch.channels) >= LEAST
 }
 
 /// Tiles that are worked on at a time: enough that products are worth reading their weights, few
 /// enough for the cache.
-pub(super) fn room(width: usize, blocks: usize) -> usize {
-    if width < LANES {
-        // Each of them is as many vectors as it has channels.
-        return 16;
-    }
+pub(super) fn room(blocks: usize) -> usize {
     (128 / blocks).clamp(32, 64)
-}
-
-/// Groups of images whose maps of so many pixels have the tiles that are worked on at a time.
-pub(super) fn groups(pixels: usize) -> usize {
-    (512 / pixels).max(1)
 }
 
 /// Values of a layer of so many blocks of tiles. Distances that are multiples of a page fall into
@@ -105,6 +99,26 @@ pub(super) fn weights(g: [Lanes; 9]) -> [Lanes; PRODUCTS] {
     u
 }
 
+/// The weights `u` of windows that follow each other, turned about on the way back: one after another,
+/// and how far apart those of two products are.
+pub(super) fn filters(windows: &[f32], is_turned: bool) -> (Vec<f32>, usize) {
+    let count = windows.len() / 9;
+    let apart = count.next_multiple_of(LANES);
+    let mut u = vec![0.0; PRODUCTS * apart];
+    for (first, windows) in windows.chunks(9 * LANES).enumerate() {
+        let mut taps = [Lanes::ZERO; 9];
+        for (lane, window) in windows.chunks_exact(9).enumerate() {
+            for (tap, weight) in window.iter().enumerate() {
+                taps[if is_turned { 8 - tap } else { tap }].0[lane] = *weight;
+            }
+        }
+        for (u, lanes) in u.chunks_exact_mut(apart).zip(weights(taps)) {
+            u[first * LANES..][..LANES].copy_from_slice(&lanes.0);
+        }
+    }
+    (u, apart)
+}
+
 /// The gradients of a window's weights, of those of `u`, of every lane.
 pub(super) fn weight_gradient(u: [Lanes; PRODUCTS]) -> [Lanes; 9] {
     let side = |u: [f32; REACH]| {
@@ -128,9 +142,6 @@ pub(super) struct Scratch {
     /// Inputs of products: of the source, and of a branch's gradient.
     inputs: Area,
     of_gradient: Area,
-    /// The same, spread.
-    wide: Area,
-    of_gradient_wide: Area,
     products: Area,
     adjoints: Area,
 }
@@ -177,9 +188,9 @@ struct Lie {
 }
 
 impl Lie {
-    fn new(width: usize, source: &Source<'_>, branch: &Prepared<'_>) -> Self {
+    fn new(source: &Source<'_>, branch: &Prepared<'_>) -> Self {
         let (inputs, outputs) = (source.blocks.len(), branch.blocks.len());
-        Self { inputs, outputs, room: room(width, inputs.max(outputs)) }
+        Self { inputs, outputs, room: room(inputs.max(outputs)) }
     }
 
     /// Layers of inputs, and of outputs.
@@ -189,7 +200,7 @@ impl Lie {
 }
 
 fn row(tiles: usize) -> Walk {
-    Walk { rows: 1, width: tiles, from: Pixels::of(tiles), to: Pixels::of(tiles) }
+    Walk { images: 1, rows: 1, width: tiles, from: Pixels::of(tiles), to: Pixels::of(tiles) }
 }
 
 /// The inputs of the products of a source's tiles.
@@ -222,17 +233,17 @@ pub(super) fn forward(
     let (sides, groups) = (source.canvas.input, staged.len() / source.values());
     let plane = sides[0] * sides[1] * LANES;
     let to = places(sides, [0; 2]);
-    let Scratch { inputs, wide, products, .. } = scratch;
+    let Scratch { inputs, products, .. } = scratch;
     for (start, branches) in by_start(source) {
         let from = places(sides, start);
         // Branches of other widths may have other rooms.
         for alike in branches.chunk_by(|a, b| a.blocks.len() == b.blocks.len()) {
-            let lie = Lie::new(width, source, alike[0]);
+            let lie = Lie::new(source, alike[0]);
             let [of_inputs, of_outputs] = lie.layers();
             for (tiles, at) in batches(to.len(), groups, lie.room) {
                 let inputs = inputs.of(PRODUCTS * of_inputs);
                 transform(source, staged, &at, &from, &lie, inputs);
-                let inputs = spread(width, inputs, of_inputs, wide);
+                let inputs = Input { values: inputs, layer: of_inputs, width };
                 for branch in alike {
                     let Some(Product::ByTile(filters)) = &branch.dense else { continue };
                     let found = products.of(PRODUCTS * of_outputs);
@@ -269,7 +280,7 @@ pub(super) fn backward<'a>(
 ) {
     let (sides, groups) = (source.canvas.input, staged.len() / source.values());
     let plane = sides[0] * sides[1] * LANES;
-    let Scratch { inputs, of_gradient, wide, of_gradient_wide, products, adjoints } = scratch;
+    let Scratch { inputs, of_gradient, products, adjoints } = scratch;
     let (mut of_source, mut is_written) = (of_source, false);
     let to = places(sides, [0; 2]);
     for (start, branches) in by_start(source) {
@@ -277,12 +288,12 @@ pub(super) fn backward<'a>(
         // What carries a gradient back is a window too, turned about.
         let back = places(sides, start.map(|start| -start - 2));
         for alike in branches.chunk_by(|a, b| a.blocks.len() == b.blocks.len()) {
-            let lie = Lie::new(width, source, alike[0]);
+            let lie = Lie::new(source, alike[0]);
             let [of_inputs, of_outputs] = lie.layers();
             for (tiles, at) in batches(to.len(), groups, lie.room) {
                 let inputs = inputs.of(PRODUCTS * of_inputs);
                 transform(source, staged, &at, &from, &lie, inputs);
-                let inputs = spread(width, inputs, of_inputs, wide);
+                let inputs = Input { values: inputs, layer: of_inputs, width };
                 for (number, branch) in alike.iter().enumerate() {
                     let gradient = gradient_of(branch);
                     let adjoints = adjoints.of(PRODUCTS * of_outputs);
@@ -303,15 +314,15 @@ pub(super) fn backward<'a>(
                         Gradient { values: adjoints, blocks: lie.outputs, block: lie.room * LANES, layer: of_outputs };
                     let of_channel = lie.outputs * LANES;
                     for (block, of) in source.blocks.iter().enumerate() {
-                        let first = block * lie.room * inputs.pixel;
-                        let input = super::simd::product::Input { values: &inputs.values[first..], ..inputs };
+                        let first = block * lie.room * LANES;
+                        let input = Input { values: &inputs.values[first..], ..inputs };
                         let sums = &mut sums[sums_of(branch) + of.first * of_channel..];
                         let apart = source.inputs() * of_channel;
                         outer(PRODUCTS, of.channels, input, of_products, row(tiles), sums, apart);
                     }
                     let Some(Product::ByTile(filters)) = &branch.dense else { continue };
                     if of_source.is_some() {
-                        let turned = spread(width, turned, of_outputs, of_gradient_wide);
+                        let turned = Input { values: turned, layer: of_outputs, width };
                         let found = products.of(PRODUCTS * of_inputs);
                         let output = Output { values: found, block: lie.room * LANES, layer: of_inputs };
                         product(filters, None, turned, output, row(tiles), number > 0);

@@ -77,7 +77,7 @@ pub(crate) fn correlate(
         return;
     }
     assert_eq!(weights.len(), window.taps(), "a weight a tap");
-    walk.check_from(window.tap(window.taps() - 1), LANES, input.len());
+    walk.check_from(window.tap(window.taps() - 1), input.len());
     walk.check_to(0, out.len());
     let (input, out) = (input.as_ptr(), out.as_mut_ptr());
     dispatch(Correlate { input, weights, window, walk, out, accumulate });
@@ -106,7 +106,7 @@ impl WithSimd for Correlate<'_> {
 impl OfWindow for Correlate<'_> {
     #[inline(always)]
     fn run<S: Simd, const K: usize, const D: usize>(&mut self, simd: S) {
-        let Walk { rows, width, from, to } = self.walk;
+        let Walk { rows, width, from, to, .. } = self.walk;
         for row in 0..rows {
             for part in (0..LANES).step_by(S::F32_LANES) {
                 let mut at = 0;
@@ -198,7 +198,7 @@ pub(crate) fn weight_sums(input: &[f32], gradient: &[f32], window: &Window, walk
         return;
     }
     assert_eq!(sums.len(), window.taps() * LANES, "a sum a tap");
-    walk.check_from(window.tap(window.taps() - 1), LANES, input.len());
+    walk.check_from(window.tap(window.taps() - 1), input.len());
     walk.check_to(0, gradient.len());
     let (input, gradient, sums) = (input.as_ptr(), gradient.as_ptr(), sums.as_mut_ptr());
     dispatch(WeightSums { input, gradient, window, walk, sums });
@@ -324,7 +324,7 @@ pub(crate) fn spread(gradient: &[f32], weights: &[Lanes], window: &Window, walk:
         return;
     }
     assert_eq!(weights.len(), window.taps(), "a weight a tap");
-    walk.check_from(window.tap(window.taps() - 1), LANES, out.len());
+    walk.check_from(window.tap(window.taps() - 1), out.len());
     walk.check_to(0, gradient.len());
     dispatch(Spread { gradient: gradient.as_ptr(), weights, window, walk, out: out.as_mut_ptr() });
 }
@@ -344,7 +344,7 @@ impl WithSimd for Spread<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Walk { rows, width, from, to } = self.walk;
+        let Walk { rows, width, from, to, .. } = self.walk;
         for row in 0..rows {
             for (tap, weight) in self.weights.iter().enumerate() {
                 for part in (0..LANES).step_by(S::F32_LANES) {

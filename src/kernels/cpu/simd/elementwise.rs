@@ -82,7 +82,7 @@ pub(crate) fn through(x: &[f32], before: &Prologue, scale: &Lanes, walk: Walk, o
     if walk.is_empty() {
         return;
     }
-    walk.check_from(0, LANES, x.len());
+    walk.check_from(0, x.len());
     walk.check_to(0, out.len());
     dispatch(Through { x: x.as_ptr(), before, scale, walk: walk.flat(), out: out.as_mut_ptr(), add });
 }
@@ -101,7 +101,7 @@ impl WithSimd for Through<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Walk { rows, width, from, to } = self.walk;
+        let Walk { rows, width, from, to, .. } = self.walk;
         let least = simd.splat_f32s(self.before.least);
         // SAFETY: `through` has checked that the walk can be read and written.
         unsafe {
@@ -144,7 +144,7 @@ pub(crate) fn pass(
     if walk.is_empty() {
         return;
     }
-    walk.check_from(0, LANES, gradient.len());
+    walk.check_from(0, gradient.len());
     walk.check_to(0, x.len().min(out.len()));
     let (gradient, x, out) = (gradient.as_ptr(), x.as_ptr(), out.as_mut_ptr());
     dispatch(Pass { gradient, x, before, scale, walk: walk.flat(), out, add });
@@ -173,7 +173,7 @@ impl WithSimd for Pass<'_> {
 impl Pass<'_> {
     #[inline(always)]
     fn run<S: Simd, const SHUTS: bool>(self, simd: S) {
-        let Walk { rows, width, from, to } = self.walk;
+        let Walk { rows, width, from, to, .. } = self.walk;
         let (least, zero) = (simd.splat_f32s(self.before.least), simd.splat_f32s(0.0));
         // SAFETY: `pass` has checked that the walk can be read and written.
         unsafe {

@@ -36,8 +36,8 @@ fn wide(values: &[f32]) -> Vec<f64> {
 /// Whole and partial tiles, steps, and rows that are one row.
 fn walks() -> Vec<Walk> {
     let walk = |rows, width, from: [usize; 2], to: [usize; 2]| {
-        let [from, to] = [from, to].map(|[pitch, step]| Pixels { pitch, step });
-        Walk { rows, width, from, to }
+        let [from, to] = [from, to].map(|[pitch, step]| Pixels { image: 0, pitch, step });
+        Walk { images: 1, rows, width, from, to }
     };
     vec![
         walk(1, 1, [9, 1], [9, 1]),
@@ -71,20 +71,21 @@ fn products_and_their_gradients_are_those_of_scalar_loops() {
     });
 }
 
-/// `each` is how many vectors a pixel has: 1, or one for each channel.
+/// `each` is how many channels an image has, where images share a vector, else 1.
 fn product_case(walk: Walk, blocks: usize, each: usize, accumulate: bool) {
     let channels = if each == 1 { [16, 3] } else { [4, 3] };
     let entries = [(0, channels[0]), (7, channels[1])].map(|(pixel, channels)| Entry { pixel, channels });
     let (weights, bias) = (lanes(1, 19 * blocks), lanes(2, blocks));
     let weight = |entry: usize, channel: usize, block: usize| weights[(entry * channels[0] + channel) * blocks + block];
-    let panels = Panels::pack::<1>(entries.to_vec(), blocks, |entry, channel, block| [weight(entry, channel, block)]);
-    let (input, start) = (values(3, ROOM * each), values(4, ROOM * blocks));
+    let panels = Panels::pack(1, entries.to_vec(), blocks, |_, entry, channel, block| weight(entry, channel, block));
+    let (input, start) = (values(3, ROOM), values(4, ROOM * blocks));
     let read = |pixel: usize, channel: usize, lane: usize| match each {
         1 => input[pixel * LANES + channel],
-        _ => input[(pixel * each + channel) * LANES + lane],
+        _ => input[pixel * LANES + lane - lane % each + channel],
     };
     let mut expected = wide(&start);
-    let (mut out, given) = (start.clone(), Input { values: &input, pixel: each * LANES, layer: 0 });
+    let (mut out, given) =
+        (start.clone(), Input { values: &input, layer: 0, width: if each == 1 { LANES } else { each } });
     for (from, to) in pixels(walk) {
         for (block, lane) in (0..blocks).flat_map(|block| (0..LANES).map(move |lane| (block, lane))) {
             let sum = &mut expected[(block * ROOM + to) * LANES + lane];
@@ -118,10 +119,10 @@ fn product_case(walk: Walk, blocks: usize, each: usize, accumulate: bool) {
 #[test]
 #[should_panic(expected = "values of 1600")]
 fn pixels_past_the_input_are_refused() {
-    let panels = Panels::pack::<1>(vec![Entry { pixel: 7, channels: 1 }], 1, |_, _, _| [Lanes::ONE]);
-    let walk = Walk { rows: 1, width: 100, from: Pixels::of(100), to: Pixels::of(100) };
+    let panels = Panels::pack(1, vec![Entry { pixel: 7, channels: 1 }], 1, |_, _, _, _| Lanes::ONE);
+    let walk = Walk { images: 1, rows: 1, width: 100, from: Pixels::of(100), to: Pixels::of(100) };
     let (input, mut out) = (values(1, 100), values(2, 100));
-    let input = Input { values: &input, pixel: LANES, layer: 0 };
+    let input = Input { values: &input, layer: 0, width: LANES };
     product(&panels, None, input, Output { values: &mut out, block: 0, layer: 0 }, walk, false);
 }
 
@@ -180,7 +181,7 @@ fn what_is_no_number_wins_and_stays() {
         let mut input = values(1, 3);
         input[LANES] = f32::NAN;
         let window = Window { kernel: [1, 3], first: 0, apart: [0, 1] };
-        let walk = Walk { rows: 1, width: 1, from: Pixels::of(1), to: Pixels::of(1) };
+        let walk = Walk { images: 1, rows: 1, width: 1, from: Pixels::of(1), to: Pixels::of(1) };
         let mut out = values(2, 1);
         windows::maximum(&input, &window, walk, &mut out);
         assert!(out[0].is_nan() && out[1..].iter().all(|out| !out.is_nan()));

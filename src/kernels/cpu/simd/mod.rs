@@ -28,10 +28,7 @@ mod vector;
 mod walk;
 pub(crate) mod windows;
 
-pub(crate) use self::{
-    vector::vectorised,
-    walk::{Pixels, Walk},
-};
+pub(crate) use self::walk::{Pixels, Walk};
 
 /// Lanes of a pixel: the widest vector, AVX-512.
 pub(crate) const LANES: usize = 16;

@@ -8,8 +8,9 @@
 use pulp::{Simd, WithSimd};
 
 use super::product::Input;
-use super::vector::{dispatch, load, part, store};
+use super::vector::{dispatch, each_channel, load, of_images, part, store};
 use super::{LANES, Walk};
+use crate::cpu::layout::NARROW;
 
 /// What the channels of a pixel are multiplied with: blocks of another map's pixels.
 #[derive(Debug, Clone, Copy)]
@@ -47,19 +48,17 @@ pub(crate) fn outer(
     }
     let walk = walk.flat();
     let beyond = (layers - 1) * gradient.layer + (gradient.blocks - 1) * gradient.block;
-    walk.check_from(0, input.pixel, input.values.len().saturating_sub((layers - 1) * input.layer));
+    walk.check_from(0, input.values.len().saturating_sub((layers - 1) * input.layer));
     walk.check_to(0, gradient.values.len().saturating_sub(beyond));
-    let spread = input.pixel > LANES;
-    assert!(channels * if spread { LANES } else { 1 } <= input.pixel, "channels of a pixel");
+    assert!(channels <= input.width && [LANES, NARROW].contains(&input.width), "channels of a pixel");
     assert!((layers - 1) * layer + channels * gradient.blocks * LANES <= sums.len(), "a sum a pair");
-    dispatch(Outer { layers, channels, input, spread, gradient, walk, sums: sums.as_mut_ptr(), layer });
+    dispatch(Outer { layers, channels, input, gradient, walk, sums: sums.as_mut_ptr(), layer });
 }
 
 struct Outer<'a> {
     layers: usize,
     channels: usize,
     input: Input<'a>,
-    spread: bool,
     gradient: Gradient<'a>,
     walk: Walk,
     /// All sums can be read and written from here.
@@ -72,21 +71,23 @@ impl WithSimd for Outer<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.spread { self.layers::<S, true>(simd) } else { self.layers::<S, false>(simd) }
+        if self.input.width < LANES { self.layers::<S, true>(simd) } else { self.layers::<S, false>(simd) }
     }
 }
 
 impl Outer<'_> {
     #[inline(always)]
-    fn layers<S: Simd, const SPREAD: bool>(&self, simd: S) {
+    fn layers<S: Simd, const SHARED: bool>(&self, simd: S) {
         let columns = self.gradient.blocks * LANES / S::F32_LANES;
         for layer in 0..self.layers {
             let mut column = 0;
             while column < columns {
-                column += if columns - column >= 2 {
-                    self.column::<S, 2, SPREAD>(simd, layer, column)
+                column += if SHARED && columns - column >= 4 && S::REGISTER_COUNT >= 32 {
+                    self.column::<S, 4, SHARED>(simd, layer, column)
+                } else if columns - column >= 2 {
+                    self.column::<S, 2, SHARED>(simd, layer, column)
                 } else {
-                    self.column::<S, 1, SPREAD>(simd, layer, column)
+                    self.column::<S, 1, SHARED>(simd, layer, column)
                 };
             }
         }
@@ -94,16 +95,25 @@ impl Outer<'_> {
 
     /// All channels at `N` vectors of the gradient. Returns `N`.
     #[inline(always)]
-    fn column<S: Simd, const N: usize, const SPREAD: bool>(&self, simd: S, layer: usize, column: usize) -> usize {
+    fn column<S: Simd, const N: usize, const SHARED: bool>(&self, simd: S, layer: usize, column: usize) -> usize {
         let wide = S::REGISTER_COUNT >= 32;
+        if SHARED {
+            match self.channels {
+                1 => self.tile::<S, 1, N, true>(simd, layer, column, 0),
+                2 => self.tile::<S, 2, N, true>(simd, layer, column, 0),
+                3 => self.tile::<S, 3, N, true>(simd, layer, column, 0),
+                _ => self.tile::<S, NARROW, N, true>(simd, layer, column, 0),
+            };
+            return N;
+        }
         let mut channel = 0;
         while channel < self.channels {
             channel += match self.channels - channel {
-                16.. if wide && N == 1 => self.tile::<S, 16, N, SPREAD>(simd, layer, column, channel),
-                8.. if wide || N == 1 => self.tile::<S, 8, N, SPREAD>(simd, layer, column, channel),
-                4.. => self.tile::<S, 4, N, SPREAD>(simd, layer, column, channel),
-                2.. => self.tile::<S, 2, N, SPREAD>(simd, layer, column, channel),
-                _ => self.tile::<S, 1, N, SPREAD>(simd, layer, column, channel),
+                16.. if wide && N == 1 => self.tile::<S, 16, N, false>(simd, layer, column, channel),
+                8.. if wide || N == 1 => self.tile::<S, 8, N, false>(simd, layer, column, channel),
+                4.. => self.tile::<S, 4, N, false>(simd, layer, column, channel),
+                2.. => self.tile::<S, 2, N, false>(simd, layer, column, channel),
+                _ => self.tile::<S, 1, N, false>(simd, layer, column, channel),
             };
         }
         N
@@ -111,17 +121,16 @@ impl Outer<'_> {
 
     /// `M` channels at `N` vectors. Returns `M`.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize, const N: usize, const SPREAD: bool>(
+    fn tile<S: Simd, const M: usize, const N: usize, const SHARED: bool>(
         &self,
         simd: S,
         layer: usize,
         column: usize,
         channel: usize,
     ) -> usize {
-        let Walk { rows, width, from, to } = self.walk;
+        let Walk { images, rows, width, from, to } = self.walk;
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
         let (mut gradients, mut parts) = ([std::ptr::null(); N], [0; N]);
-        let each = if SPREAD { LANES } else { 1 };
         // SAFETY: `outer` has checked that all pixels of every layer and block can be read, that
         // a pixel has these channels, and that there is a sum a pair.
         unsafe {
@@ -131,7 +140,7 @@ impl Outer<'_> {
                 let gradient = self.gradient.values.as_ptr().add(layer * self.gradient.layer);
                 gradients[n] = gradient.add(lane / LANES * self.gradient.block + parts[n]);
             }
-            let input = self.input.values.as_ptr().add(layer * self.input.layer + channel * each);
+            let input = self.input.values.as_ptr().add(layer * self.input.layer + if SHARED { 0 } else { channel });
             let pitch = self.gradient.blocks * LANES;
             let place = self.sums.add(layer * self.layer + channel * pitch + column * S::F32_LANES);
             for m in 0..M {
@@ -139,22 +148,32 @@ impl Outer<'_> {
                     sums[m][n] = load::<S>(place.add(m * pitch + n * S::F32_LANES));
                 }
             }
-            for row in 0..rows {
-                let mut input = input.add(row * from.pitch * self.input.pixel);
-                let mut at = row * to.pitch * LANES;
+            for (image, row) in (0..images).flat_map(|image| (0..rows).map(move |row| (image, row))) {
+                let mut input = input.add((image * from.image + row * from.pitch) * LANES);
+                let mut at = (image * to.image + row * to.pitch) * LANES;
                 for _ in 0..width {
                     let mut gradient = [simd.splat_f32s(0.0); N];
                     for n in 0..N {
                         gradient[n] = load::<S>(gradients[n].add(at));
                     }
-                    for m in 0..M {
-                        for n in 0..N {
-                            let place = input.add(m * each);
-                            let x = if SPREAD { load::<S>(place.add(parts[n])) } else { simd.splat_f32s(*place) };
-                            sums[m][n] = simd.mul_add_e_f32s(x, gradient[n], sums[m][n]);
+                    if SHARED {
+                        each_channel!(CHANNEL => {
+                            if CHANNEL < M {
+                                for n in 0..N {
+                                    let x = of_images::<S, CHANNEL>(input, parts[n]);
+                                    sums[CHANNEL][n] = simd.mul_add_e_f32s(x, gradient[n], sums[CHANNEL][n]);
+                                }
+                            }
+                        });
+                    } else {
+                        for m in 0..M {
+                            let x = simd.splat_f32s(*input.add(m));
+                            for n in 0..N {
+                                sums[m][n] = simd.mul_add_e_f32s(x, gradient[n], sums[m][n]);
+                            }
                         }
                     }
-                    input = input.wrapping_add(from.step * self.input.pixel);
+                    input = input.wrapping_add(from.step * LANES);
                     at += to.step * LANES;
                 }
             }

@@ -7,9 +7,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::vector::{dispatch, load, part, store};
+use super::vector::{dispatch, each_channel, load, of_images, part, store};
 use super::{LANES, Lanes, Walk};
-use crate::cpu::memory::Buffer;
+use crate::cpu::{layout::NARROW, memory::Buffer};
 
 /// A pixel whose channels are summed: how far from the one that is walked over, and how many it
 /// has.
@@ -41,51 +41,40 @@ struct Panel {
 }
 
 impl Panels {
-    /// `weights(entry, channel, block)` are each layer's of every lane of a block of outputs.
-    pub(crate) fn pack<const L: usize>(
+    /// `weights(layer, entry, channel, block)` are those of every lane of a block of outputs.
+    pub(crate) fn pack(
+        layers: usize,
         entries: Vec<Entry>,
         blocks: usize,
-        weights: impl Fn(usize, usize, usize) -> [Lanes; L],
+        weights: impl Fn(usize, usize, usize, usize) -> Lanes,
     ) -> Self {
         let depth: usize = entries.iter().map(|entry| entry.channels).sum();
+        let channels = || entries.iter().enumerate().flat_map(|(at, entry)| (0..entry.channels).map(move |c| (at, c)));
         let count = blocks.div_ceil(MOST);
         let panels = (0..count).map(|at| {
             let (first, end) = (at * blocks / count, (at + 1) * blocks / count);
-            let blocks = end - first;
-            let mut panel = Panel { first, blocks, weights: Buffer::take(L * depth * blocks * LANES) };
-            let packed = panel.weights.as_chunks_mut::<LANES>().0;
-            let mut k = 0;
-            for (entry, Entry { channels, .. }) in entries.iter().enumerate() {
-                for channel in 0..*channels {
-                    for block in 0..blocks {
-                        for (layer, lanes) in weights(entry, channel, first + block).into_iter().enumerate() {
-                            packed[(layer * depth + k) * blocks + block] = lanes.0;
-                        }
-                    }
-                    k += 1;
+            let mut packed = Buffer::take(layers * depth * (end - first) * LANES);
+            let mut to = packed.as_chunks_mut::<LANES>().0.iter_mut();
+            for layer in 0..layers {
+                for (entry, channel) in channels() {
+                    let lanes = (first..end).map(|block| weights(layer, entry, channel, block).0);
+                    to.by_ref().zip(lanes).for_each(|(to, lanes)| *to = lanes);
                 }
             }
-            panel
+            Panel { first, blocks: end - first, weights: packed }
         });
-        Self { panels: panels.collect(), entries, layers: L }
+        Self { panels: panels.collect(), layers, entries }
     }
 }
 
-/// What is read: pixels of channels as they are, or with each channel spread over the lanes that it
-/// is multiplied in.
+/// What is read: pixels of channels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Input<'a> {
     pub values: &'a [f32],
-    /// Values of a pixel: [`LANES`], or as many for each channel.
-    pub pixel: usize,
     /// Values from one layer to the next.
     pub layer: usize,
-}
-
-impl Input<'_> {
-    fn is_spread(self) -> bool {
-        self.pixel > LANES
-    }
+    /// Channels of a pixel at most: [`LANES`], or [`NARROW`] of each of some images.
+    pub width: usize,
 }
 
 /// What is written: blocks of outputs.
@@ -120,9 +109,8 @@ pub(crate) fn product(
     }
     let (walk, layers) = (walk.flat(), panels.layers - 1);
     for entry in &panels.entries {
-        walk.check_from(entry.pixel, input.pixel, input.values.len().saturating_sub(layers * input.layer));
-        let each = if input.is_spread() { LANES } else { 1 };
-        assert!(entry.channels * each <= input.pixel, "channels of a pixel");
+        walk.check_from(entry.pixel, input.values.len().saturating_sub(layers * input.layer));
+        assert!(entry.channels <= input.width && [LANES, NARROW].contains(&input.width), "channels of a pixel");
     }
     let blocks: usize = panels.panels.iter().map(|panel| panel.blocks).sum();
     walk.check_to(0, output.values.len().saturating_sub(layers * output.layer + (blocks - 1) * output.block));
@@ -158,7 +146,8 @@ impl WithSimd for Product<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let output = self.output.values.as_mut_ptr();
-        match (self.input.is_spread(), self.walk.from.step) {
+        match (self.input.width < LANES, self.walk.from.step) {
+            (true, 1) => self.run::<S, LANES, true>(simd, output),
             (true, _) => self.run::<S, 0, true>(simd, output),
             (false, 1) => self.run::<S, LANES, false>(simd, output),
             (false, _) => self.run::<S, 0, false>(simd, output),
@@ -168,7 +157,7 @@ impl WithSimd for Product<'_> {
 
 impl Product<'_> {
     #[inline(always)]
-    fn run<S: Simd, const STEP: usize, const SPREAD: bool>(&self, simd: S, output: *mut f32) {
+    fn run<S: Simd, const STEP: usize, const SHARED: bool>(&self, simd: S, output: *mut f32) {
         let most = if S::REGISTER_COUNT < 32 { 2 } else { MOST };
         let depth: usize = self.panels.entries.iter().map(|entry| entry.channels).sum();
         for layer in 0..self.panels.layers {
@@ -185,14 +174,14 @@ impl Product<'_> {
                             input: self.input.values.as_ptr().add(layer * self.input.layer),
                             weights: panel.weights.as_ptr().add(layer * depth * panel.blocks * LANES + column),
                             output: output.add(layer * self.output.layer),
-                            step: self.walk.from.step * self.input.pixel,
+                            step: self.walk.from.step * LANES,
                         }
                     };
                     match vectors {
-                        1 => self.rows::<S, 1, STEP, SPREAD>(simd, tile),
-                        2 => self.rows::<S, 2, STEP, SPREAD>(simd, tile),
-                        3 => self.rows::<S, 3, STEP, SPREAD>(simd, tile),
-                        _ => self.rows::<S, 4, STEP, SPREAD>(simd, tile),
+                        1 => self.rows::<S, 1, STEP, SHARED>(simd, tile),
+                        2 => self.rows::<S, 2, STEP, SHARED>(simd, tile),
+                        3 => self.rows::<S, 3, STEP, SHARED>(simd, tile),
+                        _ => self.rows::<S, 4, STEP, SHARED>(simd, tile),
                     }
                     column += vectors * S::F32_LANES;
                 }
@@ -201,31 +190,32 @@ impl Product<'_> {
     }
 
     #[inline(always)]
-    fn rows<S: Simd, const N: usize, const STEP: usize, const SPREAD: bool>(&self, simd: S, tile: Tile<'_>) {
-        let Walk { rows, width, from, to } = self.walk;
+    fn rows<S: Simd, const N: usize, const STEP: usize, const SHARED: bool>(&self, simd: S, tile: Tile<'_>) {
+        let Walk { images, rows, width, from, to } = self.walk;
         let room = if S::REGISTER_COUNT < 32 { 8 } else { 16 };
-        for row in 0..rows {
+        for (image, row) in (0..images).flat_map(|image| (0..rows).map(move |row| (image, row))) {
+            let (from_row, to_row) = (image * from.image + row * from.pitch, image * to.image + row * to.pitch);
             let mut at = 0;
             while at < width {
                 // SAFETY: a pixel of the walk.
                 let tile = unsafe {
                     Tile {
-                        input: tile.input.add((row * from.pitch + at * from.step) * self.input.pixel),
-                        output: tile.output.add((row * to.pitch + at * to.step) * LANES),
+                        input: tile.input.add((from_row + at * from.step) * LANES),
+                        output: tile.output.add((to_row + at * to.step) * LANES),
                         ..tile
                     }
                 };
                 let left = width - at;
                 at += if left >= 16 && N == 1 && room == 16 {
-                    self.tile::<S, 16, N, STEP, SPREAD>(simd, tile)
+                    self.tile::<S, 16, N, STEP, SHARED>(simd, tile)
                 } else if left >= 8 && 8 * N <= room + 8 {
-                    self.tile::<S, 8, N, STEP, SPREAD>(simd, tile)
+                    self.tile::<S, 8, N, STEP, SHARED>(simd, tile)
                 } else if left >= 4 {
-                    self.tile::<S, 4, N, STEP, SPREAD>(simd, tile)
+                    self.tile::<S, 4, N, STEP, SHARED>(simd, tile)
                 } else if left >= 2 {
-                    self.tile::<S, 2, N, STEP, SPREAD>(simd, tile)
+                    self.tile::<S, 2, N, STEP, SHARED>(simd, tile)
                 } else {
-                    self.tile::<S, 1, N, STEP, SPREAD>(simd, tile)
+                    self.tile::<S, 1, N, STEP, SHARED>(simd, tile)
                 };
             }
         }
@@ -233,7 +223,7 @@ impl Product<'_> {
 
     /// `M` pixels at `N` vectors of outputs. Returns `M`.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize, const N: usize, const STEP: usize, const SPREAD: bool>(
+    fn tile<S: Simd, const M: usize, const N: usize, const STEP: usize, const SHARED: bool>(
         &self,
         simd: S,
         tile: Tile<'_>,
@@ -267,21 +257,35 @@ impl Product<'_> {
                 }
             }
             for entry in &self.panels.entries {
-                let mut from = tile.input.add(entry.pixel * self.input.pixel);
+                let mut from = tile.input.add(entry.pixel * LANES);
+                if SHARED {
+                    each_channel!(CHANNEL => {
+                        if CHANNEL < entry.channels {
+                            for m in 0..M {
+                                for n in 0..N {
+                                    let x = of_images::<S, CHANNEL>(from.add(m * step), parts[n]);
+                                    let weight = load::<S>(weights.add(n * S::F32_LANES));
+                                    sums[m][n] = simd.mul_add_e_f32s(x, weight, sums[m][n]);
+                                }
+                            }
+                            weights = weights.wrapping_add(tile.panel.blocks * LANES);
+                        }
+                    });
+                    continue;
+                }
                 for _ in 0..entry.channels {
                     let mut column = [simd.splat_f32s(0.0); N];
                     for n in 0..N {
                         column[n] = load::<S>(weights.add(n * S::F32_LANES));
                     }
                     for m in 0..M {
-                        let place = from.add(m * step);
+                        let x = simd.splat_f32s(*from.add(m * step));
                         for n in 0..N {
-                            let x = if SPREAD { load::<S>(place.add(parts[n])) } else { simd.splat_f32s(*place) };
                             sums[m][n] = simd.mul_add_e_f32s(x, column[n], sums[m][n]);
                         }
                     }
                     weights = weights.wrapping_add(tile.panel.blocks * LANES);
-                    from = from.wrapping_add(if SPREAD { LANES } else { 1 });
+                    from = from.wrapping_add(1);
                 }
             }
             for m in 0..M {

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::LANES;
+use crate::cpu::layout::NARROW;
 
 /// Runs `op` with the widest vectors of this machine; under test, see
 /// [`each`](levels::each).
@@ -14,22 +15,39 @@ pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     pulp::Arch::new().dispatch(op)
 }
 
-/// Runs a loop over values compiled for the widest vectors of this machine.
-#[inline]
-pub(crate) fn vectorised(op: impl FnMut()) {
-    dispatch(Loop(op));
+/// Says a block once for each channel of an image that shares its vector, which is a constant in it.
+/// A loop would do the same, but only what is unrolled early leaves arrays of vectors in registers.
+macro_rules! each_channel {
+    ($name:ident => $body:block) => { each_channel!(@ $name $body 0 1 2 3) };
+    (@ $name:ident $body:block $($number:literal)*) => {
+        $({
+            const $name: usize = $number;
+            $body
+        })*
+    };
 }
+pub(super) use each_channel;
 
-struct Loop<F>(F);
-
-impl<F: FnMut()> WithSimd for Loop<F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, _: S) {
-        // Called by reference: what calls a closure by value is a function of its own, which
-        // nothing makes the compiler inline, and which is compiled for no vectors in particular.
-        (self.0)();
+/// Of images that share a pixel, one channel of each, in all its lanes: those of a vector from
+/// lane `part` on.
+///
+/// # Safety
+/// A pixel of initialised values stands at `pixel`, and `part` is where a vector of it begins.
+#[inline(always)]
+pub(super) unsafe fn of_images<S: Simd, const CHANNEL: usize>(pixel: *const f32, part: usize) -> S::f32s {
+    // SAFETY: as asked of the caller. An array has as many values as a vector of all lanes; of a
+    // shorter one, it is the first that are read.
+    unsafe {
+        if S::F32_LANES < LANES {
+            let mut lanes = [0.0; LANES];
+            for (lane, value) in lanes.iter_mut().enumerate().take(S::F32_LANES) {
+                *value = *pixel.add((part + lane) / NARROW * NARROW + CHANNEL);
+            }
+            return load::<S>(lanes.as_ptr());
+        }
+        let values = std::mem::transmute_copy::<S::f32s, [f32; LANES]>(&load::<S>(pixel));
+        let lanes: [f32; LANES] = std::array::from_fn(|lane| values[lane - lane % NARROW + CHANNEL]);
+        std::mem::transmute_copy::<[f32; LANES], S::f32s>(&lanes)
     }
 }
 

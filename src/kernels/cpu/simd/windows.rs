@@ -14,7 +14,7 @@ pub(crate) fn maximum(input: &[f32], window: &Window, walk: Walk, out: &mut [f32
     if walk.is_empty() {
         return;
     }
-    walk.check_from(window.tap(window.taps() - 1), LANES, input.len());
+    walk.check_from(window.tap(window.taps() - 1), input.len());
     walk.check_to(0, out.len());
     dispatch(Maximum { input: input.as_ptr(), window, walk, out: out.as_mut_ptr() });
 }
@@ -33,7 +33,7 @@ impl WithSimd for Maximum<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Walk { rows, width, from, to } = self.walk;
+        let Walk { rows, width, from, to, .. } = self.walk;
         for (row, x) in (0..rows).flat_map(|row| (0..width).map(move |x| (row, x))) {
             for part in (0..LANES).step_by(S::F32_LANES) {
                 // SAFETY: `maximum` has checked that every tap can be read, every pixel written.
@@ -72,7 +72,7 @@ pub(crate) fn add_to_first(
     if walk.is_empty() {
         return;
     }
-    walk.check_from(window.tap(window.taps() - 1), LANES, input.len().min(out.len()));
+    walk.check_from(window.tap(window.taps() - 1), input.len().min(out.len()));
     walk.check_to(0, gradient.len().min(most.len()));
     let (gradient, most, input) = (gradient.as_ptr(), most.as_ptr(), input.as_ptr());
     dispatch(AddToFirst { gradient, most, input, window, walk, out: out.as_mut_ptr() });
@@ -95,7 +95,7 @@ impl WithSimd for AddToFirst<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Walk { rows, width, from, to } = self.walk;
+        let Walk { rows, width, from, to, .. } = self.walk;
         let zero = simd.splat_f32s(0.0);
         for (row, x) in (0..rows).flat_map(|row| (0..width).map(move |x| (row, x))) {
             for part in (0..LANES).step_by(S::F32_LANES) {
