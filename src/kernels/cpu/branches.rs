@@ -10,6 +10,7 @@ use super::{
         product::{Entry, Panels},
         tiles::PRODUCTS,
     },
+    tasks::least,
     winograd,
 };
 use crate::program::{Branch, Dense, Frame, MapId, Read};
@@ -90,6 +91,11 @@ pub(super) fn prepare<'a>(state: &PassState, branches: &'a [Branch], output: Map
             None => sources.push((&branch.source, vec![(number, branch)])),
         }
     }
+    // A weight takes about as long as so many multiply-adds of vectors.
+    const OF_WEIGHT: usize = 32;
+    let weights =
+        |branch: &Branch| branch.dense.map_or(0, |dense| branch.channels * branch.inputs() * dense.frame.taps());
+    let few = least(OF_WEIGHT * branches.iter().map(weights).sum::<usize>());
     let (input, sides) = (|reads: &[Read]| state.map(reads[0].map).sides(), state.map(output).sides());
     let prepare = |(reads, of_source): (&'a [Read], Numbered<'a>)| {
         let canvas = Canvas::new(input(reads), sides, of_source.iter().map(|(_, branch)| frame(branch)));
@@ -98,10 +104,10 @@ pub(super) fn prepare<'a>(state: &PassState, branches: &'a [Branch], output: Map
             let packer = Packer { state, branch, blocks: &blocks, canvas: &canvas, output, way };
             packer.prepare(number)
         };
-        let branches = of_source.into_par_iter().map(of_branch).collect();
+        let branches = of_source.into_par_iter().with_min_len(few).map(of_branch).collect();
         Source { reads, blocks, canvas, branches }
     };
-    sources.into_par_iter().map(prepare).collect()
+    sources.into_par_iter().with_min_len(few).map(prepare).collect()
 }
 
 impl Source<'_> {

@@ -35,7 +35,7 @@ use super::{
         sums::weighted_sums,
         tiles::PRODUCTS,
     },
-    tasks::{Tasks, stretches},
+    tasks::{Tasks, least, stretches},
     winograd,
 };
 use crate::program::{Branch, Frame, MapId, Read};
@@ -136,8 +136,10 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
         }
     });
     total(&mut sums, length);
-    let branches =
-        sources.par_iter().flat_map_iter(|source| source.branches.iter().map(move |branch| (source, branch)));
+    let branches = sources
+        .par_iter()
+        .with_min_len(least(length))
+        .flat_map_iter(|source| source.branches.iter().map(move |branch| (source, branch)));
     let found: Vec<_> = branches.map(|(source, branch)| step.of_weights(source, branch, &sums)).collect();
     for (first, found) in found.into_iter().flatten() {
         reverse.weights[first..].iter_mut().zip(found).for_each(|(weight, found)| *weight += found);

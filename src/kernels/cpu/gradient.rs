@@ -14,6 +14,7 @@ use super::{
         sums::{self, weighted_sums},
     },
     statistics::Channel,
+    tasks::least,
 };
 use crate::program::{MapId, Read, Term};
 use rayon::prelude::*;
@@ -160,8 +161,9 @@ impl Gradient {
             return values.clone();
         }
         let mut values = Buffer::take(state.len(map));
+        let few = least(values.len() / LANES);
         let plane = state.layout.chunk(map, 1);
-        values.par_chunks_mut(plane * blocks).enumerate().with_max_len(1).for_each(|(group, out)| {
+        values.par_chunks_mut(plane * blocks).enumerate().with_min_len(few).for_each(|(group, out)| {
             for (block, out) in out.chunks_exact_mut(plane).enumerate() {
                 self.plane(state, map, group, block, out);
             }
@@ -222,7 +224,7 @@ impl Slot {
         let Self { read, blocks, values } = self;
         let means: Vec<Lanes> =
             blocks.clone().map(|block| state.lanes(read, block, |channel| norm[channel].mean)).collect();
-        let groups = (0..state.layout.groups()).into_par_iter().with_max_len(1);
+        let groups = (0..state.layout.groups()).into_par_iter().with_min_len(least(values.len() / LANES));
         let by_group: Vec<Vec<LaneSums>> = groups
             .map(|group| {
                 let of_block = |(at, block)| {

@@ -15,7 +15,13 @@ const FEW: usize = 16;
 
 /// Multiply-adds of vectors below which a step is done by one thread: others would take longer to
 /// begin.
-const INLINE: usize = 1 << 17;
+const INLINE: usize = 1 << 16;
+
+/// How many of things a thread takes at least that are so much work together, in multiply-adds of
+/// vectors.
+pub(super) fn least(work: usize) -> usize {
+    if work < INLINE { usize::MAX } else { 1 }
+}
 
 /// Groups of images, cut into runs that are worked on at a time, and these into tasks.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +29,8 @@ pub(super) struct Tasks {
     groups: usize,
     in_run: usize,
     in_task: usize,
-    is_small: bool,
+    /// Multiply-adds of vectors of all groups.
+    work: usize,
 }
 
 impl Tasks {
@@ -34,7 +41,7 @@ impl Tasks {
         let worth = (2 * work.saturating_mul(groups) / sums.max(1)).max(2);
         let most = (ROOM / sums.max(1)).clamp(FEW, MOST).min(worth);
         let in_task = groups.div_ceil(in_run).div_ceil(most) * in_run;
-        Self { groups, in_run, in_task, is_small: work.saturating_mul(groups) < INLINE }
+        Self { groups, in_run, in_task, work: work.saturating_mul(groups) }
     }
 
     pub fn count(&self) -> usize {
@@ -65,14 +72,12 @@ impl Tasks {
         hand: impl Fn() -> H + Sync + Send,
         work: impl Fn(&mut H, usize, T) -> R + Sync + Send,
     ) -> Vec<R> {
-        let few = if self.is_small { usize::MAX } else { 1 };
-        let tasks = of_tasks.into_par_iter().enumerate().with_min_len(few);
-        let done = |hand: &mut H, (task, own)| work(hand, task, own);
-        if self.is_small {
-            tasks.map_init(hand, done).collect()
-        } else {
-            tasks.with_max_len(1).map_init(hand, done).collect()
+        if self.work < INLINE {
+            let mut hand = hand();
+            return of_tasks.into_iter().enumerate().map(|(task, own)| work(&mut hand, task, own)).collect();
         }
+        let tasks = of_tasks.into_par_iter().enumerate().with_max_len(1);
+        tasks.map_init(hand, |hand, (task, own)| work(hand, task, own)).collect()
     }
 }
 
