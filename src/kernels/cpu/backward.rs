@@ -31,6 +31,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         let output = step.output();
         let gradient = reverse.settle(output);
         if !gradient.is_zero() {
+            reverse.state.remake(step);
             match step {
                 Step::Convolve { branches, .. } => {
                     convolve_backward::backward(&mut reverse, branches, output, &gradient);

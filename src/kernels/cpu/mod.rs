@@ -54,8 +54,8 @@ pub(super) struct Output {
 /// # Shapes
 /// `inputs` end to end, each `[images, c, h, w]`; the vectors as long as the program says.
 ///
-/// `keep` says whether the state is wanted: without it a map's memory is given back after its last
-/// reader.
+/// `keep` says whether the state is wanted: without it every map's memory is given back after its
+/// last reader, with it only that of maps which the reverse makes anew.
 pub(super) fn forward(
     pass: Pass,
     images: usize,
@@ -117,11 +117,11 @@ fn run(
             let at = if let Writer::Step(at, _) = writer { at + 1 } else { 0 };
             clock.add(at, Direction::Forward, began);
         }
-        if let Writer::Step(at, _) = writer
-            && !keep
-        {
+        if let Writer::Step(at, _) = writer {
             for &map in &dead[at] {
-                state.maps[map] = None;
+                if !keep || state.is_remade(map) {
+                    state.maps[map] = None;
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The state of a pass: what its steps have written so far, and what its reverse needs of it.
 
 use super::{
+    combine,
     layout::Layout,
     memory::Buffer,
     prologue::Prologue,
@@ -9,8 +10,11 @@ use super::{
 };
 use crate::{
     Pass,
-    program::{Activation, Map, MapId, Program, Read},
+    program::{Activation, Map, MapId, Program, Read, Step},
 };
+
+/// Most terms of a node that is not kept for the reverse.
+const FEW: usize = 4;
 
 /// The maps of a pass, and the statistics of their channels.
 #[derive(Debug)]
@@ -51,6 +55,28 @@ impl PassState {
 
     pub(super) fn values(&self, map: MapId) -> &[f32] {
         self.maps[map].as_ref().expect("a map is kept as long as a step reads it")
+    }
+
+    /// Whether a map is not kept for the reverse: it is a node of so few terms that it is soon made
+    /// anew. What a norm reads is wanted longer than by its readers.
+    pub(super) fn is_remade(&self, map: MapId) -> bool {
+        let is_of_few =
+            |step: &Step| matches!(step, Step::Combine { terms, output } if *output == map && terms.len() <= FEW);
+        self.program().norms.iter().all(|norm| norm.map != map) && self.program().steps.iter().any(is_of_few)
+    }
+
+    /// Makes those of the maps that a step reads anew that were not kept.
+    pub(super) fn remake(&mut self, step: &Step) {
+        let program = self.pass.program.clone();
+        for Read { map, .. } in step.reads() {
+            let writer = program.steps.iter().find(|writer| writer.output() == *map);
+            if self.maps[*map].is_none()
+                && let Some(writer @ Step::Combine { terms, output }) = writer
+            {
+                self.remake(writer);
+                self.maps[*map] = Some(combine::forward(self, terms, *output, false).0);
+            }
+        }
     }
 
     /// A block of a map, of one group of images.

@@ -38,11 +38,9 @@ use crate::program::{Branch, Dense, Frame};
 use std::ops::Range;
 
 /// Fewest channels on either side for which the sums before and after the products are worth their
-/// while.
-const LEAST: usize = 8;
-
-/// Fewest pixels of all images for which the weights `u` are worth their while.
-const ENOUGH: usize = 512;
+/// while, and fewest pixels of all images for which the weights `u` are: fewer channels want more
+/// pixels.
+const WORTH: [(usize, usize); 2] = [(8, 1 << 9), (4, 1 << 14)];
 
 /// Whether a branch's window and sides allow it.
 pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], images: usize) -> bool {
@@ -54,8 +52,9 @@ pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], im
         && branch.dense.is_some_and(fits)
         && input == output
         && output.iter().all(|side| *side > 2)
-        && output[0] * output[1] * images >= ENOUGH
-        && branch.inputs().min(branch.channels) >= LEAST
+        && WORTH.iter().any(|(channels, pixels)| {
+            branch.inputs().min(branch.channels) >= *channels && output[0] * output[1] * images >= *pixels
+        })
 }
 
 /// Tiles that are worked on at a time: enough that products are worth reading their weights, few

@@ -35,7 +35,7 @@ pub(crate) const LANES: usize = 16;
 
 /// A value a lane.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C, align(64))]
+#[repr(transparent)]
 pub(crate) struct Lanes(pub [f32; LANES]);
 
 impl Lanes {

@@ -25,8 +25,8 @@ impl Moments {
     #[must_use]
     pub(crate) fn join(mut self, other: &Self) -> Self {
         let count = self.count + other.count;
-        if count == 0.0 {
-            return self;
+        if self.count == 0.0 {
+            return *other;
         }
         let (part, between) = (other.count / count, self.count * other.count / count);
         for lane in 0..LANES {
