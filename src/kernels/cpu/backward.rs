@@ -31,6 +31,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         let output = step.output();
         let gradient = reverse.settle(output);
         if !gradient.is_zero() {
+            reverse.state.remake(step);
             match step {
                 Step::Convolve { branches, .. } => {
                     convolve_backward::backward(&mut reverse, branches, output, &gradient);
@@ -53,10 +54,9 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         // Norms of an input have parameters, whether its own gradient is asked for or not.
         let of_map = reverse.settle(map);
         if of_inputs {
-            let blocks = reverse.state.blocks(map);
             let start = inputs.len();
-            inputs.resize(start + blocks.len(), 0.0);
-            blocks.export(&of_map.whole(&reverse.state, map), &mut inputs[start..]);
+            inputs.resize(start + reverse.state.images * program.maps[map].elements(), 0.0);
+            reverse.state.layout.export(map, &of_map.whole(&reverse.state, map), &mut inputs[start..]);
         }
     }
     if let Some(clock) = &clock {
