@@ -33,7 +33,7 @@ mod split;
 mod supernet;
 mod tensor_group;
 #[cfg(test)]
-mod tiny;
+pub(crate) mod tiny;
 #[cfg(test)]
 mod trilevel;
 
