@@ -1,4 +1,5 @@
-//! Pictures made larger: what a network puts out is compared with the picture that was made smaller.
+//! Pictures made larger: what a network puts out is compared with the picture that was made
+//! smaller.
 
 mod crops;
 mod evaluation;
@@ -20,7 +21,8 @@ use evaluation::Comparison;
 const IMAGE: &str = "image";
 /// The target of a picture: the larger one, likewise.
 const LARGER: &str = "larger";
-/// Of whole pictures: whether the file of the larger one has no colours, and the border that is not measured.
+/// Of whole pictures: whether the file of the larger one has no colours, and the border that is not
+/// measured.
 const GREY: &str = "grey";
 const BORDER: &str = "border";
 
@@ -54,8 +56,8 @@ impl Objective for Larger {
         self.loss(outputs, targets)
     }
 
-    /// All measures of whole pictures; of patches, whose border is a part of each, the first alone, since the
-    /// others would take longer than a step.
+    /// All measures of whole pictures; of patches, whose border is a part of each, the first alone,
+    /// since the others would take longer than a step.
     fn score(&self, outputs: &Outputs, targets: &Targets) -> Score {
         let found = pictures(outputs);
         let (height, width) = found.first().map_or((1, 1), |picture| (picture.height, picture.width));
