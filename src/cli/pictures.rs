@@ -32,7 +32,8 @@ pub(super) struct Made<'a, F> {
 }
 
 impl<F: Fn(Tensor<4>) -> Outputs> Made<'_, F> {
-    /// Writes a PNG a picture: to `one` where it is one, else to the folder that is wished for. Says what was made.
+    /// Writes a PNG a picture: to `one` where it is one, else to the folder that is wished for.
+    /// Says what was made.
     pub fn write(
         &self,
         paths: &[PathBuf],

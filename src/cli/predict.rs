@@ -53,8 +53,8 @@ pub(super) struct PredictArguments {
     /// (`.npz`) saved
     #[arg(long, value_name = "FILE", value_parser = path())]
     weights: PathBuf,
-    /// Where to write the class scores, or other outputs: a safetensors file; of a network that makes pictures
-    /// a PNG file, or a folder for several
+    /// Where to write the class scores, or other outputs: a safetensors file; of a network that
+    /// makes pictures a PNG file, or a folder for several
     #[arg(long, value_name = "FILE", value_parser = path())]
     output: PathBuf,
     /// Replace a file that is there, unless it is one that is read or may not be written

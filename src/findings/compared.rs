@@ -1,4 +1,5 @@
-//! A test of several sets: each beside something simple that does the same, and what is to be seen of them.
+//! A test of several sets: each beside something simple that does the same, and what is to be seen
+//! of them.
 
 use super::measure::Measure;
 use crate::{

@@ -47,8 +47,8 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
         }
     }
 
-    /// How examples to fit are changed at random unless the pipeline says otherwise, where `usual` is what the
-    /// stage's recipe does to images of classes.
+    /// How examples to fit are changed at random unless the pipeline says otherwise, where `usual`
+    /// is what the stage's recipe does to images of classes.
     fn augmentation(&self, usual: Augment) -> Augment {
         usual
     }

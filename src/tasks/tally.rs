@@ -42,7 +42,8 @@ pub struct MeasuredEvaluation {
     pub sets: Vec<MeasuredSet>,
 }
 
-/// What was measured of one set of a test, with what the same measures are of something simple that does the same.
+/// What was measured of one set of a test, with what the same measures are of something simple that
+/// does the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MeasuredSet {
     pub name: String,

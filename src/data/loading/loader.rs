@@ -274,6 +274,7 @@ pub(crate) mod tests {
         refused(vec![0], LoaderOptions { batch: 0, ..fine });
         refused(vec![0, 1, 2], LoaderOptions { drop_last: true, ..fine });
         refused(vec![0], LoaderOptions { augment: Some(Augment { crop_padding: 2, ..Augment::default() }), ..fine });
+        refused(vec![0], LoaderOptions { augment: Some(Augment { turn: true, ..Augment::default() }), ..fine });
         let mut broken = (*numbered(9)).clone();
         broken.statistics.std[0] = f32::NAN;
         assert!(Loader::new(Arc::new(broken), Part::Train, vec![0], fine).is_err());

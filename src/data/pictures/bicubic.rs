@@ -1,17 +1,19 @@
-//! Pictures made smaller and larger by a whole factor as MATLAB's `imresize` does it with its bicubic filter: how
-//! the field of super-resolution makes its low-resolution pictures, and what a network is compared with.
+//! Pictures made smaller and larger by a whole factor as MATLAB's `imresize` does it with its
+//! bicubic filter: how the field of super-resolution makes its low-resolution pictures, and what a
+//! network is compared with.
 //!
-//! The filter is Keys' with a = −½, stretched by the factor where the picture shrinks. Beyond the border lies the
-//! border's own pixel. Rows are made first, then columns, each rounded to bytes, as MATLAB does with pictures of
-//! bytes: so the low-resolution files of Set5, Set14, BSD100 and Urban100 come out byte by byte. (Newer MATLABs
-//! mirror at the border.)
+//! The filter is Keys' with a = −½, stretched by the factor where the picture shrinks. Beyond the
+//! border lies the border's own pixel. Rows are made first, then columns, each rounded to bytes, as
+//! MATLAB does with pictures of bytes: so the low-resolution files of Set5, Set14, BSD100 and
+//! Urban100 come out byte by byte. (Newer MATLABs mirror at the border.)
 
 use crate::Picture;
 
 /// Pixels that the filter covers where nothing shrinks.
 const WIDTH: f64 = 4.0;
 
-/// What one pixel of a line is made of: the first pixel, which may lie outside, and weights from there on.
+/// What one pixel of a line is made of: the first pixel, which may lie outside, and weights from
+/// there on.
 struct Taps {
     first: isize,
     weights: Vec<f64>,

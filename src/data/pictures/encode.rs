@@ -17,7 +17,8 @@ impl Picture {
         bytes
     }
 
-    /// Of numbers from 0 to 1, `[3, height, width]`, each rounded to a byte; what is beyond becomes 0 or 255.
+    /// Of numbers from 0 to 1, `[3, height, width]`, each rounded to a byte; what is beyond becomes
+    /// 0 or 255.
     pub fn from_planes(planes: &[f32], height: usize, width: usize) -> Self {
         let plane = height * width;
         let byte = |value: f32| (f64::from(value) * 255.0 + 0.5).floor() as u8;

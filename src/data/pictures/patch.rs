@@ -15,8 +15,8 @@ pub(crate) struct Cut {
 }
 
 impl Augment {
-    /// Draws a patch of a picture that is no smaller. Always takes four words of the stream, so that switching one
-    /// change leaves the others as they were.
+    /// Draws a patch of a picture that is no smaller. Always takes four words of the stream, so
+    /// that switching one change leaves the others as they were.
     pub(crate) fn cut(&self, low: &Picture, sides: [usize; 2], stream: &mut Stream) -> Cut {
         let [height, width] = sides;
         let (top, left) = (stream.below(low.height - height + 1), stream.below(low.width - width + 1));
@@ -26,7 +26,8 @@ impl Augment {
 }
 
 impl Cut {
-    /// Writes the patch of both pictures, `[channels, height, width]`; `high` is of the teacher's where there is one.
+    /// Writes the patch of both pictures, `[channels, height, width]`; `high` is of the teacher's
+    /// where there is one.
     pub fn paint(&self, pair: &Pair, scale: usize, tables: &[[f32; 256]], low: &mut [f32], high: &mut [f32]) {
         self.paint_one(&pair.low, tables, low);
         let Self { top, left, sides, .. } = *self;

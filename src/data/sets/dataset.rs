@@ -9,8 +9,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 pub struct Dataset {
     /// `cifar10`
     pub name: String,
-    /// Channels, height, width: of the images, of the views of picture files of any size, or of the patches of
-    /// smaller pictures of pairs.
+    /// Channels, height, width: of the images, of the views of picture files of any size, or of the
+    /// patches of smaller pictures of pairs.
     pub shape: [usize; 3],
     /// The pixel value that stands for 1.0: 255, or 16 for the digits.
     pub white: u8,
@@ -130,7 +130,8 @@ impl Dataset {
         ImageShape { shape: self.shape, classes: self.classes.len(), kind: self.train.kind() }
     }
 
-    /// Height and width of all the whole pictures of a part, each once; nothing where all images are of one size.
+    /// Height and width of all the whole pictures of a part, each once; nothing where all images
+    /// are of one size.
     pub fn sides(&self, part: Part) -> BTreeSet<[usize; 2]> {
         match &self.part(part).pixels {
             Pixels::Pairs(pairs) => pairs.pictures.iter().map(|pair| [pair.low.height, pair.low.width]).collect(),

@@ -11,8 +11,8 @@
 //!
 //! Images are, in version 1, pixels `[n, c, h, w]` a byte each; in version 2, where they stay in
 //! their files, the names of these with a byte 0 after each, then the bytes of each file as
-//! eight-byte numbers; in version 3, of pairs of pictures, the pixels `[h, w, c]` of the smaller and of the larger
-//! picture of each, and of the teacher's where there is one.
+//! eight-byte numbers; in version 3, of pairs of pictures, the pixels `[h, w, c]` of the smaller
+//! and of the larger picture of each, and of the teacher's where there is one.
 
 use crate::{
     DataError, Dataset, Examples, Files, Pixels, Split, Statistics,

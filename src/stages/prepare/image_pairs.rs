@@ -1,4 +1,5 @@
-//! `prepare: {image_pairs: …}`: pictures of high resolution with partners of low resolution, packed together.
+//! `prepare: {image_pairs: …}`: pictures of high resolution with partners of low resolution, packed
+//! together.
 //!
 //! What the folders hold enters the key, and where they lie does not.
 
@@ -24,9 +25,9 @@ const PAIRS_VERSION: u32 = 1;
 /// A stage says this many pictures by name; the record has them all.
 const NAMED: usize = 10;
 
-/// `image_pairs: {scale: 4, train: DIV2K/DIV2K_train_HR, test: {set5: benchmark/Set5}, patch: 32}`; a set is a folder
-/// or `{high: FOLDER, low: FOLDER}`, `low: bicubic` makes all partners, and `teacher: FOLDER` has what is to be learned
-/// in the place of the pictures to train on.
+/// `image_pairs: {scale: 4, train: DIV2K/DIV2K_train_HR, test: {set5: benchmark/Set5}, patch: 32}`;
+/// a set is a folder or `{high: FOLDER, low: FOLDER}`, `low: bicubic` makes all partners, and
+/// `teacher: FOLDER` has what is to be learned in the place of the pictures to train on.
 pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
     let place = fields.origin_of("image_pairs").clone();
     let read = fields.map_called("image_pairs", "data set `image_pairs`", pairs);
@@ -55,7 +56,7 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
 /// `None` after a complaint.
 fn pairs(keys: &mut Fields<'_>) -> Option<(ImagePairs, SplitRule)> {
     let scale = keys.integer("scale", 4, 2..=4, "2, 3 or 4");
-    // Of low resolution, as 48 of EDSR and 64 of others are; a border and a window of SSIM have room in it.
+    // Of low resolution; EDSR has 48. A border and a window of SSIM have room in eight.
     let patch = keys.integer("patch", 32, 8..=1024, "a whole number from 8 to 1024");
     let patches = keys.integer("patches_per_picture", 1, 1..=100_000, "a whole number from 1 to 100000");
     let low = keys.choice("low", Low::Found, &[("found", Low::Found), ("bicubic", Low::Bicubic)]);

@@ -1,4 +1,5 @@
-//! A small part of a picture, side by side: of low resolution, by the bicubic filter, by the network, and the original.
+//! A small part of a picture, side by side: of low resolution, by the bicubic filter, by the
+//! network, and the original.
 
 use crate::data::{Pair, Picture};
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ const CAPTION: usize = 20;
 /// The drawing as SVG, and in words what it shows.
 pub(super) fn drawn(pair: &Pair, simple: &Picture, found: &Picture, scale: usize) -> (String, String) {
     let Pair { name, low, high, .. } = pair;
-    // As the least common grid of pixels of both sizes, so that the part of low resolution is the same.
+    // A whole number of pixels of low resolution.
     let side = (PART.min(high.width).min(high.height) / scale * scale).max(scale);
     let (top, left) = hardest(simple, high, side, scale);
     let small = side / scale;

@@ -1,4 +1,5 @@
-//! Pictures made larger: what a network puts out is compared with the picture that was made smaller.
+//! Pictures made larger: what a network puts out is compared with the picture that was made
+//! smaller.
 
 mod crops;
 mod evaluation;
@@ -15,12 +16,14 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use evaluation::Comparison;
+use rayon::prelude::*;
 
 /// What a network of this task puts out: numbers from 0 to 1.
 const IMAGE: &str = "image";
 /// The target of a picture: the larger one, likewise.
 const LARGER: &str = "larger";
-/// Of whole pictures: whether the file of the larger one has no colours, and the border that is not measured.
+/// Of whole pictures: whether the file of the larger one has no colours, and the border that is not
+/// measured.
 const GREY: &str = "grey";
 const BORDER: &str = "border";
 
@@ -54,27 +57,23 @@ impl Objective for Larger {
         self.loss(outputs, targets)
     }
 
-    /// All measures of whole pictures; of patches, whose border is a part of each, the first alone, since the
-    /// others would take longer than a step.
+    /// All measures of whole pictures; of patches, whose border is a part of each, the first alone,
+    /// since the others would take longer than a step.
     fn score(&self, outputs: &Outputs, targets: &Targets) -> Score {
-        let found = pictures(outputs);
-        let (height, width) = found.first().map_or((1, 1), |picture| (picture.height, picture.width));
-        let larger = host(targets.real(LARGER));
-        let larger = larger.chunks_exact(3 * height * width).map(|planes| Picture::from_planes(planes, height, width));
-        let pairs: Vec<(&Picture, Picture)> = found.iter().zip(larger).collect();
-        if !targets.has(GREY) {
-            let sum = pairs.iter().map(|(found, larger)| quality::psnr_y(found, larger, 0)).sum();
-            return Score::new(vec![sum], found.len());
-        }
-        let [grey, border] = [GREY, BORDER].map(|name| whole(targets, name));
-        let mut sums = vec![0.0; MEASURES.len()];
-        for ((found, mut larger), (grey, border)) in pairs.into_iter().zip(grey.into_iter().zip(border)) {
-            larger.grey = grey == 1;
-            for (sum, value) in sums.iter_mut().zip(Quality::of(found, &larger, border).values()) {
-                *sum += value;
-            }
-        }
-        Score::new(sums, found.len())
+        let [seen, channels, height, width] = outputs.get(IMAGE).map_or([0; 4], Tensor::dims);
+        let (found, larger) = (host(outputs.scores(IMAGE)), host(targets.real(LARGER)));
+        let whole = targets.has(GREY).then(|| [GREY, BORDER].map(|name| numbers(targets, name)));
+        let of = |(at, planes): (usize, [&[f32]; 2])| {
+            let [found, mut larger] = planes.map(|planes| Picture::from_planes(planes, height, width));
+            let Some([grey, border]) = &whole else { return vec![quality::psnr_y(&found, &larger, 0)] };
+            larger.grey = grey[at] == 1;
+            Quality::of(&found, &larger, border[at]).values().to_vec()
+        };
+        let picture = (channels * height * width).max(1);
+        let planes = found.par_chunks_exact(picture).zip(larger.par_chunks_exact(picture));
+        let all: Vec<Vec<f64>> = planes.map(|(found, larger)| [found, larger]).enumerate().map(of).collect();
+        let measures = all.first().map_or(0, Vec::len);
+        Score::new((0..measures).map(|at| all.iter().map(|values| values[at]).sum()).collect(), seen)
     }
 }
 
@@ -102,7 +101,7 @@ impl Supervision for Larger {
 }
 
 /// Whole numbers on the host, waiting for the device.
-fn whole(targets: &Targets, name: &str) -> Vec<usize> {
+fn numbers(targets: &Targets, name: &str) -> Vec<usize> {
     let numbers = targets.whole(name).into_data().convert::<i64>().try_into_vec::<i64>().expect("converted to i64");
     numbers.into_iter().map(|number| usize::try_from(number).unwrap_or_default()).collect()
 }

@@ -1,6 +1,7 @@
-//! How like its original a picture of bytes is, as the field measures it: without a border of as many pixels as the
-//! scale, on luma (the Y of ITU-R BT.601, from 16 to 235) as MATLAB's `rgb2ycbcr` has it, which is not rounded here;
-//! of a picture without colours its grey is the luma.
+//! How like its original a picture of bytes is, as the field measures it: without a border of as
+//! many pixels as the scale, on luma (the Y of ITU-R BT.601, from 16 to 235) as MATLAB's
+//! `rgb2ycbcr` has it, which is not rounded here; of a picture without colours its grey is the
+//! luma.
 
 use crate::data::Picture;
 use rayon::prelude::*;
@@ -13,7 +14,8 @@ pub struct Quality {
     pub psnr_rgb: f64,
 }
 
-/// Side and deviation of the window of SSIM, and its constants for numbers up to 255 (Wang et al., 2004).
+/// Side and deviation of the window of SSIM, and its constants for numbers up to 255 (Wang et al.,
+/// 2004).
 const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
 const C1: f64 = (0.01 * 255.0) * (0.01 * 255.0);
@@ -130,7 +132,8 @@ mod tests {
         Picture::open(&folder.join(name)).unwrap()
     }
 
-    /// `measures.txt` is what `make.py` beside it computes in NumPy, which gives the values of the field's data.
+    /// `measures.txt` is what `make.py` beside it computes in NumPy, which gives the values of the
+    /// field's data.
     #[test]
     fn measures_are_those_of_numpy() {
         let high = golden("high.png");

@@ -1,5 +1,5 @@
-//! Where the pictures of a set lie in the layouts that people have, told by how folders and files are called and
-//! never by the name of a set.
+//! Where the pictures of a set lie in the layouts that people have, told by how folders and files
+//! are called and never by the name of a set.
 //!
 //! | layout | high | low |
 //! | --- | --- | --- |
@@ -27,7 +27,8 @@ pub(super) struct High {
 /// Folders of high resolution, the likeliest first; a number may follow `gtmod`.
 const HIGH: [&str; 5] = ["hr", "gtmod", "gt", "high", "original"];
 
-/// What follows `lr` in the name of a folder of partners that a bicubic filter made, before the scale.
+/// What follows `lr` in the name of a folder of partners that a bicubic filter made, before the
+/// scale.
 const BICUBIC: [&str; 4] = ["bicubic", "bic", "bi", ""];
 
 /// What tells, at the end of a picture's name, which of a pair it is.
@@ -139,8 +140,8 @@ fn ends_in(name: &str, end: &str) -> bool {
     without(stem(name), end).is_some()
 }
 
-/// How likely a folder of that name holds high resolution, smaller being likelier, and what stands before it:
-/// `DIV2K_train_` of `DIV2K_train_HR`.
+/// How likely a folder of that name holds high resolution, smaller being likelier, and what stands
+/// before it: `DIV2K_train_` of `DIV2K_train_HR`.
 fn prefix_of_high(name: &str) -> Option<(usize, &str)> {
     let bare =
         if name.to_lowercase().contains("gtmod") { name.trim_end_matches(|c: char| c.is_ascii_digit()) } else { name };
@@ -148,7 +149,8 @@ fn prefix_of_high(name: &str) -> Option<(usize, &str)> {
     found.filter(|(_, prefix)| prefix.is_empty() || prefix.ends_with(['_', '-']))
 }
 
-/// Whether a folder holds the partners of one whose name begins with `prefix`; if so, whether its name says the scale.
+/// Whether a folder holds the partners of one whose name begins with `prefix`; if so, whether its
+/// name says the scale.
 fn is_of_low(name: &str, prefix: &str, scale: usize) -> Option<bool> {
     let rest =
         name.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix)).map(|_| &name[prefix.len()..])?;
@@ -163,7 +165,8 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// For each of the pictures of high resolution its partner, all relative to the folder of `files`.
+    /// For each of the pictures of high resolution its partner, all relative to the folder of
+    /// `files`.
     fn found(files: &[&str], set: &str, scale: usize) -> Result<(Vec<String>, Option<Vec<String>>), DataError> {
         let scratch = tempfile::tempdir().unwrap();
         for file in files {

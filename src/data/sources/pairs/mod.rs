@@ -1,5 +1,5 @@
-//! Sets of pictures of high resolution, each with a partner of low resolution that is read from a file or made by
-//! MATLAB's bicubic filter.
+//! Sets of pictures of high resolution, each with a partner of low resolution that is read from a
+//! file or made by MATLAB's bicubic filter.
 
 mod layout;
 
@@ -76,7 +76,8 @@ pub struct ReadPairs {
     pub made: usize,
 }
 
-/// Test pictures of low resolution have no smaller side: then all that is measured of an output has room.
+/// Test pictures of low resolution have no smaller side: then all that is measured of an output has
+/// room.
 const LEAST_SIDE: usize = 8;
 
 /// Pictures that are decoded between two looks at whether to stop.
@@ -122,64 +123,100 @@ impl LocatedPairs {
         self.train.iter().chain(&self.test).map(|set| set.high.names.len()).sum()
     }
 
-    /// Decodes every picture. `go_on` hears how many are done and says whether to go on; `None` where it said no.
+    /// Decodes every picture. `go_on` hears how many are done and says whether to go on; `None`
+    /// where it said no.
     ///
     /// # Errors
     /// The first picture that cannot be used, with what is wrong with it.
     pub fn read(&self, mut go_on: impl FnMut(usize) -> bool) -> Result<Option<ReadPairs>, DataError> {
-        let ImagePairs { scale, patch, patches, .. } = self.pairs;
-        let (mut done, mut cropped, mut made, mut small) = (0, 0, 0, Vec::new());
-        let mut part = |sets: &[LocatedSet], trains: bool| {
-            let (mut pictures, mut labels) = (Vec::new(), Vec::new());
-            for (label, set) in sets.iter().enumerate() {
-                let partners = set.low.as_ref().map(|folder| layout::partners(&set.high, folder, scale)).transpose()?;
-                let teachers =
-                    set.teacher.as_ref().map(|folder| layout::partners(&set.high, folder, scale)).transpose()?;
-                let (before, mut names) = (pictures.len(), BTreeSet::new());
-                let all: Vec<usize> = (0..set.high.names.len()).collect();
-                for chunk in all.chunks(READ_AT_A_TIME) {
-                    if !go_on(done) {
-                        return Ok(None);
-                    }
-                    let at = |paths: &Option<Vec<PathBuf>>, at: usize| paths.as_ref().map(|paths| paths[at].clone());
-                    let read = |&index: &usize| {
-                        let path = set.high.folder.join(&set.high.names[index]);
-                        let (low, teacher) = (at(&partners, index), at(&teachers, index));
-                        read(&path, low.as_deref(), teacher.as_deref(), scale).map(|found| (path, found))
-                    };
-                    let read: Vec<_> = chunk.par_iter().map(read).collect::<Result<_, DataError>>()?;
-                    for (path, (pair, was_cropped)) in read {
-                        if !names.insert(pair.name.clone()) {
-                            return Err(DataError::CalledAlike { path });
-                        }
-                        let Picture { width, height, .. } = pair.low;
-                        if trains && width.min(height) < patch {
-                            small.push(path);
-                            continue;
-                        }
-                        if !trains && width.min(height) < LEAST_SIDE {
-                            let (found, least) = (sides(&pair.high), LEAST_SIDE * scale);
-                            let why = format!("pictures to test on have at least {least} pixels a side");
-                            return Err(DataError::SmallPicture { path, found, why });
-                        }
-                        (cropped, made) = (cropped + usize::from(was_cropped), made + usize::from(partners.is_none()));
-                        pictures.push(pair);
-                        labels.push(label as u16);
-                    }
-                    done += chunk.len();
+        let mut reading = Reading { pairs: &self.pairs, done: 0, cropped: 0, made: 0, small: Vec::new() };
+        let Some(train) = reading.part(self.train.as_slice(), true, &mut go_on)? else { return Ok(None) };
+        let Some(test) = reading.part(&self.test, false, &mut go_on)? else { return Ok(None) };
+        let (patch, Reading { cropped, made, small, .. }) = (self.pairs.patch, reading);
+        Ok(Some(ReadPairs { shape: [3, patch, patch], train, test, small, cropped, made }))
+    }
+}
+
+/// Pictures as they are decoded, and what there is to say of them.
+struct Reading<'a> {
+    pairs: &'a ImagePairs,
+    done: usize,
+    cropped: usize,
+    made: usize,
+    small: Vec<PathBuf>,
+}
+
+impl Reading<'_> {
+    fn part(
+        &mut self,
+        sets: &[LocatedSet],
+        trains: bool,
+        go_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Option<Examples>, DataError> {
+        let (mut pictures, mut labels) = (Vec::new(), Vec::new());
+        for (label, set) in sets.iter().enumerate() {
+            let Some(of_set) = self.set(set, trains, go_on)? else { return Ok(None) };
+            labels.resize(labels.len() + of_set.len(), label as u16);
+            pictures.extend(of_set);
+        }
+        let ImagePairs { scale, patches, .. } = *self.pairs;
+        let sets = sets.iter().map(|set| set.name.clone()).collect();
+        Ok(Some(Examples { pixels: Pixels::Pairs(Pairs { scale, sets, patches, pictures }), labels }))
+    }
+
+    fn set(
+        &mut self,
+        set: &LocatedSet,
+        trains: bool,
+        go_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Option<Vec<Pair>>, DataError> {
+        let ImagePairs { scale, patch, .. } = *self.pairs;
+        let called_alike = |folder: &PathBuf| layout::partners(&set.high, folder, scale);
+        let partners = set.low.as_ref().map(called_alike).transpose()?;
+        let teachers = set.teacher.as_ref().map(called_alike).transpose()?;
+        let read = |&index: &usize| {
+            let of = |paths: &'_ Option<Vec<PathBuf>>| paths.as_ref().map(|paths| paths[index].clone());
+            let (path, low, teacher) = (set.high.folder.join(&set.high.names[index]), of(&partners), of(&teachers));
+            read(&path, low.as_deref(), teacher.as_deref(), scale).map(|found| (path, found))
+        };
+        let (mut pictures, mut names) = (Vec::new(), BTreeSet::new());
+        let all: Vec<usize> = (0..set.high.names.len()).collect();
+        for chunk in all.chunks(READ_AT_A_TIME) {
+            if !go_on(self.done) {
+                return Ok(None);
+            }
+            for (path, (pair, cropped)) in chunk.par_iter().map(read).collect::<Result<Vec<_>, _>>()? {
+                if !names.insert(pair.name.clone()) {
+                    return Err(DataError::CalledAlike { path });
                 }
-                if pictures.len() == before {
-                    let path = set.high.folder.clone();
-                    let why = format!("no picture in it has a patch of {} pixels a side", patch * scale);
-                    return Err(DataError::SmallPicture { path, found: "a folder of small pictures".to_owned(), why });
+                if self.has_room(&path, &pair, trains)? {
+                    self.cropped += usize::from(cropped);
+                    self.made += usize::from(partners.is_none());
+                    pictures.push(pair);
+                } else {
+                    self.small.push(path);
                 }
             }
-            let sets = sets.iter().map(|set| set.name.clone()).collect();
-            Ok(Some(Examples { pixels: Pixels::Pairs(Pairs { scale, sets, patches, pictures }), labels }))
-        };
-        let Some(train) = part(self.train.as_slice(), true)? else { return Ok(None) };
-        let Some(test) = part(&self.test, false)? else { return Ok(None) };
-        Ok(Some(ReadPairs { shape: [3, patch, patch], train, test, small, cropped, made }))
+            self.done += chunk.len();
+        }
+        if pictures.is_empty() {
+            let why = format!("no picture in it has a patch of {} pixels a side", patch * scale);
+            let found = "a folder of small pictures".to_owned();
+            return Err(DataError::SmallPicture { path: set.high.folder.clone(), found, why });
+        }
+        Ok(Some(pictures))
+    }
+
+    /// Whether a picture to train on has a patch; one to test on must have room for what is
+    /// measured.
+    fn has_room(&self, path: &Path, pair: &Pair, trains: bool) -> Result<bool, DataError> {
+        let side = pair.low.width.min(pair.low.height);
+        if trains || side >= LEAST_SIDE {
+            return Ok(!trains || side >= self.pairs.patch);
+        }
+        let least = LEAST_SIDE * self.pairs.scale;
+        let why = format!("pictures to test on have at least {least} pixels a side");
+        Err(DataError::SmallPicture { path: path.to_owned(), found: sides(&pair.high), why })
     }
 }
 

@@ -141,7 +141,8 @@ fn patches_are_of_both_pictures_alike_and_others_in_each_pass() {
     for batch in &batches {
         let partners = batch.partners.as_ref().unwrap();
         assert_eq!((batch.shape, partners.shape, &partners.grey), ([3, 8, 8], [3, 32, 32], &None));
-        // Shrunk by the mean of its pixels, the larger patch is nearly the smaller one: both show one place.
+        // Shrunk by the mean of its pixels, the larger patch is nearly the smaller one: both show
+        // one place.
         let small = |at: usize| {
             let (plane, y, x) = (at / 64, at / 8 % 8, at % 8);
             let pixel = |k: usize| partners.images[plane * 1024 + (4 * y + k / 4) * 32 + 4 * x + k % 4];
