@@ -2,7 +2,10 @@
 //! it read.
 
 use super::{combine, convolve_backward, pass_state::PassState, pool, reverse::Reverse};
-use crate::{profile::Direction, program::Step};
+use crate::{
+    profile::Direction,
+    program::{Read, Step},
+};
 use std::time::Instant;
 
 /// Gradients of a pass.
@@ -31,7 +34,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         let output = step.output();
         let gradient = reverse.settle(output);
         if !gradient.is_zero() {
-            reverse.state.remake(step);
+            remake(&mut reverse.state, step);
             match step {
                 Step::Convolve { branches, .. } => {
                     convolve_backward::backward(&mut reverse, branches, output, &gradient);
@@ -63,4 +66,18 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         clock.add(0, Direction::Reverse, began);
     }
     Gradients { weights: reverse.weights, mixing: reverse.mixing, inputs: of_inputs.then_some(inputs) }
+}
+
+/// Makes those of the maps that a step reads anew that were not kept.
+fn remake(state: &mut PassState, step: &Step) {
+    let program = state.pass.program.clone();
+    for Read { map, .. } in step.reads() {
+        let writer = program.steps.iter().find(|writer| writer.output() == *map);
+        if state.maps[*map].is_none()
+            && let Some(writer @ Step::Combine { terms, output }) = writer
+        {
+            remake(state, writer);
+            state.maps[*map] = Some(combine::forward(state, terms, *output, false).0);
+        }
+    }
 }

@@ -6,57 +6,16 @@ use super::{
     pass_state::{PassState, SourceBlock},
     simd::{
         Lanes, Pixels, Walk,
-        depthwise::Window,
         product::{Entry, Panels},
         tiles::PRODUCTS,
     },
+    source::{Prepared, Product, Source},
     tasks::least,
     winograd,
 };
 use crate::program::{Branch, Dense, Frame, MapId, Read};
 use rayon::prelude::*;
 use std::{borrow::Cow, ops::Range};
-
-/// Branches of one source: it is laid out once for all of them.
-pub(super) struct Source<'a> {
-    pub reads: &'a [Read],
-    pub blocks: Vec<SourceBlock<'a>>,
-    pub canvas: Canvas,
-    pub branches: Vec<Prepared<'a>>,
-}
-
-/// A branch with its weights.
-pub(super) struct Prepared<'a> {
-    pub branch: &'a Branch,
-    /// Its number in the step.
-    pub number: usize,
-    pub frame: Frame,
-    pub window: Window,
-    /// What it writes.
-    pub blocks: Range<usize>,
-    /// Of each block of the source a weight a tap.
-    pub depthwise: Vec<Vec<Lanes>>,
-    pub dense: Option<Product>,
-    /// Of each block that it writes.
-    pub bias: Option<Vec<Lanes>>,
-}
-
-/// Dense weights, from channels to channels.
-pub(super) enum Product {
-    /// Of all taps at once forward, of each in reverse.
-    ByTap(Vec<Panels>),
-    /// Products of tiles.
-    ByTile(Panels),
-}
-
-impl Product {
-    pub fn panels(&self) -> &[Panels] {
-        match self {
-            Self::ByTap(panels) => panels,
-            Self::ByTile(panels) => std::slice::from_ref(panels),
-        }
-    }
-}
 
 /// Rows of a depthwise convolution whose product is taken at a time have so many pixels at least.
 const STRIP: usize = 128;

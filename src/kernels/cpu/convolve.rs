@@ -2,7 +2,7 @@
 //! are in the cache.
 
 use super::{
-    branches::{Prepared, Source, Way, prepare, run, strip_rows},
+    branches::{Way, prepare, run, strip_rows},
     memory::{Area, Buffer, ScratchGuard, ScratchPool},
     moments_of,
     pass_state::PassState,
@@ -11,6 +11,7 @@ use super::{
         product::{Input, Output, product},
         sums::Moments,
     },
+    source::{Prepared, Source},
     tasks::{Tasks, stretches},
     winograd,
 };

@@ -21,7 +21,7 @@
 //! shapes alone: the same bits on any number of threads.
 
 use super::{
-    branches::{Prepared, Product, Source, Way, depthwise as depthwise_weights, prepare, run, strip_rows},
+    branches::{Way, depthwise as depthwise_weights, prepare, run, strip_rows},
     canvas::Canvas,
     convolve::Strip,
     gradient::{Gradient, Slot},
@@ -35,6 +35,7 @@ use super::{
         sums::weighted_sums,
         tiles::PRODUCTS,
     },
+    source::{Prepared, Product, Source},
     tasks::{Tasks, least, stretches},
     winograd,
 };

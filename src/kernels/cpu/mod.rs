@@ -23,6 +23,7 @@ mod pool;
 mod prologue;
 mod reverse;
 mod simd;
+mod source;
 mod statistics;
 mod tasks;
 mod winograd;

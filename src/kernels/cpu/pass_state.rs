@@ -1,7 +1,6 @@
 //! The state of a pass: what its steps have written so far, and what its reverse needs of it.
 
 use super::{
-    combine,
     layout::Layout,
     memory::Buffer,
     prologue::Prologue,
@@ -63,20 +62,6 @@ impl PassState {
         let is_of_few =
             |step: &Step| matches!(step, Step::Combine { terms, output } if *output == map && terms.len() <= FEW);
         self.program().norms.iter().all(|norm| norm.map != map) && self.program().steps.iter().any(is_of_few)
-    }
-
-    /// Makes those of the maps that a step reads anew that were not kept.
-    pub(super) fn remake(&mut self, step: &Step) {
-        let program = self.pass.program.clone();
-        for Read { map, .. } in step.reads() {
-            let writer = program.steps.iter().find(|writer| writer.output() == *map);
-            if self.maps[*map].is_none()
-                && let Some(writer @ Step::Combine { terms, output }) = writer
-            {
-                self.remake(writer);
-                self.maps[*map] = Some(combine::forward(self, terms, *output, false).0);
-            }
-        }
     }
 
     /// A block of a map, of one group of images.

@@ -25,7 +25,6 @@
 //! are dropped.
 
 use super::{
-    branches::{Prepared, Product, Source},
     memory::Area,
     simd::{
         LANES, Lanes, Pixels, Walk,
@@ -33,6 +32,7 @@ use super::{
         product::{Input, Output, product},
         tiles::{self, P, PRODUCTS, Place, Q, REACH, SIDE},
     },
+    source::{Prepared, Product, Source},
 };
 use crate::program::{Branch, Dense, Frame};
 use std::ops::Range;
