@@ -34,8 +34,6 @@ mod supernet;
 mod tensor_group;
 #[cfg(test)]
 pub(crate) mod tiny;
-#[cfg(test)]
-mod trilevel;
 
 pub use computed::Computed;
 pub use device::{DeviceError, DeviceName};
