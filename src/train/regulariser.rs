@@ -63,7 +63,7 @@ impl Regulariser {
                 }
             }
         }
-        if let Some(exit) = exit.filter(|_| self.order > 0.0 || self.order < 0.0) {
+        if let Some(exit) = exit.filter(|_| self.order.abs() > 0.0) {
             let label = edges[exit.table].0;
             let range = alphas.layout().iter().find(|(name, ..)| *name == label).map(|(.., range)| range);
             let first = range.expect("an alpha table is in its group").start;
@@ -129,7 +129,7 @@ mod tests {
         let layout = Layout::new([("a".to_owned(), vec![2, 2]), ("gamma".to_owned(), vec![1, 19])]);
         let alphas = TensorGroup::from_host(Arc::new(layout), vec![0.5; 23], &device);
         let exit = Exit { table: 1, states: (1..20).collect(), ends: vec![4, 7, 9, 13, 15, 18] };
-        let edges = [("a", vec![0..2, 2..4]), ("gamma", vec![0..19])];
+        let edges = [("a", vec![0..2, 2..4]), ("gamma", std::iter::once(0..19).collect())];
         let regulariser = Regulariser { order: 0.25, ..Regulariser::default() };
         let gradient = host(regulariser.gradient(&edges, Some(&exit), &alphas, &HALF_WAY).unwrap());
         let of = |map: usize| match map {

@@ -96,7 +96,7 @@ pub(super) fn write(genotype: &Genotype) -> String {
     let cell = |cell| WrittenCell { nodes: nodes(cell), output: &cell.output, widths: &cell.widths };
     let cells = genotype.cells.iter().map(|(kind, genotype)| (kind.as_str(), cell(genotype))).collect();
     let step = |step| match step {
-        &PathStep::Cell(ref genotype) => WrittenStep::Cell { cell: cell(genotype) },
+        PathStep::Cell(genotype) => WrittenStep::Cell { cell: cell(genotype) },
         PathStep::Block(name) => WrittenStep::Block(name),
     };
     let path = genotype.path.iter().map(step).collect();
