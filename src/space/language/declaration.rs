@@ -187,6 +187,12 @@ impl Space {
         self.skeletons.values().find_map(|skeleton| skeleton.body.lattice())
     }
 
+    /// How many cells the lattice of its networks has behind the first, unless told.
+    pub fn lattice_size(&self) -> Option<usize> {
+        let with_lattice = self.skeletons.values().find(|skeleton| skeleton.body.lattice().is_some());
+        with_lattice.map(|skeleton| skeleton.defaults.size)
+    }
+
     /// The nodes that choose their widths in a kind that has some to choose from: those that are no part
     /// of the cell's output.
     pub fn nodes_that_choose(&self) -> Vec<usize> {
