@@ -173,7 +173,7 @@ const OTHERWISE: &[(&str, &[&str])] = &[
             "{rule: {within: {parameters: 3.5e6, skeleton: cifar, channels: 8, size: 5, images: {size: 64, classes: 7}}}}",
         ],
     ),
-    ("genotype", &["{from: darts_v1}"]),
+    ("genotype", &["{from: darts_v1}", "{from: null, random: {seed: 3}}"]),
     ("benchmark", &["{table: nas_bench_201}"]),
     ("evaluate", &["{batch: 16, kernels: reference}"]),
     (

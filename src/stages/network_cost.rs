@@ -1,0 +1,47 @@
+//! Networks that are counted before they are trained: the keys that say how they are built, what they
+//! cost, and how that is told.
+
+use crate::{
+    config::Fields,
+    recipes::{ImageShape, SpaceFile},
+    records::Size,
+    run::{StageError, sentence},
+    space::{
+        Build, Cost, Genotype, Space, SpaceError,
+        network::{OUTPUT, OutputSpec},
+    },
+};
+
+/// `skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}`: what is not
+/// said is as the skeleton has it. `None` after a complaint.
+pub(super) fn read(keys: &mut Fields<'_>, file: Option<&SpaceFile>) -> Option<Build> {
+    let skeleton = Some(keys.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
+    let size = Size::read(keys, skeleton, file.map(|file| &file.space));
+    let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
+    let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
+    let ImageShape { shape, classes, .. } = ImageShape::read(keys, side, classes);
+    // Results know the images in this form.
+    keys.exclude_from_hash("images");
+    keys.hash("image", shape.to_vec());
+    keys.hash("classes", classes);
+    let build = size?.build(OutputSpec::scores(classes), shape, false);
+    Some(match file?.space.check_skeleton(&build) {
+        // A head that decides what it gives, as an image, is asked for that and not for scores.
+        Err(SpaceError::Shape { place, found, .. }) if place.ends_with("head") => {
+            Build { outputs: vec![OutputSpec { name: OUTPUT.to_owned(), size: found }], ..build }
+        }
+        _ => build,
+    })
+}
+
+/// What the network of a genotype costs.
+pub(super) fn of(genotype: &Genotype, space: &Space, build: &Build) -> Result<Cost, StageError> {
+    match space.discrete(genotype, build) {
+        Ok(network) => Ok(network.cost()),
+        Err(error) => Err(StageError::Input { message: sentence(&error), hint: error.hint() }),
+    }
+}
+
+pub(super) fn shown(cost: Cost) -> String {
+    format!("{} parameters and {} multiply-adds", cost.parameters, cost.multiply_adds)
+}
