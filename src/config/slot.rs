@@ -64,3 +64,27 @@ fn entries(node: &mut Node) -> Option<&mut IndexMap<String, Entry>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_key_of_a_map_is_found_taken_out_and_put_back() {
+        let slot = Slot { key: "random.like", accepts: &[], many: false, required: false };
+        let mut params = Node::parse("p.yaml", "space: darts\nrandom: {seed: 1, like: cell}\n").unwrap();
+        assert_eq!(slot.of(&params).and_then(|entry| entry.node.as_text()), Some("cell"));
+        slot.remove(&mut params);
+        assert!(slot.of(&params).is_none());
+        assert_eq!(params.to_json(), json!({"space": "darts", "random": {"seed": 1}}));
+        let mut keys = Map::new();
+        slot.insert("cell".into(), &mut keys);
+        assert_eq!(Json::from(keys), json!({"random": {"like": "cell"}}));
+        for other in ["random: x", "random:", "{}"] {
+            let mut params = Node::parse("p.yaml", other).unwrap();
+            slot.remove(&mut params);
+            assert!(slot.of(&params).is_none(), "{other}");
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! Networks that are counted before they are trained: the keys that say how they are built, what they
-//! cost, and how that is told.
+//! Networks that are counted and not trained: the keys that say how they are built, what they cost,
+//! and how that is told.
 
 use crate::{
     config::Fields,
@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// `skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}`: what is not
-/// said is as the skeleton has it. `None` after a complaint.
+/// `skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}`: what is
+/// not said is as the skeleton has it. `None` after a complaint.
 pub(super) fn read(keys: &mut Fields<'_>, file: Option<&SpaceFile>) -> Option<Build> {
     let skeleton = Some(keys.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
     let size = Size::read(keys, skeleton, file.map(|file| &file.space));

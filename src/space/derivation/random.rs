@@ -12,12 +12,12 @@ use rand_chacha::ChaCha8Rng;
 const PURPOSE: [u8; 8] = *b"genotype";
 
 impl Space {
-    /// The genotype of a seed's draw of that number, which depends on nothing else. On each edge that
-    /// stays every candidate that the rule does not exclude is as likely as the others, and so is each
-    /// set of as many sources of a node as the rule keeps.
+    /// The genotype of a seed's draw of that number, which depends on nothing else. On each edge
+    /// that stays every candidate that the rule does not exclude is as likely as the others, and so
+    /// is each set of as many sources of a node as the rule keeps.
     ///
-    /// Of a lattice of `size` cells, its own number where absent, every map is as likely to end the path:
-    /// this is our choice, and makes long paths likelier, of which there are more.
+    /// Of a lattice of `size` cells, its own number where absent, every map is as likely to end the
+    /// path: this is our choice, and makes long paths likelier, of which there are more.
     pub fn random(&self, seed: u64, draw: u64, size: Option<usize>) -> Genotype {
         let mut key = [0; 32];
         for (part, value) in key.chunks_exact_mut(8).zip([u64::from_le_bytes(PURPOSE), seed, draw]) {
@@ -79,8 +79,8 @@ impl Space {
     }
 }
 
-/// One of several of which there is one at least: an edge has a candidate that is not excluded, a choice of
-/// widths a width.
+/// One of several, of which there is one at least: an edge has a candidate that is not excluded, a
+/// choice of widths a width.
 fn one_of<'a, T>(several: &'a [T], rng: &mut ChaCha8Rng) -> &'a T {
     &several[rng.random_range(0..several.len())]
 }

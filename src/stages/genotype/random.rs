@@ -2,11 +2,12 @@
 //!
 //! ```yaml
 //! genotype: {space: darts, random: {seed: 0}}
-//! genotype: {space: darts, random: {seed: 0, like: cell, skeleton: cifar}}   # whose network costs about as much
+//! # whose network costs about as much
+//! genotype: {space: darts, random: {seed: 0, like: cell, skeleton: cifar}}
 //! ```
 //!
-//! What is drawn depends on the space, the seed and the number of the draw alone; the cell that it must be
-//! like says which draw is taken.
+//! What is drawn depends on the space (of a lattice on its `size` too), the seed and the number of the
+//! draw alone; the cell that it must be like says which draw is taken.
 
 use crate::{
     config::Fields,
@@ -60,7 +61,7 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>, file: Arc
     }
     let (seed, size, like) = fields.map("random", |keys| {
         let seed = keys.integer("seed", 0, 0.., "a whole number from 0");
-        // The reference itself is read with those of all stages; here a name close to it is guessed.
+        // It is read with the references of all stages; here a name close to it is guessed.
         keys.has("like");
         if is_like {
             let like = Like::read(keys, &file);
