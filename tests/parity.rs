@@ -38,6 +38,26 @@ fn holds(name: &str, kernels: Kernels) {
     }
 }
 
+/// Lattices: at full widths, at drawn ones, over steps of a search, and a network that was derived. The
+/// alphas' files of one share the tensors of another.
+#[test]
+fn lattices_that_make_pictures_are_the_references() {
+    for (name, groups) in [
+        ("sr/lattice_full", &["eval.out", "loss", "grad", "grad.alpha"][..]),
+        ("sr/lattice_widths", &["eval.out", "loss", "grad", "grad.alpha"]),
+        ("sr/lattice_steps", &["step", "after3"]),
+        ("sr/derived", &["eval.out", "loss", "grad"]),
+    ] {
+        for kernels in [Kernels::Native, Kernels::Reference] {
+            let parity = replay(&golden(name), kernels);
+            assert_eq!(parity.groups.iter().map(|group| group.name).collect::<Vec<_>>(), groups, "{name}");
+            for group in &parity.groups {
+                assert!(group.is_within() && group.error <= group.stated, "{name}, {kernels}: {group:?}");
+            }
+        }
+    }
+}
+
 /// A copy of a golden file with something wrong in it: the metadata and the numbers of the F32
 /// tensors are `edit`'s to change.
 fn wrong(name: &str, edit: impl FnOnce(&mut HashMap<String, String>, &mut HashMap<String, Vec<f32>>)) -> Parity {

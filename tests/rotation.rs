@@ -49,7 +49,7 @@ impl TaskSettings for Rotation {
         ROTATION.name
     }
 
-    fn outputs(&self, _images: [usize; 3], _classes: usize) -> Vec<OutputSpec> {
+    fn outputs(&self, _: data::ImageShape) -> Vec<OutputSpec> {
         OutputSpec::scores(1)
     }
 
@@ -106,7 +106,7 @@ impl Supervision for Rotation {
         }
     }
 
-    fn evaluation(&self) -> Box<dyn Evaluation + '_> {
+    fn evaluation<'a>(&'a self, _: &'a data::Dataset) -> Box<dyn Evaluation + 'a> {
         Box::new(Tally::new(self))
     }
 }

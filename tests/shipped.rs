@@ -47,6 +47,9 @@ fn images() -> tempfile::TempDir {
         let names: Vec<String> = (0..count).map(|class| format!("class{class}")).collect();
         put(format!("cifar100-small/{name}_label_names.txt"), names.join("\n").as_bytes());
     }
+    for set in ["train", "set5/hr", "set14/hr", "bsd100/hr", "urban100/hr"] {
+        put(format!("sr-small/{set}/one.png"), b"not looked at before it runs");
+    }
     for folder in ["imagenet", "imagenet-sample"] {
         for part in ["train", "val"] {
             put(format!("{folder}/{part}/n01440764/one.JPEG"), b"not looked at before it runs");
@@ -273,7 +276,8 @@ fn every_space_has_a_supernet_and_every_genotype_its_networks() {
     };
     for file in files("search_spaces", "yaml") {
         let space = Space::read(&file).unwrap_or_else(|error| unreadable(&file, &error.to_string()));
-        let supernet = space.supernet(&Build { auxiliary: false, ..build("search", input) });
+        let asked = Build { auxiliary: false, ..build("search", input) };
+        let supernet = space.supernet(&Build { outputs: space.outputs(&asked), ..asked });
         let supernet = supernet.unwrap_or_else(|error| unreadable(&file, &error.to_string()));
         assert!(!supernet.alphas.is_empty() && supernet.cost().parameters > 100_000, "{}", file.display());
     }

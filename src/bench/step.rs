@@ -206,7 +206,7 @@ impl StepBench {
         let images: Vec<f32> = (0..shape.iter().product()).map(|_| StandardNormal.sample(&mut random)).collect();
         let labels: Vec<i64> = (0..self.batch).map(|_| random.random_range(0..self.work.classes as i64)).collect();
         let indices = (0..).take(self.batch).collect();
-        let loaded = data::Batch { images, labels, n: self.batch, shape: self.work.shape, indices };
+        let loaded = data::Batch { images, labels, n: self.batch, shape: self.work.shape, indices, partners: None };
         self.supervision().batch(loaded, device)
     }
 

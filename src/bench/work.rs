@@ -12,9 +12,9 @@
 use super::shipped;
 use crate::{
     config::{Fields, Node, Problems},
-    data::Augment,
+    data::{Augment, ImageShape},
     machine,
-    recipes::{ImageShape, PublishedCell, Recipe, Settings, SpaceFile},
+    recipes::{self, PublishedCell, Recipe, Settings, SpaceFile},
     run::sentence,
     space::{self, SpaceError, WrittenGenotype, network::Network},
     tasks::{self, TaskSettings},
@@ -94,7 +94,7 @@ impl Work {
     fn of(node: &Node, folders: Folders<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(node, "a work", problems);
         // CIFAR-10's unless said.
-        let images = ImageShape::read(&mut fields, 32, 10);
+        let images = recipes::images(&mut fields, 32, 10);
         let kinds = [("search", None), ("retrain", Some(&Recipe::CIFAR)), ("transfer", Some(&Recipe::IMAGENET))];
         let given: Vec<_> =
             kinds.iter().filter_map(|&(kind, recipe)| Some((kind, recipe, fields.node(kind)?))).collect();
@@ -122,7 +122,7 @@ impl Work {
         let settings = Settings::of_search(&mut fields, space.as_ref(), tasks::KINDS);
         fields.close();
         let (settings, _) = settings?;
-        let network = space?.supernet(&settings.supernet(images.classes, images.shape));
+        let network = space?.supernet(&settings.supernet(images));
         Self::new(images, network, settings, keys, problems)
     }
 
@@ -143,18 +143,23 @@ impl Work {
         let settings = Settings::of_training(&mut fields, Some(&file.space), recipe, tasks::KINDS);
         fields.close();
         let settings = settings?;
-        let network = file.space.discrete(&genotype, &settings.discrete(images.classes, images.shape));
+        let network = file.space.discrete(&genotype, &settings.discrete(images));
         Self::new(images, network, settings, keys, problems)
     }
 
     fn new(
-        ImageShape { shape, classes, .. }: ImageShape,
+        images: ImageShape,
         network: Result<Network, SpaceError>,
         settings: Settings,
         keys: &Node,
         problems: &mut Problems,
     ) -> Option<Self> {
         let Settings { task, feed, learner, training, .. } = settings;
+        if let Err(why) = task.check(images) {
+            problems.add(&keys.origin, why);
+            return None;
+        }
+        let ImageShape { shape, classes, .. } = images;
         let (seed, augment) = (feed.seed, feed.augment);
         match network {
             Ok(network) => Some(Self { network, task, learner, training, seed, augment, shape, classes }),

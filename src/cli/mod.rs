@@ -9,6 +9,7 @@ mod internal_error;
 mod network;
 mod output;
 mod parity;
+mod pictures;
 mod predict;
 mod resolved;
 mod run;

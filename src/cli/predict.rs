@@ -4,11 +4,11 @@
 use super::{
     Complaint, ExitClass,
     destination::{Destination, OutputOptions},
-    images::{ImageArguments, Images},
+    images::{ImageArguments, ImageInputs, Images},
     network::{self, NetworkArguments, open},
     output,
     parity::KernelChoice,
-    path, threads,
+    path, pictures, threads,
 };
 use crate::{
     interop::{description::Description, trained::TrainedNetwork, weights},
@@ -29,6 +29,8 @@ Examples:
       a file of `darts-run export` says itself what network it is
   darts-run predict --weights cell.safetensors --input cat.jpg dog.png --output logits.safetensors
       pictures: the middle of each, normalised as in training; prints the likeliest class of each
+  darts-run predict --weights network.safetensors --input photo.jpg --output larger.png
+      super-resolution: the picture made larger
   darts-run predict --genotype darts_v2 --weights cifar10_model.pt \\
       --input x.safetensors --output logits.safetensors
       a state dict of the DARTS code at its published size;
@@ -41,7 +43,8 @@ Tensors have PyTorch's names, `cells.0._ops.3.op.1.weight`. Whatever stands befo
 what fits and said; `--prefix` chooses where several fit. Batch counters and the auxiliary head are not
 read.
 The output holds `logits`, float32, [N, classes]; of a network for another task each output under its
-name, [N, numbers] or [N, channels, height, width].";
+name, [N, numbers] or [N, channels, height, width]. A network that makes pictures of pictures writes PNG files:
+`--output larger.png`, or of several pictures a folder.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -50,7 +53,8 @@ pub(super) struct PredictArguments {
     /// (`.npz`) saved
     #[arg(long, value_name = "FILE", value_parser = path())]
     weights: PathBuf,
-    /// Where to write the class scores, or other outputs: a safetensors file
+    /// Where to write the class scores, or other outputs: a safetensors file; of a network that
+    /// makes pictures a PNG file, or a folder for several
     #[arg(long, value_name = "FILE", value_parser = path())]
     output: PathBuf,
     /// Replace a file that is there, unless it is one that is read or may not be written
@@ -77,13 +81,21 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let inputs = [&arguments.weights].into_iter().chain(arguments.images.files()).cloned();
     let inputs = inputs.chain(arguments.network.files()).collect();
     let wish = OutputOptions { path: &arguments.output, option: "--output", force: arguments.force, inputs };
-    let destination = Destination::at(&wish)?;
+    // A folder is for pictures that a network makes, which the file tells.
+    let destination = if arguments.output.is_dir() { None } else { Some(Destination::at(&wish)?) };
     threads::start(None)?;
     let file = open(&arguments.weights)?;
     let given = arguments.images.given()?;
     let of_file = Description::of_metadata(&file.metadata);
     let network = arguments.network.assemble(of_file, &file, None, arguments.images.shape(&given), &device)?;
     network::finite(&network, format_args!("`{}`", arguments.weights.display()))?;
+    if let (Some(output), ImageInputs::Pictures { paths, .. }) = (pictures::output(&network), &given) {
+        let of = network.outputs(arguments.kernels.into());
+        let made = pictures::Made { network: &network, output, of: &of, device: &device };
+        output::say(made.write(paths, destination.as_ref(), &wish)?)?;
+        return Ok(0);
+    }
+    let destination = destination.map_or_else(|| Destination::at(&wish), Ok)?;
     let FeatureMap { channels, height, width } = network.network.input;
     let images = arguments.images.seen(given, [channels, height, width], network.description.normalise.as_ref())?;
 

@@ -57,6 +57,18 @@ pub enum DataError {
     Picture { path: PathBuf, why: String },
     #[error("`{}` no longer has the {listed} bytes that it had when it was listed", path.display())]
     Changed { path: PathBuf, listed: u64 },
+    #[error("`{}` holds no pictures of high resolution: neither files, nor a folder of them by the name `HR`, `GTmod12`, `GT`, `original` or `…_HR`", folder.display())]
+    NoHigh { folder: PathBuf },
+    #[error("`{}` holds several folders of high resolution: {}", folder.display(), quoted(names))]
+    SeveralHigh { folder: PathBuf, names: Vec<String> },
+    #[error("`{}` has no partner in `{}`", high.display(), folder.display())]
+    NoPartner { high: PathBuf, folder: PathBuf },
+    #[error("`{}` has {found}, expected {expected} as the partner of `{}`", path.display(), of.display())]
+    PartnerSize { path: PathBuf, of: PathBuf, found: String, expected: String },
+    #[error("`{}` is called as another picture beside it but for its ending", path.display())]
+    CalledAlike { path: PathBuf },
+    #[error("`{}` is {found}: {why}", path.display())]
+    SmallPicture { path: PathBuf, found: String, why: String },
     #[error("`{}` is no packed data set", path.display())]
     NotPacked { path: PathBuf },
     #[error("`{}` is a packed data set of format version {found}, this program reads version {known}", path.display())]
@@ -123,6 +135,13 @@ impl DataError {
             Self::StrangeClasses { .. } => {
                 Some("remove what is no class, or name the classes that count with `classes`".to_owned())
             }
+            Self::NoHigh { .. } | Self::SeveralHigh { .. } => {
+                Some("name the folder itself, as `DIV2K/DIV2K_train_HR`, or both: `{high: FOLDER, low: FOLDER}`".to_owned())
+            }
+            Self::NoPartner { .. } | Self::PartnerSize { .. } => {
+                Some("`low: bicubic` makes partners; `{high: FOLDER, low: FOLDER}` names another folder".to_owned())
+            }
+            Self::CalledAlike { .. } => Some("rename or remove one of them".to_owned()),
             Self::Name { .. } => Some("rename the file".to_owned()),
             Self::Changed { .. } => {
                 Some("touch its folder, so that the folder is listed again, and run again".to_owned())

@@ -21,6 +21,7 @@ pub(super) enum Purpose {
     Synthetic = 5,
     ResizedCrop = 6,
     Jitter = 7,
+    Patch = 8,
 }
 
 pub(super) struct Stream(ChaCha8Rng);

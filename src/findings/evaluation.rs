@@ -1,7 +1,7 @@
 //! Trained networks on their test set.
 
 use super::{
-    classes,
+    classes, compared,
     groups::groups,
     measure::{Measure, by_measure},
 };
@@ -31,7 +31,7 @@ pub(super) fn sections(members: &[&Input], inputs: &[Input], missing: &[Missing]
         sections.push(classes::section(&of_classes, &by_class, inputs, missing));
     }
     for (measure, members) in by_measure(&others)? {
-        sections.push(section(measure.as_ref(), &members, &by_measures, missing));
+        sections.push(section(measure.as_ref(), &members, &by_measures, missing)?);
     }
     Ok(sections)
 }
@@ -43,7 +43,7 @@ fn section(
     members: &[&Input],
     evaluations: &BTreeMap<String, Evaluation<MeasuredEvaluation>>,
     missing: &[Missing],
-) -> Section {
+) -> Result<Section, StageError> {
     let mut table = None;
     let mut means = Vec::new();
     for group in groups(members, missing) {
@@ -59,8 +59,12 @@ fn section(
             format!("`{}`, {} over {} trainings: {}.", group.name, measure.axis(), summary.n, summary.shown(3))
         }));
     }
-    let blocks = table.map(Block::Table).into_iter().chain(means.into_iter().map(Block::Text));
-    Section::new("Evaluation", blocks.collect())
+    let mut blocks: Vec<Block> = table.map(Block::Table).into_iter().collect();
+    let evaluated: Vec<_> = members.iter().map(|&member| (member, &evaluations[&member.member].of)).collect();
+    blocks.extend(compared::tables(&evaluated).into_iter().map(Block::Table));
+    blocks.extend(means.into_iter().map(Block::Text));
+    blocks.extend(compared::figures(&evaluated)?.into_iter().map(Block::Figure));
+    Ok(Section::new("Evaluation", blocks))
 }
 
 fn empty_table(measures: &[MeasuredValue]) -> Table {

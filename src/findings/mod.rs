@@ -7,6 +7,7 @@
 mod benchmark;
 mod classes;
 mod collapse;
+mod compared;
 mod evaluation;
 mod genotypes;
 mod groups;

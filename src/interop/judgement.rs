@@ -7,7 +7,13 @@
 //! roundings, and a tensor may be off by a small multiple of what that moved it.
 
 use super::golden::{GoldenError, GoldenFile};
+use burn::tensor::Tensor;
 use serde::Serialize;
+
+/// Relative errors that float32 arithmetic in another order stays well below, where rounding is not
+/// amplified.
+pub(super) const LOGIT_TOLERANCE: f64 = 1e-5;
+pub(super) const GRADIENT_TOLERANCE: f64 = 1e-4;
 
 /// A tensor's difference is measured against its own norm, but at least against this part of its
 /// part's norm: a gradient that is zero but for rounding (a bias before a batch norm) has no
@@ -32,6 +38,11 @@ pub(super) struct Part {
     pub stated: f64,
     /// Name in the file, numbers.
     pub tensors: Vec<(String, Vec<f32>)>,
+}
+
+/// A tensor that is judged by itself.
+pub(super) fn one<const D: usize>(group: &'static str, stated: f64, name: &str, found: Tensor<D>) -> Part {
+    Part { group, stated, tensors: vec![(name.to_owned(), crate::model::host(found))] }
 }
 
 /// Numbers that are judged together.

@@ -16,6 +16,8 @@ mod numpy;
 pub mod onnx;
 pub mod output_shapes;
 pub mod parity;
+mod picture_parity;
+mod roundings;
 pub mod state;
 mod stored_tensor;
 pub mod tensor_file;

@@ -4,7 +4,9 @@ pub use super::judgement::Group;
 use super::{
     description::{Description, DescriptionError},
     golden::{BILEVEL, GoldenError, GoldenFile},
-    judgement::{Judgement, Part},
+    judgement::{GRADIENT_TOLERANCE, Judgement, LOGIT_TOLERANCE, Part, one},
+    picture_parity::{self, PictureFile},
+    roundings::Roundings,
     state::{ALPHAS, State, StateError, Unmatched},
 };
 use crate::{
@@ -21,19 +23,12 @@ use crate::{
     },
 };
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// Relative errors that float32 arithmetic in another order stays well below, where rounding is not
-/// amplified.
-const LOGIT_TOLERANCE: f64 = 1e-5;
-const GRADIENT_TOLERANCE: f64 = 1e-4;
 
 /// The reference's steps (its README): SGD with momentum on the weights, Adam on the alphas.
 const RATES: Rates = Rates { weights: 0.025, alphas: Some(3e-4) };
@@ -42,11 +37,6 @@ const STEPS: usize = 3;
 /// At most so many replays with moved numbers: a ReLU that a rounding turns in one in ten of them
 /// is found all the same.
 const MOVED_REPLAYS: u64 = 16;
-
-/// The largest relative change of a number in them: four units in the last place of a float32. Two
-/// implementations differ by the roundings of every operator, those of long sums among them, and a
-/// moved replay has those of its input only.
-const ROUNDING: f64 = 4.0 / (1 << 23) as f64;
 
 /// What a golden file's replay came to.
 #[derive(Debug, Serialize)]
@@ -86,17 +76,33 @@ pub enum ParityError {
 /// Where the file is none, or describes a network that no space here builds from its tensors.
 pub fn replay(path: &Path, beside: &Path, kernels: Kernels, device: &Device) -> Result<Parity, ParityError> {
     let golden = GoldenFile::open(path)?;
+    if golden.text("loss").is_ok_and(|loss| loss == picture_parity::LOSS) {
+        let file = PictureFile::open(&golden)?;
+        let network = file.network(beside)?;
+        let what = format!("{}, input {}", golden.text("kind")?, network.input);
+        return judged(path, &golden, what, |roundings| Ok(file.replay(&network, kernels, device, roundings)?));
+    }
     let network = network(&golden, beside)?;
     let what = describe(&golden, &network)?;
     let replay = Replay { golden: &golden, network, kernels, device };
-    let mut judgement = Judgement::new(&golden, replay.run(None)?)?;
+    judged(path, &golden, what, |roundings| replay.run(roundings))
+}
+
+/// What a replay comes to, done again with moved numbers where that must be known.
+fn judged(
+    path: &Path,
+    golden: &GoldenFile,
+    what: String,
+    run: impl Fn(Option<Roundings>) -> Result<Vec<Part>, ParityError>,
+) -> Result<Parity, ParityError> {
+    let mut judgement = Judgement::new(golden, run(None)?)?;
     let mut groups = judgement.groups();
     // What is within tolerance as it stands is told apart from what is not without any of them.
     for seed in 0..MOVED_REPLAYS {
         if groups.iter().all(Group::is_within) {
             break;
         }
-        judgement.moved(replay.run(Some(Roundings::new(seed)))?);
+        judgement.moved(run(Some(Roundings::new(seed)))?);
         groups = judgement.groups();
     }
     Ok(Parity { file: path.to_owned(), what, groups })
@@ -194,30 +200,6 @@ impl Replay<'_> {
             return Err(self.golden.content(format!("it holds no tensor `{prefix}…`")));
         }
         Ok(Some(Part { group, stated: GRADIENT_TOLERANCE, tensors }))
-    }
-}
-
-fn one<const D: usize>(group: &'static str, stated: f64, name: &str, found: Tensor<D>) -> Part {
-    Part { group, stated, tensors: vec![(name.to_owned(), crate::model::host(found))] }
-}
-
-/// Moves numbers by what a float32 rounds off.
-struct Roundings(ChaCha8Rng);
-
-impl Roundings {
-    fn new(seed: u64) -> Self {
-        Self(ChaCha8Rng::seed_from_u64(seed))
-    }
-
-    /// Each number times `1 + u`, `u` uniform within a rounding.
-    fn moved<const D: usize>(&mut self, tensor: Tensor<D>) -> Tensor<D> {
-        let (shape, device) = (tensor.dims(), tensor.device());
-        let mut numbers = crate::model::host(tensor);
-        for number in &mut numbers {
-            let u = self.0.random_range(-ROUNDING..=ROUNDING);
-            *number = (f64::from(*number) * (1.0 + u)) as f32;
-        }
-        Tensor::from_data(TensorData::new(numbers, shape), &device)
     }
 }
 

@@ -77,7 +77,7 @@ mod tests {
         kernels::Kernels,
         model::{
             Mode, Model, OUTPUT, OutputSpec, Portion, Relaxation, edge_weights, host, initial_alphas, initial_running,
-            initial_weights, lower::StandsAlone,
+            initial_weights, lower::StandsAlone, tiny::noise,
         },
         space::{
             Build, EdgeOptions, Space,
@@ -85,7 +85,7 @@ mod tests {
             shipped,
         },
     };
-    use burn::tensor::{Device, Distribution, TensorData};
+    use burn::tensor::{Device, TensorData};
     use std::path::Path;
 
     /// Two inputs as they come, so that the stem's learned batch norm is read whole and in parts,
@@ -125,9 +125,8 @@ skeletons:
         let device = Device::flex();
         let (weights, running) = (initial_weights(network, 1, &device), initial_running(network, &device));
         let alphas = initial_alphas(network, 1.0, 2, &device);
-        device.seed(3);
-        let x = Tensor::<4>::random([4, 3, height, width], Distribution::Normal(0.0, 1.0), &device);
-        let towards = Tensor::<2>::random([4, network.scores()], Distribution::Normal(0.0, 1.0), &device);
+        let x: Tensor<4> = noise(3, [4, 3, height, width], &device);
+        let towards: Tensor<2> = noise(4, [4, network.scores()], &device);
         let mixing = |alphas: &_| {
             let tables = &network.alphas;
             edge_weights(tables, Relaxation::Softmax.weights(tables, alphas), alphas, 0.7)
@@ -201,8 +200,7 @@ skeletons:
             let tables = &network.alphas;
             let mixing = edge_weights(tables, Relaxation::OneHot.weights(tables, &alphas), &alphas, 0.7);
             let computed = Computed::of(tables, &mixing).unwrap();
-            device.seed(3);
-            let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+            let x: Tensor<4> = noise(3, [4, 3, 8, 8], &device);
             let by = |kernels, computed: Option<&Computed>| {
                 let model = Model::new(network.clone(), kernels);
                 let leaves = model.leaves(&weights);
@@ -297,8 +295,7 @@ skeletons:
         let device = Device::flex();
         let (weights, running) = (initial_weights(&network, 1, &device), initial_running(&network, &device));
         let alphas = initial_alphas(&network, 1.0, 2, &device);
-        device.seed(3);
-        let x = Tensor::<4>::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+        let x: Tensor<4> = noise(3, [4, 3, 8, 8], &device);
         let by = |kernels| {
             let model = Model::new(network.clone(), kernels);
             let (of_weights, of_alphas) = (model.leaves(&weights), alphas.leaves());

@@ -33,9 +33,7 @@ mod split;
 mod supernet;
 mod tensor_group;
 #[cfg(test)]
-mod tiny;
-#[cfg(test)]
-mod trilevel;
+pub(crate) mod tiny;
 
 pub use computed::Computed;
 pub use device::{DeviceError, DeviceName};

@@ -367,10 +367,9 @@ fn scalars(table: &Tensor<2>) -> Scalars {
 mod tests {
     use super::*;
     use crate::{
-        model::{OUTPUT, host, initial_running, initial_weights},
+        model::{OUTPUT, initial_running, initial_weights, tiny::noise},
         space::{Build, shipped},
     };
-    use burn::tensor::Distribution;
 
     /// The reference's head begins with `ReLU(inplace=True)`: where it stands on the last cell, the
     /// classifier of a training pass reads the cell's output without its negative part.
@@ -383,8 +382,7 @@ mod tests {
                 Build { channels: Some(2), size: Some(cells), auxiliary: true, ..shipped::build("cifar", 32, 3) };
             let network = space.discrete(&genotype, &sizes).unwrap();
             let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
-            device.seed(0);
-            let x = Tensor::random([2, 3, 32, 32], Distribution::Normal(0.0, 1.0), &device);
+            let x: Tensor<4> = noise(0, [2, 3, 32, 32], &device);
             let pass = |mode, in_place| {
                 let mut network = network.clone();
                 let head = network.auxiliary.as_mut().unwrap();

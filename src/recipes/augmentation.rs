@@ -7,11 +7,13 @@ use crate::{
 };
 
 /// What DARTS and NAS-Bench-201 change in a search's images: crop and flip, no cutout.
-pub const SEARCH: Augment = Augment { crop_padding: 4, flip: true, cutout: None, resized_crop: None, jitter: None };
+pub const SEARCH: Augment =
+    Augment { crop_padding: 4, flip: true, cutout: None, resized_crop: None, jitter: None, turn: false };
 
 /// `augment: {crop_padding: 4, flip: true, cutout: 16}` (or
 /// `cutout: {length: 16, probability: 0.5}`), and for picture files
-/// `augment: {resized_crop: {}, flip: true, jitter: {}}`. A change that is on by default is
+/// `augment: {resized_crop: {}, flip: true, jitter: {}}`; for pairs of pictures
+/// `augment: {flip: true, turn: true}`. A change that is on by default is
 /// switched off with 0, `null` or `false`.
 pub fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
     fields.map("augment", |keys| {
@@ -27,8 +29,10 @@ pub fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
         }
         let jitter = keys
             .switched_map("jitter", default.jitter.is_some(), |keys| jitter(keys, default.jitter.unwrap_or_default()));
-        // Results are older than these two: off, they are not hashed.
-        for (key, off) in [("resized_crop", resized_crop.is_none()), ("jitter", jitter.is_none())] {
+        // Where it is for other images nothing is said of it.
+        let turn = (default.turn || keys.has("turn")) && keys.boolean("turn", default.turn);
+        // Results are older than these: off, they are not hashed.
+        for (key, off) in [("turn", !turn), ("resized_crop", resized_crop.is_none()), ("jitter", jitter.is_none())] {
             if off {
                 keys.exclude_from_hash(key);
             }
@@ -39,6 +43,7 @@ pub fn augment(fields: &mut Fields<'_>, default: Augment) -> Augment {
             cutout: cutout(keys, default.cutout),
             resized_crop,
             jitter,
+            turn,
         }
     })
 }

@@ -24,7 +24,7 @@ mod weights;
 
 use crate::config::Fields;
 pub use diagnosis::{HOLD_OUT, NO_EIGENVALUE};
-pub use images::ImageShape;
+pub use images::images;
 pub use published::PublishedCell;
 pub use retraining::Recipe;
 pub use settings::{Feed, FittedImages, Settings};

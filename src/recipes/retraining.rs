@@ -56,6 +56,7 @@ impl Recipe {
             cutout: None,
             resized_crop: Some(ResizedCrop::IMAGENET),
             jitter: Some(Jitter::IMAGENET),
+            turn: false,
         },
         auxiliary_weight: 0.4,
     };

@@ -194,7 +194,7 @@ mod tests {
         assert!(said.contains("`final_radius` must be a number from 0 to 1, found `2`"), "{said}");
         let (moved, _) = read("{perturb: {kind: random}, regularise: {beta_decay: 25}}").unwrap();
         assert_eq!(alphas(&moved).perturb, Some(Perturb { kind: PerturbKind::Random, radius: 0.3, from_epoch: 0 }));
-        assert_eq!(alphas(&moved).regulariser, Regulariser { beta_decay: 25.0, zero_one: 0.0 });
+        assert_eq!(alphas(&moved).regulariser, Regulariser { beta_decay: 25.0, ..Regulariser::default() });
         let (shifted, _) = read("{perturb: {kind: mean_shift, rounds: 1, from_epoch: 5}}").unwrap();
         let shift = MeanShift { samples: 3, rounds: 1, bandwidth: 1.0 };
         assert_eq!(

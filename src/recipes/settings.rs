@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::Fields,
-    data::Augment,
+    data::{Augment, ImageShape},
     records::Size,
     space::{Build, EdgeOptions, Space},
     tasks::{self, TaskKind, TaskSettings},
@@ -28,14 +28,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The supernet of a search, for so many classes and images of `[channels, height, width]`.
-    pub fn supernet(&self, classes: usize, shape: [usize; 3]) -> Build {
-        Build { edges: self.edges, ..self.size.build(self.task.outputs(shape, classes), shape, false) }
+    /// The supernet of a search, for such images.
+    pub fn supernet(&self, images: ImageShape) -> Build {
+        Build { edges: self.edges, ..self.size.build(self.task.outputs(images), images.shape, false) }
     }
 
     /// The network of a genotype, likewise.
-    pub fn discrete(&self, classes: usize, shape: [usize; 3]) -> Build {
-        self.size.build(self.task.outputs(shape, classes), shape, self.task.trains_auxiliary())
+    pub fn discrete(&self, images: ImageShape) -> Build {
+        self.size.build(self.task.outputs(images), images.shape, self.task.trains_auxiliary())
     }
 
     /// Those of the supernet of `space`, and how closely its search is looked at; `None` after a
@@ -46,17 +46,17 @@ impl Settings {
         tasks: &[TaskKind],
     ) -> Option<(Self, DiagnosisConfig)> {
         let skeleton = fields.text_or("skeleton", "search");
+        let task = (task(fields, tasks).plain)();
         let feed = Feed {
             batch: batch(fields),
             images: fields.choice("images", FittedImages::Fit, &FittedImages::NAMED),
             seed: seed(fields),
-            augment: augmentation::augment(fields, augmentation::SEARCH),
+            augment: augmentation::augment(fields, task.augmentation(augmentation::SEARCH)),
             watch_images: Some(fields.integer("watch_images", WATCH_IMAGES, 1.., COUNT)),
         };
         let edges = search::edges(fields);
         let (learner, training) = search::search(fields, feed.seed);
         let diagnosis = diagnosis::diagnosis(fields, space, feed.images == FittedImages::Fit, training.epochs);
-        let task = (task(fields, tasks).plain)();
         let size = Size::read(fields, Some(skeleton), space)?;
         Some((Self { size, edges, feed, task, learner, training }, diagnosis))
     }
@@ -81,7 +81,7 @@ impl Settings {
         let feed = Feed {
             batch,
             images: fields.choice("images", FittedImages::All, &FittedImages::NAMED),
-            augment: augmentation::augment(fields, recipe.augment),
+            augment: augmentation::augment(fields, task.augmentation(recipe.augment)),
             seed,
             watch_images: None,
         };

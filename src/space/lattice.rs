@@ -1,6 +1,54 @@
-//! The maps of a lattice, their order and their names.
+//! What a space has where it has a lattice; the maps of one, their order and their names.
 
+use crate::space::Space;
 use crate::space::language::skeleton::Lattice;
+
+impl Space {
+    /// The lattice of its networks, where it has one: the same in all its skeletons.
+    pub(in crate::space) fn lattice(&self) -> Option<&Lattice> {
+        self.skeletons.values().find_map(|skeleton| skeleton.body.lattice())
+    }
+
+    /// Whether its networks have a lattice.
+    pub fn has_lattice(&self) -> bool {
+        self.lattice().is_some()
+    }
+
+    /// How many cells its lattice has behind the first, unless told.
+    pub fn lattice_size(&self) -> Option<usize> {
+        let with_lattice = self.skeletons.values().find(|skeleton| skeleton.body.lattice().is_some());
+        with_lattice.map(|skeleton| skeleton.defaults.size)
+    }
+
+    /// The name of the fixed block of its lattice.
+    pub fn lattice_block(&self) -> Option<&str> {
+        self.lattice().map(|lattice| lattice.block.as_str())
+    }
+
+    /// The choice that gives so many channels to a node of a lattice's cell of `cell`.
+    pub fn width_name(&self, channels: usize, cell: usize) -> Option<String> {
+        let widths = self.cell_kind(&self.lattice()?.cell)?.widths.as_ref()?;
+        let at = widths.channels(cell).into_iter().position(|known| known == channels)?;
+        Some(widths.names[at].clone())
+    }
+
+    /// The same space with widths of nodes that are rounded to other multiples.
+    #[must_use]
+    pub fn rounding_widths_to(&self, multiple: usize) -> Self {
+        let mut space = self.clone();
+        for widths in space.kinds.iter_mut().filter_map(|kind| kind.widths.as_mut()) {
+            widths.multiple_of = multiple;
+        }
+        space
+    }
+
+    /// The nodes that choose their widths in a kind that has some to choose from: those that are no part
+    /// of the cell's output.
+    pub fn nodes_that_choose(&self) -> Vec<usize> {
+        let output = self.output_states(self.nodes());
+        (0..self.nodes()).filter(|node| !output.contains(&(self.inputs() + node))).collect()
+    }
+}
 
 /// A map of a lattice: by what it is made, from which other one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

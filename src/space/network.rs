@@ -46,6 +46,8 @@ pub struct Exit {
     pub table: usize,
     /// In the order of the candidates; equally large.
     pub states: Vec<usize>,
+    /// The candidates from which no further step leads: those of whole ways.
+    pub ends: Vec<usize>,
 }
 
 /// The last layers before an output.

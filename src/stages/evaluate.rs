@@ -1,15 +1,15 @@
 //! `evaluate`: a trained network on the full test set.
 
-use super::{PlanContext, artifacts, figures::measured, plan_context::Compute};
+use super::{PlanContext, artifacts, figures::measured, plan_context::Compute, training};
 use crate::{
     config::Fields,
-    data::{Loader, LoaderOptions, Part},
-    interop::{state::State, tensor_file::TensorFile},
+    data::{Dataset, ImageKind, ImageShape, Loader, LoaderOptions, Part},
+    interop::{output_shapes::OutputShapes, state::State, tensor_file::TensorFile},
     model::Mode,
-    records::{self, Evaluation, MEASURES, NetworkCard},
+    records::{self, Evaluation, MEASURES, NetworkCard, Watched},
     run::{Context, Progress, Stage, StageError, sentence},
     space::Cost,
-    tasks::{self, Evaluated, TaskKind, stream},
+    tasks::{self, Evaluated, TaskKind, TaskSettings, stream},
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
@@ -42,16 +42,10 @@ impl Stage for Evaluate {
         let genotype = artifacts::genotype(of, &space)?;
         let card: NetworkCard = records::json(of, "network")?;
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
-        if (dataset.classes.len(), dataset.shape) != (card.class_names.len(), card.input) {
-            return Err(StageError::input(format!(
-                "the network knows {} classes of images {:?}, data set `{}` has {} of {:?}: evaluate it on what it was trained for",
-                card.class_names.len(),
-                card.input,
-                dataset.name,
-                dataset.classes.len(),
-                dataset.shape
-            )));
-        }
+        let named = card.task.as_deref().unwrap_or(tasks::UNNAMED);
+        let unknown = || StageError::input(format!("the network is for a task `{named}`, which is not known"));
+        let task = (tasks::kind(self.tasks, named).ok_or_else(unknown)?.plain)();
+        check(&card, &dataset, task.as_ref())?;
         if dataset.statistics != card.normalise {
             return Err(StageError::input(format!(
                 "data set `{}` is normalised otherwise than the images that the network was trained on",
@@ -59,9 +53,6 @@ impl Stage for Evaluate {
             )));
         }
 
-        let named = card.task.as_deref().unwrap_or(tasks::UNNAMED);
-        let unknown = || StageError::input(format!("the network is for a task `{named}`, which is not known"));
-        let task = (tasks::kind(self.tasks, named).ok_or_else(unknown)?.plain)();
         let supervision = task.supervision(&dataset.classes);
 
         let device = self.compute.open()?;
@@ -72,6 +63,7 @@ impl Stage for Evaluate {
         let groups = State::below(&file, "").groups(&network, &device);
         let (learned, running) = groups.map_err(|error| StageError::failed(sentence(&error)))?;
         let model = self.compute.model(network);
+        training::check_sides(&model, &dataset, Watched::Test)?;
         let views = learned.views();
 
         let indices = dataset.all(Part::Test);
@@ -81,7 +73,7 @@ impl Stage for Evaluate {
         let loader =
             Arc::new(Loader::new(dataset.clone(), Part::Test, indices, LoaderOptions::evaluation(self.batch))?);
         let steps = loader.steps_per_epoch();
-        let mut test = supervision.evaluation();
+        let mut test = supervision.evaluation(&dataset);
         let batches = stream(supervision.as_ref(), &loader, 0, 0, &device);
         let batches = batches.map_err(|error| StageError::input(sentence(&error)))?;
         for (step, batch) in batches.enumerate() {
@@ -99,7 +91,7 @@ impl Stage for Evaluate {
         let evaluation = Evaluation { of, parameters, multiply_adds };
         context.publish_bytes("evaluation", &records::sorted_bytes(&evaluation))?;
         for (name, bytes) in files {
-            context.publish_bytes(name, &bytes)?;
+            context.publish_bytes(&name, &bytes)?;
         }
         for (name, value) in metrics {
             context.metric(name, value);
@@ -110,4 +102,30 @@ impl Stage for Evaluate {
         context.summary(summary);
         Ok(())
     }
+}
+
+/// Whether the network is for images such as those of the data set.
+fn check(card: &NetworkCard, dataset: &Dataset, task: &dyn TaskSettings) -> Result<(), StageError> {
+    let images = dataset.images();
+    task.check(images).map_err(StageError::input)?;
+    // Whole pictures are larger than the patches that were trained on.
+    let of_any_size = matches!(images.kind, ImageKind::Pairs { .. });
+    let as_trained = ImageShape { shape: card.input, ..images };
+    if of_any_size && OutputShapes::of(&task.outputs(as_trained)) != card.outputs {
+        return Err(StageError::input(format!(
+            "the network was trained for pairs of another scale than those of data set `{}`",
+            dataset.name
+        )));
+    }
+    if !of_any_size && (images.classes, images.shape) != (card.class_names.len(), card.input) {
+        return Err(StageError::input(format!(
+            "the network knows {} classes of images {:?}, data set `{}` has {} of {:?}: evaluate it on what it was trained for",
+            card.class_names.len(),
+            card.input,
+            dataset.name,
+            images.classes,
+            images.shape
+        )));
+    }
+    Ok(())
 }

@@ -4,8 +4,8 @@
 use super::{PlanContext, plan_context::Compute};
 use crate::{
     config::Fields,
-    data::{Augment, DataError},
-    recipes::{ImageShape, Settings},
+    data::{Augment, DataError, ImageShape},
+    recipes::Settings,
     run::sentence,
     space::{Build, Genotype, Space, SpaceError},
 };
@@ -25,8 +25,8 @@ pub(super) fn check(
     images: ImageShape,
 ) {
     let build = match genotype {
-        None => settings.supernet(images.classes, images.shape),
-        Some(_) => settings.discrete(images.classes, images.shape),
+        None => settings.supernet(images),
+        Some(_) => settings.discrete(images),
     };
     let batch = settings.feed.batch;
     let question = format!("{} {build:?} {genotype:?} {compute:?} {batch}", space.digest());
@@ -54,7 +54,7 @@ pub(super) fn check(
 
 /// Complains where the skeleton cannot be built whatever the genotype, which a search has yet to find.
 pub(super) fn check_skeleton(fields: &mut Fields<'_>, settings: &Settings, space: &Space, images: ImageShape) {
-    let build = settings.discrete(images.classes, images.shape);
+    let build = settings.discrete(images);
     if let Err(error) = space.check_skeleton(&build) {
         let written = ["skeleton", "channels", "size"].into_iter().find(|key| fields.is_written(key));
         let place = fields.origin_of(written.unwrap_or_default()).clone();
@@ -67,10 +67,20 @@ fn unbuilt(space: &Space, build: &Build, error: &SpaceError) -> String {
     format!("skeleton `{}` of space `{}`: {error}", build.skeleton, space.name)
 }
 
+/// Complains where the task cannot be learned from such images; whether it can.
+pub(super) fn check_task(fields: &mut Fields<'_>, settings: &Settings, images: ImageShape) -> bool {
+    let checked = settings.task.check(images);
+    if let Err(why) = &checked {
+        let place = fields.origin_of("task").clone();
+        fields.problems().add(&place, why);
+    }
+    checked.is_ok()
+}
+
 /// Complains where the changes of `augment` do not fit the images: at the key, or as of a default where nobody
 /// wrote it.
 pub(super) fn check_augment(fields: &mut Fields<'_>, augment: &Augment, images: ImageShape) {
-    let Err(error) = augment.fits(images.shape, images.in_files) else { return };
+    let Err(error) = augment.fits(images.shape, images.kind) else { return };
     let (mut message, mut hint) = (sentence(&error), error.hint());
     let mut place = fields.origin_of("augment").clone();
     if let DataError::Setting { setting, .. } = error {

@@ -3,13 +3,11 @@
 
 use crate::{
     config::Fields,
-    recipes::{ImageShape, SpaceFile},
+    data::ImageShape,
+    recipes::{SpaceFile, images},
     records::Size,
     run::{StageError, sentence},
-    space::{
-        Build, Cost, Genotype, Space, SpaceError,
-        network::{OUTPUT, OutputSpec},
-    },
+    space::{Build, Cost, Genotype, Space, network::OutputSpec},
 };
 
 /// `skeleton: cifar, channels: 36, size: 20, images: {channels: 3, size: 32, classes: 10}`: what is
@@ -19,19 +17,13 @@ pub(super) fn read(keys: &mut Fields<'_>, file: Option<&SpaceFile>) -> Option<Bu
     let size = Size::read(keys, skeleton, file.map(|file| &file.space));
     let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
     let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
-    let ImageShape { shape, classes, .. } = ImageShape::read(keys, side, classes);
+    let ImageShape { shape, classes, .. } = images(keys, side, classes);
     // Results know the images in this form.
     keys.exclude_from_hash("images");
     keys.hash("image", shape.to_vec());
     keys.hash("classes", classes);
     let build = size?.build(OutputSpec::scores(classes), shape, false);
-    Some(match file?.space.check_skeleton(&build) {
-        // A head that decides what it gives, as an image, is asked for that and not for scores.
-        Err(SpaceError::Shape { place, found, .. }) if place.ends_with("head") => {
-            Build { outputs: vec![OutputSpec { name: OUTPUT.to_owned(), size: found }], ..build }
-        }
-        _ => build,
-    })
+    Some(Build { outputs: file?.space.outputs(&build), ..build })
 }
 
 /// What the network of a genotype costs.

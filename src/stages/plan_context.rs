@@ -2,9 +2,10 @@
 
 use crate::{
     config::Fields,
+    data::ImageShape,
     kernels::{Kernels, Precision},
     model::{self, DeviceName, Model},
-    recipes::{ImageShape, SpaceFile},
+    recipes::SpaceFile,
     run::{StageError, coordinates::Coordinates},
     space::{Genotype, network::Network},
     tasks::{Measure, TaskKind},

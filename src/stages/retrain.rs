@@ -42,7 +42,9 @@ fn read_with(fields: &mut Fields<'_>, context: &PlanContext<'_>, recipe: &Recipe
     let settings = Settings::of_training(fields, space, recipe, context.tasks)?;
     let compute = compute?;
     settings.tell(context);
-    if let Some(images) = context.images() {
+    if let Some(images) = context.images()
+        && fit::check_task(fields, &settings, images)
+    {
         fit::check_augment(fields, &settings.feed.augment, images);
         let genotype = context.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());
         match (genotype, &context.inherited) {
@@ -83,6 +85,7 @@ impl Stage for Retrain {
         let watched = if feed.images == FittedImages::Fit { Watched::HeldOut } else { Watched::Test };
         let task = self.settings.task(&dataset, watched, device.clone())?;
         let model = self.compute.model(network);
+        training::check_sides(&model, &dataset, watched)?;
         let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
         let trained = training::train(
             context,
@@ -103,7 +106,7 @@ impl Stage for Retrain {
 impl Retrain {
     fn card(&self, dataset: &Dataset) -> NetworkCard {
         let task = &self.settings.task;
-        let outputs = task.outputs(dataset.shape, dataset.classes.len());
+        let outputs = task.outputs(dataset.images());
         NetworkCard {
             size: self.settings.size.clone(),
             task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::UNNAMED),

@@ -28,7 +28,9 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
     let (settings, diagnosis) = Settings::of_search(fields, space, context.tasks)?;
     let (file, compute) = (file?, compute?);
     settings.tell(context);
-    if let Some(images) = context.images() {
+    if let Some(images) = context.images()
+        && fit::check_task(fields, &settings, images)
+    {
         fit::check_augment(fields, &settings.feed.augment, images);
         fit::check(fields, context, &compute, &settings, (&file.space, None), images);
     }
@@ -63,6 +65,7 @@ impl Stage for Search {
             return Err(StageError::Input { message, hint });
         }
         let model = self.compute.model(self.network(&dataset)?);
+        training::check_sides(&model, &dataset, watched)?;
         let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
         let measures = task.objective().measures();
         let trajectory = Trajectory::open(&self.file.space, measures.first().copied())?;
@@ -76,7 +79,7 @@ impl Stage for Search {
 
 impl Search {
     fn network(&self, dataset: &Dataset) -> Result<crate::space::network::Network, StageError> {
-        let build = self.settings.supernet(dataset.classes.len(), dataset.shape);
+        let build = self.settings.supernet(dataset.images());
         self.file
             .space
             .supernet(&build)

@@ -3,6 +3,7 @@
 use super::{PlanContext, watch::Watch};
 use crate::{
     data::{Dataset, Loader, LoaderOptions, Order, Part},
+    model::Model,
     recipes::{Feed, FittedImages, HOLD_OUT, Settings},
     records::Watched,
     run::{Context, StageError, sentence},
@@ -32,6 +33,25 @@ impl Settings {
         let (fit, watched) = self.feed.loaders(dataset, watched)?;
         Ok(Supervised::new(self.task.supervision(&dataset.classes), fit, watched, device))
     }
+}
+
+/// Complains where the network cannot look at the pictures that are watched, which are of any size.
+///
+/// # Errors
+/// Names the layer that cannot.
+pub(super) fn check_sides(model: &Model, dataset: &Dataset, watched: Watched) -> Result<(), StageError> {
+    let part = match watched {
+        Watched::HeldOut => Part::Train,
+        Watched::Test => Part::Test,
+        Watched::Nothing => return Ok(()),
+    };
+    for [height, width] in dataset.sides(part) {
+        model.check_images([height, width], false).map_err(|error| StageError::Input {
+            message: format!("pictures of {width}x{height} pixels: {}", sentence(&error)),
+            hint: error.hint(),
+        })?;
+    }
+    Ok(())
 }
 
 /// Tells the stream of validation images from that of images to fit.

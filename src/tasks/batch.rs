@@ -55,6 +55,11 @@ impl Targets {
         }
     }
 
+    /// Whether there is a target called `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     fn get(&self, name: &str) -> Option<&Target> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, target)| target)
     }

@@ -1,7 +1,11 @@
 //! Tasks as pipelines name them.
 
 use super::{Measure, Supervision};
-use crate::{config::Fields, model::OutputSpec};
+use crate::{
+    config::Fields,
+    data::{Augment, ImageKind, ImageShape},
+    model::OutputSpec,
+};
 use std::{fmt, sync::Arc};
 
 /// A kind of task.
@@ -29,12 +33,33 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
     /// Of its [`TaskKind`].
     fn kind(&self) -> &'static str;
 
-    /// What a network puts out for an example of a data set of so many classes, whose images are
-    /// `[channels, height, width]`.
-    fn outputs(&self, images: [usize; 3], classes: usize) -> Vec<OutputSpec>;
+    /// What a network puts out for an example of a data set of such images.
+    fn outputs(&self, images: ImageShape) -> Vec<OutputSpec>;
+
+    /// Whether it can be learned from such images.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check(&self, images: ImageShape) -> Result<(), String> {
+        match images.kind {
+            ImageKind::Pairs { .. } => Err(format!("pairs of pictures have no classes for a task `{}`", self.kind())),
+            _ => Ok(()),
+        }
+    }
+
+    /// How examples to fit are changed at random unless the pipeline says otherwise, where `usual`
+    /// is what the stage's recipe does to images of classes.
+    fn augmentation(&self, usual: Augment) -> Augment {
+        usual
+    }
 
     /// What is measured where there are so many classes.
     fn measures(&self, classes: usize) -> Vec<Measure>;
+
+    /// The output that is a picture of three channels from 0 to 1, where a network has one.
+    fn picture(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Whether the auxiliary head is trained, where the network has one.
     fn trains_auxiliary(&self) -> bool;

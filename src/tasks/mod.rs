@@ -15,6 +15,7 @@ mod kind;
 mod measure;
 mod objective;
 mod score;
+pub mod super_resolution;
 mod supervised;
 mod tally;
 mod task;
@@ -25,14 +26,16 @@ pub use measure::{Better, LOSS, Measure};
 pub use objective::Objective;
 pub use score::{Figures, Score};
 pub use supervised::{Supervised, Supervision, stream};
-pub use tally::{Evaluated, Evaluation, MeasuredEvaluation, MeasuredValue, Tally};
+pub use tally::{
+    Compared, Evaluated, Evaluation, MeasuredEvaluation, MeasuredExample, MeasuredSet, MeasuredValue, Tally,
+};
 pub use task::{Batches, Task, TaskError};
 
 /// The task of stages and results that name none.
 pub const UNNAMED: &str = classification::KIND.name;
 
 /// The tasks that ship.
-pub static KINDS: &[TaskKind] = &[classification::KIND];
+pub static KINDS: &[TaskKind] = &[classification::KIND, super_resolution::KIND];
 
 /// That of `kinds` which a pipeline names so.
 pub fn kind(kinds: &[TaskKind], name: &str) -> Option<TaskKind> {

@@ -1,7 +1,7 @@
 //! Learning from the examples of a data set.
 
 use super::{Batch, Batches, Evaluation, Objective, Task, TaskError};
-use crate::data::{self, Loader};
+use crate::data::{self, Dataset, Loader};
 use burn::tensor::Device;
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ pub trait Supervision: Objective {
     /// Loaded examples on a device.
     fn batch(&self, loaded: data::Batch, device: &Device) -> Batch;
 
-    /// Begins a test.
-    fn evaluation(&self) -> Box<dyn Evaluation + '_>;
+    /// Begins a test on all test examples of a data set, in their order.
+    fn evaluation<'a>(&'a self, tested: &'a Dataset) -> Box<dyn Evaluation + 'a>;
 }
 
 /// The examples to fit, those that alphas are judged on where they are others, and those to watch.

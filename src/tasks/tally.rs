@@ -23,7 +23,7 @@ pub struct Evaluated {
     /// The output `evaluation` of the stage.
     pub evaluation: Map<String, Json>,
     /// Further outputs: name and bytes.
-    pub files: Vec<(&'static str, Vec<u8>)>,
+    pub files: Vec<(String, Vec<u8>)>,
     /// The stage's figures.
     pub metrics: Vec<(String, f64)>,
     /// A line.
@@ -37,6 +37,37 @@ pub struct MeasuredEvaluation {
     /// Mean of an example.
     pub loss: Option<f64>,
     pub measures: Vec<MeasuredValue>,
+    /// Where the test is of several sets of examples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<MeasuredSet>,
+}
+
+/// What was measured of one set of a test, with what the same measures are of something simple that
+/// does the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredSet {
+    pub name: String,
+    /// What the network is compared with: `bicubic`.
+    pub beside: String,
+    /// Means over the examples.
+    pub mean: Compared,
+    pub examples: Vec<MeasuredExample>,
+    /// The output of the stage that shows some of it, an SVG, and what is seen there.
+    pub figure: Option<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredExample {
+    pub name: String,
+    #[serde(flatten)]
+    pub values: Compared,
+}
+
+/// The values of each measure, in the order of the evaluation's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    pub network: Vec<f64>,
+    pub beside: Vec<f64>,
 }
 
 /// A [`Measure`] with what was found.
@@ -93,7 +124,8 @@ impl Evaluation for Tally<'_> {
         metrics.extend(score.loss().map(|loss| ("loss".to_owned(), loss)));
         metrics.push(("images".to_owned(), score.seen as f64));
         let summary = format!("{} on {} test images", said.join(", "), score.seen);
-        let evaluation = as_map(&MeasuredEvaluation { examples: score.seen, loss: score.loss(), measures });
+        let evaluation =
+            as_map(&MeasuredEvaluation { examples: score.seen, loss: score.loss(), measures, sets: Vec::new() });
         Evaluated { evaluation, files: Vec::new(), metrics, summary }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     AdamConfig, Average, BetaRecord, Clipped, Optimiser, OptimiserConfig, Perturb, Position, Regulariser, TableRecord,
-    clip_norm, clip_together, entropy,
+    clip_norm, clip_together, entropy, expected_cost::ExpectedCost,
 };
 use crate::{
     model::{
@@ -12,7 +12,7 @@ use crate::{
     space::network::{Level, Widths},
     tasks::{Batch, Objective},
 };
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use std::sync::Arc;
 
 /// A network while it learns.
@@ -30,6 +30,8 @@ pub struct Learner {
     clipped: Clipped,
     /// How alphas are mixed and what pulls at them; of no meaning without alphas.
     of_alphas: AlphaConfig,
+    /// Where it is regularised.
+    expected_cost: Option<ExpectedCost>,
 }
 
 /// All that a step changes, which is what a checkpoint holds.
@@ -165,7 +167,9 @@ impl Learner {
         };
         let LearnerConfig { clip_norm, clipped, .. } = *config;
         let position = Position::default();
-        Self { model, objective, state, position, drop_path: None, clip_norm, clipped, of_alphas }
+        let expected_cost = (of_alphas.regulariser.multiply_adds > 0.0)
+            .then(|| ExpectedCost::of(model.network()).expect("a supernet has operations for all of its widths"));
+        Self { model, objective, state, position, drop_path: None, clip_norm, clipped, of_alphas, expected_cost }
     }
 
     /// How candidates are mixed.
@@ -332,13 +336,33 @@ impl Learner {
 
     /// One step of the alphas, along the gradient of the loss and that of what regularises them.
     pub fn step_alphas(&mut self, gradient: Tensor<1>, rate: f64) {
-        let more = self.of_alphas.regulariser.gradient(&self.model.edges(), &self.state.alphas, &self.position);
-        let gradient = match more {
-            Some(more) => gradient + more,
-            None => gradient,
-        };
+        let (regulariser, network) = (self.of_alphas.regulariser, self.model.network());
+        let more = regulariser.gradient(&self.model.edges(), network.exit.as_ref(), &self.state.alphas, &self.position);
+        let of_cost =
+            self.expected_cost.as_ref().map(|cost| self.cost_gradient(cost).mul_scalar(regulariser.multiply_adds));
+        let gradient = more.into_iter().chain(of_cost).fold(gradient, |gradient, more| gradient + more);
         let optimiser = &mut self.state.alpha_optimiser;
         self.state.alphas.update(|alphas| optimiser.step(alphas, gradient, rate));
+    }
+
+    /// ∇_α of the expected cost, of candidates and widths as they are compared.
+    fn cost_gradient(&self, cost: &ExpectedCost) -> Tensor<1> {
+        let (share, tables) = (self.position.share_of_steps(), &self.model.network().alphas);
+        let relaxations = self.of_alphas.mixing.relaxations(|mixing| mixing.compared(share));
+        let leaves = self.state.alphas.leaves();
+        let weights = relaxations.weights(tables, &leaves);
+        let wide = |row: &Vec<f32>| row.iter().copied().map(f64::from).collect();
+        let host = weights.iter().map(|table| rows(table.clone()).iter().map(wide).collect()).collect();
+        let (_, slopes) = cost.at(&host);
+        let along = |(weights, slopes): (Tensor<2>, Vec<Vec<f64>>)| {
+            let numbers: Vec<f32> = slopes.iter().flatten().map(|slope| *slope as f32).collect();
+            let slopes = Tensor::<2>::from_data(TensorData::new(numbers, weights.dims()), &weights.device());
+            (weights * slopes).sum()
+        };
+        match weights.into_iter().zip(slopes).map(along).reduce(|sum, table| sum + table) {
+            Some(sum) => self.state.alphas.gradient(&leaves, &sum.backward()),
+            None => self.state.alphas.values(),
+        }
     }
 
     /// The loss of `batch` in evaluation mode at the present weights, where candidates are mixed

@@ -11,6 +11,7 @@ mod checkpoint;
 mod clip;
 pub mod diagnosis;
 mod entropy;
+mod expected_cost;
 mod learner;
 mod optimiser;
 mod perturb;

@@ -2,7 +2,10 @@
 //! each off at 0.
 
 use super::Position;
-use crate::model::{TensorGroup, host};
+use crate::{
+    model::{TensorGroup, host},
+    space::network::Exit,
+};
 use burn::tensor::{Tensor, TensorData};
 use std::ops::Range;
 
@@ -16,19 +19,27 @@ pub struct Regulariser {
     /// *w* of `−w · mean over alphas of (sigmoid(α) − 0.5)²` (Chu et al., "FairDARTS", arXiv
     /// 1911.12126, the zero-one loss): drives each weight to 0 or 1.
     pub zero_one: f64,
+    /// *w* of `w · expected multiply-adds`, as a share of those of the whole supernet.
+    pub multiply_adds: f64,
+    /// *w* of `w · Σ over whole ways through a lattice of Σ (γ_next − γ)` over neighbours on the way, γ
+    /// the alphas of the maps (Wu et al., arXiv 2101.06658, as far as the code derived from the authors'
+    /// tells): with a positive weight γ falls along a way, which favours early exits. The sum telescopes
+    /// to the last map's alpha minus the first's.
+    pub order: f64,
 }
 
 impl Regulariser {
-    /// The gradient of all terms in the alphas, as long as they; `None` where there is nothing to
-    /// add. `edges` says where the alphas of each edge lie in each table, as
-    /// [`Model::edges`](crate::model::Model::edges) does; betas are no part of them.
+    /// The gradient of all terms but [`multiply_adds`](Self::multiply_adds) in the alphas, as long as
+    /// they; `None` where there is nothing to add. `edges` says where the alphas of each edge lie in each
+    /// table, as [`Model::edges`](crate::model::Model::edges) does; betas are no part of them.
     pub fn gradient(
         &self,
         edges: &[(&str, Vec<Range<usize>>)],
+        exit: Option<&Exit>,
         alphas: &TensorGroup,
         position: &Position,
     ) -> Option<Tensor<1>> {
-        if *self == Self::default() || edges.is_empty() {
+        if (Self { multiply_adds: 0.0, ..*self }) == Self::default() || edges.is_empty() {
             return None;
         }
         let numbers = host(alphas.values());
@@ -52,6 +63,15 @@ impl Regulariser {
                 }
             }
         }
+        if let Some(exit) = exit.filter(|_| self.order.abs() > 0.0) {
+            let label = edges[exit.table].0;
+            let range = alphas.layout().iter().find(|(name, ..)| *name == label).map(|(.., range)| range);
+            let first = range.expect("an alpha table is in its group").start;
+            for &end in &exit.ends {
+                gradient[first + end] += self.order as f32;
+                gradient[first] -= self.order as f32;
+            }
+        }
         let length = [gradient.len()];
         Some(Tensor::from_data(TensorData::new(gradient, length), &alphas.values().device()))
     }
@@ -61,9 +81,11 @@ impl Regulariser {
 mod tests {
     use super::*;
     use crate::{
-        model::Mixing,
+        model::{Layout, Mixing},
         train::{AlphaConfig, tiny},
     };
+    use burn::tensor::Device;
+    use std::sync::Arc;
 
     const HALF_WAY: Position = Position { epoch: 2, epochs: 5, step: 0, steps: 1, seed: 0, pass: 0 };
 
@@ -79,34 +101,55 @@ mod tests {
             .set(Tensor::from_floats(alphas.map(|alpha| alpha as f32), &learner.state.alphas.values().device()));
         let edges = learner.model.edges();
         let gradient = |regulariser: Regulariser, position: Position| {
-            regulariser.gradient(&edges, &learner.state.alphas, &position).map(host)
+            regulariser.gradient(&edges, None, &learner.state.alphas, &position).map(host)
         };
         // Half of 6, over three edges: 1 times the softmax.
-        let beta = gradient(Regulariser { beta_decay: 6.0, zero_one: 0.0 }, HALF_WAY).unwrap();
+        let beta = gradient(Regulariser { beta_decay: 6.0, ..Regulariser::default() }, HALF_WAY).unwrap();
         let expected = [0.25, 0.5, 0.25, 1.0, 0.0, 0.0, 0.75, 0.25, 0.0];
         assert!(beta.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6), "{beta:?}");
         // −3/6 · 2 (s − 1/2) s (1 − s): s is 2/3 of ln 2, 3/4 of ln 3, 1/2 of 0.
-        let zero_one = gradient(Regulariser { beta_decay: 0.0, zero_one: 3.0 }, HALF_WAY).unwrap();
+        let zero_one = gradient(Regulariser { zero_one: 3.0, ..Regulariser::default() }, HALF_WAY).unwrap();
         for (at, expected) in [(0, 0.0), (1, -1.0 / 27.0), (6, -3.0 / 64.0), (7, 0.0), (4, 0.0), (8, 0.0)] {
             assert!((zero_one[at] - expected).abs() < 1e-6, "{at}: {zero_one:?}");
         }
-        let both = gradient(Regulariser { beta_decay: 6.0, zero_one: 3.0 }, HALF_WAY).unwrap();
+        let both =
+            gradient(Regulariser { beta_decay: 6.0, zero_one: 3.0, ..Regulariser::default() }, HALF_WAY).unwrap();
         let sums = beta.iter().zip(&zero_one).zip(both).map(|((a, b), sum)| (a + b - sum).abs());
         assert!(sums.into_iter().all(|difference| difference < 1e-6));
-        let first = gradient(Regulariser { beta_decay: 6.0, zero_one: 0.0 }, Position::default()).unwrap();
+        let first = gradient(Regulariser { beta_decay: 6.0, ..Regulariser::default() }, Position::default()).unwrap();
         assert!(first.iter().all(|slope| *slope == 0.0), "{first:?}");
         assert!(gradient(Regulariser::default(), HALF_WAY).is_none());
+        assert!(gradient(Regulariser { multiply_adds: 1.0, ..Regulariser::default() }, HALF_WAY).is_none());
+    }
+
+    /// By the counts of a golden file: of a lattice of two cells and two steps six ways are whole.
+    #[test]
+    fn the_order_term_pulls_at_the_ends_of_ways() {
+        let device = Device::flex();
+        let layout = Layout::new([("a".to_owned(), vec![2, 2]), ("gamma".to_owned(), vec![1, 19])]);
+        let alphas = TensorGroup::from_host(Arc::new(layout), vec![0.5; 23], &device);
+        let exit = Exit { table: 1, states: (1..20).collect(), ends: vec![4, 7, 9, 13, 15, 18] };
+        let edges = [("a", vec![0..2, 2..4]), ("gamma", std::iter::once(0..19).collect())];
+        let regulariser = Regulariser { order: 0.25, ..Regulariser::default() };
+        let gradient = host(regulariser.gradient(&edges, Some(&exit), &alphas, &HALF_WAY).unwrap());
+        let of = |map: usize| match map {
+            0 => -1.5,
+            4 | 7 | 9 | 13 | 15 | 18 => 0.25,
+            _ => 0.0,
+        };
+        let expected: Vec<f32> = [0.0; 4].into_iter().chain((0..19).map(of)).collect();
+        assert_eq!(gradient, expected);
     }
 
     /// It is added to the gradient before Adam, whose first moment shows it.
     #[test]
     fn a_step_of_the_alphas_takes_the_sum() {
-        let regulariser = Regulariser { beta_decay: 4.0, zero_one: 2.0 };
+        let regulariser = Regulariser { beta_decay: 4.0, zero_one: 2.0, ..Regulariser::default() };
         let config = tiny::with(AlphaConfig { regulariser, mixing: Mixing::Sigmoid.into(), ..AlphaConfig::default() });
         let mut learner = tiny::learner(tiny::SPACE, &config);
         learner.position = HALF_WAY;
         let alphas = learner.state.alphas.to_host();
-        let more = host(regulariser.gradient(&learner.model.edges(), &learner.state.alphas, &HALF_WAY).unwrap());
+        let more = host(regulariser.gradient(&learner.model.edges(), None, &learner.state.alphas, &HALF_WAY).unwrap());
         learner.step_alphas(learner.state.alphas.values().ones_like(), 0.01);
         let first = host(learner.state.alpha_optimiser.state().tensors.remove(0));
         for ((found, more), alpha) in first.into_iter().zip(more).zip(alphas) {

@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     kernels::Kernels,
-    model::{Mixing, Model, OUTPUT, host},
+    model::{Mixing, Model, OUTPUT, host, tiny::noise},
     space::{Build, Genotype, Space, shipped},
     tasks::{Batch, classification},
 };
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 
 const SPACES: [(&str, &[&str]); 4] = [
     ("robust_s1", &["max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3", "dil_conv_5x5"]),
@@ -23,8 +23,7 @@ const SPACES: [(&str, &[&str]); 4] = [
 
 fn batch(seed: u64) -> Batch {
     let device = Device::flex();
-    device.seed(seed);
-    let images = Tensor::random([4, 3, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+    let images = noise(seed, [4, 3, 8, 8], &device);
     classification::labelled(images, Tensor::from_data([0, 1, 2, 1], &device))
 }
 

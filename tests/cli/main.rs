@@ -23,3 +23,4 @@ mod search;
 mod show;
 mod store;
 mod stress;
+mod super_resolution;

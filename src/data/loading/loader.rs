@@ -3,7 +3,7 @@
 
 use crate::{
     Augment, Batch, DataError, Dataset, Part, Pixels,
-    loading::batch::Augmentation,
+    loading::batch::{Augmentation, Example},
     random::{Purpose, Stream},
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,8 @@ pub struct Loader {
     part: Part,
     indices: Arc<[u32]>,
     options: LoaderOptions,
+    /// How often an epoch shows each image: the patches of a picture of pairs.
+    passes: usize,
     tables: Vec<[f32; 256]>,
     /// The orders last used: two, as a prefetching thread is an epoch ahead at times.
     orders: Mutex<Vec<(usize, Arc<[u32]>)>>,
@@ -58,7 +60,7 @@ impl Loader {
         dataset: Arc<Dataset>,
         part: Part,
         indices: Vec<u32>,
-        options: LoaderOptions,
+        mut options: LoaderOptions,
     ) -> Result<Self, DataError> {
         let wrong = |(expected, found)| DataError::Setting { setting: "data", expected, found };
         dataset.check().map_err(wrong)?;
@@ -81,13 +83,22 @@ impl Loader {
         if let Some(augment) = options.augment {
             augment.check(&dataset, part)?;
         }
+        let passes = match (&dataset.part(part).pixels, options.augment) {
+            (Pixels::Pairs(pairs), Some(_)) => pairs.patches,
+            // Whole pictures are of any size, so each is a batch of its own.
+            (Pixels::Pairs(_), None) => {
+                options.batch = 1;
+                1
+            }
+            _ => 1,
+        };
         let tables = dataset.statistics.tables(dataset.white);
-        Ok(Self { dataset, part, indices: indices.into(), options, tables, orders: Mutex::default() })
+        Ok(Self { dataset, part, indices: indices.into(), options, passes, tables, orders: Mutex::default() })
     }
 
     /// Images an epoch shows.
     pub fn images_per_epoch(&self) -> usize {
-        let images = self.indices.len();
+        let images = self.passes * self.indices.len();
         if self.options.drop_last { images - images % self.options.batch } else { images }
     }
 
@@ -105,8 +116,10 @@ impl Loader {
         let order = self.order(epoch);
         let start = step * self.options.batch;
         let end = (start + self.options.batch).min(self.images_per_epoch());
-        let augmentation = self.options.augment.map(|augment| Augmentation { augment, seed: self.options.seed, epoch });
-        Batch::assemble(&self.dataset, self.part, order[start..end].to_vec(), augmentation, &self.tables)
+        let augmentation = self.options.augment.map(|augment| Augmentation { augment, seed: self.options.seed });
+        let example = |at: usize| Example { index: order[at], epoch: epoch * self.passes + at / self.indices.len() };
+        let examples: Vec<Example> = (start..end).map(example).collect();
+        Batch::assemble(&self.dataset, self.part, &examples, augmentation, &self.tables)
     }
 
     fn order(&self, epoch: usize) -> Arc<[u32]> {
@@ -118,9 +131,12 @@ impl Loader {
         if let Some((_, order)) = orders.iter().find(|(of, _)| *of == epoch) {
             return Arc::clone(order);
         }
-        let mut order: Arc<[u32]> = self.indices.iter().copied().collect();
-        let items = Arc::get_mut(&mut order).expect("a new allocation has one owner");
-        Stream::new(Purpose::Order, self.options.seed, epoch as u64, 0).shuffle(items);
+        let pass = |pass: usize| {
+            let mut order = self.indices.to_vec();
+            Stream::new(Purpose::Order, self.options.seed, (epoch * self.passes + pass) as u64, 0).shuffle(&mut order);
+            order
+        };
+        let order: Arc<[u32]> = (0..self.passes).flat_map(pass).collect();
         if orders.len() == 2 {
             orders.remove(0);
         }
@@ -258,6 +274,7 @@ pub(crate) mod tests {
         refused(vec![0], LoaderOptions { batch: 0, ..fine });
         refused(vec![0, 1, 2], LoaderOptions { drop_last: true, ..fine });
         refused(vec![0], LoaderOptions { augment: Some(Augment { crop_padding: 2, ..Augment::default() }), ..fine });
+        refused(vec![0], LoaderOptions { augment: Some(Augment { turn: true, ..Augment::default() }), ..fine });
         let mut broken = (*numbered(9)).clone();
         broken.statistics.std[0] = f32::NAN;
         assert!(Loader::new(Arc::new(broken), Part::Train, vec![0], fine).is_err());

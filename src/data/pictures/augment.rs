@@ -1,7 +1,7 @@
 //! Random changes to training images, in the order of the DARTS code: crop with padding, flip,
 //! normalise, cutout; of pictures in files a part of any size, flip, colours, normalise, cutout.
 
-use crate::{DataError, Dataset, Jitter, Part, Pixels, ResizedCrop, random::Stream};
+use crate::{DataError, Dataset, ImageKind, Jitter, Part, ResizedCrop, random::Stream};
 use std::ops::Range;
 
 /// Which changes are made. All off is plain normalisation.
@@ -18,6 +18,8 @@ pub struct Augment {
     pub resized_crop: Option<ResizedCrop>,
     /// Only of picture files.
     pub jitter: Option<Jitter>,
+    /// Only of pairs of pictures: by none to three quarters of a turn, each as often.
+    pub turn: bool,
 }
 
 /// A square hole of zeros after normalisation, that is of the mean colour (DeVries and Taylor,
@@ -47,27 +49,44 @@ impl Augment {
     /// Where a change is not for this kind of images, or a number does not fit their height and
     /// width.
     pub(crate) fn check(&self, dataset: &Dataset, part: Part) -> Result<(), DataError> {
-        self.fits(dataset.shape, matches!(dataset.part(part).pixels, Pixels::Files(_)))
+        self.fits(dataset.shape, dataset.part(part).kind())
     }
 
-    /// Whether the changes are for images of `[channels, height, width]`, which are picture files
-    /// or in memory.
+    /// Whether the changes are for images of `[channels, height, width]` that are kept so.
     ///
     /// # Errors
     /// As `check`, by the setting's name.
-    pub fn fits(&self, shape: [usize; 3], in_files: bool) -> Result<(), DataError> {
-        match in_files {
-            false => {
+    pub fn fits(&self, shape: [usize; 3], kind: ImageKind) -> Result<(), DataError> {
+        if self.turn && !matches!(kind, ImageKind::Pairs { .. }) {
+            return Err(DataError::setting("turn", "false: it is for pairs of pictures", "true"));
+        }
+        match kind {
+            ImageKind::Pairs { .. } => {
+                let given = [
+                    ("crop_padding", self.crop_padding > 0),
+                    ("cutout", self.cutout.is_some()),
+                    ("resized_crop", self.resized_crop.is_some()),
+                    ("jitter", self.jitter.is_some()),
+                ];
+                if let Some((setting, _)) = given.into_iter().find(|(_, given)| *given) {
+                    return Err(DataError::setting(
+                        setting,
+                        "off for pairs of pictures, which have `flip` and `turn`",
+                        "on",
+                    ));
+                }
+            }
+            ImageKind::InMemory => {
                 let given = [("resized_crop", self.resized_crop.is_some()), ("jitter", self.jitter.is_some())];
                 if let Some((setting, _)) = given.into_iter().find(|(_, given)| *given) {
                     return Err(DataError::setting(setting, "left out: it is for picture files", "a map"));
                 }
             }
-            true if self.crop_padding > 0 => {
+            ImageKind::InFiles if self.crop_padding > 0 => {
                 let expected = "0 for picture files, which have `resized_crop` instead";
                 return Err(DataError::setting("crop_padding", expected, self.crop_padding));
             }
-            true => {}
+            ImageKind::InFiles => {}
         }
         self.resized_crop.map_or(Ok(()), |crop| crop.check())?;
         self.jitter.map_or(Ok(()), |jitter| jitter.check())?;

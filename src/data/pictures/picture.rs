@@ -7,6 +7,8 @@ pub struct Picture {
     pub height: usize,
     /// `[height, width, 3]`
     pub pixels: Vec<u8>,
+    /// Its file has one channel, no colours: then the three here are equal.
+    pub grey: bool,
 }
 
 impl Picture {

@@ -172,7 +172,7 @@ mod tests {
         let statistics = Statistics { mean: vec![0.0, 0.5, 0.25], std: vec![1.0, 0.5, 0.25] };
         // The shorter side stays as it is: nothing is resampled, and the middle 2x2 of 4x2 is seen.
         let pixels = (0..8).flat_map(|at| [at, 255 - at, 64]).collect();
-        let picture = Picture { width: 4, height: 2, pixels };
+        let picture = Picture { width: 4, height: 2, pixels, grey: false };
         let found = picture.evaluation(2, 2, &statistics).unwrap();
         let red = |value: u8| f32::from(value) / 255.0;
         let green = |value: u8| (f32::from(255 - value) / 255.0 - 0.5) / 0.5;
@@ -201,7 +201,7 @@ mod tests {
     fn pictures_of_any_shape_have_a_middle() {
         let mut resampler = Resampler::default();
         for (width, height) in [(1, 1), (1, 500), (500, 1), (7, 3), (333, 500), (31, 32), (2000, 3)] {
-            let picture = Picture { width, height, pixels: vec![77; 3 * width * height] };
+            let picture = Picture { width, height, pixels: vec![77; 3 * width * height], grey: false };
             for (size, resize) in [(224, 256), (7, 7), (32, 33), (1, 1)] {
                 View { size, resize }.middle(&picture, &mut resampler);
                 assert!(resampler.pixels.iter().all(|&pixel| pixel == 77), "{width}x{height} at {size} of {resize}");

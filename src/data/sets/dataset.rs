@@ -1,15 +1,16 @@
 //! A data set that is ready to be loaded from: images or where they lie, labels, what is needed to
 //! normalise and to search.
 
-use crate::{DataError, Files, Normalise, Split, SplitRule, Statistics};
-use std::path::PathBuf;
+use crate::{DataError, Files, ImageKind, ImageShape, Normalise, Pairs, Split, SplitRule, Statistics};
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// A data set that is ready to be loaded from; one packed file on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// `cifar10`
     pub name: String,
-    /// Channels, height, width: of the images, or of the views of picture files of any size.
+    /// Channels, height, width: of the images, of the views of picture files of any size, or of the
+    /// patches of smaller pictures of pairs.
     pub shape: [usize; 3],
     /// The pixel value that stands for 1.0: 255, or 16 for the digits.
     pub white: u8,
@@ -39,6 +40,8 @@ pub enum Pixels {
     Packed(Vec<u8>),
     /// In picture files of any size.
     Files(Files),
+    /// In memory, in two sizes each.
+    Pairs(Pairs),
 }
 
 /// Images of one shape with their labels, in memory.
@@ -122,6 +125,20 @@ impl Dataset {
         }
     }
 
+    /// What a network and a task must know of its images.
+    pub fn images(&self) -> ImageShape {
+        ImageShape { shape: self.shape, classes: self.classes.len(), kind: self.train.kind() }
+    }
+
+    /// Height and width of all the whole pictures of a part, each once; nothing where all images
+    /// are of one size.
+    pub fn sides(&self, part: Part) -> BTreeSet<[usize; 2]> {
+        match &self.part(part).pixels {
+            Pixels::Pairs(pairs) => pairs.pictures.iter().map(|pair| [pair.low.height, pair.low.width]).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
     /// The indices of all images of a part.
     pub fn all(&self, part: Part) -> Vec<u32> {
         (0..self.part(part).labels.len() as u32).collect()
@@ -170,6 +187,13 @@ impl Dataset {
                     let found = || format!("{} and {}", self.shape[1], files.resize);
                     ensure(files.resize >= self.shape[1], "views no larger than pictures are made", found)?;
                 }
+                Pixels::Pairs(_) => {}
+            }
+            if let Pixels::Pairs(pairs) = &examples.pixels {
+                let square = self.shape[0] == 3 && self.shape[1] == self.shape[2] && self.white == 255;
+                ensure(square, "square patches in RGB", || format!("the shape {:?}", self.shape))?;
+                pairs.check(&examples.labels)?;
+                continue;
             }
             let wrong = examples.labels.iter().find(|&&label| usize::from(label) >= self.classes.len());
             let expected = format!("{name} labels below {}", self.classes.len());
@@ -191,6 +215,14 @@ impl Examples {
 
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    pub fn kind(&self) -> ImageKind {
+        match &self.pixels {
+            Pixels::Packed(_) => ImageKind::InMemory,
+            Pixels::Files(_) => ImageKind::InFiles,
+            Pixels::Pairs(pairs) => ImageKind::Pairs { scale: pairs.scale },
+        }
     }
 }
 

@@ -4,4 +4,6 @@ pub(super) mod dataset;
 pub(super) mod files;
 pub(super) mod normalise;
 pub(super) mod packed;
+pub(super) mod pairs;
+pub(super) mod shape;
 pub(super) mod split;

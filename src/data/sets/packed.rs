@@ -11,9 +11,13 @@
 //!
 //! Images are, in version 1, pixels `[n, c, h, w]` a byte each; in version 2, where they stay in
 //! their files, the names of these with a byte 0 after each, then the bytes of each file as
-//! eight-byte numbers.
+//! eight-byte numbers; in version 3, of pairs of pictures, the pixels `[h, w, c]` of the smaller
+//! and of the larger picture of each, and of the teacher's where there is one.
 
-use crate::{DataError, Dataset, Examples, Files, Pixels, Split, Statistics, sets::files::Names};
+use crate::{
+    DataError, Dataset, Examples, Files, Pixels, Split, Statistics,
+    sets::{files::Names, pairs::PairsHeader},
+};
 use flate2::{CrcReader, CrcWriter};
 use std::{
     fs::File,
@@ -26,6 +30,7 @@ const MAGIC: [u8; 8] = *b"DRUNDATA";
 /// can hold are of version 1.
 const VERSION: u32 = 1;
 const VERSION_OF_FILES: u32 = 2;
+const VERSION_OF_PAIRS: u32 = 3;
 
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +47,9 @@ struct Header {
     /// Of version 2 only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     files: Option<FilesHeader>,
+    /// Of version 3 only: of the training part, and of the test part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pairs: Option<[PairsHeader; 2]>,
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -59,7 +67,7 @@ struct FilesHeader {
 impl FilesHeader {
     fn of(dataset: &Dataset) -> io::Result<Option<Self>> {
         match (&dataset.train.pixels, &dataset.test.pixels) {
-            (Pixels::Packed(_), Pixels::Packed(_)) => Ok(None),
+            (Pixels::Packed(_), Pixels::Packed(_)) | (Pixels::Pairs(_), Pixels::Pairs(_)) => Ok(None),
             (Pixels::Files(train), Pixels::Files(test)) if train.resize == test.resize => Ok(Some(Self {
                 train_folder: train.folder.clone(),
                 test_folder: test.folder.clone(),
@@ -79,9 +87,14 @@ impl Dataset {
     /// Those of `to`.
     pub fn write(&self, to: impl Write) -> io::Result<()> {
         let files = FilesHeader::of(self)?;
-        let version = if files.is_some() { VERSION_OF_FILES } else { VERSION };
+        let pairs = match (&self.train.pixels, &self.test.pixels) {
+            (Pixels::Pairs(train), Pixels::Pairs(test)) => Some([train.header(), test.header()]),
+            _ => None,
+        };
+        let version = version_of(files.as_ref(), pairs.as_ref());
         let header = Header {
             files,
+            pairs,
             name: self.name.clone(),
             shape: self.shape,
             white: self.white,
@@ -102,6 +115,7 @@ impl Dataset {
         for examples in [&self.train, &self.test] {
             match &examples.pixels {
                 Pixels::Packed(pixels) => to.write_all(pixels)?,
+                Pixels::Pairs(pairs) => pairs.write(&mut to)?,
                 Pixels::Files(files) => {
                     for name in files.names.iter() {
                         to.write_all(name.as_bytes())?;
@@ -138,35 +152,46 @@ impl Dataset {
             return Err(DataError::NotPacked { path: path.to_owned() });
         }
         let version = reader.number()?;
-        if ![VERSION, VERSION_OF_FILES].contains(&version) {
-            return Err(DataError::Version { path: path.to_owned(), found: version, known: VERSION_OF_FILES });
+        if !(VERSION..=VERSION_OF_PAIRS).contains(&version) {
+            return Err(DataError::Version { path: path.to_owned(), found: version, known: VERSION_OF_PAIRS });
         }
         let header_bytes = reader.number()?;
         let header = reader.bytes(u64::from(header_bytes))?;
         let header: Header =
             serde_json::from_slice(&header).map_err(|error| damaged(path, "a readable header", error))?;
 
-        if header.files.is_some() != (version == VERSION_OF_FILES) {
+        if version_of(header.files.as_ref(), header.pairs.as_ref()) != version {
             return Err(damaged(path, "a header of its version", format!("{version}")));
         }
 
         let image: u64 =
             header.shape.iter().try_fold(1_u64, |all, &side| all.checked_mul(side as u64)).unwrap_or(u64::MAX);
-        let (each, names) = match &header.files {
-            None => (image, 0),
-            Some(files) => (8, files.train_names.saturating_add(files.test_names)),
+        let (each, more) = match (&header.files, &header.pairs) {
+            (Some(files), _) => (8, files.train_names.saturating_add(files.test_names)),
+            (_, Some([train, test])) => (0, train.bytes().saturating_add(test.bytes())),
+            _ => (image, 0),
         };
         let body = ((header.train as u64).checked_add(header.test as u64))
             .and_then(|images| images.checked_mul(each.saturating_add(2)))
-            .and_then(|bytes| bytes.checked_add(names))
+            .and_then(|bytes| bytes.checked_add(more))
             .unwrap_or(u64::MAX);
         let expected = (length - reader.left).saturating_add(body).saturating_add(4);
         if expected != length {
             return Err(damaged(path, format!("{expected} bytes"), format!("{length}")));
         }
-        let (train, test) = match header.files {
-            None => (reader.images(header.train as u64, image)?, reader.images(header.test as u64, image)?),
-            Some(FilesHeader { train_folder, test_folder, train_names, test_names, resize }) => (
+        let (train, test) = match (header.files, header.pairs) {
+            (None, None) => (reader.images(header.train as u64, image)?, reader.images(header.test as u64, image)?),
+            (None, Some([train, test])) => {
+                if (train.len(), test.len()) != (header.train, header.test) {
+                    return Err(damaged(
+                        path,
+                        "as many pairs as labels",
+                        format!("{} and {}", train.len(), test.len()),
+                    ));
+                }
+                (reader.pairs(train)?, reader.pairs(test)?)
+            }
+            (Some(FilesHeader { train_folder, test_folder, train_names, test_names, resize }), _) => (
                 reader.files(header.train as u64, train_names, train_folder, resize)?,
                 reader.files(header.test as u64, test_names, test_folder, resize)?,
             ),
@@ -181,6 +206,15 @@ impl Dataset {
         let dataset = Self { name, shape, white, classes, train, test, statistics, split, provenance };
         dataset.check().map_err(|(expected, found)| damaged(path, expected, found))?;
         Ok(dataset)
+    }
+}
+
+/// That of a file with such a header.
+fn version_of(files: Option<&FilesHeader>, pairs: Option<&[PairsHeader; 2]>) -> u32 {
+    match (files, pairs) {
+        (None, None) => VERSION,
+        (Some(_), None) => VERSION_OF_FILES,
+        (_, Some(_)) => VERSION_OF_PAIRS,
     }
 }
 
@@ -211,6 +245,12 @@ impl<R: Read> Reader<'_, R> {
 
     fn images(&mut self, count: u64, image: u64) -> Result<Examples, DataError> {
         let pixels = Pixels::Packed(self.bytes(count * image)?);
+        Ok(Examples { pixels, labels: self.labels(count)? })
+    }
+
+    fn pairs(&mut self, header: PairsHeader) -> Result<Examples, DataError> {
+        let count = header.len() as u64;
+        let pixels = Pixels::Pairs(header.read(|count| self.bytes(count))?);
         Ok(Examples { pixels, labels: self.labels(count)? })
     }
 
@@ -340,9 +380,9 @@ mod tests {
     fn other_files_and_other_versions_are_told_apart() {
         assert!(matches!(read(b"PK\x03\x04 something else"), Err(DataError::NotPacked { .. })));
         let mut newer = packed(&dataset());
-        newer[8] = 3;
+        newer[8] = 4;
         let error = read(&newer).unwrap_err();
-        assert!(error.to_string().ends_with("is a packed data set of format version 3, this program reads version 2"));
+        assert!(error.to_string().ends_with("is a packed data set of format version 4, this program reads version 3"));
         assert!(matches!(Dataset::read(Path::new("/nowhere/data")), Err(DataError::Read { .. })));
     }
 

@@ -9,7 +9,7 @@
 
 mod left_out;
 mod parts;
-mod walk;
+pub(super) mod walk;
 
 pub use left_out::LeftOut;
 pub use parts::Parts;

@@ -2,7 +2,10 @@
 //! it read.
 
 use super::{combine, convolve_backward, pass_state::PassState, pool, reverse::Reverse};
-use crate::{profile::Direction, program::Step};
+use crate::{
+    profile::Direction,
+    program::{Read, Step},
+};
 use std::time::Instant;
 
 /// Gradients of a pass.
@@ -31,6 +34,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         let output = step.output();
         let gradient = reverse.settle(output);
         if !gradient.is_zero() {
+            remake(&mut reverse.state, step);
             match step {
                 Step::Convolve { branches, .. } => {
                     convolve_backward::backward(&mut reverse, branches, output, &gradient);
@@ -53,14 +57,27 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
         // Norms of an input have parameters, whether its own gradient is asked for or not.
         let of_map = reverse.settle(map);
         if of_inputs {
-            let blocks = reverse.state.blocks(map);
             let start = inputs.len();
-            inputs.resize(start + blocks.len(), 0.0);
-            blocks.export(&of_map.whole(&reverse.state, map), &mut inputs[start..]);
+            inputs.resize(start + reverse.state.images * program.maps[map].elements(), 0.0);
+            reverse.state.layout.export(map, &of_map.whole(&reverse.state, map), &mut inputs[start..]);
         }
     }
     if let Some(clock) = &clock {
         clock.add(0, Direction::Reverse, began);
     }
     Gradients { weights: reverse.weights, mixing: reverse.mixing, inputs: of_inputs.then_some(inputs) }
+}
+
+/// Makes those of the maps that a step reads anew that were not kept.
+fn remake(state: &mut PassState, step: &Step) {
+    let program = state.pass.program.clone();
+    for Read { map, .. } in step.reads() {
+        let writer = program.steps.iter().find(|writer| writer.output() == *map);
+        if state.maps[*map].is_none()
+            && let Some(writer @ Step::Combine { terms, output }) = writer
+        {
+            remake(state, writer);
+            state.maps[*map] = Some(combine::forward(state, terms, *output, false).0);
+        }
+    }
 }

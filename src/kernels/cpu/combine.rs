@@ -1,214 +1,264 @@
 //! Nodes: all candidates of all edges in one pass, and what their gradients need in another.
 
 use super::{
-    gradient::{Contribution, Planes, Sums, total, with_factors},
-    layout::Blocks,
-    memory::{Area, Buffer, ScratchGuard, ScratchPool},
+    gradient::{LaneSums, Placed, Planes, Sums, by_channel, copy_channel, total},
+    memory::Buffer,
+    moments_of,
     pass_state::PassState,
     prologue::Prologue,
     reverse::Reverse,
-    simd::elementwise::{self, BESIDE, Moments, WeightedSum, weighted_sums, weighted_sums_of},
+    simd::{
+        LANES, Lanes, Pixels, Walk, elementwise,
+        sums::{Moments, weighted_sums},
+    },
+    tasks::{Tasks, stretches},
 };
 use crate::program::{Activation, MapId, Term};
-use rayon::prelude::*;
-use std::sync::Arc;
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
-/// Scratch memory of a thread.
-fn scratch() -> ScratchGuard<Area> {
-    static POOL: ScratchPool<Area> = ScratchPool::new();
-    POOL.take()
+/// A term with what is the same for every image.
+struct Prepared<'a> {
+    term: &'a Term,
+    weight: f32,
+    /// The blocks that it reads, and how each is read.
+    blocks: Range<usize>,
+    prologues: Vec<Prologue>,
+    means: Vec<Lanes>,
 }
 
-/// Writes the output map, and returns its moments by block and channel where they are asked for.
-pub(super) fn forward(state: &PassState, terms: &[Term], output: MapId, moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
-    let blocks = state.blocks(output);
-    let mut values = Buffer::take(blocks.len());
-    let found = values
-        .par_chunks_mut(blocks.chunk(blocks.together))
-        .enumerate()
-        .with_max_len(1)
-        .map_init(scratch, |scratch, (block, out)| {
-            let plane = blocks.pixels * blocks.block(block).1;
-            let mut found = Vec::new();
-            for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-                let mut sum = WeightedSum::new(0.0);
-                let mut others = Vec::new();
-                for term in terms {
-                    let Some(of_term) = term.channel_to(channel) else { continue };
-                    let x = plane_of(state, term, of_term, block);
-                    let prologue = state.prologue(&term.read, of_term);
-                    if is_linear(term) {
-                        let weight = weight_of(state, term);
-                        sum.add(prologue.factor * weight, x, out);
-                        sum.add_shift(prologue.offset * weight);
-                    } else {
-                        others.push((term, x, prologue));
-                    }
-                }
-                sum.flush(out);
-                for (term, x, prologue) in others {
-                    add(state, term, x, prologue, block, scratch, out);
-                }
-                if moments {
-                    found.push(elementwise::moments(out));
-                }
-            }
-            found
-        })
-        .collect();
-    (values, found)
-}
-
-/// Whether a term is linear in what it reads, the same for all images.
-fn is_linear(term: &Term) -> bool {
-    term.read.activation == Activation::None && term.factor.is_none()
-}
-
-fn plane_of<'a>(state: &'a PassState, term: &Term, channel: usize, block: usize) -> &'a [f32] {
-    state.blocks(term.read.map).plane(state.values(term.read.map), block, term.read.first + channel)
-}
-
-/// Adds what a term makes of a plane.
-fn add(
-    state: &PassState,
-    term: &Term,
-    x: &[f32],
-    prologue: Prologue,
-    block: usize,
-    scratch: &mut Area,
-    out: &mut [f32],
-) {
-    let Prologue { factor, offset, least } = prologue;
-    let (y, dropped) = scratch.of(2 * x.len()).split_at_mut(x.len());
-    elementwise::affine_floor(x, factor, offset, least, y);
-    let y = match factors(state, term, &state.blocks(term.read.map), block) {
-        Some(factors) => {
-            with_factors(factors, y, dropped);
-            dropped
+fn prepare<'a>(state: &PassState, terms: &'a [Term]) -> Vec<Prepared<'a>> {
+    let prepare = |term: &'a Term| {
+        let blocks = state.layout.blocks_of(&term.read);
+        let mean = |channel: usize| term.read.norm.map_or(0.0, |norm| state.norms[norm][channel].mean);
+        Prepared {
+            term,
+            weight: weight_of(state, term),
+            prologues: blocks.clone().map(|block| state.prologue(&term.read, block)).collect(),
+            means: blocks.clone().map(|block| state.lanes(&term.read, block, mean)).collect(),
+            blocks,
         }
-        None => y,
     };
-    elementwise::axpy(weight_of(state, term), y, out);
+    terms.iter().map(prepare).collect()
 }
 
 fn weight_of(state: &PassState, term: &Term) -> f32 {
     term.weight.map_or(1.0, |at| state.mixing[at])
 }
 
-/// The factors of a block's images, where the term has any.
-fn factors<'a>(state: &'a PassState, term: &Term, blocks: &Blocks, block: usize) -> Option<&'a [f32]> {
-    let row = term.factor?;
-    Some(&state.factor(row)[block * blocks.together..][..blocks.block(block).1])
+/// A block of pixels, one after another.
+fn walk(state: &PassState, map: MapId) -> Walk {
+    let width = state.map(map).pixels();
+    Walk { images: 1, rows: 1, width, from: Pixels::of(width), to: Pixels::of(width) }
+}
+
+/// One task a group of images.
+fn tasks(state: &PassState, terms: &[Term], map: MapId) -> Tasks {
+    let pixels = state.map(map).pixels();
+    Tasks::new(state.layout.groups(), 1, pixels * state.layout.blocks(map) * (1 + terms.len()), 0)
+}
+
+/// A term's part of a block of the output: what it reads, how, and with what it is multiplied.
+struct Part<'a> {
+    plane: Cow<'a, [f32]>,
+    prologue: Prologue,
+    scale: Lanes,
+}
+
+impl Prepared<'_> {
+    fn part<'a>(&self, state: &'a PassState, output: MapId, block: usize, group: usize) -> Option<Part<'a>> {
+        let (term, layout) = (self.term, &state.layout);
+        let scale = match term.factor {
+            Some(row) => state.factors(row, group).times(&Lanes::all(self.weight)),
+            None => Lanes::all(self.weight),
+        };
+        let channels = layout.channels(output, block);
+        if term.spread == 1 {
+            let inside = channels.start >= term.at && channels.end <= term.at + term.read.channels;
+            let from = inside.then(|| layout.place(term.read.map, term.read.first + channels.start - term.at).0)?;
+            let (plane, prologue) = (state.plane(term.read.map, group, from), self.prologues[from - self.blocks.start]);
+            return Some(Part { plane: Cow::Borrowed(plane), prologue, scale });
+        }
+        // Channels that are shuffled are put together one by one, and how they are read with them.
+        let mut plane = vec![0.0; state.map(output).pixels() * LANES];
+        let (mut factor, mut offset, mut least) = (Lanes::ZERO, Lanes::ZERO, 0.0);
+        let mut is_any = false;
+        for (lane, channel) in channels.enumerate() {
+            let Some(channel) = term.channel_to(channel) else { continue };
+            let (block, place) = layout.place(term.read.map, term.read.first + channel);
+            copy_channel(state, state.plane(term.read.map, group, block), place, &mut plane, lane);
+            let prologue = &self.prologues[block - self.blocks.start];
+            for image in (0..LANES).step_by(layout.width()) {
+                factor.0[image + lane] = prologue.factor.0[image + place];
+                offset.0[image + lane] = prologue.offset.0[image + place];
+            }
+            (least, is_any) = (prologue.least, true);
+        }
+        is_any.then_some(Part { plane: Cow::Owned(plane), prologue: Prologue { factor, offset, least }, scale })
+    }
+}
+
+/// Writes the output map, and returns its moments by group and block where they are asked for.
+pub(super) fn forward(state: &PassState, terms: &[Term], output: MapId, wanted: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let mut values = Buffer::take(state.len(output));
+    let (prepared, walk) = (prepare(state, terms), walk(state, output));
+    let (plane, group) = (state.layout.chunk(output, 1), state.layout.chunk(output, state.layout.blocks(output)));
+    let tasks = tasks(state, terms, output);
+    let by_task = tasks.each(
+        stretches(&tasks, &mut values, group),
+        || (),
+        |(), task, out| {
+            let of_group = |(number, out): (usize, &mut [f32])| {
+                let number = tasks.groups(task).start + number;
+                for (block, out) in out.chunks_exact_mut(plane).enumerate() {
+                    let parts: Vec<Part<'_>> =
+                        prepared.iter().filter_map(|term| term.part(state, output, block, number)).collect();
+                    let mut shift = Lanes::ZERO;
+                    let mut linear: Vec<(Lanes, &[f32])> = Vec::new();
+                    for Part { plane, prologue, scale } in parts.iter().filter(|part| part.is_linear()) {
+                        linear.push((prologue.factor.times(scale), plane));
+                        let offset = prologue.offset.times(scale);
+                        shift.0.iter_mut().zip(offset.0).for_each(|(shift, offset)| *shift += offset);
+                    }
+                    elementwise::weighted_sum(&shift, &linear, out, false);
+                    for Part { plane, prologue, scale } in parts.iter().filter(|part| !part.is_linear()) {
+                        elementwise::through(plane, prologue, scale, walk, out, true);
+                    }
+                }
+                moments_of(state, output, out, wanted)
+            };
+            out.chunks_exact_mut(group).enumerate().map(of_group).collect::<Vec<_>>()
+        },
+    );
+    (values, by_task.into_iter().flatten().collect())
+}
+
+impl Part<'_> {
+    fn is_linear(&self) -> bool {
+        self.prologue.least == f32::NEG_INFINITY
+    }
 }
 
 /// Sends the gradient `of_node` of a node on to what its terms read.
 pub(super) fn backward(reverse: &mut Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) {
     let sums = sums(&reverse.state, terms, output, of_node);
     for (term, sums) in terms.iter().zip(&sums) {
-        let planes =
-            Planes { values: of_node.clone(), blocks: reverse.state.blocks(output), at: term.at, spread: term.spread };
         match term.read.activation {
-            Activation::None => plain(reverse, term, sums, planes),
-            Activation::Relu => rectified(reverse, term, sums, planes),
+            Activation::None => plain(reverse, term, sums, output, of_node),
+            Activation::Relu => rectified(reverse, term, sums, output, of_node),
         }
+    }
+}
+
+/// Terms whose sums are taken side by side: a gradient is read once for all of them.
+const BESIDE: usize = 4;
+
+/// A block of a term whose sums are taken.
+#[derive(Clone, Copy)]
+struct Summand<'a, 'b> {
+    /// Where its sums go.
+    place: usize,
+    of: &'b Prepared<'a>,
+    block: usize,
+}
+
+impl Summand<'_, '_> {
+    /// Its block of the gradient, where it takes one as it is.
+    fn of_gradient(&self, state: &PassState, output: MapId) -> Option<usize> {
+        let Term { read, at, spread, .. } = *self.of.term;
+        let first = state.layout.channels(read.map, self.block).start - read.first;
+        (spread == 1 && read.activation == Activation::None).then(|| state.layout.place(output, at + first).0)
+    }
+
+    /// Values and their means.
+    fn values<'a>(&'a self, state: &'a PassState, group: usize) -> (&'a [f32], &'a Lanes) {
+        let means = &self.of.means[self.block - self.of.blocks.start];
+        (state.plane(self.of.term.read.map, group, self.block), means)
     }
 }
 
 /// `Σ f g` and `Σ f g (z − mean)` of every channel of every term; of a rectified one
 /// `Σ f g · max(y, 0)` in the second place.
 fn sums(state: &PassState, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Vec<Vec<Sums>> {
-    let blocks = state.blocks(output);
-    let starts: Vec<usize> = terms
-        .iter()
-        .scan(0, |next, term| {
-            *next += term.read.channels;
-            Some(*next - term.read.channels)
-        })
-        .collect();
-    let length = terms.iter().map(|term| term.read.channels).sum();
-    let by_block: Vec<Vec<Sums>> = (0..blocks.count())
-        .into_par_iter()
-        .with_max_len(1)
-        .map_init(scratch, |scratch, block| {
-            let mut found = vec![Sums::default(); length];
-            for channel in 0..blocks.channels {
-                let gradient = blocks.plane(of_node, block, channel);
-                let mut linear = Vec::new();
-                for (term, start) in terms.iter().zip(&starts) {
-                    let Some(of_term) = term.channel_to(channel).filter(|_| is_needed(term)) else { continue };
-                    let z = plane_of(state, term, of_term, block);
-                    if is_linear(term) {
-                        linear.push((start + of_term, z, mean_of(state, term, of_term)));
-                    } else {
-                        found[start + of_term] = sums_of(state, term, of_term, block, gradient, z, scratch);
-                    }
+    let prepared = prepare(state, terms);
+    let (mut summands, mut starts) = (Vec::new(), Vec::new());
+    for of in &prepared {
+        let start = summands.len();
+        starts.push(start);
+        if of.term.read.norm.is_some() || of.term.weight.is_some() {
+            let blocks = of.blocks.clone().enumerate();
+            summands.extend(blocks.map(|(at, block)| Summand { place: start + at, of, block }));
+        }
+    }
+    let length = summands.len();
+    starts.push(length);
+    // Those that take one block of the gradient follow each other.
+    summands.sort_by_key(|summand| summand.of_gradient(state, output));
+    let tasks = tasks(state, terms, output);
+    let by_task = tasks.each((0..tasks.count()).collect(), Vec::new, |rectified: &mut Vec<f32>, task, _| {
+        let of_group = |group: usize| {
+            let mut found = vec![LaneSums::default(); length];
+            let same = |a: &Summand<'_, '_>, b: &Summand<'_, '_>| {
+                let of_gradient = a.of_gradient(state, output);
+                of_gradient.is_some() && of_gradient == b.of_gradient(state, output)
+            };
+            for alike in summands.chunk_by(same) {
+                let Summand { of, block, .. } = alike[0];
+                let gradient = Placed::of(of.term, output).plane(state, of_node, &of.term.read, block, group);
+                if of.term.read.activation == Activation::Relu {
+                    let (z, _) = alike[0].values(state, group);
+                    rectified.resize(z.len(), 0.0);
+                    let prologue = &of.prologues[block - of.blocks.start];
+                    elementwise::through(z, prologue, &Lanes::ONE, walk(state, output), rectified, false);
+                    several(state, &gradient, alike, [(rectified, &Lanes::ZERO)], group, &mut found);
+                    continue;
                 }
-                for beside in linear.chunks(BESIDE) {
-                    match *beside {
-                        [a] => several([a], gradient, &mut found),
-                        [a, b] => several([a, b], gradient, &mut found),
-                        [a, b, c] => several([a, b, c], gradient, &mut found),
-                        [a, b, c, d] => several([a, b, c, d], gradient, &mut found),
-                        _ => {}
+                for beside in alike.chunks(BESIDE) {
+                    let [a, b, c, d] = std::array::from_fn(|at| beside[at.min(beside.len() - 1)].values(state, group));
+                    match beside.len() {
+                        1 => several(state, &gradient, beside, [a], group, &mut found),
+                        2 => several(state, &gradient, beside, [a, b], group, &mut found),
+                        3 => several(state, &gradient, beside, [a, b, c], group, &mut found),
+                        _ => several(state, &gradient, beside, [a, b, c, d], group, &mut found),
                     }
                 }
             }
             found
-        })
-        .collect();
-    let total = total(&by_block, length);
-    terms.iter().zip(starts).map(|(term, start)| total[start..][..term.read.channels].to_vec()).collect()
+        };
+        tasks.groups(task).map(of_group).collect::<Vec<_>>()
+    });
+    let by_group: Vec<_> = by_task.into_iter().flatten().collect();
+    let total = total(state, &by_group);
+    let of_term = |(of, range): (&Prepared<'_>, &[usize])| {
+        by_channel(state, &of.term.read, of.blocks.clone(), &total[range[0]..range[1]])
+    };
+    prepared.iter().zip(starts.windows(2)).map(of_term).collect()
 }
 
-/// Whether anybody asks for the sums of a term.
-fn is_needed(term: &Term) -> bool {
-    term.read.norm.is_some() || term.weight.is_some()
-}
-
-/// The sums of linear terms, each with its place, its values and their mean.
-fn several<const N: usize>(terms: [(usize, &[f32], f32); N], gradient: &[f32], found: &mut [Sums]) {
-    let (gradient, products) = weighted_sums_of(gradient, terms.map(|(_, z, mean)| (z, mean)));
-    for ((place, ..), product) in terms.into_iter().zip(products) {
-        found[place] = Sums { gradient, product };
-    }
-}
-
-/// The sums of one channel of a term that is rectified, or has factors.
-fn sums_of(
+/// The sums of terms that take one block of the gradient, with their values and means.
+fn several<const N: usize>(
     state: &PassState,
-    term: &Term,
-    channel: usize,
-    block: usize,
-    g: &[f32],
-    z: &[f32],
-    scratch: &mut Area,
-) -> Sums {
-    let (dropped, rectified) = scratch.of(2 * z.len()).split_at_mut(z.len());
-    let g = match factors(state, term, &state.blocks(term.read.map), block) {
-        Some(factors) => {
-            with_factors(factors, g, dropped);
-            &*dropped
+    gradient: &[f32],
+    summands: &[Summand<'_, '_>],
+    values: [(&[f32], &Lanes); N],
+    group: usize,
+    found: &mut [LaneSums],
+) {
+    let (gradient, products) = weighted_sums(gradient, values);
+    for (Summand { place, of, .. }, product) in summands.iter().zip(products) {
+        let mut sums = LaneSums { gradient, product };
+        if let Some(row) = of.term.factor {
+            for (lane, factor) in state.factors(row, group).0.into_iter().enumerate() {
+                sums.gradient[lane] *= f64::from(factor);
+                sums.product[lane] *= f64::from(factor);
+            }
         }
-        None => g,
-    };
-    let (gradient, product) = match term.read.activation {
-        Activation::None => weighted_sums(g, z, mean_of(state, term, channel)),
-        Activation::Relu => {
-            let Prologue { factor, offset, least } = state.prologue(&term.read, channel);
-            elementwise::affine_floor(z, factor, offset, least, rectified);
-            weighted_sums(g, rectified, 0.0)
-        }
-    };
-    Sums { gradient, product }
-}
-
-fn mean_of(state: &PassState, term: &Term, channel: usize) -> f32 {
-    term.read.norm.map_or(0.0, |norm| state.norms[norm][channel].mean)
+        found[*place] = sums;
+    }
 }
 
 /// A term that is linear in what it reads, or in its norm: its contribution is the node's own
 /// gradient.
-fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
+fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], output: MapId, of_node: &Arc<Buffer>) {
     let weight = weight_of(&reverse.state, term);
     let mut benefit = 0.0;
     let alpha = match term.read.norm {
@@ -229,36 +279,35 @@ fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
     }
     // A gradient that nobody asks for would keep the node's alive.
     if reverse.wants(&term.read) {
-        let contribution = Contribution { first: term.read.first, alpha, planes, factor: term.factor };
-        reverse.gradients[term.read.map].contributions.push(contribution);
+        let planes = Planes::OfNode(of_node.clone(), Placed::of(term, output));
+        reverse.contribute(&term.read, Some(&alpha), planes, term.factor);
     }
 }
 
 /// A rectified term: its gradient is written out where what it reads is positive.
-fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], planes: Planes) {
+fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], output: MapId, of_node: &[f32]) {
     let weight = weight_of(&reverse.state, term);
     if let Some(at) = term.weight {
         reverse.mixing[at] += sums.iter().map(|sums| sums.product).sum::<f64>() as f32;
     }
     let (mut slot, fresh) = reverse.slot(&term.read);
     let state = &reverse.state;
-    let (blocks, of) = (slot.blocks(state, term.read.map), state.blocks(term.read.map));
-    slot.values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().with_max_len(1).for_each(|(block, out)| {
-        let plane = blocks.pixels * blocks.block(block).1;
-        let mut gradient = vec![0.0; plane];
-        for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-            let from = planes.blocks.plane(&planes.values, block, planes.at + channel * planes.spread);
-            match factors(state, term, &of, block) {
-                Some(factors) => with_factors(factors, from, &mut gradient),
-                None => gradient.copy_from_slice(from),
+    let tasks = tasks(state, &[*term], output);
+    let (walk, plane, group) = (walk(state, output), state.layout.chunk(output, 1), slot.chunk(state));
+    let blocks = slot.blocks.clone();
+    tasks.each(
+        stretches(&tasks, &mut slot.values, group),
+        || (),
+        |(), task, out| {
+            for (group, out) in tasks.groups(task).zip(out.chunks_exact_mut(group)) {
+                let scale = term.factor.map_or(Lanes::ONE, |row| state.factors(row, group)).times(&Lanes::all(weight));
+                for (block, out) in blocks.clone().zip(out.chunks_exact_mut(plane)) {
+                    let from = Placed::of(term, output).plane(state, of_node, &term.read, block, group);
+                    let z = state.plane(term.read.map, group, block);
+                    elementwise::pass(&from, z, &state.prologue(&term.read, block), &scale, walk, out, !fresh);
+                }
             }
-            let z = of.plane(state.values(term.read.map), block, term.read.first + channel);
-            let Prologue { factor, offset, .. } = state.prologue(&term.read, channel);
-            for ((out, gradient), z) in out.iter_mut().zip(&gradient).zip(z) {
-                let passed = if z * factor + offset > 0.0 { weight * gradient } else { 0.0 };
-                *out = if fresh { passed } else { *out + passed };
-            }
-        }
-    });
-    reverse.keep(&term.read, slot);
+        },
+    );
+    reverse.keep(slot);
 }

@@ -6,33 +6,86 @@
 //! each plane when it wants it.
 
 use super::{
-    layout::Blocks,
     memory::Buffer,
     pass_state::PassState,
-    simd::elementwise::{WeightedSum, axpy, weighted_sums},
+    simd::{
+        LANES, Lanes,
+        elementwise::weighted_sum,
+        sums::{self, weighted_sums},
+    },
     statistics::Channel,
+    tasks::least,
 };
-use crate::program::{MapId, Read};
+use crate::program::{MapId, Read, Term};
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
-/// Planes of gradients: those of a node, or those that readers of a map have left.
-#[derive(Debug, Clone)]
-pub(super) struct Planes {
-    pub values: Arc<Buffer>,
-    pub blocks: Blocks,
-    /// Channel `c` is plane `at + c · spread`.
+/// What channels of a read are in another map: channel `c` is `at + c · spread` there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed {
+    pub map: MapId,
     pub at: usize,
     pub spread: usize,
+}
+
+impl Placed {
+    pub fn of(term: &Term, output: MapId) -> Self {
+        Self { map: output, at: term.at, spread: term.spread }
+    }
+
+    /// The plane that has the channels of a block of a read in its lanes: one of the other map's,
+    /// or one that is put together.
+    pub fn plane<'a>(
+        &self,
+        state: &PassState,
+        values: &'a [f32],
+        read: &Read,
+        block: usize,
+        group: usize,
+    ) -> Cow<'a, [f32]> {
+        let blocks = state.layout.blocks(self.map);
+        let channels = state.layout.channels(read.map, block);
+        let channels = channels.start - read.first..channels.end - read.first;
+        let (first, _) = state.layout.place(self.map, self.at + channels.start * self.spread);
+        if self.spread == 1 {
+            return Cow::Borrowed(state.layout.plane(self.map, values, blocks, group, first));
+        }
+        let mut together = vec![0.0; state.map(self.map).pixels() * LANES];
+        for (lane, channel) in channels.enumerate() {
+            let (block, place) = state.layout.place(self.map, self.at + channel * self.spread);
+            copy_channel(state, state.layout.plane(self.map, values, blocks, group, block), place, &mut together, lane);
+        }
+        Cow::Owned(together)
+    }
+}
+
+/// Copies a channel of a plane to another's, for all images of a vector.
+pub(super) fn copy_channel(state: &PassState, from: &[f32], place: usize, to: &mut [f32], lane: usize) {
+    let width = state.layout.width();
+    for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to.as_chunks_mut::<LANES>().0) {
+        for image in (0..LANES).step_by(width) {
+            to[image + lane] = from[image + place];
+        }
+    }
+}
+
+/// Where the values of a contribution are.
+#[derive(Debug, Clone)]
+pub(super) enum Planes {
+    /// What readers of these channels have left, block by block.
+    Own(Arc<Buffer>),
+    /// The gradient of a node, and where the channels are in it.
+    OfNode(Arc<Buffer>, Placed),
 }
 
 /// A summand of a map's gradient.
 #[derive(Debug, Clone)]
 pub(super) struct Contribution {
     /// The channels it belongs to.
-    pub first: usize,
-    /// What each is multiplied with.
-    pub alpha: Vec<f32>,
+    pub read: Read,
+    /// Their blocks, and what each lane is multiplied with.
+    pub blocks: Range<usize>,
+    pub alpha: Vec<Lanes>,
     pub planes: Planes,
     /// Row of the factors that images are multiplied with.
     pub factor: Option<usize>,
@@ -43,8 +96,8 @@ pub(super) struct Contribution {
 pub(super) struct Gradient {
     pub contributions: Vec<Contribution>,
     /// What each channel's own value is multiplied with, and what is added; empty for zeros.
-    pub beta: Vec<f32>,
-    pub delta: Vec<f32>,
+    beta: Vec<f32>,
+    delta: Vec<f32>,
 }
 
 impl Gradient {
@@ -64,76 +117,59 @@ impl Gradient {
         }
     }
 
-    /// One plane of the gradient. `out` is as long as the plane.
-    pub fn plane(&self, state: &PassState, map: MapId, block: usize, channel: usize, out: &mut [f32]) {
-        let (beta, delta) = match self.beta.get(channel) {
-            Some(beta) => (*beta, self.delta[channel]),
-            None => (0.0, 0.0),
-        };
-        let blocks = state.blocks(map);
-        let mut sum = WeightedSum::new(delta);
-        let mut with_factor = Vec::new();
-        for contribution in &self.contributions {
-            let Some(at) = channel.checked_sub(contribution.first).filter(|at| *at < contribution.alpha.len()) else {
+    /// One block of the gradient, of one group of images: zero where there are no images. `out` is
+    /// as long as the plane.
+    pub fn plane(&self, state: &PassState, map: MapId, group: usize, block: usize, out: &mut [f32]) {
+        let present = state.layout.present(group);
+        let masked = |lanes: Lanes| present.map_or(lanes, |present| lanes.times(&present));
+        let mut planes: Vec<(Lanes, Cow<'_, [f32]>)> = Vec::with_capacity(self.contributions.len() + 1);
+        for Contribution { read, blocks, alpha, planes: values, factor } in &self.contributions {
+            if !blocks.contains(&block) {
                 continue;
+            }
+            let at = block - blocks.start;
+            let alpha = factor.map_or(alpha[at], |row| alpha[at].times(&state.factors(row, group)));
+            let plane = match values {
+                Planes::Own(values) => Cow::Borrowed(state.layout.plane(map, values, blocks.len(), group, at)),
+                Planes::OfNode(values, placed) => placed.plane(state, values, read, block, group),
             };
-            let Planes { values, blocks: of, at: first, spread } = &contribution.planes;
-            let planes = of.plane(values, block, first + at * spread);
-            match contribution.factor {
-                Some(row) => with_factor.push((contribution.alpha[at], row, planes)),
-                None => sum.add(contribution.alpha[at], planes, out),
+            planes.push((masked(alpha), plane));
+        }
+        let mut delta = Lanes::ZERO;
+        if !self.beta.is_empty() {
+            let channels = state.layout.channels(map, block);
+            let beta = state.layout.lanes(channels.clone(), |channel| self.beta[channel]);
+            delta = masked(state.layout.lanes(channels, |channel| self.delta[channel]));
+            // Where nothing of the map's own value is asked for, it need not be there.
+            if beta != Lanes::ZERO {
+                planes.push((masked(beta), Cow::Borrowed(state.plane(map, group, block))));
             }
         }
-        // Where nothing of the map's own value is asked for, it need not be there.
-        if beta != 0.0 {
-            sum.add(beta, blocks.plane(state.values(map), block, channel), out);
-        }
-        sum.flush(out);
-        for (alpha, row, planes) in with_factor {
-            let factors = &state.factor(row)[block * blocks.together..][..blocks.block(block).1];
-            add_with_factors(alpha, factors, planes, out);
-        }
+        let terms: Vec<(Lanes, &[f32])> = planes.iter().map(|(factor, plane)| (*factor, &**plane)).collect();
+        weighted_sum(&delta, &terms, out, false);
     }
 
     /// All planes, written out; where they are there as they are, nothing is copied.
     pub fn whole(self, state: &PassState, map: MapId) -> Arc<Buffer> {
-        let blocks = state.blocks(map);
-        if let [only] = self.contributions.as_slice()
+        let blocks = state.layout.blocks(map);
+        if let [Contribution { planes: Planes::Own(values), alpha, blocks: of, factor: None, .. }] =
+            self.contributions.as_slice()
             && self.beta.is_empty()
-            && only.factor.is_none()
-            && (only.first, only.planes.at, only.planes.spread) == (0, 0, 1)
-            && only.planes.blocks == blocks
-            && only.alpha.iter().all(|alpha| *alpha == 1.0)
+            && of.len() == blocks
+            && alpha.iter().all(|alpha| *alpha == Lanes::ONE)
         {
-            return only.planes.values.clone();
+            return values.clone();
         }
-        let mut values = Buffer::take(blocks.len());
-        values.par_chunks_mut(blocks.chunk(blocks.together)).enumerate().with_max_len(1).for_each(|(block, out)| {
-            let plane = blocks.pixels * blocks.block(block).1;
-            for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-                self.plane(state, map, block, channel, out);
+        let mut values = Buffer::take(state.len(map));
+        let few = least(values.len() / LANES);
+        let plane = state.layout.chunk(map, 1);
+        values.par_chunks_mut(plane * blocks).enumerate().with_min_len(few).for_each(|(group, out)| {
+            for (block, out) in out.chunks_exact_mut(plane).enumerate() {
+                self.plane(state, map, group, block, out);
             }
         });
         Arc::new(values)
     }
-}
-
-/// `out[pixel][image] += alpha · factors[image] · x[pixel][image]`
-fn add_with_factors(alpha: f32, factors: &[f32], x: &[f32], out: &mut [f32]) {
-    if let [factor] = factors {
-        return axpy(alpha * factor, x, out);
-    }
-    for (out, x) in out.chunks_exact_mut(factors.len()).zip(x.chunks_exact(factors.len())) {
-        for ((out, x), factor) in out.iter_mut().zip(x).zip(factors) {
-            *out += alpha * factor * x;
-        }
-    }
-}
-
-/// `x[pixel][image] · factors[image]`
-pub(super) fn with_factors(factors: &[f32], x: &[f32], out: &mut [f32]) {
-    out.fill(0.0);
-    add_with_factors(1.0, factors, x, out);
 }
 
 /// What a map's own value and a constant add to its gradient.
@@ -148,13 +184,6 @@ pub(super) struct Linear {
 pub(super) struct Sums {
     pub gradient: f64,
     pub product: f64,
-}
-
-impl std::ops::AddAssign for Sums {
-    fn add_assign(&mut self, other: Self) {
-        self.gradient += other.gradient;
-        self.product += other.product;
-    }
 }
 
 /// The gradient of `weight · norm(z)` in `z`: `alpha · g + beta · z + delta`. In training the
@@ -173,46 +202,75 @@ pub(super) fn through_norm(channel: &Channel, weight: f32, sums: Sums, count: Op
 /// read it through.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub first: usize,
-    pub channels: usize,
-    pub norm: Option<usize>,
+    /// What is read, whatever becomes of it.
+    pub read: Read,
+    pub blocks: Range<usize>,
     pub values: Buffer,
 }
 
 impl Slot {
     pub fn is_of(&self, read: &Read) -> bool {
-        (self.first, self.channels, self.norm) == (read.first, read.channels, read.norm)
+        (self.read.map, self.read.first, self.read.channels, self.read.norm)
+            == (read.map, read.first, read.channels, read.norm)
     }
 
-    pub fn blocks(&self, state: &PassState, map: MapId) -> Blocks {
-        Blocks { channels: self.channels, ..state.blocks(map) }
+    /// Values of a group of images.
+    pub fn chunk(&self, state: &PassState) -> usize {
+        state.layout.chunk(self.read.map, self.blocks.len())
     }
 
     /// The sums that a norm's gradient needs, by channel.
-    pub fn sums(&self, state: &PassState, map: MapId, norm: &[Channel]) -> Vec<Sums> {
-        let (own, of) = (self.blocks(state, map), state.blocks(map));
-        let by_block: Vec<Vec<Sums>> = (0..own.count())
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|block| {
-                let channel = |channel: usize| {
-                    let gradient = own.plane(&self.values, block, channel);
-                    let value = of.plane(state.values(map), block, self.first + channel);
-                    let (gradient, product) = weighted_sums(gradient, value, norm[channel].mean);
-                    Sums { gradient, product }
+    pub fn sums(&self, state: &PassState, norm: &[Channel]) -> Vec<Sums> {
+        let Self { read, blocks, values } = self;
+        let means: Vec<Lanes> =
+            blocks.clone().map(|block| state.lanes(read, block, |channel| norm[channel].mean)).collect();
+        let groups = (0..state.layout.groups()).into_par_iter().with_min_len(least(values.len() / LANES));
+        let by_group: Vec<Vec<LaneSums>> = groups
+            .map(|group| {
+                let of_block = |(at, block)| {
+                    let gradient = state.layout.plane(read.map, values, blocks.len(), group, at);
+                    let (gradient, [product]) =
+                        weighted_sums(gradient, [(state.plane(read.map, group, block), &means[at])]);
+                    LaneSums { gradient, product }
                 };
-                (0..self.channels).map(channel).collect()
+                blocks.clone().enumerate().map(of_block).collect()
             })
             .collect();
-        total(&by_block, self.channels)
+        let total = total(state, &by_group);
+        by_channel(state, read, blocks.clone(), &total)
     }
 }
 
-/// Sums of blocks, in their order.
-pub(super) fn total(by_block: &[Vec<Sums>], length: usize) -> Vec<Sums> {
-    let mut total = vec![Sums::default(); length];
-    for block in by_block {
-        total.iter_mut().zip(block).for_each(|(total, sums)| *total += *sums);
+/// [`Sums`] of each lane of a block.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LaneSums {
+    pub gradient: sums::Sums,
+    pub product: sums::Sums,
+}
+
+/// Sums of groups of images, in their order.
+pub(super) fn total(state: &PassState, by_group: &[Vec<LaneSums>]) -> Vec<LaneSums> {
+    let mut total = vec![LaneSums::default(); by_group.first().map_or(0, Vec::len)];
+    for (group, of_group) in by_group.iter().enumerate() {
+        let lanes = state.layout.images_of(group) * state.layout.width();
+        for (total, sums) in total.iter_mut().zip(of_group) {
+            for lane in 0..lanes {
+                total.gradient[lane] += sums.gradient[lane];
+                total.product[lane] += sums.product[lane];
+            }
+        }
     }
     total
+}
+
+/// The sums of each channel of some blocks, over all images of a vector.
+pub(super) fn by_channel(state: &PassState, read: &Read, blocks: Range<usize>, sums: &[LaneSums]) -> Vec<Sums> {
+    let width = state.layout.width();
+    let over = |lanes: &sums::Sums, place: usize| lanes.iter().skip(place).step_by(width).sum::<f64>();
+    let of_block = |(block, sums): (usize, &LaneSums)| {
+        let sums = *sums;
+        (0..state.layout.channels(read.map, block).len())
+            .map(move |place| Sums { gradient: over(&sums.gradient, place), product: over(&sums.product, place) })
+    };
+    blocks.zip(sums).flat_map(of_block).collect()
 }

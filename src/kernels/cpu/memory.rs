@@ -10,8 +10,15 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
-/// Lengths are multiples of a cache line, so that no two threads write to the same.
+/// Values of a cache line, and of the widest vector. Buffers begin with one: no two threads write
+/// to the same, and no vector lies in two.
 const LINE: usize = 16;
+
+/// Values before the first that begins a line.
+fn unaligned(values: *const f32) -> usize {
+    let bytes = LINE * size_of::<f32>();
+    (bytes - values.addr() % bytes) % bytes / size_of::<f32>()
+}
 
 /// Values that hold whatever the memory's last user left there.
 #[derive(Debug)]
@@ -39,6 +46,8 @@ unsafe impl Sync for Buffer {}
 struct Slab {
     /// Never read or written as a whole: buffers are.
     values: *mut [f32],
+    /// Values that begin with a line and are cut into pieces.
+    length: usize,
     /// Starts and lengths of what nobody has, in order, no two of them adjacent.
     free: Vec<(usize, usize)>,
 }
@@ -67,7 +76,7 @@ fn pool() -> std::sync::MutexGuard<'static, Pool> {
 
 impl Slab {
     fn is_free(&self) -> bool {
-        self.free == [(0, self.values.len())]
+        self.free == [(0, self.length)]
     }
 
     /// Takes a piece back.
@@ -110,13 +119,13 @@ impl Pool {
 
     /// A new slab.
     fn grow(&mut self, length: usize) -> usize {
-        let values = Box::into_raw(vec![0.0_f32; length].into_boxed_slice());
+        let values = Box::into_raw(vec![0.0_f32; length + LINE].into_boxed_slice());
         self.held += length;
         let place = self.slabs.iter().position(Option::is_none).unwrap_or_else(|| {
             self.slabs.push(None);
             self.slabs.len() - 1
         });
-        self.slabs[place] = Some(Slab { values, free: vec![(0, length)] });
+        self.slabs[place] = Some(Slab { values, length, free: vec![(0, length)] });
         place
     }
 
@@ -128,7 +137,7 @@ impl Pool {
         slab.join(piece);
         let most = self.most_used + self.most_used / SPARE;
         if slab.is_free() && self.held > most {
-            self.held -= slab.values.len();
+            self.held -= slab.length;
             // SAFETY: the slab was made of a box, and nobody has a piece of it.
             drop(unsafe { Box::from_raw(slab.values) });
             *place = None;
@@ -150,8 +159,9 @@ impl Buffer {
         pool.used += piece.length;
         pool.most_used = pool.most_used.max(pool.used);
         let slab = pool.slabs[piece.slab].as_ref().expect("a slab that a piece was cut from");
-        // SAFETY: the piece lies in the slab.
-        let values = unsafe { NonNull::new_unchecked(slab.values.cast::<f32>().add(piece.start)) };
+        let first = slab.values.cast::<f32>();
+        // SAFETY: the slab has a line more than all its pieces, so that the piece lies in it.
+        let values = unsafe { NonNull::new_unchecked(first.add(unaligned(first) + piece.start)) };
         Self { values, length, piece }
     }
 }
@@ -239,17 +249,13 @@ impl<T: Default> Drop for ScratchGuard<T> {
 pub(super) struct Area(Vec<f32>);
 
 impl Area {
-    /// `length` values that hold whatever was left there; zeros where nothing was.
+    /// `length` values that begin a line and hold anything.
     pub fn of(&mut self, length: usize) -> &mut [f32] {
-        if self.0.len() < length {
-            self.0.resize(length, 0.0);
+        if self.0.len() < length + LINE {
+            self.0.resize(length + LINE, 0.0);
         }
-        &mut self.0[..length]
-    }
-
-    /// All that is there.
-    pub fn all(&self) -> &[f32] {
-        &self.0
+        let first = unaligned(self.0.as_ptr());
+        &mut self.0[first..][..length]
     }
 }
 

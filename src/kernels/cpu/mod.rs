@@ -1,15 +1,17 @@
 //! Programs on the processor.
 //!
-//! A batch is cut into blocks of a few images ([`layout`]). A block of a map fits the second-level
-//! cache, and an operator does with a block all there is to do with it: a convolution reads its
-//! source, normalises and rectifies it, lays it out so that every tap is a shifted read
-//! ([`staging`]), convolves channel by channel, multiplies, and takes the statistics of what it has
-//! written, before the next block is touched. In reverse it makes the gradient of its output
-//! ([`gradient`]) and the depthwise outputs anew instead of reading them from memory.
+//! Channels are the lanes of vectors ([`layout`]). An operator does with the maps of a few images
+//! all there is to do with them while they are in the second-level cache: a convolution reads its
+//! source, normalises and rectifies it, lays it out with padding ([`canvas`]), convolves,
+//! multiplies, and takes the statistics of what it has written, before the next images are touched.
+//! In reverse it makes the gradient of its output ([`gradient`]) and the depthwise outputs anew
+//! instead of reading them from memory.
 //!
-//! Threads take blocks. Sums over images are taken in an order that depends on the batch alone.
+//! Threads take images. Sums over images are taken in an order that depends on shapes alone.
 
 mod backward;
+mod branches;
+mod canvas;
 mod combine;
 mod convolve;
 mod convolve_backward;
@@ -18,12 +20,10 @@ mod layout;
 mod memory;
 mod pass_state;
 mod pool;
-mod prepared;
 mod prologue;
 mod reverse;
-mod scatter;
 mod simd;
-mod staging;
+mod source;
 mod statistics;
 mod tasks;
 mod winograd;
@@ -36,8 +36,9 @@ use super::{
     profile::Direction,
     program::{MapId, Step},
 };
+use layout::Layout;
 use memory::Buffer;
-use simd::elementwise::{self, Moments};
+use simd::sums::{Moments, moments};
 use std::time::Instant;
 
 /// What a pass gives beside its state.
@@ -54,8 +55,8 @@ pub(super) struct Output {
 /// # Shapes
 /// `inputs` end to end, each `[images, c, h, w]`; the vectors as long as the program says.
 ///
-/// `keep` says whether the state is wanted: without it a map's memory is given back after its last
-/// reader.
+/// `keep` says whether the state is wanted: without it every map's memory is given back after its
+/// last reader, with it only that of maps which the reverse makes anew.
 pub(super) fn forward(
     pass: Pass,
     images: usize,
@@ -79,6 +80,7 @@ fn run(
     let norms = statistics::norms_of_maps(&program);
     let mut observed = running.to_vec();
     let mut state = PassState {
+        layout: Layout::new(&program, images),
         pass,
         images,
         weights: weights.to_vec(),
@@ -100,41 +102,35 @@ fn run(
             Writer::Input(map, _) => map,
             Writer::Step(_, step) => step.output(),
         };
-        let moments = state.map(map).statistics && state.pass.training;
-        let (values, by_block) = match writer {
-            Writer::Input(map, values) => take_in(&state, map, values, moments),
+        let wanted = state.map(map).statistics && state.pass.training;
+        let (values, by_group) = match writer {
+            Writer::Input(map, values) => take_in(&state, map, values, wanted),
             Writer::Step(_, Step::Convolve { branches, output }) => {
-                convolve::forward(&state, branches, *output, moments)
+                convolve::forward(&state, branches, *output, wanted)
             }
-            Writer::Step(_, Step::Pool { pool, output }) => pool::forward(&state, pool, *output, moments),
-            Writer::Step(_, Step::Combine { terms, output }) => combine::forward(&state, terms, *output, moments),
+            Writer::Step(_, Step::Pool { pool, output }) => pool::forward(&state, pool, *output, wanted),
+            Writer::Step(_, Step::Combine { terms, output }) => combine::forward(&state, terms, *output, wanted),
         };
         state.maps[map] = Some(values);
-        let of_channels: Vec<statistics::Statistics> = if moments {
-            let runs = |channel: usize| by_block.iter().map(move |of_block| of_block[channel]);
-            (0..state.map(map).channels).map(|channel| statistics::join(runs(channel))).collect()
-        } else {
-            Vec::new()
-        };
+        let of_channels = if wanted { statistics::join(&state.layout, map, &by_group) } else { Vec::new() };
         state.normalise(&norms[map], &of_channels, running, &mut observed);
         if let Some(clock) = &state.pass.clock {
             let at = if let Writer::Step(at, _) = writer { at + 1 } else { 0 };
             clock.add(at, Direction::Forward, began);
         }
-        if let Writer::Step(at, _) = writer
-            && !keep
-        {
+        if let Writer::Step(at, _) = writer {
             for &map in &dead[at] {
-                state.maps[map] = None;
+                if !keep || state.is_remade(map) {
+                    state.maps[map] = None;
+                }
             }
         }
     }
     let mut outputs = Vec::new();
     for &map in &program.outputs {
-        let blocks = state.blocks(map);
         let start = outputs.len();
-        outputs.resize(start + blocks.len(), 0.0);
-        blocks.export(state.values(map), &mut outputs[start..]);
+        outputs.resize(start + images * program.maps[map].elements(), 0.0);
+        state.layout.export(map, state.values(map), &mut outputs[start..]);
     }
     (Output { outputs, observed }, state)
 }
@@ -146,12 +142,19 @@ enum Writer<'a> {
     Step(usize, &'a Step),
 }
 
-/// An input in blocks, and its moments by block and channel where they are asked for.
-fn take_in(state: &PassState, map: MapId, x: &[f32], moments: bool) -> (Buffer, Vec<Vec<Moments>>) {
-    let blocks = state.blocks(map);
-    let mut input = Buffer::take(blocks.len());
-    blocks.import(x, &mut input);
-    let of_block = |block| (0..blocks.channels).map(|c| elementwise::moments(blocks.plane(&input, block, c))).collect();
-    let found = if moments { (0..blocks.count()).map(of_block).collect() } else { Vec::new() };
+/// An input as maps lie, and its moments by group and block where they are asked for.
+fn take_in(state: &PassState, map: MapId, x: &[f32], wanted: bool) -> (Buffer, Vec<Vec<Moments>>) {
+    let mut input = Buffer::take(state.len(map));
+    state.layout.import(map, x, &mut input);
+    let group = state.layout.chunk(map, state.layout.blocks(map));
+    let found = input.chunks_exact(group).map(|of_group| moments_of(state, map, of_group, wanted)).collect();
     (input, found)
+}
+
+/// The moments of each block of a map, of one group of images, where they are asked for.
+fn moments_of(state: &PassState, map: MapId, values: &[f32], wanted: bool) -> Vec<Moments> {
+    if !wanted {
+        return Vec::new();
+    }
+    values.chunks_exact(state.layout.chunk(map, 1)).map(moments).collect()
 }

@@ -1,28 +1,41 @@
 //! The state of a pass: what its steps have written so far, and what its reverse needs of it.
 
 use super::{
-    layout::Blocks,
+    layout::Layout,
     memory::Buffer,
     prologue::Prologue,
-    staging::{Lane, Staging},
+    simd::Lanes,
     statistics::{self, Channel, Statistics},
 };
 use crate::{
     Pass,
-    program::{Map, MapId, Program, Read},
+    program::{Activation, Map, MapId, Program, Read, Step},
 };
-use std::ops::Range;
+
+/// Most terms of a node that is not kept for the reverse.
+const FEW: usize = 4;
 
 /// The maps of a pass, and the statistics of their channels.
 #[derive(Debug)]
 pub(crate) struct PassState {
     pub(super) pass: Pass,
     pub(super) images: usize,
+    pub(super) layout: Layout,
     pub(super) weights: Vec<f32>,
     pub(super) mixing: Vec<f32>,
     pub(super) maps: Vec<Option<Buffer>>,
     /// What each norm makes of its channels, once its map is written.
     pub(super) norms: Vec<Vec<Channel>>,
+}
+
+/// A block of a source: of which read, its number there, and which channels of the source it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SourceBlock<'a> {
+    pub read: &'a Read,
+    /// Its number among the blocks of the map.
+    pub block: usize,
+    pub first: usize,
+    pub channels: usize,
 }
 
 impl PassState {
@@ -34,17 +47,32 @@ impl PassState {
         &self.program().maps[map]
     }
 
-    pub(super) fn blocks(&self, map: MapId) -> Blocks {
-        Blocks::new(self.map(map), self.images)
+    /// Values of all blocks of a map.
+    pub(super) fn len(&self, map: MapId) -> usize {
+        self.layout.len(map, self.layout.blocks(map))
     }
 
     pub(super) fn values(&self, map: MapId) -> &[f32] {
         self.maps[map].as_ref().expect("a map is kept as long as a step reads it")
     }
 
-    /// Rows of factors, one value an image.
-    pub(super) fn factor(&self, row: usize) -> &[f32] {
-        &self.pass.factors[row * self.images..][..self.images]
+    /// Whether a map is not kept for the reverse: it is a node of so few terms that it is soon made
+    /// anew. What a norm reads is wanted longer than by its readers.
+    pub(super) fn is_remade(&self, map: MapId) -> bool {
+        let is_of_few =
+            |step: &Step| matches!(step, Step::Combine { terms, output } if *output == map && terms.len() <= FEW);
+        self.program().norms.iter().all(|norm| norm.map != map) && self.program().steps.iter().any(is_of_few)
+    }
+
+    /// A block of a map, of one group of images.
+    pub(super) fn plane(&self, map: MapId, group: usize, block: usize) -> &[f32] {
+        self.layout.plane(map, self.values(map), self.layout.blocks(map), group, block)
+    }
+
+    /// What the images of a group are multiplied with.
+    pub(super) fn factors(&self, row: usize, group: usize) -> Lanes {
+        let factors = &self.pass.factors[row * self.images..][..self.images];
+        self.layout.of_images(group, |image| factors[image])
     }
 
     /// A map has been written: its norms learn what they make of it, and what the batch had for the
@@ -70,57 +98,34 @@ impl PassState {
         }
     }
 
-    /// The parts of a source with the number of their first channel.
-    pub(super) fn parts(source: &[Read]) -> impl Iterator<Item = (usize, &Read)> {
-        source.iter().scan(0, |next, read| {
-            let first = *next;
-            *next += read.channels;
-            Some((first, read))
-        })
-    }
-
-    /// How a channel of a read is made from the map's value.
-    pub(super) fn prologue(&self, read: &Read, channel: usize) -> Prologue {
-        let normed = read.norm.map_or(Prologue::NONE, |norm| {
-            let Channel { factor, offset, .. } = self.norms[norm][channel];
-            Prologue { factor, offset, ..Prologue::NONE }
+    /// The blocks of a source, in order.
+    pub(super) fn blocks<'a>(&self, source: &'a [Read]) -> Vec<SourceBlock<'a>> {
+        let mut first = 0;
+        let blocks = source.iter().flat_map(|read| self.layout.blocks_of(read).map(move |block| (read, block)));
+        let blocks = blocks.map(|(read, block)| {
+            let channels = self.layout.channels(read.map, block).len();
+            first += channels;
+            SourceBlock { read, block, first: first - channels, channels }
         });
-        normed.then(read.activation)
+        blocks.collect()
     }
 
-    /// Stages channel `channel` of a read for the images of a block of `staging`'s.
-    pub(super) fn stage(
-        &self,
-        read: &Read,
-        channel: usize,
-        images: Range<usize>,
-        staging: &Staging,
-        fill: f32,
-        to: &mut [f32],
-    ) {
-        let prologue = self.prologue(read, channel);
-        match self.plane(read, channel, &images) {
-            Some(plane) => staging.stage(plane, fill, to, prologue),
-            None => staging.stage_lanes(&self.lanes(read, channel, images), fill, to, prologue.function()),
+    /// What the channels of a block have, by their number in the read.
+    pub(super) fn lanes(&self, read: &Read, block: usize, value: impl Fn(usize) -> f32) -> Lanes {
+        self.layout.lanes(self.layout.channels(read.map, block), |channel| value(channel - read.first))
+    }
+
+    /// How a block of a read is made from the map's values.
+    pub(super) fn prologue(&self, read: &Read, block: usize) -> Prologue {
+        let mut prologue = Prologue::NONE;
+        if let Some(norm) = read.norm {
+            let channels = &self.norms[norm];
+            prologue.factor = self.lanes(read, block, |channel| channels[channel].factor);
+            prologue.offset = self.lanes(read, block, |channel| channels[channel].offset);
         }
-    }
-
-    /// The plane of these images, where a block of the map has exactly them.
-    pub(super) fn plane(&self, read: &Read, channel: usize, images: &Range<usize>) -> Option<&[f32]> {
-        let blocks = self.blocks(read.map);
-        let block = images.start / blocks.together;
-        let fits = block * blocks.together == images.start && blocks.block(block).1 == images.len();
-        fits.then(|| blocks.plane(self.values(read.map), block, read.first + channel))
-    }
-
-    fn lanes(&self, read: &Read, channel: usize, images: Range<usize>) -> Vec<Lane<'_>> {
-        let (blocks, values) = (self.blocks(read.map), self.values(read.map));
-        images
-            .map(|image| {
-                let block = image / blocks.together;
-                let plane = blocks.plane(values, block, read.first + channel);
-                Lane { plane, lane: image % blocks.together, images: blocks.block(block).1 }
-            })
-            .collect()
+        if read.activation == Activation::Relu {
+            prologue.least = 0.0;
+        }
+        prologue
     }
 }

@@ -5,6 +5,7 @@ use super::{
     gradient::{Contribution, Gradient, Linear, Planes, Slot, Sums, through_norm},
     memory::Buffer,
     pass_state::PassState,
+    simd::Lanes,
 };
 use crate::program::{Activation, MapId, Read};
 use std::sync::Arc;
@@ -43,38 +44,36 @@ impl Reverse {
         let program = self.state.pass.program.clone();
         let mut rest = outputs;
         for &map in &program.outputs {
-            let blocks = self.state.blocks(map);
-            let (own, others) = rest.split_at(blocks.len());
+            let (own, others) = rest.split_at(self.state.images * program.maps[map].elements());
             rest = others;
-            let mut values = Buffer::take(blocks.len());
-            blocks.import(own, &mut values);
-            let planes = Planes { values: Arc::new(values), blocks, at: 0, spread: 1 };
-            let alpha = vec![1.0; blocks.channels];
-            self.gradients[map].contributions.push(Contribution { first: 0, alpha, planes, factor: None });
+            let mut values = Buffer::take(self.state.len(map));
+            self.state.layout.import(map, own, &mut values);
+            let channels = program.maps[map].channels;
+            let read = Read { map, first: 0, channels, norm: None, activation: Activation::None };
+            self.contribute(&read, None, Planes::Own(Arc::new(values)), None);
         }
+    }
+
+    /// Adds to a map's gradient; without `alpha` as it is.
+    pub fn contribute(&mut self, read: &Read, alpha: Option<&[f32]>, planes: Planes, factor: Option<usize>) {
+        let blocks = self.state.layout.blocks_of(read);
+        let of_block = |block| match alpha {
+            Some(alpha) => self.state.lanes(read, block, |channel| alpha[channel]),
+            None => Lanes::ONE,
+        };
+        let alpha = blocks.clone().map(of_block).collect();
+        let contribution = Contribution { read: *read, blocks, alpha, planes, factor };
+        self.gradients[read.map].contributions.push(contribution);
     }
 
     /// All of a map's gradient: nobody reads it any more.
     pub fn settle(&mut self, map: MapId) -> Gradient {
         for slot in std::mem::take(&mut self.slots[map]) {
-            let blocks = slot.blocks(&self.state, map);
-            let alpha = match slot.norm {
-                None => vec![1.0; slot.channels],
-                Some(norm) => {
-                    let sums = slot.sums(&self.state, map, &self.state.norms[norm]);
-                    let read = Read {
-                        map,
-                        first: slot.first,
-                        channels: slot.channels,
-                        norm: Some(norm),
-                        activation: Activation::None,
-                    };
-                    self.through(&read, norm, 1.0, &sums)
-                }
-            };
-            let planes = Planes { values: Arc::new(slot.values), blocks, at: 0, spread: 1 };
-            let contribution = Contribution { first: slot.first, alpha, planes, factor: None };
-            self.gradients[map].contributions.push(contribution);
+            let alpha = slot.read.norm.map(|norm| {
+                let sums = slot.sums(&self.state, &self.state.norms[norm]);
+                self.through(&slot.read, norm, 1.0, &sums)
+            });
+            self.contribute(&slot.read, alpha.as_deref(), Planes::Own(Arc::new(slot.values)), None);
         }
         std::mem::take(&mut self.gradients[map])
     }
@@ -113,12 +112,12 @@ impl Reverse {
         if let Some(at) = slots.iter().position(|slot| slot.is_of(read)) {
             return (slots.swap_remove(at), false);
         }
-        let mut slot = Slot { first: read.first, channels: read.channels, norm: read.norm, values: Buffer::default() };
-        slot.values = Buffer::take(slot.blocks(&self.state, read.map).len());
-        (slot, true)
+        let blocks = self.state.layout.blocks_of(read);
+        let values = Buffer::take(self.state.layout.len(read.map, blocks.len()));
+        (Slot { read: *read, blocks, values }, true)
     }
 
-    pub fn keep(&mut self, read: &Read, slot: Slot) {
-        self.slots[read.map].push(slot);
+    pub fn keep(&mut self, slot: Slot) {
+        self.slots[slot.read.map].push(slot);
     }
 }

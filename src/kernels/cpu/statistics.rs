@@ -1,7 +1,10 @@
 //! Mean and variance of channels, and what batch norms make of them.
 
-use super::simd::elementwise::Moments;
-use crate::program::{Norm, Program};
+use super::{
+    layout::Layout,
+    simd::{LANES, sums::Moments},
+};
+use crate::program::{MapId, Norm, Program};
 
 /// Mean and biased variance of a channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,10 +13,28 @@ pub(super) struct Statistics {
     pub variance: f32,
 }
 
-/// Joins the moments of runs, in their order.
-pub(super) fn join(runs: impl Iterator<Item = Moments>) -> Statistics {
-    let Moments { count, mean, squares } = runs.fold(Moments::default(), Moments::join);
-    Statistics { mean: mean as f32, variance: (squares / count) as f32 }
+/// Joins the moments of each block of a map, of one group of images after another.
+pub(super) fn join(layout: &Layout, map: MapId, by_group: &[Vec<Moments>]) -> Vec<Statistics> {
+    let last = layout.groups() - 1;
+    let whole = if layout.present(last).is_some() { last } else { last + 1 };
+    let of_block = |block: usize| {
+        let runs = |groups: &[Vec<Moments>]| {
+            groups.iter().map(|of_group| &of_group[block]).fold(Moments::default(), Moments::join)
+        };
+        let (joined, rest) = (runs(&by_group[..whole]), runs(&by_group[whole..]));
+        (0..layout.channels(map, block).len()).map(move |place| {
+            // The images of a vector, then those of the last one, if it is not full.
+            let images = (place..LANES).step_by(layout.width()).map(|lane| joined.lane(lane));
+            let others = (place..).step_by(layout.width()).map(|lane| rest.lane(lane));
+            let all = images.chain(others.take(if whole == last { layout.images_of(last) } else { 0 }));
+            let [count, mean, squares] = all.fold([0.0; 3], |[count, mean, squares], [n, other, more]| {
+                let (both, apart) = (f64::max(count + n, 1.0), other - mean);
+                [count + n, mean + apart * (n / both), squares + more + apart * apart * (count * n / both)]
+            });
+            Statistics { mean: mean as f32, variance: (squares / count) as f32 }
+        })
+    };
+    (0..layout.blocks(map)).flat_map(of_block).collect()
 }
 
 /// A batch norm of one channel as a multiply-add, and what its gradient needs.

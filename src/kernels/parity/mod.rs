@@ -236,6 +236,12 @@ fn all(device: &Device) {
         let what = format!("{shape}, a small supernet whose maps are its outputs");
         hold(Program { outputs, ..supernet }, images, &mut random, device, NETWORK, &what);
     }
+    // Windows of few channels are taken by tiles only where there are many pixels.
+    let mut draft = Draft::new(4, 75, 74);
+    let source = vec![draft.whole(0)];
+    let branch = draft.branch(source, Kind::Dense { groups: 1, bias: true }, frame(3, 1, 1), 5, 0);
+    let z = draft.convolve(vec![branch]);
+    hold(draft.finish(z), 3, &mut random, device, ONE_OPERATOR, "few channels, many pixels");
     for seed in 0..40_usize {
         let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
         let (mut program, images) = random::program(&mut random);

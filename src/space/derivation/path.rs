@@ -132,13 +132,13 @@ fn heaviest(alphas: &str, row: usize, weights: &[f64]) -> Result<usize, DeriveEr
 
 #[cfg(test)]
 mod tests {
-    use crate::space::network::{FeatureMap, OUTPUT, OutputSpec};
+    use crate::space::network::{FeatureMap, OutputSpec};
     use crate::space::shipped::{build, space};
     use crate::space::{Build, Genotype, GenotypeText, PathStep};
     use std::collections::BTreeMap;
 
     fn image() -> Vec<OutputSpec> {
-        vec![OutputSpec { name: OUTPUT.to_owned(), size: FeatureMap { channels: 3, height: 32, width: 32 } }]
+        vec![OutputSpec { name: "image".to_owned(), size: FeatureMap { channels: 3, height: 32, width: 32 } }]
     }
 
     fn weights(cells: usize, exits: usize) -> BTreeMap<String, Vec<Vec<f64>>> {

@@ -7,7 +7,7 @@ use super::extends;
 use super::labels::Labels;
 use super::notation::Notation;
 use super::operation::Operation;
-use super::skeleton::{Known, Lattice, Skeleton, SkeletonDefaults};
+use super::skeleton::{Known, Skeleton, SkeletonDefaults};
 use crate::config::{Fields, Node, Problems, Value};
 use crate::machine;
 use crate::space::derivation::rule::Derivation;
@@ -35,7 +35,7 @@ pub struct Space {
     digest: Digest,
     text: String,
     derivation: Derivation,
-    kinds: Vec<CellKind>,
+    pub(in crate::space) kinds: Vec<CellKind>,
     pub(in crate::space) operations: IndexMap<String, Operation>,
     /// The operation that is a skip connection.
     pub(in crate::space) skip: Option<String>,
@@ -180,24 +180,6 @@ impl Space {
     /// States of a searched cell that are not inputs.
     pub fn nodes(&self) -> usize {
         self.shape.nodes
-    }
-
-    /// The lattice of its networks, where it has one: the same in all its skeletons.
-    pub(in crate::space) fn lattice(&self) -> Option<&Lattice> {
-        self.skeletons.values().find_map(|skeleton| skeleton.body.lattice())
-    }
-
-    /// How many cells the lattice of its networks has behind the first, unless told.
-    pub fn lattice_size(&self) -> Option<usize> {
-        let with_lattice = self.skeletons.values().find(|skeleton| skeleton.body.lattice().is_some());
-        with_lattice.map(|skeleton| skeleton.defaults.size)
-    }
-
-    /// The nodes that choose their widths in a kind that has some to choose from: those that are no part
-    /// of the cell's output.
-    pub fn nodes_that_choose(&self) -> Vec<usize> {
-        let output = self.output_states(self.nodes());
-        (0..self.nodes()).filter(|node| !output.contains(&(self.inputs() + node))).collect()
     }
 
     /// The searched edges, (source, target), in the order of the alpha tables' rows: by target,

@@ -100,6 +100,10 @@ impl Lowering<'_> {
             let place = alphas[table].label.clone();
             return Err(SpaceError::Shape { place, found: *other, needed: maps[0] });
         }
-        Ok(Some(Exit { table, states: (stems..states.len()).collect() }))
+        let blocks = self.lattice().map_or(0, |lattice| lattice.blocks);
+        let placed = lattice::placements(self.size, blocks);
+        let is_end = |map: &usize| placed.iter().all(|other| other.parent != Some(*map));
+        let ends = (0..placed.len()).filter(is_end).collect();
+        Ok(Some(Exit { table, states: (stems..states.len()).collect(), ends }))
     }
 }

@@ -6,7 +6,10 @@ use crate::space::tensor_spec::{TensorRole, TensorSpec};
 
 impl Chain {
     /// The chain of an operation that reads as many channels and leads to a node of the width `here`.
-    pub(in crate::space) fn narrowed(&self, input: usize, here: usize) -> Result<Self, SpaceError> {
+    ///
+    /// # Errors
+    /// Where it has a layer that cannot be narrowed.
+    pub fn narrowed(&self, input: usize, here: usize) -> Result<Self, SpaceError> {
         let mut channels = input;
         let mut layers = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {

@@ -2,7 +2,7 @@
 
 use crate::space::{
     Build, EdgeOptions, Genotype, Space,
-    network::{FeatureMap, OUTPUT, OutputSpec},
+    network::{FeatureMap, OutputSpec},
 };
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ mod tests {
             for skeleton in space.skeleton_names() {
                 // Scores, or an image of four times the sides.
                 let image = FeatureMap { channels: 3, height: 4 * 224, width: 4 * 224 };
-                let image = vec![OutputSpec { name: OUTPUT.to_owned(), size: image }];
+                let image = vec![OutputSpec { name: "image".to_owned(), size: image }];
                 let scores = build(skeleton, 224, 7);
                 let of_images = Build { outputs: image, ..scores.clone() };
                 let network = space.supernet(&scores).or_else(|_| space.supernet(&of_images)).unwrap();

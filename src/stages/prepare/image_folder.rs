@@ -6,10 +6,11 @@
 use crate::{
     config::Fields,
     data::{
-        Broken, DataError, Dataset, ImageFolder, LIST_VERSION, Listing, LocatedFolder, Normalise, Parts, SplitRule,
+        Broken, DataError, Dataset, ImageFolder, ImageKind, ImageShape, LIST_VERSION, Listing, LocatedFolder,
+        Normalise, Parts, SplitRule,
     },
     machine,
-    recipes::{COUNT, ImageShape},
+    recipes::COUNT,
     run::{Context, Progress, Resource, Stage, StageError, sentence},
     stages::PlanContext,
 };
@@ -102,7 +103,11 @@ fn folder(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Result<Pre
     // How many classes there are is known when the folder is listed; of a network they decide the
     // last layer alone.
     let known = classes.as_ref().map_or(1000, Vec::len);
-    context.tells.images.get_or_init(|| ImageShape { shape: [3, size, size], classes: known, in_files: true });
+    context.tells.images.get_or_init(|| ImageShape {
+        shape: [3, size, size],
+        classes: known,
+        kind: ImageKind::InFiles,
+    });
     let roots = context.data_roots();
     let parts = match held_out {
         Some(held_out) => Ok((held_out, Vec::new())),

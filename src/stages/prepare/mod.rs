@@ -1,16 +1,17 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
 mod image_folder;
+mod image_pairs;
 
 use super::{PlanContext, counted};
 use crate::{
     config::{Fields, Origin, Value},
     data::{
-        Archive, Cifar100Labels, DataError, Dataset, DownloadNews, Located, Normalise, Source, SplitRule, Synthetic,
-        Watcher,
+        Archive, Cifar100Labels, DataError, Dataset, DownloadNews, ImageKind, ImageShape, Located, Normalise, Source,
+        SplitRule, Synthetic, Watcher,
     },
     machine,
-    recipes::{COUNT, ImageShape},
+    recipes::COUNT,
     run::{Context, Fetch, Resource, Stage, StageError, Transfer, sentence},
 };
 use serde_json::{Value as Json, json};
@@ -44,16 +45,18 @@ pub(super) const FRACTION: &str = "a number above 0 and below 1";
 
 /// `prepare: {cifar10: {…}}`: the one key is the data set.
 pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
-    let names = ["cifar10", "cifar100", "digits", "image_folder", "synthetic"];
+    let names = ["cifar10", "cifar100", "digits", "image_folder", "image_pairs", "synthetic"];
     let chosen: Vec<&str> = names.into_iter().filter(|name| fields.has(name)).collect();
     let [name] = chosen[..] else {
         let place = fields.origin().clone();
-        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits`, `image_folder` and `synthetic`";
+        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits`, `image_folder`, `image_pairs` and `synthetic`";
         fields.problems().add_with_hint(&place, "a `prepare` stage names one data set", hint);
         return None;
     };
-    if name == "image_folder" {
-        return image_folder::read(fields, context);
+    match name {
+        "image_folder" => return image_folder::read(fields, context),
+        "image_pairs" => return image_pairs::read(fields, context),
+        _ => {}
     }
     let place = fields.origin_of(name).clone();
     let prepare = fields.map_called(name, format!("data set `{name}`"), |keys| data_set(keys, name, &place, context));
@@ -102,7 +105,7 @@ fn data_set(keys: &mut Fields<'_>, name: &str, place: &Origin, context: &PlanCon
     let place = beside
         .unwrap_or_else(|| path.map_or_else(|| context.data_root.to_owned(), |path| context.data_root.join(path)));
     let (shape, classes) = source.images();
-    context.tells.images.get_or_init(|| ImageShape { shape, classes, in_files: false });
+    context.tells.images.get_or_init(|| ImageShape { shape, classes, kind: ImageKind::InMemory });
     let (located, missing) = match (source.locate(&place), download) {
         (Ok(located), _) => (located.into(), None),
         (Err(DataError::NotFound { .. }), Some(archive)) => (OnceLock::new(), Some(Missing { archive, place })),
@@ -260,16 +263,7 @@ impl Stage for Prepare {
 pub(super) fn publish(dataset: &Dataset, what: &str, context: &mut Context<'_>) -> Result<(), StageError> {
     context.publish("dataset", |writer| dataset.write(writer))?;
     let [channels, height, width] = dataset.shape;
-    let counts = [
-        ("train_images", dataset.train.len()),
-        ("test_images", dataset.test.len()),
-        ("classes", dataset.classes.len()),
-        ("fit_images", dataset.split.fit.len()),
-        ("held_out_images", dataset.split.held_out.len()),
-    ];
-    for (name, count) in counts {
-        context.metric(name, count as f64);
-    }
+    publish_counts(dataset, context);
     context.summary(format!(
         "{what}: {} ({} to fit, {} held out), {} test, {}, {channels}x{height}x{width}",
         counted(dataset.train.len(), "training image"),
@@ -279,4 +273,21 @@ pub(super) fn publish(dataset: &Dataset, what: &str, context: &mut Context<'_>) 
         counted(dataset.classes.len(), "class"),
     ));
     Ok(())
+}
+
+/// The figures of a data set; its classes, where it has any.
+fn publish_counts(dataset: &Dataset, context: &mut Context<'_>) {
+    let classes = dataset.classes.len();
+    let counts = [
+        ("train_images", Some(dataset.train.len())),
+        ("test_images", Some(dataset.test.len())),
+        ("classes", (classes > 0).then_some(classes)),
+        ("fit_images", Some(dataset.split.fit.len())),
+        ("held_out_images", Some(dataset.split.held_out.len())),
+    ];
+    for (name, count) in counts {
+        if let Some(count) = count {
+            context.metric(name, count as f64);
+        }
+    }
 }

@@ -111,7 +111,7 @@ impl Evaluation for Confusion<'_> {
         metrics.push(("images", score.seen as f64));
         Evaluated {
             evaluation: as_map(&evaluation),
-            files: vec![("predictions.csv", predictions.into_bytes())],
+            files: vec![("predictions.csv".to_owned(), predictions.into_bytes())],
             metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             summary: format!(
                 "{:.2} % of {} test images (95 % interval {low:.2} to {high:.2})",
@@ -151,6 +151,6 @@ mod tests {
         let record: ClassEvaluation = serde_json::from_value(found.evaluation.clone().into()).unwrap();
         assert_eq!((record.all.correct, record.all.images, record.classes[1].share.images), (1, 3, 2));
         let predictions = "index,label,prediction,label_rank\n0,0,0,0\n1,1,0,1\n2,1,0,1\n";
-        assert_eq!(found.files, [("predictions.csv", predictions.as_bytes().to_vec())]);
+        assert_eq!(found.files, [("predictions.csv".to_owned(), predictions.as_bytes().to_vec())]);
     }
 }

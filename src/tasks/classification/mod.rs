@@ -11,7 +11,7 @@ pub use settings::{Classification, KIND};
 
 use super::{Batch, Better, Evaluation, Measure, Objective, Score, Supervision, Target, Targets};
 use crate::{
-    data,
+    data::{self, Dataset},
     model::{AUXILIARY, OUTPUT, Outputs, host},
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -85,7 +85,7 @@ impl Supervision for Classes {
         labelled(Tensor::from_data(images, device), Tensor::from_data(TensorData::new(loaded.labels, [size]), device))
     }
 
-    fn evaluation(&self) -> Box<dyn Evaluation + '_> {
+    fn evaluation<'a>(&'a self, _: &'a Dataset) -> Box<dyn Evaluation + 'a> {
         Box::new(Confusion::new(self))
     }
 }

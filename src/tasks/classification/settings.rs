@@ -3,6 +3,7 @@
 use super::{Classes, measures};
 use crate::{
     config::Fields,
+    data::ImageShape,
     model::OutputSpec,
     tasks::{LossDefaults, Measure, Supervision, TaskKind, TaskSettings},
 };
@@ -38,8 +39,8 @@ impl TaskSettings for Classification {
     }
 
     /// A score a class.
-    fn outputs(&self, _images: [usize; 3], classes: usize) -> Vec<OutputSpec> {
-        OutputSpec::scores(classes)
+    fn outputs(&self, images: ImageShape) -> Vec<OutputSpec> {
+        OutputSpec::scores(images.classes)
     }
 
     fn measures(&self, classes: usize) -> Vec<Measure> {

@@ -61,7 +61,7 @@ fn stopped_at_any_moment_and_resumed_a_search_comes_to_the_same_bits() {
         tiny::with(AlphaConfig {
             mixing: Mixing::GUMBEL.into(),
             perturb: Some(Perturb { kind, radius: 0.3, from_epoch: 1 }),
-            regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0 },
+            regulariser: Regulariser { beta_decay: 1.0, zero_one: 1.0, multiply_adds: 1.0, order: 0.0 },
             ..AlphaConfig::default()
         })
     });

@@ -52,7 +52,7 @@ fn dataset(folder: &ImageFolder, root: &Path) -> Dataset {
 fn names(examples: &Examples) -> Vec<&str> {
     match &examples.pixels {
         Pixels::Files(files) => files.names.iter().collect(),
-        Pixels::Packed(_) => panic!("pictures stay in their files"),
+        Pixels::Packed(_) | Pixels::Pairs(_) => panic!("pictures stay in their files"),
     }
 }
 
@@ -62,6 +62,7 @@ const AUGMENT: Augment = Augment {
     cutout: Some(Cutout { length: 6, probability: 0.5 }),
     resized_crop: Some(ResizedCrop { scale: [0.08, 1.0], ratio: [0.75, 4.0 / 3.0] }),
     jitter: Some(Jitter { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.2 }),
+    turn: false,
 };
 
 fn loader(dataset: &Arc<Dataset>, augment: Option<Augment>) -> Loader {

@@ -15,7 +15,7 @@ const OF_SYSTEMS: &[&str] =
 
 /// What lies directly in a part.
 #[derive(Debug, Default)]
-pub(super) struct PartFolder {
+pub(in crate::sources) struct PartFolder {
     /// The names of the class folders, sorted.
     pub classes: Vec<String>,
     /// The names of pictures that have no class.

@@ -1,154 +1,143 @@
-//! Weighted sums of inputs: a matrix product whose second matrix is read from shifted positions of
-//! staged planes, so that the matrix of columns ("im2col") is never written.
+//! Weighted sums of the channels of pixels.
 
 #![expect(
     clippy::needless_range_loop,
     reason = "tiles are indexed by several numbers at once, whose bounds are constants"
 )]
 
-use std::hint::black_box;
-
 use pulp::{Simd, WithSimd};
 
-use super::Rows;
-use super::vector::{dispatch, load, store};
+use super::vector::{dispatch, each_channel, load, of_images, part, store};
+use super::{LANES, Lanes, Walk};
+use crate::cpu::{layout::NARROW, memory::Buffer};
 
-/// Outputs of a panel. Eight outputs of three vectors are 24 sums, which together with three inputs
-/// and a weight fit the 32 registers of AVX-512; with 16 registers a panel is taken in two halves,
-/// two vectors at a time.
-const PANEL: usize = 8;
+/// A pixel whose channels are summed: how far from the one that is walked over, and how many it
+/// has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub pixel: usize,
+    pub channels: usize,
+}
 
-/// A matrix of weights, laid out in panels of up to eight outputs: `[input][output of the panel]`,
-/// one after another.
+/// Most blocks of outputs that a panel has.
+const MOST: usize = 4;
+
+/// Weights, packed for a few blocks of outputs at a time. Of several layers, each a product of its
+/// own, the entries are the same.
 #[derive(Debug)]
 pub(crate) struct Panels {
-    weights: Vec<f32>,
-    outputs: usize,
-    inputs: usize,
+    entries: Vec<Entry>,
+    layers: usize,
+    panels: Vec<Panel>,
+}
+
+/// Some blocks of outputs.
+#[derive(Debug)]
+struct Panel {
+    first: usize,
+    blocks: usize,
+    /// `[layer][entry, channel][block][lane]`
+    weights: Buffer,
 }
 
 impl Panels {
-    pub(crate) fn pack(outputs: usize, inputs: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
-        let mut weights = Vec::with_capacity(outputs * inputs);
-        for first in (0..outputs).step_by(PANEL) {
-            for input in 0..inputs {
-                weights.extend((first..outputs.min(first + PANEL)).map(|output| weight(output, input)));
-            }
-        }
-        Self { weights, outputs, inputs }
-    }
-
-    /// Several matrices of one shape whose weights are found together. Inputs are numbered by
-    /// channel and `columns` a channel.
-    pub(crate) fn pack_many<const N: usize>(
-        outputs: usize,
-        channels: usize,
-        columns: usize,
-        weights: impl Fn(usize, usize, usize) -> [f32; N],
-    ) -> [Self; N] {
-        let inputs = channels * columns;
-        let mut many = [(); N].map(|()| Self { weights: vec![0.0; outputs * inputs], outputs, inputs });
-        let mut at = 0;
-        for first in (0..outputs).step_by(PANEL) {
-            for channel in 0..channels {
-                for column in 0..columns {
-                    for output in first..outputs.min(first + PANEL) {
-                        let weights = weights(output, channel, column);
-                        for n in 0..N {
-                            many[n].weights[at] = weights[n];
-                        }
-                        at += 1;
-                    }
+    /// `weights(layer, entry, channel, block)` are those of every lane of a block of outputs.
+    pub(crate) fn pack(
+        layers: usize,
+        entries: Vec<Entry>,
+        blocks: usize,
+        weights: impl Fn(usize, usize, usize, usize) -> Lanes,
+    ) -> Self {
+        let depth: usize = entries.iter().map(|entry| entry.channels).sum();
+        let channels = || entries.iter().enumerate().flat_map(|(at, entry)| (0..entry.channels).map(move |c| (at, c)));
+        let count = blocks.div_ceil(MOST);
+        let panels = (0..count).map(|at| {
+            let (first, end) = (at * blocks / count, (at + 1) * blocks / count);
+            let mut packed = Buffer::take(layers * depth * (end - first) * LANES);
+            let mut to = packed.as_chunks_mut::<LANES>().0.iter_mut();
+            for layer in 0..layers {
+                for (entry, channel) in channels() {
+                    let lanes = (first..end).map(|block| weights(layer, entry, channel, block).0);
+                    to.by_ref().zip(lanes).for_each(|(to, lanes)| *to = lanes);
                 }
             }
-        }
-        many
-    }
-
-    pub(crate) fn outputs(&self) -> usize {
-        self.outputs
+            Panel { first, blocks: end - first, weights: packed }
+        });
+        Self { panels: panels.collect(), layers, entries }
     }
 }
 
-/// For every output `o` of `panels`, row `r` and lane `l`, with `w` the weights, `b` the bias or
-/// zero, and `out` as it was where `accumulate`, else zero:
+/// What is read: pixels of channels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub values: &'a [f32],
+    /// Values from one layer to the next.
+    pub layer: usize,
+    /// Channels of a pixel at most: [`LANES`], or [`NARROW`] of each of some images.
+    pub width: usize,
+}
+
+/// What is written: blocks of outputs.
+#[derive(Debug)]
+pub(crate) struct Output<'a> {
+    pub values: &'a mut [f32],
+    /// Values from one block to the next.
+    pub block: usize,
+    /// Values from one layer to the next.
+    pub layer: usize,
+}
+
+/// For every layer, block and pixel, with `out` as it was where `accumulate`, else zero:
 ///
 /// ```text
-/// out[o * out_stride + r * output_pitch + l]
-///     = out[…] + b[o] + Σ_k w[o][k] * input[offsets[k] + r * input_pitch + l]
+/// out[block][pixel] = out[…] + bias[block]
+///                   + Σ_entry Σ_channel weights[…] · in[entry + pixel][channel]
 /// ```
 ///
 /// # Panics
-/// When `offsets` or `bias` do not fit the panels, or the rows the slices.
-#[expect(clippy::too_many_arguments, reason = "two matrices, their layouts, and how they meet")]
+/// When the pixels do not fit the slices.
 pub(crate) fn product(
     panels: &Panels,
-    bias: Option<&[f32]>,
-    offsets: &[usize],
-    input: &[f32],
-    rows: Rows,
-    out: &mut [f32],
-    out_stride: usize,
+    bias: Option<&[Lanes]>,
+    input: Input<'_>,
+    output: Output<'_>,
+    walk: Walk,
     accumulate: bool,
 ) {
-    assert_eq!(offsets.len(), panels.inputs, "an offset an input");
-    assert!(bias.is_none_or(|bias| bias.len() == panels.outputs), "a bias an output");
-    if panels.outputs == 0 || rows.is_empty() {
+    if walk.is_empty() || panels.panels.is_empty() {
         return;
     }
-    let weights = Weights { panels: &panels.weights, outputs: panels.outputs, bias };
-    weighted_sums(weights, offsets, input, rows, out, out_stride, accumulate);
-}
-
-/// As [`product`], for one output whose weights stand in a slice.
-pub(super) fn single(weights: &[f32], offsets: &[usize], input: &[f32], rows: Rows, out: &mut [f32], accumulate: bool) {
-    assert_eq!(offsets.len(), weights.len(), "an offset a weight");
-    if !rows.is_empty() {
-        let weights = Weights { panels: weights, outputs: 1, bias: None };
-        weighted_sums(weights, offsets, input, rows, out, 0, accumulate);
+    let (walk, layers) = (walk.flat(), panels.layers - 1);
+    for entry in &panels.entries {
+        walk.check_from(entry.pixel, input.values.len().saturating_sub(layers * input.layer));
+        assert!(entry.channels <= input.width && [LANES, NARROW].contains(&input.width), "channels of a pixel");
     }
-}
-
-/// The panels of a [`Panels`].
-#[derive(Clone, Copy)]
-struct Weights<'a> {
-    panels: &'a [f32],
-    outputs: usize,
-    bias: Option<&'a [f32]>,
-}
-
-fn weighted_sums(
-    weights: Weights<'_>,
-    offsets: &[usize],
-    input: &[f32],
-    rows: Rows,
-    out: &mut [f32],
-    out_stride: usize,
-    accumulate: bool,
-) {
-    rows.check_input(offsets, input.len());
-    rows.check_output(weights.outputs, out_stride, out.len());
-    assert_eq!(weights.panels.len(), weights.outputs * offsets.len(), "a weight a pair");
-    dispatch(Product { weights, offsets, input: input.as_ptr(), rows, out: out.as_mut_ptr(), out_stride, accumulate });
+    let blocks: usize = panels.panels.iter().map(|panel| panel.blocks).sum();
+    walk.check_to(0, output.values.len().saturating_sub(layers * output.layer + (blocks - 1) * output.block));
+    assert!(bias.is_none_or(|bias| bias.len() >= blocks), "a bias a block");
+    dispatch(Product { panels, bias, input, output, walk, accumulate });
 }
 
 struct Product<'a> {
-    weights: Weights<'a>,
-    offsets: &'a [usize],
-    /// `rows` of every offset can be read from here.
-    input: *const f32,
-    rows: Rows,
-    /// `rows` of every output can be written from here.
-    out: *mut f32,
-    out_stride: usize,
+    panels: &'a Panels,
+    bias: Option<&'a [Lanes]>,
+    input: Input<'a>,
+    output: Output<'a>,
+    walk: Walk,
     accumulate: bool,
 }
 
-/// Where a vector is read, from an offset, and written, from the start of an output.
-#[derive(Clone, Copy, Default)]
-struct Position {
-    input: usize,
-    output: usize,
+/// Where a tile begins: its pixels, its weights, its outputs.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    panel: &'a Panel,
+    /// The first column, in values of the panel's lanes.
+    column: usize,
+    input: *const f32,
+    weights: *const f32,
+    output: *mut f32,
+    /// Values from one pixel to the next that is read.
+    step: usize,
 }
 
 impl WithSimd for Product<'_> {
@@ -156,216 +145,155 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Few outputs have few sums: wider strips hide the latency of an addition.
-        match (S::REGISTER_COUNT, self.weights.outputs) {
-            (_, 1) | (32.., ..=4) => self.strips::<S, 6>(simd),
-            (32.., _) => self.strips::<S, 3>(simd),
-            // Three vectors of four outputs would just fit 16 registers, and in practice do not.
-            _ => self.strips::<S, 2>(simd),
+        let output = self.output.values.as_mut_ptr();
+        match (self.input.width < LANES, self.walk.from.step) {
+            (true, 1) => self.run::<S, LANES, true>(simd, output),
+            (true, _) => self.run::<S, 0, true>(simd, output),
+            (false, 1) => self.run::<S, LANES, false>(simd, output),
+            (false, _) => self.run::<S, 0, false>(simd, output),
         }
     }
 }
 
 impl Product<'_> {
-    /// Strips of `N` vectors, every panel over each while its inputs are in the nearest cache.
     #[inline(always)]
-    fn strips<S: Simd, const N: usize>(self, simd: S) {
-        let Rows { count, width, input_pitch, output_pitch } = self.rows;
-        let mut left = count * (width / S::F32_LANES);
-        let (mut next, mut lane) = (Position::default(), 0);
-        while left > 0 {
-            // Four left over are two and two: a strip of one has nothing to share its weights with.
-            let vectors = if left == N + 1 { N - 1 } else { left.min(N) };
-            let mut at = [next; N];
-            for at in &mut at[..vectors] {
-                *at = next;
-                lane += S::F32_LANES;
-                next = Position { input: next.input + S::F32_LANES, output: next.output + S::F32_LANES };
-                if lane == width {
-                    lane = 0;
-                    next.input = next.input + input_pitch - width;
-                    next.output = next.output + output_pitch - width;
-                }
-            }
-            left -= vectors;
-            self.strip::<S, N>(simd, &at, vectors);
-        }
-    }
-
-    #[inline(always)]
-    fn strip<S: Simd, const N: usize>(&self, simd: S, at: &[Position; N], vectors: usize) {
-        match vectors {
-            1 => self.panels::<S, 1>(simd, first(at)),
-            2 => self.panels::<S, 2>(simd, first(at)),
-            3 if N > 2 => self.panels::<S, 3>(simd, first(at)),
-            4 if N > 3 => self.panels::<S, 4>(simd, first(at)),
-            5 if N > 3 => self.panels::<S, 5>(simd, first(at)),
-            _ if N > 3 => self.panels::<S, 6>(simd, first(at)),
-            _ => {}
-        }
-    }
-
-    #[inline(always)]
-    fn panels<S: Simd, const N: usize>(&self, simd: S, at: [Position; N]) {
-        let outputs = self.weights.outputs;
-        let tile = if S::REGISTER_COUNT < 32 || N > 3 { PANEL / 2 } else { PANEL };
-        for panel in (0..outputs).step_by(PANEL) {
-            let step = (outputs - panel).min(PANEL);
-            for part in (0..step).step_by(tile) {
-                let output = panel + part;
-                // `panel` outputs of a weight an offset come before this panel. Hidden from the
-                // compiler, which would else step the places of every height of tile along, on the
-                // stack, whichever tile is next.
-                let (output, weights) = black_box((output, &self.weights.panels[panel * self.offsets.len()..][part..]));
-                match (step - part).min(tile) {
-                    1 => self.tile::<S, 1, N>(simd, weights, step, output, at),
-                    2 => self.tile::<S, 2, N>(simd, weights, step, output, at),
-                    3 => self.tile::<S, 3, N>(simd, weights, step, output, at),
-                    4 => self.tile::<S, 4, N>(simd, weights, step, output, at),
-                    5 if tile > 4 => self.tile::<S, 5, N>(simd, weights, step, output, at),
-                    6 if tile > 4 => self.tile::<S, 6, N>(simd, weights, step, output, at),
-                    7 if tile > 4 => self.tile::<S, 7, N>(simd, weights, step, output, at),
-                    _ if tile > 4 => self.tile::<S, 8, N>(simd, weights, step, output, at),
-                    _ => {}
+    fn run<S: Simd, const STEP: usize, const SHARED: bool>(&self, simd: S, output: *mut f32) {
+        let most = if S::REGISTER_COUNT < 32 { 2 } else { MOST };
+        let depth: usize = self.panels.entries.iter().map(|entry| entry.channels).sum();
+        for layer in 0..self.panels.layers {
+            for panel in &self.panels.panels {
+                let mut column = 0;
+                while column < panel.blocks * LANES {
+                    let vectors = ((panel.blocks * LANES - column) / S::F32_LANES).min(most);
+                    // SAFETY: `product` has checked that each layer's pixels are among the values;
+                    // the panel has `depth · blocks` vectors of weights a layer.
+                    let tile = unsafe {
+                        Tile {
+                            panel,
+                            column,
+                            input: self.input.values.as_ptr().add(layer * self.input.layer),
+                            weights: panel.weights.as_ptr().add(layer * depth * panel.blocks * LANES + column),
+                            output: output.add(layer * self.output.layer),
+                            step: self.walk.from.step * LANES,
+                        }
+                    };
+                    match vectors {
+                        1 => self.rows::<S, 1, STEP, SHARED>(simd, tile),
+                        2 => self.rows::<S, 2, STEP, SHARED>(simd, tile),
+                        3 => self.rows::<S, 3, STEP, SHARED>(simd, tile),
+                        _ => self.rows::<S, 4, STEP, SHARED>(simd, tile),
+                    }
+                    column += vectors * S::F32_LANES;
                 }
             }
         }
     }
 
-    /// `M` outputs from `output` on, whose weights of one offset stand `step` from those of the
-    /// next, at `N` vectors.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize, const N: usize>(
+    fn rows<S: Simd, const N: usize, const STEP: usize, const SHARED: bool>(&self, simd: S, tile: Tile<'_>) {
+        let Walk { images, rows, width, from, to } = self.walk;
+        let room = if S::REGISTER_COUNT < 32 { 8 } else { 16 };
+        for (image, row) in (0..images).flat_map(|image| (0..rows).map(move |row| (image, row))) {
+            let (from_row, to_row) = (image * from.image + row * from.pitch, image * to.image + row * to.pitch);
+            let mut at = 0;
+            while at < width {
+                // SAFETY: a pixel of the walk.
+                let tile = unsafe {
+                    Tile {
+                        input: tile.input.add((from_row + at * from.step) * LANES),
+                        output: tile.output.add((to_row + at * to.step) * LANES),
+                        ..tile
+                    }
+                };
+                let left = width - at;
+                at += if left >= 16 && N == 1 && room == 16 {
+                    self.tile::<S, 16, N, STEP, SHARED>(simd, tile)
+                } else if left >= 8 && 8 * N <= room + 8 {
+                    self.tile::<S, 8, N, STEP, SHARED>(simd, tile)
+                } else if left >= 4 {
+                    self.tile::<S, 4, N, STEP, SHARED>(simd, tile)
+                } else if left >= 2 {
+                    self.tile::<S, 2, N, STEP, SHARED>(simd, tile)
+                } else {
+                    self.tile::<S, 1, N, STEP, SHARED>(simd, tile)
+                };
+            }
+        }
+    }
+
+    /// `M` pixels at `N` vectors of outputs. Returns `M`.
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const N: usize, const STEP: usize, const SHARED: bool>(
         &self,
         simd: S,
-        weights: &[f32],
-        step: usize,
-        output: usize,
-        at: [Position; N],
-    ) {
+        tile: Tile<'_>,
+    ) -> usize {
+        let step = if STEP > 0 { STEP } else { tile.step };
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
-        let mut weights = weights.as_ptr();
-        // SAFETY: `weighted_sums` has checked that the rows of every offset can be read, those of
-        // every output read and written, and that there is a weight for each pair; the positions
-        // are of vectors within rows.
+        let mut weights = tile.weights;
+        // SAFETY: `product` has checked that the pixels of every entry can be read, those of every
+        // block read and written, and that there is a bias a block.
         unsafe {
-            let out = self.out.add(output * self.out_stride);
+            let mut outputs = [tile.output; N];
+            let mut parts = [0; N];
+            for n in 0..N {
+                let column = tile.column + n * S::F32_LANES;
+                parts[n] = part::<S>(column);
+                outputs[n] = tile.output.add((tile.panel.first + column / LANES) * self.output.block + parts[n]);
+                if let Some(bias) = self.bias {
+                    let lanes = bias.as_ptr().add(tile.panel.first + column / LANES).cast::<f32>();
+                    let bias = load::<S>(lanes.add(parts[n]));
+                    for m in 0..M {
+                        sums[m][n] = bias;
+                    }
+                }
+            }
+            let to = self.walk.to.step * LANES;
             if self.accumulate {
                 for m in 0..M {
                     for n in 0..N {
-                        sums[m][n] = load::<S>(out.add(m * self.out_stride + at[n].output));
+                        sums[m][n] = simd.add_f32s(sums[m][n], load::<S>(outputs[n].add(m * to)));
                     }
                 }
             }
-            if let Some(bias) = self.weights.bias {
-                for m in 0..M {
-                    let bias = simd.splat_f32s(bias[output + m]);
+            for entry in &self.panels.entries {
+                let mut from = tile.input.add(entry.pixel * LANES);
+                if SHARED {
+                    each_channel!(CHANNEL => {
+                        if CHANNEL < entry.channels {
+                            for m in 0..M {
+                                for n in 0..N {
+                                    let x = of_images::<S, CHANNEL>(from.add(m * step), parts[n]);
+                                    let weight = load::<S>(weights.add(n * S::F32_LANES));
+                                    sums[m][n] = simd.mul_add_e_f32s(x, weight, sums[m][n]);
+                                }
+                            }
+                            weights = weights.wrapping_add(tile.panel.blocks * LANES);
+                        }
+                    });
+                    continue;
+                }
+                for _ in 0..entry.channels {
+                    let mut column = [simd.splat_f32s(0.0); N];
                     for n in 0..N {
-                        sums[m][n] = simd.add_f32s(sums[m][n], bias);
+                        column[n] = load::<S>(weights.add(n * S::F32_LANES));
                     }
-                }
-            }
-            for &offset in self.offsets {
-                let input = self.input.add(offset);
-                let mut inputs = [simd.splat_f32s(0.0); N];
-                for n in 0..N {
-                    inputs[n] = load::<S>(input.add(at[n].input));
-                }
-                for m in 0..M {
-                    let weight = simd.splat_f32s(*weights.add(m));
-                    for n in 0..N {
-                        sums[m][n] = simd.mul_add_e_f32s(weight, inputs[n], sums[m][n]);
+                    for m in 0..M {
+                        let x = simd.splat_f32s(*from.add(m * step));
+                        for n in 0..N {
+                            sums[m][n] = simd.mul_add_e_f32s(x, column[n], sums[m][n]);
+                        }
                     }
+                    weights = weights.wrapping_add(tile.panel.blocks * LANES);
+                    from = from.wrapping_add(1);
                 }
-                weights = weights.wrapping_add(step);
             }
             for m in 0..M {
                 for n in 0..N {
-                    store::<S>(out.add(m * self.out_stride + at[n].output), sums[m][n]);
+                    store::<S>(outputs[n].add(m * to), sums[m][n]);
                 }
             }
         }
-    }
-}
-
-/// The first `N` of `M` positions.
-#[inline(always)]
-fn first<const M: usize, const N: usize>(at: &[Position; M]) -> [Position; N] {
-    let mut first = [Position::default(); N];
-    first[..N.min(M)].copy_from_slice(&at[..N.min(M)]);
-    first
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::sample::{ROWS, assert_close, span, values};
-    use super::super::vector::levels;
-    use super::*;
-
-    /// One weight layout, one set of rows, against the definition.
-    fn check(outputs: usize, inputs: usize, rows: Rows, bias: Option<&[f32]>, accumulate: bool) {
-        let weights = values(1, outputs * inputs);
-        let panels = Panels::pack(outputs, inputs, |output, input| weights[output * inputs + input]);
-        let offsets: Vec<usize> = (0..inputs).map(|k| k * 29 % 64 + k / 3 * 16).collect();
-        let reach = offsets.iter().max().unwrap() + span(rows, rows.input_pitch);
-        let input = values(2, reach);
-        let stride = span(rows, rows.output_pitch) + 3;
-        let start = values(3, outputs * stride - 3);
-        let mut expected = start.clone();
-        for o in 0..outputs {
-            for r in 0..rows.count {
-                for l in 0..rows.width {
-                    let out = &mut expected[o * stride + r * rows.output_pitch + l];
-                    let dot: f64 = offsets
-                        .iter()
-                        .enumerate()
-                        .map(|(k, offset)| {
-                            f64::from(weights[o * inputs + k]) * f64::from(input[offset + r * rows.input_pitch + l])
-                        })
-                        .sum();
-                    let before = if accumulate { f64::from(*out) } else { 0.0 };
-                    *out = (before + bias.map_or(0.0, |bias| f64::from(bias[o])) + dot) as f32;
-                }
-            }
-        }
-        let mut out = start;
-        product(&panels, bias, &offsets, &input, rows, &mut out, stride, accumulate);
-        assert_close(&out, &expected, (inputs as f64).sqrt());
-    }
-
-    #[test]
-    fn products_are_those_of_scalar_loops() {
-        levels::each(|| {
-            for outputs in 1..=40 {
-                let bias = values(4, outputs);
-                for (at, rows) in ROWS.into_iter().enumerate() {
-                    let inputs = [1, 3, 10, 27][(outputs + at) % 4];
-                    check(outputs, inputs, rows, (at % 3 == 0).then_some(&bias), (outputs + at) % 2 == 0);
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn nothing_to_add_up_leaves_the_bias() {
-        let rows = ROWS[4];
-        check(3, 1, rows, Some(&[0.5, -1.0, 2.0]), false);
-        let mut out = vec![f32::NAN; 160];
-        product(&Panels::pack(1, 0, |_, _| 0.0), Some(&[0.5]), &[], &[], rows, &mut out, 0, false);
-        assert_eq!(out, [0.5; 160]);
-    }
-
-    #[test]
-    #[should_panic(expected = "a tap at 7 reads 160 values of 166")]
-    fn taps_past_the_input_are_refused() {
-        let rows = Rows { count: 5, width: 32, input_pitch: 32, output_pitch: 32 };
-        product(&Panels::pack(1, 1, |_, _| 1.0), None, &[7], &[0.0; 166], rows, &mut [0.0; 160], 0, false);
-    }
-
-    #[test]
-    #[should_panic(expected = "2 planes of 160 values, 160 apart, in 319")]
-    fn outputs_past_the_end_are_refused() {
-        let rows = Rows { count: 5, width: 32, input_pitch: 32, output_pitch: 32 };
-        product(&Panels::pack(2, 1, |_, _| 1.0), None, &[0], &[0.0; 160], rows, &mut [0.0; 319], 160, false);
+        M
     }
 }

@@ -1,27 +1,12 @@
-//! Single vectors: unchecked reads and writes, and sums across lanes.
+//! Single vectors: unchecked reads and writes, and the vectors of this machine.
 
 use pulp::{Simd, WithSimd};
 
-use super::rows::LANES;
-
-/// Says a block once for each of the first numbers, which is a constant in it:
-/// `unrolled!(N, 4 => { … })`. A loop would do the same, but only what is unrolled early leaves
-/// arrays of vectors in registers.
-macro_rules! unrolled {
-    ($name:ident, 4 => $body:block) => { unrolled!(@ $name $body 0 1 2 3) };
-    ($name:ident, 6 => $body:block) => { unrolled!(@ $name $body 0 1 2 3 4 5) };
-    ($name:ident, 14 => $body:block) => { unrolled!(@ $name $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13) };
-    (@ $name:ident $body:block $($number:literal)*) => {
-        $({
-            const $name: usize = $number;
-            $body
-        })*
-    };
-}
-pub(super) use unrolled;
+use super::LANES;
+use crate::cpu::layout::NARROW;
 
 /// Runs `op` with the widest vectors of this machine; under test, see
-/// [`with_level`](levels::with_level).
+/// [`each`](levels::each).
 #[inline]
 pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     #[cfg(test)]
@@ -30,24 +15,46 @@ pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     pulp::Arch::new().dispatch(op)
 }
 
-/// Runs a loop over values compiled for the widest vectors of this machine. It must be
-/// `#[inline(always)]`.
-#[inline]
-pub(crate) fn vectorised(op: impl FnMut()) {
-    dispatch(Loop(op));
+/// Says a block once for each channel of an image that shares its vector, which is a constant in it.
+/// A loop would do the same, but only what is unrolled early leaves arrays of vectors in registers.
+macro_rules! each_channel {
+    ($name:ident => $body:block) => { each_channel!(@ $name $body 0 1 2 3) };
+    (@ $name:ident $body:block $($number:literal)*) => {
+        $({
+            const $name: usize = $number;
+            $body
+        })*
+    };
+}
+pub(super) use each_channel;
+
+/// Of images that share a pixel, one channel of each, in all its lanes: those of a vector from
+/// lane `part` on.
+///
+/// # Safety
+/// A pixel of initialised values stands at `pixel`, and `part` is where a vector of it begins.
+#[inline(always)]
+pub(super) unsafe fn of_images<S: Simd, const CHANNEL: usize>(pixel: *const f32, part: usize) -> S::f32s {
+    // SAFETY: as asked of the caller. An array has as many values as a vector of all lanes; of a
+    // shorter one, it is the first that are read.
+    unsafe {
+        if S::F32_LANES < LANES {
+            let mut lanes = [0.0; LANES];
+            for (lane, value) in lanes.iter_mut().enumerate().take(S::F32_LANES) {
+                *value = *pixel.add((part + lane) / NARROW * NARROW + CHANNEL);
+            }
+            return load::<S>(lanes.as_ptr());
+        }
+        let values = std::mem::transmute_copy::<S::f32s, [f32; LANES]>(&load::<S>(pixel));
+        let lanes: [f32; LANES] = std::array::from_fn(|lane| values[lane - lane % NARROW + CHANNEL]);
+        std::mem::transmute_copy::<[f32; LANES], S::f32s>(&lanes)
+    }
 }
 
-struct Loop<F>(F);
-
-impl<F: FnMut()> WithSimd for Loop<F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, _: S) {
-        // Called by reference: what calls a closure by value is a function of its own, which
-        // nothing makes the compiler inline, and which is compiled for no vectors in particular.
-        (self.0)();
-    }
+/// Where a column of lanes begins in its block: always at 0, where a vector is a block.
+#[inline(always)]
+pub(super) fn part<S: Simd>(column: usize) -> usize {
+    if S::F32_LANES == LANES { 0 } else { column % LANES }
 }
 
 /// # Safety
@@ -66,74 +73,12 @@ pub(super) unsafe fn store<S: Simd>(to: *mut f32, vector: S::f32s) {
     unsafe { to.cast::<S::f32s>().write_unaligned(vector) }
 }
 
-/// The most vectors that [`sum_lanes`] sums.
-pub(super) const MOST_SUMS: usize = 32;
-
-/// The sum across lanes of each of the first `count` vectors, in the first `count` places.
-///
-/// As many as a vector has lanes are summed at once by a tree of transposing additions: at step `s`
-/// lane `l` of the sum of two vectors takes lanes `l` and `l + s` of the first or of the second, by
-/// the bit `s` of `l`, so that lane `l` ends with the sum of vector `l`.
+/// `max(x · factor + offset, least)`; what is no number stays so, where a maximum would turn it
+/// into the least on some machines.
 #[inline(always)]
-pub(super) fn sum_lanes<S: Simd, const N: usize>(simd: S, vectors: [S::f32s; N], count: usize) -> [f32; MOST_SUMS] {
-    let mut sums = [0.0; MOST_SUMS];
-    if S::F32_LANES < 8 {
-        for n in 0..count {
-            sums[n] = simd.reduce_sum_f32s(vectors[n]);
-        }
-        return sums;
-    }
-    unrolled!(GROUP, 4 => {
-        let first = GROUP * S::F32_LANES;
-        if first < count {
-            let live = (count - first).min(S::F32_LANES);
-            let mut tree = [simd.splat_f32s(0.0); LANES];
-            tree[..live].copy_from_slice(&vectors[first..first + live]);
-            // Step by step, not in a loop: with counts that are constants the tree stays in
-            // registers.
-            fold(simd, &mut tree, live, 1);
-            fold(simd, &mut tree, live.div_ceil(2), 2);
-            fold(simd, &mut tree, live.div_ceil(4), 4);
-            fold(simd, &mut tree, live.div_ceil(8), 8);
-            // SAFETY: the slice has room for a vector.
-            unsafe { store::<S>(sums[first..first + S::F32_LANES].as_mut_ptr(), tree[0]) };
-        }
-    });
-    sums
-}
-
-/// One step of [`sum_lanes`]: the first `live` vectors become half as many. An odd one is added to
-/// itself, which puts its sums in lanes that nobody reads.
-#[inline(always)]
-fn fold<S: Simd>(simd: S, tree: &mut [S::f32s; LANES], live: usize, step: usize) {
-    if step >= S::F32_LANES {
-        return;
-    }
-    let odd = odd_lanes(simd, step);
-    for pair in 0..live.div_ceil(2) {
-        let (even_sum, odd_sum) = (tree[2 * pair], tree[(2 * pair + 1).min(live - 1)]);
-        let kept = simd.select_f32s(odd, odd_sum, even_sum);
-        let moved = simd.select_f32s(odd, even_sum, odd_sum);
-        tree[pair] = simd.add_f32s(kept, simd.rotate_left_f32s(moved, step));
-    }
-}
-
-/// The lanes whose number has the bit `step`.
-#[inline(always)]
-fn odd_lanes<S: Simd>(simd: S, step: usize) -> S::m32s {
-    const fn bits(step: usize) -> [f32; LANES] {
-        let mut bits = [0.0; LANES];
-        let mut lane = 0;
-        while lane < LANES {
-            bits[lane] = if lane & step == 0 { 0.0 } else { 1.0 };
-            lane += 1;
-        }
-        bits
-    }
-    static BITS: [[f32; LANES]; 4] = [bits(1), bits(2), bits(4), bits(8)];
-    let bits = &BITS[step.trailing_zeros() as usize];
-    // SAFETY: no vector is longer than `LANES`.
-    simd.less_than_f32s(simd.splat_f32s(0.5), unsafe { load::<S>(bits.as_ptr()) })
+pub(super) fn prologue<S: Simd>(simd: S, x: S::f32s, [factor, offset, least]: [S::f32s; 3]) -> S::f32s {
+    let value = simd.mul_add_e_f32s(x, factor, offset);
+    simd.select_f32s(simd.less_than_f32s(value, least), least, value)
 }
 
 /// Tests run every loop with every kind of vector that the machine has.
@@ -180,46 +125,5 @@ pub(super) mod levels {
             },
             Level::Scalar => Scalar.vectorize(op),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct SumEach<const N: usize>([[f32; LANES]; N]);
-
-    impl<const N: usize> WithSimd for SumEach<N> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            // SAFETY: no vector is longer than `LANES`.
-            let sums = sum_lanes(simd, self.0.map(|lanes| unsafe { load::<S>(lanes.as_ptr()) }), N);
-            let expected = self.0.map(|lanes| lanes[..S::F32_LANES].iter().sum::<f32>());
-            assert_eq!(sums[..N], expected);
-        }
-    }
-
-    fn check<const N: usize>() {
-        // Whole numbers, whose sums are exact in any order.
-        let value = |vector: usize, lane: usize| ((vector * 37 + lane * lane * 11) % 101) as f32;
-        let lanes = std::array::from_fn(|vector| std::array::from_fn(|lane| value(vector, lane)));
-        levels::each(|| dispatch(SumEach::<N>(lanes)));
-    }
-
-    #[test]
-    fn lanes_are_summed_vector_by_vector() {
-        check::<1>();
-        check::<2>();
-        check::<3>();
-        check::<5>();
-        check::<6>();
-        check::<7>();
-        check::<8>();
-        check::<11>();
-        check::<16>();
-        check::<25>();
-        check::<32>();
     }
 }

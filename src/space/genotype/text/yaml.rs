@@ -95,11 +95,11 @@ pub(super) fn write(genotype: &Genotype) -> String {
     let nodes = |cell: &CellGenotype| cell.nodes.iter().map(|node| node.iter().map(word).collect()).collect();
     let cell = |cell| WrittenCell { nodes: nodes(cell), output: &cell.output, widths: &cell.widths };
     let cells = genotype.cells.iter().map(|(kind, genotype)| (kind.as_str(), cell(genotype))).collect();
-    let step = |step| match step {
-        &PathStep::Cell(ref genotype) => WrittenStep::Cell { cell: cell(genotype) },
+    let path = genotype.path.iter().map(|step| match step {
+        PathStep::Cell(genotype) => WrittenStep::Cell { cell: cell(genotype) },
         PathStep::Block(name) => WrittenStep::Block(name),
-    };
-    let path = genotype.path.iter().map(step).collect();
+    });
+    let path = path.collect();
     serde_yaml::to_string(&Written { cells, path }).expect("plain data serialises")
 }
 

@@ -1,0 +1,102 @@
+//! A small part of a picture, side by side: of low resolution, by the bicubic filter, by the
+//! network, and the original.
+
+use crate::data::{Pair, Picture};
+use std::fmt::Write as _;
+
+/// Side of the part in pixels of the original, and of what is drawn of it.
+const PART: usize = 64;
+const DRAWN: usize = 192;
+const GAP: usize = 8;
+/// Below each.
+const CAPTION: usize = 20;
+
+/// The drawing as SVG, and in words what it shows.
+pub(super) fn drawn(pair: &Pair, simple: &Picture, found: &Picture, scale: usize) -> (String, String) {
+    let Pair { name, low, high, .. } = pair;
+    // A whole number of pixels of low resolution.
+    let side = (PART.min(high.width).min(high.height) / scale * scale).max(scale);
+    let (top, left) = hardest(simple, high, side, scale);
+    let small = side / scale;
+    let parts = [
+        ("low resolution", part(low, top / scale, left / scale, small)),
+        ("bicubic", part(simple, top, left, side)),
+        ("network", part(found, top, left, side)),
+        ("original", part(high, top, left, side)),
+    ];
+    let (width, height) = (4 * DRAWN + 3 * GAP, DRAWN + CAPTION);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+         font-family=\"sans-serif\" font-size=\"13\" text-anchor=\"middle\">\n"
+    );
+    for (at, (words, part)) in parts.iter().enumerate() {
+        let (x, middle, base) = (at * (DRAWN + GAP), at * (DRAWN + GAP) + DRAWN / 2, DRAWN + CAPTION - 6);
+        let png = base64(&part.png());
+        // Writing to a string does not fail.
+        let _ = write!(
+            svg,
+            "<image x=\"{x}\" y=\"0\" width=\"{DRAWN}\" height=\"{DRAWN}\" image-rendering=\"pixelated\" \
+             href=\"data:image/png;base64,{png}\"/>\n<text x=\"{middle}\" y=\"{base}\" fill=\"#777\">{words}</text>\n"
+        );
+    }
+    svg.push_str("</svg>\n");
+    (svg, format!("`{name}`, {side}x{side} pixels where the bicubic filter is furthest off"))
+}
+
+/// Row and column of the part where the bicubic filter is furthest off, on a grid of half a part.
+fn hardest(simple: &Picture, high: &Picture, side: usize, scale: usize) -> (usize, usize) {
+    let step = (side / 2 / scale * scale).max(scale);
+    let places = |length: usize| (0..=(length - side) / step).map(move |at| at * step);
+    let error = |(top, left): (usize, usize)| {
+        let [a, b] = [simple, high].map(|picture| part(picture, top, left, side).pixels);
+        a.iter().zip(&b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum::<u64>()
+    };
+    let all = places(high.height).flat_map(|top| places(high.width).map(move |left| (top, left)));
+    all.max_by_key(|&place| (error(place), std::cmp::Reverse(place))).unwrap_or_default()
+}
+
+fn part(of: &Picture, top: usize, left: usize, side: usize) -> Picture {
+    let rows = of.pixels.chunks_exact(3 * of.width).skip(top).take(side);
+    let pixels = rows.flat_map(|row| &row[3 * left..3 * (left + side)]).copied().collect();
+    Picture { width: side, height: side, pixels, grey: of.grey }
+}
+
+/// RFC 4648.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let of = |three: &[u8]| -> [char; 4] {
+        let bits = three.iter().chain(&[0, 0]).take(3).fold(0, |bits, &byte| bits << 8 | usize::from(byte));
+        std::array::from_fn(|at| if at > three.len() { '=' } else { char::from(LETTERS[bits >> (18 - 6 * at) & 63]) })
+    };
+    bytes.chunks(3).flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_in_64_letters() {
+        assert_eq!(
+            ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes())),
+            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
+        );
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+
+    #[test]
+    fn the_part_where_the_filter_is_furthest_off_is_drawn() {
+        let mut high = Picture { width: 160, height: 128, pixels: vec![90; 3 * 160 * 128], grey: false };
+        // Stripes in the lower right.
+        (80..128)
+            .for_each(|y| (100..160).for_each(|x| high.pixels[3 * (160 * y + x)] = if x % 2 == 0 { 255 } else { 0 }));
+        let low = high.shrunk(4);
+        let simple = low.enlarged(4);
+        assert_eq!(hardest(&simple, &high, 64, 4), (64, 96));
+        let pair = Pair { name: "stripes".to_owned(), low, high: high.clone(), teacher: None };
+        let (svg, words) = drawn(&pair, &simple, &high, 4);
+        let drawing = roxmltree::Document::parse(&svg).unwrap();
+        assert_eq!(drawing.descendants().filter(|node| node.has_tag_name("image")).count(), 4);
+        assert!(words.starts_with("`stripes`, 64x64 pixels"), "{words}");
+    }
+}
