@@ -57,7 +57,7 @@ pub(super) fn yaml(pipeline: &Pipeline, planned: &[Planned]) -> Result<String, C
     for (name, members) in by_stage {
         let (mut keys, own) = split(&members);
         let first = members[0].0;
-        keys.extend(first.references.clone());
+        add(&first.references, &mut keys);
         // An axis of one value, or one that changes nothing, multiplies the stage all the same.
         let said = Json::from(keys.clone()).to_string();
         let unsaid = |axis: &&String| first.mentions.contains(axis) && !said.contains(&format!("${{matrix.{axis}}}"));
@@ -79,6 +79,16 @@ pub(super) fn yaml(pipeline: &Pipeline, planned: &[Planned]) -> Result<String, C
     // A file's name may hold a line break.
     let folder = folder.display().to_string();
     Ok(format!("# Files are named as seen from `{}`.\n{text}", folder.escape_debug()))
+}
+
+/// Puts keys among others, those of a map among those of the map that is there.
+fn add(references: &Map<String, Json>, keys: &mut Map<String, Json>) {
+    for (key, value) in references {
+        match (value, keys.get_mut(key).and_then(Json::as_object_mut)) {
+            (Json::Object(inside), Some(keys)) => add(inside, keys),
+            _ => drop(keys.insert(key.clone(), value.clone())),
+        }
+    }
 }
 
 /// What the members' keys have in common, and what each has besides.

@@ -107,7 +107,7 @@ fn all_kinds(kinds: &[KindSlots]) -> String {
 
 /// The references that `params` has under `slot`.
 fn links<'a>(stage: &str, params: &'a Node, slot: &'a Slot, problems: &mut Problems) -> Vec<Link<'a>> {
-    let Some(node) = params.get(slot.key).filter(|node| node.value != Value::Null) else {
+    let Some(node) = slot.of(params).map(|entry| &entry.node).filter(|node| node.value != Value::Null) else {
         if slot.required {
             let message = format!("stage `{stage}` lacks the key `{}`", slot.key);
             problems.add_with_hint(&params.origin, message, format!("it names {}", wanted(slot)));

@@ -42,7 +42,7 @@ pub struct Member {
     pub params: Node,
     /// The axes that its stage is multiplied by since its own keys mention them.
     pub mentions: Vec<String>,
-    /// The reference keys as they are written.
+    /// The reference keys as they are written, those of a map in it.
     pub references: serde_json::Map<String, Json>,
     /// For each reference key, the indices into [`Pipeline::members`] that it names.
     pub inputs: IndexMap<String, Vec<usize>>,

@@ -4,7 +4,7 @@
 //! it and all it reads were understood, and only sound stages are resolved further.
 
 use super::{
-    Entry, Fields, KindSlots, Member, Node, Pipeline, Problems, Runtime, Slot, Value,
+    Entry, Fields, KindSlots, Member, Node, Pipeline, Problems, Runtime, Value,
     declaration::{Declaration, Link, wanted},
     matrix::{Matrix, Point, too_long},
     nearest,
@@ -23,7 +23,7 @@ use std::{
 const DATA_ROOT: &str = "data";
 
 /// Resolves `root`. After complaints the pipeline is what could be understood: a stage with a fault
-/// in what it reads is there once, without inputs, so that its own keys can still be checked.
+/// in what it reads is there once, its references naming nothing, so that its own keys can still be checked.
 pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &mut Problems) -> Pipeline {
     let mut top = Fields::open(root, "the pipeline", problems);
     let name = top.required_text("name");
@@ -125,8 +125,9 @@ fn members(
         multiply(index, &mut stages, (matrix, variants), &mut members, problems);
     }
     members.extend(stages.iter().filter(|stage| !stage.sound && stage.fillable).filter_map(|stage| {
-        let point = matrix.points(&stage.axes).next()?;
-        Some(member((stage.declaration.as_ref()?, &stage.axes), (matrix, variants), &point, IndexMap::new()))
+        let (point, declaration) = (matrix.points(&stage.axes).next()?, stage.declaration.as_ref()?);
+        let nothing = declaration.links.iter().map(|link| (link.slot.key.to_owned(), Vec::new())).collect();
+        Some(member((declaration, &stage.axes), (matrix, variants), &point, nothing))
     }));
     members
 }
@@ -317,12 +318,17 @@ fn member(
     inputs: IndexMap<String, Vec<usize>>,
 ) -> Member {
     let mut params = variants.fill(stage.params, matrix, point);
-    match &mut params.value {
-        Value::Map(map) => map.retain(|key, _| stage.kind.slots.iter().all(|slot| slot.key != key)),
+    if params.as_map().is_none() {
         // A stage without keys: an empty map at the same place.
-        other => *other = Value::Map(IndexMap::new()),
+        params.value = Value::Map(IndexMap::new());
     }
-    let reference = |slot: &Slot| Some((slot.key.to_owned(), stage.params.get(slot.key)?.to_json()));
+    let mut references = serde_json::Map::new();
+    for slot in stage.kind.slots {
+        slot.remove(&mut params);
+        if let Some(written) = slot.of(stage.params) {
+            slot.insert(written.node.to_json(), &mut references);
+        }
+    }
     let coordinate =
         |(&axis, &value): (&usize, &usize)| (matrix.described(axis).0.to_owned(), matrix.values(axis)[value].to_json());
     Member {
@@ -332,7 +338,7 @@ fn member(
         kind: stage.kind.kind.to_owned(),
         params,
         mentions: mentions.iter().map(|&axis| matrix.described(axis).0.to_owned()).collect(),
-        references: stage.kind.slots.iter().filter_map(reference).collect(),
+        references,
         inputs,
         runtime: stage.runtime.clone(),
         origin: stage.key.clone(),

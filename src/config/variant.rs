@@ -65,7 +65,7 @@ impl<'a> Variants<'a> {
             };
             found.extend(template::axes(set, matrix, problems));
             for slot in kind.slots {
-                if let Some(entry) = set.as_map().and_then(|map| map.get(slot.key)) {
+                if let Some(entry) = slot.of(set) {
                     let message = format!("variant `{name}` cannot say `{}`: it names a stage", slot.key);
                     problems.add_with_hint(&entry.key, message, "say it in the stage itself");
                 }

@@ -2,7 +2,7 @@
 
 use super::drawn_cells;
 use crate::{
-    records::{self, Derivation, DerivedEpoch},
+    records::{self, DRAWN, Derivation, DerivedEpoch, RandomDraw},
     report::{Block, Cell, Column, Figure, Section, Table, cell_drawing},
     run::{Input, StageError, coordinates::shown, sentence},
     space::{Genotype, GenotypeText, Space},
@@ -23,12 +23,17 @@ pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
         .collect::<Result<_, _>>()?;
     let searches: usize = derived.iter().flatten().map(|derived| derived.searches.len()).sum();
     let most = (ROWS / searches.max(1)).max(FEWEST_ROWS);
-    for (member, derived) in members.iter().zip(&derived) {
+    let drawn: Vec<Option<RandomDraw>> =
+        members.iter().map(|member| records::note(member, DRAWN)).collect::<Result<_, _>>()?;
+    for ((member, derived), draw) in members.iter().zip(&derived).zip(&drawn) {
         let space = records::space(member)?;
         let genotype = records::genotype(member, &space)?;
         if let Some(derived) = derived {
             blocks.push(Block::Text(chosen(&member.member, derived)));
             blocks.push(Block::Table(changes(derived, &space, most)?));
+        }
+        if let Some(draw) = draw {
+            blocks.push(Block::Text(format!("`{}` was {draw}.", member.member)));
         }
         for drawn in drawn_cells(&genotype, &space) {
             let failed = |error: crate::report::ReportError| StageError::failed(error.to_string());
@@ -46,8 +51,13 @@ pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
         }
         blocks.extend(texts(&genotype, &space, members.len() == 1));
     }
-    let found = if members.iter().all(|member| member.kind == "derive") { "Genotype" } else { "Published genotype" };
-    Ok(Section::new(found, blocks))
+    let title = match drawn.iter().flatten().count() {
+        _ if members.iter().all(|member| member.kind == "derive") => "Genotype",
+        0 => "Published genotype",
+        all if all == members.len() => "Random genotype",
+        _ => "Published and random genotypes",
+    };
+    Ok(Section::new(title, blocks))
 }
 
 /// A genotype in all its text forms; among many, in the one that is customary for its space.

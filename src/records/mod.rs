@@ -15,6 +15,7 @@ mod evaluation;
 mod network;
 mod notes;
 mod published;
+mod random_draw;
 
 pub(crate) use alphas::{AlphaHistory, EpochAlphas};
 pub(crate) use benchmark::{BenchmarkCell, CellAccuracy};
@@ -22,8 +23,9 @@ pub(crate) use derivation::{Derivation, DerivedEpoch, DerivedSearch};
 pub(crate) use epoch::{Benefits, CELL_ACCURACY, Epoch, EpochDiagnosis, Watched};
 pub(crate) use evaluation::{Evaluation, Tested};
 pub(crate) use network::{NetworkCard, Size, SupernetCard};
-pub(crate) use notes::{MEASURES, STOPPED_EARLY};
+pub(crate) use notes::{DRAWN, MEASURES, STOPPED_EARLY};
 pub(crate) use published::{Unreadable, bytes, genotype, json, note, parse, sorted_bytes, space, value};
+pub(crate) use random_draw::{DrawnLike, RandomDraw};
 
 // What these are made of.
 pub(crate) use crate::train::diagnosis::{Benefit, CellCounts, Stopped};

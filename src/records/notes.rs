@@ -1,5 +1,8 @@
 //! The names of notes: what a stage says in its record besides figures.
 
+/// How a cell was drawn: a [`RandomDraw`](super::RandomDraw).
+pub(crate) const DRAWN: &str = "drawn";
+
 /// What the task of a stage measures: a list of [`Measure`](crate::tasks::Measure)s.
 pub(crate) const MEASURES: &str = "measures";
 

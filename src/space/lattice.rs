@@ -14,6 +14,12 @@ impl Space {
         self.lattice().is_some()
     }
 
+    /// How many cells its lattice has behind the first, unless told.
+    pub fn lattice_size(&self) -> Option<usize> {
+        let with_lattice = self.skeletons.values().find(|skeleton| skeleton.body.lattice().is_some());
+        with_lattice.map(|skeleton| skeleton.defaults.size)
+    }
+
     /// The name of the fixed block of its lattice.
     pub fn lattice_block(&self) -> Option<&str> {
         self.lattice().map(|lattice| lattice.block.as_str())
@@ -99,6 +105,31 @@ impl Walk {
     }
 }
 
+/// How many maps a lattice of `cells` cells behind the first and of so many fixed blocks has.
+pub(in crate::space) fn maps(cells: usize, blocks: usize) -> u64 {
+    // The beginnings of orders: the sum of `binomial(b + c, b)`, which is one of a size more, less one.
+    let (cells, blocks) = (cells as u64, blocks as u64);
+    (0..=blocks).fold(1, |count, block| count * (cells + blocks + 2 - block) / (block + 1)) - 1
+}
+
+/// What leads to the map of that number, in the order of [`placements`]: whether each step is a cell.
+pub(in crate::space) fn way(mut cells: usize, mut blocks: usize, mut number: u64) -> Vec<bool> {
+    let mut way = vec![true];
+    while number > 0 {
+        number -= 1;
+        let behind_block = if blocks > 0 { maps(cells, blocks - 1) } else { 0 };
+        let is_cell = number >= behind_block;
+        if is_cell {
+            number -= behind_block;
+            cells -= 1;
+        } else {
+            blocks -= 1;
+        }
+        way.push(is_cell);
+    }
+    way
+}
+
 /// What each map of a lattice is called: the steps behind the first cell, a letter each.
 pub(in crate::space) fn names(placements: &[Placement], lattice: &Lattice) -> Vec<String> {
     let letter = |name: &str| name.chars().next().unwrap_or('?');
@@ -136,6 +167,19 @@ mod tests {
             let whole = names.iter().filter(|name| name.len() == cells + blocks).count();
             assert_eq!([maps.len(), of_cells, maps.len() - of_cells, whole], expected);
         }
+    }
+
+    #[test]
+    fn the_way_to_a_map_is_found_without_the_others() {
+        for (cells, blocks) in [(4, 2), (2, 2), (0, 1), (3, 0), (0, 0), (5, 4)] {
+            let (placed, names) = letters(cells, blocks);
+            assert_eq!(maps(cells, blocks), placed.len() as u64);
+            for (number, name) in names.iter().enumerate() {
+                let steps = way(cells, blocks, number as u64).into_iter().skip(1);
+                assert_eq!(steps.map(|is_cell| if is_cell { 'c' } else { 'u' }).collect::<String>(), *name);
+            }
+        }
+        assert_eq!(maps(256, 4), 9_900_414_341);
     }
 
     #[test]

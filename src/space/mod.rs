@@ -14,7 +14,7 @@
 //! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes, `resized` is for other images, `narrowed` for nodes of other widths; `reach` is how far a pixel looks; `inherit` finds the tensors that two share |
 //! | `lattice` | the maps of a lattice, their order and names |
 //! | `genotype` | cells, whether a space can build them, and their text forms |
-//! | `derivation` | from mixing weights to a genotype, and which of several goes on |
+//! | `derivation` | from mixing weights to a genotype, which of several goes on, and one by chance |
 //!
 //! The folders are private: what is `pub` in them is for this room, and for others only where it is
 //! named here.
@@ -38,7 +38,7 @@ mod tensors;
 mod tests;
 
 pub use cost::Cost;
-pub use derivation::choice::{Affordable, Budget, Direction, mean_weights};
+pub use derivation::choice::{Affordable, Budget, CostKind, Direction, Drawn, Likeness, mean_weights};
 pub use derivation::derive::DeriveError;
 pub use derivation::refinement::{Limit, Struck};
 pub use derivation::rule::{Derivation, KeptEdges};

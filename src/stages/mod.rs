@@ -1,7 +1,7 @@
 //! The kinds of stages a pipeline is made of, one file each: read inputs, call the domain, publish.
 //!
 //! [`KINDS`] lists them. A kind has a `read`, which makes a stage of its keys in the surroundings
-//! that [`PlanContext`] says, and the stage has a `run`. The shortest is `genotype.rs`; `search.rs` and
+//! that [`PlanContext`] says, and the stage has a `run`. A short one is `benchmark.rs`; `search.rs` and
 //! `retrain.rs` share `training.rs`. The keys of training and their defaults are in
 //! the room `recipes`.
 
@@ -15,6 +15,7 @@ mod figures;
 mod fit;
 mod genotype;
 mod inherit;
+mod network_cost;
 mod plan_context;
 mod prepare;
 mod report;
@@ -52,8 +53,12 @@ pub const KINDS: &[StageKind] = &[
         read: search::read,
     },
     StageKind { slots: KindSlots { kind: "derive", slots: DERIVES }, version: 2, read: derive::read },
-    // A cell that someone published, in a derived one's place.
-    StageKind { slots: KindSlots { kind: "genotype", slots: &[] }, version: 1, read: genotype::read },
+    // A cell that someone published or that is drawn, in a derived one's place.
+    StageKind {
+        slots: KindSlots { kind: "genotype", slots: &[maybe(genotype::LIKE, GENOTYPES)] },
+        version: 1,
+        read: genotype::read,
+    },
     StageKind {
         slots: KindSlots { kind: "benchmark", slots: &[one("genotype", GENOTYPES)] },
         version: 1,
@@ -85,6 +90,10 @@ const TRAINS: &[Slot] = &[
 
 const fn one(key: &'static str, accepts: &'static [&'static str]) -> Slot {
     Slot { key, accepts, many: false, required: true }
+}
+
+const fn maybe(key: &'static str, accepts: &'static [&'static str]) -> Slot {
+    Slot { key, accepts, many: false, required: false }
 }
 
 const fn many(key: &'static str, accepts: &'static [&'static str], required: bool) -> Slot {

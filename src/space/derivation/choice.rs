@@ -17,6 +17,32 @@ pub struct Budget {
     pub multiply_adds: Option<u64>,
 }
 
+/// Of what two networks cost about as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CostKind {
+    MultiplyAdds,
+    Parameters,
+}
+
+/// What a network must cost about as much as.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likeness {
+    pub kind: CostKind,
+    /// Of the network that it must be like.
+    pub cost: Cost,
+    /// By what share of that cost it may be off.
+    pub tolerance: f64,
+}
+
+/// Draws against a likeness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drawn<T> {
+    /// The first that is like it: its number, what was drawn, what it costs.
+    Like(u64, T, Cost),
+    /// None is: what the one that comes nearest costs, where there was a draw.
+    Unlike(Option<Cost>),
+}
+
 /// An epoch against a budget, with what its network costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Affordable {
@@ -79,6 +105,48 @@ impl Budget {
     }
 }
 
+impl CostKind {
+    pub fn of(self, cost: Cost) -> u64 {
+        match self {
+            Self::MultiplyAdds => cost.multiply_adds,
+            Self::Parameters => cost.parameters,
+        }
+    }
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::MultiplyAdds => "multiply-adds",
+            Self::Parameters => "parameters",
+        }
+    }
+}
+
+impl Likeness {
+    /// The first of so many draws that is like it; `draw` gives the one of a number, from 0.
+    ///
+    /// # Errors
+    /// Those of `draw`.
+    pub fn first_like<T, E>(
+        &self,
+        tries: u64,
+        mut draw: impl FnMut(u64) -> Result<(T, Cost), E>,
+    ) -> Result<Drawn<T>, E> {
+        let off = |cost: Cost| self.kind.of(cost).abs_diff(self.kind.of(self.cost));
+        let most = self.tolerance * self.kind.of(self.cost) as f64;
+        let mut nearest: Option<Cost> = None;
+        for number in 0..tries {
+            let (drawn, cost) = draw(number)?;
+            if off(cost) as f64 <= most {
+                return Ok(Drawn::Like(number, drawn, cost));
+            }
+            if nearest.is_none_or(|least| off(cost) < off(least)) {
+                nearest = Some(cost);
+            }
+        }
+        Ok(Drawn::Unlike(nearest))
+    }
+}
+
 /// The mean of mixing weights of the same tables.
 pub fn mean_weights(of: &[BTreeMap<String, Vec<Vec<f64>>>]) -> BTreeMap<String, Vec<Vec<f64>>> {
     let mut mean = of.first().cloned().unwrap_or_default();
@@ -123,6 +191,24 @@ mod tests {
         assert_eq!(found(Some(25), Some(19)), Affordable::Nearest(2, Cost { parameters: 30, multiply_adds: 20 }));
         let none = Budget { parameters: Some(1), multiply_adds: None }.latest_within(0, |_| Err("not asked"));
         assert_eq!(none, Ok(Affordable::Nothing));
+    }
+
+    #[test]
+    fn the_first_draw_of_equal_cost_is_found_or_the_nearest_cost() {
+        let cost = |multiply_adds| Cost { parameters: 7, multiply_adds };
+        let costs = [80, 111, 104, 96];
+        let found = |tolerance, tries| {
+            let likeness = Likeness { kind: CostKind::MultiplyAdds, cost: cost(100), tolerance };
+            let draw = |number: u64| Ok::<_, ()>((number + 10, cost(costs[number as usize])));
+            likeness.first_like(tries, draw).unwrap()
+        };
+        assert_eq!(found(0.05, 4), Drawn::Like(2, 12, cost(104)));
+        assert_eq!(found(0.2, 4), Drawn::Like(0, 10, cost(80)));
+        assert_eq!(found(0.05, 2), Drawn::Unlike(Some(cost(111))));
+        assert_eq!(found(0.03, 4), Drawn::Unlike(Some(cost(104))));
+        assert_eq!(found(0.03, 0), Drawn::Unlike(None));
+        let parameters = Likeness { kind: CostKind::Parameters, cost: cost(100), tolerance: 0.0 };
+        assert_eq!(parameters.first_like(1, |_| Ok::<_, ()>(((), cost(80)))), Ok(Drawn::Like(0, (), cost(80))));
     }
 
     #[test]

@@ -55,6 +55,24 @@ impl Space {
         Lowering { bare: true, surroundings, ..Lowering::new(self, None, build)? }.network().map(drop)
     }
 
+    /// What the heads of a skeleton, built so, are to be asked for where nobody says it: what
+    /// `build` asks of its first, or what a head gives whatever is asked of it, as an image.
+    pub fn outputs(&self, build: &Build) -> Vec<OutputSpec> {
+        let heads = self.skeletons.get(&build.skeleton).into_iter().flat_map(|skeleton| skeleton.heads.keys());
+        let asked = build.outputs.first().map(|output| output.size);
+        let outputs = heads.zip(asked.into_iter().cycle()).map(|(name, size)| OutputSpec { name: name.clone(), size });
+        let mut build = Build { outputs: outputs.collect(), ..build.clone() };
+        // Heads are lowered in their order: what is wrong with one is found once those before it fit.
+        for head in 0..build.outputs.len() {
+            if let Err(SpaceError::Shape { place, found, .. }) = self.check_skeleton(&build)
+                && place == head_place(&build.outputs[head].name)
+            {
+                build.outputs[head].size = found;
+            }
+        }
+        build.outputs
+    }
+
     /// The network of one genotype.
     ///
     /// # Errors
@@ -63,6 +81,11 @@ impl Space {
         genotype.check(self).map_err(|source| SpaceError::Genotype { space: self.name.clone(), source })?;
         Lowering::new(self, Some(genotype), build)?.network()
     }
+}
+
+/// What a head is called.
+fn head_place(output: &str) -> String {
+    if output == OUTPUT { "head".to_owned() } else { format!("{output} head") }
 }
 
 pub(super) struct Lowering<'a> {
@@ -192,8 +215,8 @@ impl<'a> Lowering<'a> {
         let (trunk, features) = trunk.map_err(|error| error.in_chain("trunk"))?;
         let outputs = self.build.outputs.iter();
         let heads = outputs.map(|output| {
-            let place = if output.name == OUTPUT { "head".to_owned() } else { format!("{} head", output.name) };
-            let chain = self.head(&self.skeleton.heads[&output.name], &place, width, features, output.size)?;
+            let (steps, place) = (&self.skeleton.heads[&output.name], head_place(&output.name));
+            let chain = self.head(steps, &place, width, features, output.size)?;
             Ok(Head { output: output.clone(), chain })
         });
         let network = Network {
@@ -313,6 +336,15 @@ mod tests {
             let error = said(head).unwrap_err();
             assert!(error.contains(expected), "{head}: {error}");
         }
+    }
+
+    #[test]
+    fn a_head_is_asked_for_what_it_gives() {
+        let image = FeatureMap { channels: 3, height: 32, width: 32 };
+        let outputs = |name: &str, skeleton| space(name).outputs(&build(skeleton, 8, 7));
+        assert_eq!(outputs("trilevel_sr", "final"), [OutputSpec { name: "image".to_owned(), size: image }]);
+        assert_eq!(outputs("nas_bench_201", "final"), OutputSpec::scores(7));
+        assert!(outputs("nas_bench_201", "finale").is_empty());
     }
 
     #[test]

@@ -8,10 +8,9 @@ use crate::{
     run::{
         Input, StageError,
         coordinates::{Coordinates, agrees},
-        sentence,
     },
-    space::{Affordable, Budget, Build, Cost, Direction, Genotype, Limit, Space, Struck, mean_weights},
-    stages::counted,
+    space::{Affordable, Budget, Build, Direction, Genotype, Limit, Space, Struck, mean_weights},
+    stages::{counted, network_cost},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -161,30 +160,27 @@ fn no_figure(figure: &str, who: &str, figures: impl Iterator<Item = BTreeMap<Str
 
 /// The latest epoch whose network is within the budget.
 fn within(budget: &Budget, build: &Build, search: &Searched) -> Result<Choice, StageError> {
-    let cost = |at: usize| match search.space.discrete(&search.genotypes[at], build) {
-        Ok(network) => Ok(network.cost()),
-        Err(error) => Err(StageError::Input { message: sentence(&error), hint: error.hint() }),
-    };
+    let cost = |at: usize| network_cost::of(&search.genotypes[at], &search.space, build);
     let most = [(budget.parameters, "parameters"), (budget.multiply_adds, "multiply-adds")];
     let most = most.iter().filter_map(|(most, what)| most.map(|most| format!("{most} {what}")));
     let most = most.collect::<Vec<_>>().join(" and ");
     let epochs = search.epochs.len();
     match budget.latest_within(epochs, cost)? {
         Affordable::Latest(at, cost) => {
-            let why = format!("the latest of {} within {most}: it has {}", counted(epochs, "epoch"), shown(cost));
+            let why = format!(
+                "the latest of {} within {most}: it has {}",
+                counted(epochs, "epoch"),
+                network_cost::shown(cost)
+            );
             Ok(of_epoch(std::slice::from_ref(search), 0, at, why))
         }
         Affordable::Nearest(at, cost) => {
-            let (epoch, cost) = (search.epochs[at].epoch, shown(cost));
+            let (epoch, cost) = (search.epochs[at].epoch, network_cost::shown(cost));
             let nearest = format!("nearest comes that of epoch {epoch} with {cost}");
             Err(StageError::input(format!("no epoch's network is within {most}; {nearest}")))
         }
         Affordable::Nothing => Err(StageError::input("the search has no epoch")),
     }
-}
-
-fn shown(cost: Cost) -> String {
-    format!("{} parameters and {} multiply-adds", cost.parameters, cost.multiply_adds)
 }
 
 /// What the space's rule takes from the mean of the mixing weights that the searches ended with.

@@ -2,12 +2,12 @@
 
 use crate::{
     config::{Entry, Fields, Node, Origin, Problems, Value, nearest},
-    data::ImageShape,
-    recipes::images,
-    records::Size,
     run::coordinates::agrees,
-    space::{Budget, Build, Direction, KeptEdges, Limit, Space, network::OutputSpec},
-    stages::plan_context::{Named, PlanContext},
+    space::{Budget, Build, Direction, KeptEdges, Limit, Space},
+    stages::{
+        network_cost,
+        plan_context::{Named, PlanContext},
+    },
     tasks::{Better, LOSS},
 };
 use serde_json::{Value as Json, json};
@@ -203,17 +203,7 @@ fn within(keys: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Rule> {
             let place = inside.origin().clone();
             inside.problems().add(&place, "`within` needs `parameters`, `multiply_adds` or both");
         }
-        let skeleton = Some(inside.required_text("skeleton")).filter(|skeleton| !skeleton.is_empty());
-        let file = context.inherited.as_deref();
-        let size = Size::read(inside, skeleton, file.map(|file| &file.space));
-        let defaults = size.as_ref().and_then(|size| file?.space.skeleton_defaults(&size.skeleton));
-        let (side, classes) = defaults.map_or((32, 10), |defaults| (defaults.input, defaults.classes));
-        let ImageShape { shape, classes, .. } = images(inside, side, classes);
-        // Results know the images in this form.
-        inside.exclude_from_hash("images");
-        inside.hash("image", shape.to_vec());
-        inside.hash("classes", classes);
-        let build = size?.build(OutputSpec::scores(classes), shape, false);
+        let build = network_cost::read(inside, context.inherited.as_deref())?;
         Some(Rule::Within { budget: Budget { parameters, multiply_adds }, build })
     })
 }

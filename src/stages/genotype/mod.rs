@@ -1,4 +1,11 @@
-//! `genotype`: a cell that someone published, in the place of one that a search found.
+//! `genotype`: a cell that no search found, in the place of one that a search did.
+//!
+//! ```yaml
+//! genotype: {space: darts, from: darts_v2}      # that someone published
+//! genotype: {space: darts, random: {seed: 0}}   # drawn; `random.rs` has its keys
+//! ```
+
+mod random;
 
 use super::{PlanContext, artifacts};
 use crate::{
@@ -9,8 +16,29 @@ use crate::{
 };
 use std::sync::Arc;
 
+pub(super) use random::LIKE;
+
 pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
     let file = context.space(fields);
+    let given = ["from", "random"].map(|key| {
+        let given = fields.has(key) && fields.is_written(key);
+        if !given {
+            // Written as nothing it is as good as absent.
+            fields.exclude_from_hash(key);
+        }
+        given
+    });
+    match given {
+        [true, false] => {}
+        [false, true] => return random::read(fields, context, file?),
+        [both, _] => {
+            let place = if both { fields.origin_of("random") } else { fields.origin() }.clone();
+            let message = "a cell is either published (`from`) or drawn (`random`)";
+            let hint = if both { "leave one of the two out" } else { "write `from: NAME` or `random: {seed: 0}`" };
+            fields.problems().add_with_hint(&place, message, hint);
+            return None;
+        }
+    }
     let published = PublishedCell::read(fields, file, context.folder)?;
     // The cell is in the key, by its digest, and the space by its digest and its own name.
     fields.exclude_from_hash("from");
