@@ -50,6 +50,9 @@ fn images() -> tempfile::TempDir {
     for set in ["train", "set5/hr", "set14/hr", "bsd100/hr", "urban100/hr"] {
         put(format!("sr-small/{set}/one.png"), b"not looked at before it runs");
     }
+    for set in ["DIV2K/DIV2K_train_HR", "Set5/HR", "Set14/HR", "BSD100/HR", "Urban100/HR"] {
+        put(format!("{set}/one.png"), b"not looked at before it runs");
+    }
     for folder in ["imagenet", "imagenet-sample"] {
         for part in ["train", "val"] {
             put(format!("{folder}/{part}/n01440764/one.JPEG"), b"not looked at before it runs");
