@@ -1,4 +1,4 @@
-//! Pictures that a network makes of pictures, each whole and of any size.
+//! Pictures that a network makes of pictures of any size, tile by tile where they are large.
 
 use super::{
     Complaint, ExitClass,
@@ -13,6 +13,7 @@ use crate::{
 use burn::tensor::{Device, Tensor, TensorData};
 use std::{
     fmt::Write as _,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -28,6 +29,8 @@ pub(super) struct Made<'a, F> {
     pub output: &'static str,
     /// Computes outputs.
     pub of: &'a F,
+    /// A picture of at most so many pixels a side is taken whole.
+    pub tile: usize,
     pub device: &'a Device,
 }
 
@@ -81,23 +84,76 @@ impl<F: Fn(Tensor<4>) -> Outputs> Made<'_, F> {
             Complaint::input(format!("the network cannot read `{shown}`, {width}x{height} pixels: {error}"))
                 .hinted(error.hint())
         })?;
+        let beyond = || {
+            let message = format!("what the network makes of `{shown}` grows beyond what a number of 32 bits holds");
+            Complaint::input(message)
+        };
+        let Some(reach) = self.network.network.reach().filter(|_| width.max(height) > self.tile) else {
+            return self.window(&picture, [0..height, 0..width]).ok_or_else(beyond);
+        };
+        let mut whole: Option<Picture> = None;
+        for rows in tiles(height, self.tile) {
+            for columns in tiles(width, self.tile) {
+                // With all that its pixels look at around it a tile is what it is in the whole picture.
+                let around =
+                    |of: &Range<usize>, side: usize| of.start.saturating_sub(reach)..(of.end + reach).min(side);
+                let window = [around(&rows, height), around(&columns, width)];
+                let made = self.window(&picture, window.clone()).ok_or_else(beyond)?;
+                let scale = made.width / window[1].len();
+                let whole = whole.get_or_insert_with(|| Picture {
+                    width: width * scale,
+                    height: height * scale,
+                    pixels: vec![0; 3 * width * height * scale * scale],
+                    ..made.clone()
+                });
+                let [down, right] =
+                    [rows.start - window[0].start, columns.start - window[1].start].map(|at| at * scale);
+                for row in 0..rows.len() * scale {
+                    let from = 3 * ((down + row) * made.width + right);
+                    let to = 3 * ((rows.start * scale + row) * whole.width + columns.start * scale);
+                    let length = 3 * columns.len() * scale;
+                    whole.pixels[to..to + length].copy_from_slice(&made.pixels[from..from + length]);
+                }
+            }
+        }
+        whole.ok_or_else(beyond)
+    }
+
+    /// What it makes of some rows and columns of a picture; `None` of numbers that are none.
+    fn window(&self, picture: &Picture, [rows, columns]: [Range<usize>; 2]) -> Option<Picture> {
         // Numbers from 0 to 1 where nothing else is said.
         let plain = Statistics { mean: vec![0.0; 3], std: vec![1.0; 3] };
         let tables = self.network.description.normalise.as_ref().unwrap_or(&plain).tables(255);
-        let of_channel = |(channel, table): (usize, &[f32; 256])| {
-            let values = picture.pixels.iter().skip(channel).step_by(3);
-            values.map(|&value| table[usize::from(value)]).collect::<Vec<f32>>()
-        };
-        let numbers: Vec<f32> = tables.iter().enumerate().flat_map(of_channel).collect();
-        let input = Tensor::from_data(TensorData::new(numbers, [1, tables.len(), height, width]), self.device);
-        let outputs = (self.of)(input);
+        let mut numbers = Vec::with_capacity(tables.len() * rows.len() * columns.len());
+        for (channel, table) in tables.iter().enumerate() {
+            for row in rows.clone() {
+                let of_row = &picture.pixels[3 * (row * picture.width + columns.start)..][..3 * columns.len()];
+                let values = of_row.iter().skip(channel).step_by(3);
+                numbers.extend(values.map(|&value| table[usize::from(value)]));
+            }
+        }
+        let shape = [1, tables.len(), rows.len(), columns.len()];
+        let outputs = (self.of)(Tensor::from_data(TensorData::new(numbers, shape), self.device));
         let [_, _, height, width] = outputs.get(self.output).map_or([0; 4], Tensor::dims);
         let found = crate::model::host(outputs.scores(self.output));
-        if found.iter().any(|number| !number.is_finite()) {
-            return Err(Complaint::input(format!(
-                "what the network makes of `{shown}` grows beyond what a number of 32 bits holds"
-            )));
+        found.iter().all(|number| number.is_finite()).then(|| Picture::from_planes(&found, height, width))
+    }
+}
+
+/// A side in tiles, as equal as can be and at most so long.
+fn tiles(side: usize, tile: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = side.div_ceil(tile).max(1);
+    (0..count).map(move |at| at * side / count..(at + 1) * side / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_a_side_without_overlap() {
+        for (side, tile, expected) in [(10, 4, vec![0..3, 3..6, 6..10]), (4, 4, vec![0..4]), (5, 4, vec![0..2, 2..5])] {
+            assert_eq!(tiles(side, tile).collect::<Vec<_>>(), expected);
         }
-        Ok(Picture::from_planes(&found, height, width))
     }
 }

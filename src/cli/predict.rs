@@ -63,6 +63,10 @@ pub(super) struct PredictArguments {
     /// Images at a time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
+    /// A picture that a network makes another of is taken in tiles where it has more pixels a side; each
+    /// is given all that its pixels look at, so that the result is that of the whole picture
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(16..))]
+    tile: u16,
     /// `cpu`, `cuda`, `wgpu`, `cuda:INDEX` or `wgpu:INDEX`
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -91,7 +95,8 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     network::finite(&network, format_args!("`{}`", arguments.weights.display()))?;
     if let (Some(output), ImageInputs::Pictures { paths, .. }) = (pictures::output(&network), &given) {
         let of = network.outputs(arguments.kernels.into());
-        let made = pictures::Made { network: &network, output, of: &of, device: &device };
+        let made =
+            pictures::Made { network: &network, output, of: &of, tile: usize::from(arguments.tile), device: &device };
         output::say(made.write(paths, destination.as_ref(), &wish)?)?;
         return Ok(0);
     }

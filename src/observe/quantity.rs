@@ -115,8 +115,14 @@ pub(super) fn byte_rate(per_second: f64) -> String {
 /// A metric as name and value: the unit at the end of the name (`_percent`, `_ms`, `_seconds`,
 /// `_bytes`) goes behind the value, dots and underscores become spaces.
 pub(super) fn metric(name: &str, value: f64) -> String {
-    const UNITS: [(&str, &str); 4] = [("_percent", " %"), ("_ms", " ms"), ("_seconds", " s"), ("_bytes", " bytes")];
-    let words = |name: &str| name.replace(['.', '_'], " ");
+    const UNITS: [(&str, &str); 5] =
+        [("_percent", " %"), ("_db", " dB"), ("_ms", " ms"), ("_seconds", " s"), ("_bytes", " bytes")];
+    // What is written in small letters in names.
+    let word = |word: &str| match word {
+        "psnr" | "ssim" | "rgb" => word.to_uppercase(),
+        word => word.to_owned(),
+    };
+    let words = |name: &str| name.split(['.', '_']).map(word).collect::<Vec<_>>().join(" ");
     for (ending, unit) in UNITS {
         if let Some(stem) = name.strip_suffix(ending) {
             let value = if unit == " %" && value.is_finite() { format!("{value:.2}") } else { number(value) };
@@ -172,6 +178,7 @@ mod tests {
     fn a_metric_carries_its_unit_behind_the_value() {
         assert_eq!(metric("held_out.accuracy_percent", 54.234), "held out accuracy 54.23 %");
         assert_eq!(metric("loss", 1.234_56), "loss 1.235");
+        assert_eq!(metric("held_out_psnr_y_db", 25.04), "held out PSNR y 25.04 dB");
         assert_eq!(metric("epoch_seconds", 41.5), "epoch 41.5 s");
     }
 }

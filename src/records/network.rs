@@ -81,6 +81,19 @@ impl NetworkCard {
     }
 }
 
+impl SupernetCard {
+    /// What the supernet is built for that puts out what the network of `card` does.
+    pub fn build(&self, card: &NetworkCard) -> Build {
+        let edges = EdgeOptions {
+            partial_channels: self.partial_channels.unwrap_or(1),
+            edge_normalisation: self.edge_normalisation.unwrap_or(false),
+            auxiliary_skip: self.auxiliary_skip.unwrap_or(false),
+        };
+        let Build { outputs, input, .. } = card.build();
+        Build { edges, ..self.size.build(outputs, [input.channels, input.height, input.width], false) }
+    }
+}
+
 impl From<NetworkCard> for Description {
     fn from(card: NetworkCard) -> Self {
         // The auxiliary head is no part of the network that is used.

@@ -1,7 +1,7 @@
 //! What a space has where it has a lattice; the maps of one, their order and their names.
 
 use crate::space::Space;
-use crate::space::language::skeleton::Lattice;
+use crate::space::language::skeleton::{LARGEST_SIZE, Lattice};
 
 impl Space {
     /// The lattice of its networks, where it has one: the same in all its skeletons.
@@ -67,6 +67,13 @@ pub(in crate::space) fn placements(cells: usize, blocks: usize) -> Vec<Placement
     let mut lattice = Walk { cells, blocks, numbers: [0, 1], maps: Vec::new() };
     lattice.visit(Placement { is_cell: true, number: 0, parent: None }, [0, 0]);
     lattice.maps
+}
+
+/// The maps of the lattice that has so many of them.
+pub(in crate::space) fn of_size(lattice: &Lattice, maps: usize) -> Option<Vec<Placement>> {
+    // There are more maps with each cell more.
+    let sizes = (0..LARGEST_SIZE).map(|cells| placements(cells, lattice.blocks));
+    sizes.take_while(|found| found.len() <= maps).last().filter(|found| found.len() == maps)
 }
 
 struct Walk {

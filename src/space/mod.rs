@@ -11,7 +11,7 @@
 //! | `language` | what a space's file may say, and how it is read |
 //! | `primitives` | what operations are made of, one file each: keys, shape, layer, tensors |
 //! | `lowering` | from a space to a network, label by label |
-//! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes, `resized` is for other images, `narrowed` for nodes of other widths |
+//! | `network` | the lowered network; `tensors` lists what it holds, `cost` sums what it takes, `resized` is for other images, `narrowed` for nodes of other widths; `reach` is how far a pixel looks; `inherit` finds the tensors that two share |
 //! | `lattice` | the maps of a lattice, their order and names |
 //! | `genotype` | cells, whether a space can build them, and their text forms |
 //! | `derivation` | from mixing weights to a genotype, which of several goes on, and one by chance |
@@ -23,12 +23,14 @@ mod cost;
 mod derivation;
 mod feature_map;
 mod genotype;
+mod inherit;
 mod language;
 mod lattice;
 mod lowering;
 mod narrowed;
 pub mod network;
 mod primitives;
+mod reach;
 mod resized;
 mod tensor_spec;
 mod tensors;

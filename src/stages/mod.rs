@@ -14,6 +14,7 @@ mod export;
 mod figures;
 mod fit;
 mod genotype;
+mod inherit;
 mod network_cost;
 mod plan_context;
 mod prepare;
@@ -80,7 +81,12 @@ pub const KINDS: &[StageKind] = &[
 
 const GENOTYPES: &[&str] = &["derive", "genotype"];
 const DERIVES: &[Slot] = &[many("search", &["search"], true), many("judged_by", &["retrain", "transfer"], false)];
-const TRAINS: &[Slot] = &[one("genotype", GENOTYPES), one("data", &["prepare"])];
+const TRAINS: &[Slot] = &[
+    one("genotype", GENOTYPES),
+    one("data", &["prepare"]),
+    // The search whose weights the network begins with.
+    Slot { key: "inherit", accepts: &["search"], many: false, required: false },
+];
 
 const fn one(key: &'static str, accepts: &'static [&'static str]) -> Slot {
     Slot { key, accepts, many: false, required: true }

@@ -6,6 +6,7 @@
 use super::{
     PlanContext, artifacts, counted, figures,
     fit::{self, SMALLER},
+    inherit,
     plan_context::Compute,
     training,
 };
@@ -21,6 +22,9 @@ use crate::{
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
+
+/// The reference key of the search whose weights a network begins with.
+const INHERIT: &str = "inherit";
 
 struct Retrain {
     compute: Compute,
@@ -64,7 +68,7 @@ impl Stage for Retrain {
     }
 
     fn reads(&self, slot: &str) -> Option<&'static [&'static str]> {
-        artifacts::genotype_outputs(slot)
+        if slot == INHERIT { Some(inherit::OUTPUTS) } else { artifacts::genotype_outputs(slot) }
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
@@ -86,7 +90,10 @@ impl Stage for Retrain {
         let task = self.settings.task(&dataset, watched, device.clone())?;
         let model = self.compute.model(network);
         training::check_sides(&model, &dataset, watched)?;
-        let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
+        let mut learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
+        let search = context.inputs(INHERIT).first().cloned();
+        let inherited =
+            search.map(|search| inherit::inherit(&search, (&space, &genotype, &card), &mut learner)).transpose()?;
         let trained = training::train(
             context,
             Training::new(learner, &task, training),
@@ -99,6 +106,10 @@ impl Stage for Retrain {
         context.publish_bytes("space", space_text.as_bytes())?;
         context.publish_bytes("genotype", genotype_text.as_bytes())?;
         context.publish_bytes("network", &records::bytes(&card))?;
+        if let Some([inherited, of]) = inherited {
+            context.metric("inherited_tensors", inherited as f64);
+            context.note("inherited", json!({"tensors": inherited, "of": of}));
+        }
         publish(&trained, watched, context)
     }
 }

@@ -172,6 +172,15 @@ impl Learner {
         Self { model, objective, state, position, drop_path: None, clip_norm, clipped, of_alphas, expected_cost }
     }
 
+    /// Begins with these weights and running statistics in the place of those that were drawn.
+    pub fn begin_at(&mut self, weights: TensorGroup, running: TensorGroup) {
+        if let Some(average) = &mut self.state.average {
+            average.restore(0, weights.values(), running.values());
+        }
+        self.state.weights = weights;
+        self.state.running = running;
+    }
+
     /// How candidates are mixed.
     pub fn kind_of_mixing(&self) -> Mixings {
         self.of_alphas.mixing

@@ -204,3 +204,45 @@ stages:
     scratch.write("by_heart.yaml", &pipeline);
     scratch.run(&["by_heart.yaml"]).exits(0);
 }
+
+/// A learning rate of nothing leaves a network where it began: at the convolutions of the search.
+#[test]
+fn a_network_begins_with_the_weights_of_the_search_that_it_was_derived_in() {
+    let scratch = Scratch::new();
+    let trained = "retrain: {genotype: derive, data: images, skeleton: cifar, channels: 4, size: 3, epochs: 1, batch: 16, auxiliary_weight: 0, \
+                   weights: {learning_rate: 1e-30, weight_decay: 0, schedule: constant}";
+    let pipeline = format!(
+        "name: begun
+stages:
+  images:
+    prepare: {{synthetic: {{train: 40, test: 12, classes: 3, size: 32, channels: 3, seed: 3}}}}
+  search:
+    search: {{data: images, space: darts, channels: 4, size: 3, epochs: 1, batch: 16}}
+  derive:
+    derive: {{search: search}}
+  network:
+    {trained}, inherit: search}}
+  fresh:
+    {trained}}}
+"
+    );
+    scratch.write("begun.yaml", &pipeline);
+    scratch.run(&["begun.yaml"]).exits(0);
+    scratch.run(&["begun.yaml"]).exits(0).line(&["network", "cached"]);
+    for (result, output) in [("search", "s"), ("network", "n"), ("fresh", "f")] {
+        let result = format!("begun/{result}");
+        let output = format!("{output}.safetensors");
+        scratch.run(&["export", &result, "--to", "safetensors", "--output", &output]).exits(0);
+    }
+    let stem = |name: &str| {
+        let bytes = fs::read(scratch.path(name)).unwrap();
+        safetensors::SafeTensors::deserialize(&bytes).unwrap().tensor("stem.0.weight").unwrap().data().to_vec()
+    };
+    assert_eq!(stem("n.safetensors"), stem("s.safetensors"));
+    assert_ne!(stem("f.safetensors"), stem("s.safetensors"));
+    scratch.edit(
+        "begun.yaml",
+        &[("channels: 4, size: 3, epochs: 1, batch: 16, aux", "channels: 8, size: 3, epochs: 1, batch: 16, aux")],
+    );
+    scratch.run(&["begun.yaml"]).exits(3).line(&["nothing can be inherited from `search`", "its network is narrower"]);
+}

@@ -115,6 +115,12 @@ fn a_network_is_trained_killed_resumed_tested_beside_the_filter_reported_and_mak
     let said = predict(&["photo.png"], "larger.png").exits(0).stdout;
     assert_eq!(said, "photo.png: 46x34 pixels, larger.png\n");
     assert_eq!(image::open(scratch.path("larger.png")).unwrap().into_rgb8().dimensions(), (46, 34));
+    // In tiles it is the same picture, but for a rounding here and there.
+    let tiled = predict(&["photo.png", "--tile", "16"], "tiled.png").exits(0).stdout;
+    assert_eq!(tiled, "photo.png: 46x34 pixels, tiled.png\n");
+    let [whole, tiled] = ["larger.png", "tiled.png"].map(|name| image::open(scratch.path(name)).unwrap().into_rgb8());
+    assert_eq!(whole.dimensions(), tiled.dimensions());
+    assert!(whole.iter().zip(tiled.iter()).all(|(one, other)| one.abs_diff(*other) <= 1));
     predict(&["photo.png"], "larger.png").exits(3).line(&["`larger.png` is there already"]);
     let several = ["photo.png", "data/grey/hr/g.png"];
     predict(&several, "both").exits(3).line(&["2 pictures are written to a folder, and `both` is none"]);

@@ -2,8 +2,8 @@
 //! the way there.
 
 use crate::space::genotype::{Genotype, PathStep};
-use crate::space::language::skeleton::{LARGEST_SIZE, Lattice};
-use crate::space::lattice::{Placement, placements};
+use crate::space::language::skeleton::Lattice;
+use crate::space::lattice::{Placement, of_size};
 use crate::space::network::{AlphaTable, Level};
 use crate::space::{CellKind, DeriveError, Space};
 use std::collections::BTreeMap;
@@ -107,13 +107,6 @@ impl Space {
         };
         (number * choosing..(number + 1) * choosing).map(of_row).collect()
     }
-}
-
-/// The maps of the lattice that has so many of them.
-fn of_size(lattice: &Lattice, maps: usize) -> Option<Vec<Placement>> {
-    // There are more maps with each cell more.
-    let sizes = (0..LARGEST_SIZE).map(|cells| placements(cells, lattice.blocks));
-    sizes.take_while(|found| found.len() <= maps).last().filter(|found| found.len() == maps)
 }
 
 /// What leads to a map, from the first cell on.
