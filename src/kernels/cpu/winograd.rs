@@ -263,21 +263,21 @@ pub(super) fn forward(
     }
 }
 
-/// Adds to the gradients of the weights `u` of the branches that are taken by tiles, and writes
-/// that of the source where it is wanted. The gradient of a branch has all its blocks, of as many
-/// groups of images as are laid out in `staged`, as `of_source` is too.
+/// Adds to the gradients of the weights `u` of the branches that are taken by tiles, which need the
+/// source as it is laid out, and writes that of the source, both where they are wanted. The
+/// gradient of a branch has all its blocks, of so many groups of images.
 #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn backward<'a>(
     source: &Source<'_>,
     width: usize,
-    staged: &[f32],
+    groups: usize,
     gradient_of: impl Fn(&Prepared<'_>) -> &'a [f32],
     sums_of: impl Fn(&Prepared<'_>) -> usize,
-    sums: &mut [f32],
+    mut of_weights: Option<(&[f32], &mut [f32])>,
     of_source: Option<&mut [f32]>,
     scratch: &mut Scratch,
 ) {
-    let (sides, groups) = (source.canvas.input, staged.len() / source.values());
+    let sides = source.canvas.input;
     let plane = sides[0] * sides[1] * LANES;
     let Scratch { inputs, of_gradient, products, adjoints } = scratch;
     let (mut of_source, mut is_written) = (of_source, false);
@@ -291,7 +291,9 @@ pub(super) fn backward<'a>(
             let [of_inputs, of_outputs] = lie.layers();
             for (tiles, at) in batches(to.len(), groups, lie.room) {
                 let inputs = inputs.of(PRODUCTS * of_inputs);
-                transform(source, staged, &at, &from, &lie, inputs);
+                if let Some((staged, _)) = of_weights {
+                    transform(source, staged, &at, &from, &lie, inputs);
+                }
                 let inputs = Input { values: inputs, layer: of_inputs, width };
                 for (number, branch) in alike.iter().enumerate() {
                     let gradient = gradient_of(branch);
@@ -302,7 +304,9 @@ pub(super) fn backward<'a>(
                             let gradient = &gradient[(group * lie.outputs + block) * plane..][..plane];
                             let place = Place { sides, pitch: sides[1], first: 0, tiles: &to[tiles.clone()] };
                             let at = (block * lie.room + first) * LANES;
-                            tiles::adjoints(gradient, place, &mut adjoints[at..], of_outputs);
+                            if of_weights.is_some() {
+                                tiles::adjoints(gradient, place, &mut adjoints[at..], of_outputs);
+                            }
                             if of_source.is_some() {
                                 let place = Place { tiles: &back[tiles.clone()], ..place };
                                 tiles::inputs(gradient, place, &mut turned[at..], of_outputs);
@@ -312,12 +316,14 @@ pub(super) fn backward<'a>(
                     let of_products =
                         Gradient { values: adjoints, blocks: lie.outputs, block: lie.room * LANES, layer: of_outputs };
                     let of_channel = lie.outputs * LANES;
-                    for (block, of) in source.blocks.iter().enumerate() {
-                        let first = block * lie.room * LANES;
-                        let input = Input { values: &inputs.values[first..], ..inputs };
-                        let sums = &mut sums[sums_of(branch) + of.first * of_channel..];
-                        let apart = source.inputs() * of_channel;
-                        outer(PRODUCTS, of.channels, input, of_products, row(tiles), sums, apart);
+                    if let Some((_, sums)) = &mut of_weights {
+                        for (block, of) in source.blocks.iter().enumerate() {
+                            let first = block * lie.room * LANES;
+                            let input = Input { values: &inputs.values[first..], ..inputs };
+                            let sums = &mut sums[sums_of(branch) + of.first * of_channel..];
+                            let apart = source.inputs() * of_channel;
+                            outer(PRODUCTS, of.channels, input, of_products, row(tiles), sums, apart);
+                        }
                     }
                     let Some(Product::ByTile(filters)) = &branch.dense else { continue };
                     if of_source.is_some() {
