@@ -315,11 +315,11 @@ impl Step<'_> {
         }
         let Some(of_source) = of_source else { return };
         let back = Walk { from: walk.to, to: walk.from, ..walk };
-        for (tap, panels) in dense.panels().iter().enumerate() {
+        for tap in 0..branch.window.taps() {
             let input = Input { values: gradient, ..input };
             let first = branch.window.tap(tap) * LANES;
             let output = Output { values: &mut of_source[first..], block: canvas * LANES, layer: 0 };
-            product(panels, None, input, output, back, true);
+            product(&dense.panels().layer(tap), None, input, output, back, true);
         }
     }
 
@@ -350,7 +350,7 @@ impl Step<'_> {
         let of_depth = of_depth.of(plane * source.blocks.len());
         of_depth.chunks_exact_mut(plane).for_each(|of_depth| back.fill_around(0.0, of_depth));
         let first = back.first() * LANES;
-        if let Some(panels) = branch.dense.as_ref().and_then(|dense| dense.panels().first()) {
+        if let Some(panels) = branch.dense.as_ref().map(Product::panels) {
             let high = strip_rows(self.sides);
             let rows_of_sums = if self.has_sums { height } else { 0 };
             for start in (0..rows_of_sums).step_by(high) {

@@ -26,7 +26,7 @@
 
 use super::{
     branches::{Prepared, Product, Source},
-    memory::Area,
+    memory::{Area, Buffer},
     simd::{
         LANES, Lanes, Pixels, Walk,
         outer::{Gradient, outer},
@@ -38,12 +38,12 @@ use crate::program::{Branch, Dense, Frame};
 use std::ops::Range;
 
 /// Fewest channels on either side for which the sums before and after the products are worth their
-/// while, and fewest pixels of all images for which the weights `u` are: fewer channels want more
-/// pixels.
-const WORTH: [(usize, usize); 2] = [(8, 1 << 9), (4, 1 << 14)];
+/// while, and fewest vectors of pixels for which the weights `u` are, which are packed for every
+/// image of a vector: fewer channels want more pixels.
+const WORTH: [(usize, usize); 2] = [(8, 1 << 9), (4, 1 << 12)];
 
 /// Whether a branch's window and sides allow it.
-pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], images: usize) -> bool {
+pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], groups: usize) -> bool {
     let fits = |dense: Dense| {
         let Frame { kernel, stride, dilation, .. } = dense.frame;
         dense.groups == 1 && kernel == [3, 3] && stride == [1, 1] && dilation == [1, 1]
@@ -53,7 +53,7 @@ pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], im
         && input == output
         && output.iter().all(|side| *side > 2)
         && WORTH.iter().any(|(channels, pixels)| {
-            branch.inputs().min(branch.channels) >= *channels && output[0] * output[1] * images >= *pixels
+            branch.inputs().min(branch.channels) >= *channels && output[0] * output[1] * groups >= *pixels
         })
 }
 
@@ -98,21 +98,24 @@ pub(super) fn weights(g: [Lanes; 9]) -> [Lanes; PRODUCTS] {
     u
 }
 
-/// The weights `u` of windows that follow each other, turned about on the way back: one after another,
-/// and how far apart those of two products are.
-pub(super) fn filters(windows: &[f32], is_turned: bool) -> (Vec<f32>, usize) {
-    let count = windows.len() / 9;
-    let apart = count.next_multiple_of(LANES);
-    let mut u = vec![0.0; PRODUCTS * apart];
-    for (first, windows) in windows.chunks(9 * LANES).enumerate() {
+/// The weights `u` of windows, which are those of pairs of channels, turned about on the way back:
+/// those of the first channel's pairs are far apart before, and next to each other after. With them
+/// how far apart those of two products are.
+pub(super) fn filters(windows: &[f32], [firsts, seconds]: [usize; 2], is_turned: bool) -> (Buffer, usize) {
+    // Products a multiple of a page apart would fall into the same few lines of a cache.
+    let apart = (firsts * seconds).next_multiple_of(LANES) + LANES;
+    let mut u = Buffer::take(PRODUCTS * apart);
+    for place in (0..firsts * seconds).step_by(LANES) {
         let mut taps = [Lanes::ZERO; 9];
-        for (lane, window) in windows.chunks_exact(9).enumerate() {
+        for lane in 0..LANES.min(firsts * seconds - place) {
+            let (first, second) = ((place + lane) % firsts, (place + lane) / firsts);
+            let window = &windows[(first * seconds + second) * 9..][..9];
             for (tap, weight) in window.iter().enumerate() {
                 taps[if is_turned { 8 - tap } else { tap }].0[lane] = *weight;
             }
         }
         for (u, lanes) in u.chunks_exact_mut(apart).zip(weights(taps)) {
-            u[first * LANES..][..LANES].copy_from_slice(&lanes.0);
+            u[place..][..LANES].copy_from_slice(&lanes.0);
         }
     }
     (u, apart)
