@@ -304,8 +304,7 @@ impl Step<'_> {
             ..walk
         };
         let of_output = outer::Gradient { values: gradient, blocks, block: plane, layer: 0 };
-        let taps = if self.has_sums { branch.window.taps() } else { 0 };
-        for tap in 0..taps {
+        for tap in (0..branch.window.taps()).filter(|_| self.has_sums) {
             for (block, of) in source.blocks.iter().enumerate() {
                 let first = (block * canvas + branch.window.tap(tap)) * LANES;
                 let input = Input { values: &input.values[first..], ..input };
@@ -352,8 +351,7 @@ impl Step<'_> {
         let first = back.first() * LANES;
         if let Some(panels) = branch.dense.as_ref().map(Product::panels) {
             let high = strip_rows(self.sides);
-            let rows_of_sums = if self.has_sums { height } else { 0 };
-            for start in (0..rows_of_sums).step_by(high) {
+            for start in (0..height).step_by(high).filter(|_| self.has_sums) {
                 let rows = high.min(height - start);
                 let place = [start, rows, high * width, width];
                 let input = strip.of(source, &self.depthwise[branch.number], branch, staged, place, lanes);
@@ -370,14 +368,8 @@ impl Step<'_> {
             }
             let input = Input { values: gradient, layer: 0, width: lanes };
             let walk = Walk { images: 1, rows: height, width, from: Pixels::of(width), to: back.inside() };
-            product(
-                panels,
-                None,
-                input,
-                Output { values: &mut of_depth[first..], block: plane, layer: 0 },
-                walk,
-                false,
-            );
+            let output = Output { values: &mut of_depth[first..], block: plane, layer: 0 };
+            product(panels, None, input, output, walk, false);
         } else {
             let walk = Walk { images: 1, rows: height, width, from: Pixels::of(width), to: back.inside() };
             for (gradient, of_depth) in gradient.chunks_exact(self.plane()).zip(of_depth.chunks_exact_mut(plane)) {
