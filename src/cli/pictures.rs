@@ -152,8 +152,9 @@ mod tests {
 
     #[test]
     fn tiles_cover_a_side_without_overlap() {
-        for (side, tile, expected) in [(10, 4, vec![0..3, 3..6, 6..10]), (4, 4, vec![0..4]), (5, 4, vec![0..2, 2..5])] {
-            assert_eq!(tiles(side, tile).collect::<Vec<_>>(), expected);
-        }
+        let begins = |side, tile| tiles(side, tile).map(|tile| (tile.start, tile.end)).collect::<Vec<_>>();
+        assert_eq!(begins(10, 4), [(0, 3), (3, 6), (6, 10)]);
+        assert_eq!(begins(4, 4), [(0, 4)]);
+        assert_eq!(begins(5, 4), [(0, 2), (2, 5)]);
     }
 }

@@ -1,7 +1,7 @@
 //! A program as one operator of burn, with its gradient.
 
 use super::cpu;
-use super::pass::{Pass, PassOutput};
+use super::pass::{Pass, PassOutput, Wanted};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -84,8 +84,7 @@ fn vector(values: Vec<f32>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-/// The backward step: the gradients of weights and mixing weights, and of the inputs where they are
-/// tracked.
+/// The backward step: the gradients of what is tracked of inputs, weights and mixing weights.
 #[derive(Debug)]
 struct NetworkGradient;
 
@@ -103,7 +102,8 @@ impl Backward<Flex, 3> for NetworkGradient {
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let state = ops.state.forward.lock().unwrap_or_else(PoisonError::into_inner).take();
         let state = state.expect("a graph is walked once");
-        let found = cpu::backward(state, values(&gradient), inputs.is_some());
+        let wanted = Wanted { inputs: inputs.is_some(), weights: weights.is_some(), mixing: mixing.is_some() };
+        let found = cpu::backward(state, values(&gradient), wanted);
         if let Some(node) = weights {
             gradients.register::<Flex>(node.id, vector(found.weights));
         }

@@ -23,6 +23,14 @@ pub struct Pass {
     pub clock: Option<Clock>,
 }
 
+/// Which gradients a reverse pass is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub inputs: bool,
+    pub weights: bool,
+    pub mixing: bool,
+}
+
 /// The processor plans nothing ahead.
 #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
 #[derive(Debug, Clone, Default)]

@@ -3,12 +3,13 @@
 
 use super::{combine, convolve_backward, pass_state::PassState, pool, reverse::Reverse};
 use crate::{
+    pass::Wanted,
     profile::Direction,
     program::{Read, Step},
 };
 use std::time::Instant;
 
-/// Gradients of a pass.
+/// Gradients of a pass; of what is not asked for they hold anything.
 pub(crate) struct Gradients {
     /// `[weights]`
     pub weights: Vec<f32>,
@@ -19,21 +20,21 @@ pub(crate) struct Gradients {
 }
 
 /// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
-pub(crate) fn backward(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
+pub(crate) fn backward(state: PassState, outputs: &[f32], wanted: Wanted) -> Gradients {
     // Among the threads that share the work, as forwards.
-    rayon::scope(|_| run(state, outputs, of_inputs))
+    rayon::scope(|_| run(state, outputs, wanted))
 }
 
-fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
+fn run(state: PassState, outputs: &[f32], wanted: Wanted) -> Gradients {
     let program = state.pass.program.clone();
-    let mut reverse = Reverse::new(state, of_inputs);
+    let mut reverse = Reverse::new(state, wanted);
     reverse.seed(outputs);
     let clock = reverse.state.pass.clock.clone();
     for (at, step) in program.steps.iter().enumerate().rev() {
         let began = Instant::now();
         let output = step.output();
         let gradient = reverse.settle(output);
-        if !gradient.is_zero() {
+        if !gradient.is_zero() && reverse.needs(output) {
             remake(&mut reverse.state, step);
             match step {
                 Step::Convolve { branches, .. } => {
@@ -56,7 +57,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
     for &map in &program.inputs {
         // Norms of an input have parameters, whether its own gradient is asked for or not.
         let of_map = reverse.settle(map);
-        if of_inputs {
+        if wanted.inputs {
             let start = inputs.len();
             inputs.resize(start + reverse.state.images * program.maps[map].elements(), 0.0);
             reverse.state.layout.export(map, &of_map.whole(&reverse.state, map), &mut inputs[start..]);
@@ -65,7 +66,7 @@ fn run(state: PassState, outputs: &[f32], of_inputs: bool) -> Gradients {
     if let Some(clock) = &clock {
         clock.add(0, Direction::Reverse, began);
     }
-    Gradients { weights: reverse.weights, mixing: reverse.mixing, inputs: of_inputs.then_some(inputs) }
+    Gradients { weights: reverse.weights, mixing: reverse.mixing, inputs: wanted.inputs.then_some(inputs) }
 }
 
 /// Makes those of the maps that a step reads anew that were not kept.

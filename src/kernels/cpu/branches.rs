@@ -3,9 +3,11 @@
 
 use super::{
     canvas::Canvas,
+    layout::Layout,
+    memory::Buffer,
     pass_state::{PassState, SourceBlock},
     simd::{
-        Lanes, Pixels, Walk,
+        LANES, Lanes, Pixels, Walk,
         product::{Entry, Panels},
         tiles::PRODUCTS,
     },
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::program::{Branch, Dense, Frame, MapId, Read};
 use rayon::prelude::*;
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 /// Rows of a depthwise convolution whose product is taken at a time have so many pixels at least.
 const STRIP: usize = 128;
@@ -72,12 +74,12 @@ pub(super) fn prepare<'a>(state: &PassState, branches: &'a [Branch], output: Map
 impl Source<'_> {
     /// Values of all blocks of a group of images, laid out.
     pub fn values(&self) -> usize {
-        self.blocks.len() * self.canvas.pixels() * super::simd::LANES
+        self.blocks.len() * self.canvas.pixels() * LANES
     }
 
     /// Lays out all blocks of some groups of images.
     pub fn stage(&self, state: &PassState, groups: Range<usize>, staged: &mut [f32]) {
-        let plane = self.canvas.pixels() * super::simd::LANES;
+        let plane = self.canvas.pixels() * LANES;
         let prologues: Vec<_> =
             self.blocks.iter().map(|SourceBlock { read, block, .. }| state.prologue(read, *block)).collect();
         for (group, staged) in groups.zip(staged.chunks_exact_mut(self.values())) {
@@ -150,40 +152,63 @@ pub(super) fn depthwise(state: &PassState, branch: &Branch, way: Way) -> Vec<Vec
 
 /// Dense weights: of each output and input of its group those of taps, or of the products of tiles.
 struct Filters<'a> {
-    weights: Cow<'a, [f32]>,
+    of_taps: &'a [f32],
+    /// Nothing where those of taps are taken as they are.
+    of_tiles: Buffer,
     groups: usize,
     /// Outputs and inputs of a group.
     outputs: usize,
     inputs: usize,
-    /// From one pair of channels to the next, and from one of its weights to the next.
-    apart: [usize; 2],
+    /// From a channel that is a lane to the next, from one of the other side to the next, and from
+    /// one of a pair's weights to the next.
+    apart: [usize; 3],
+    way: Way,
 }
 
 impl<'a> Filters<'a> {
-    fn new(state: &'a PassState, branch: &Branch, dense: &Dense, way: Option<Way>) -> Self {
+    fn new(state: &'a PassState, branch: &Branch, dense: &Dense, way: Way, is_by_tile: bool) -> Self {
         let (groups, taps) = (dense.groups, dense.frame.taps());
         let (outputs, inputs) = (branch.channels / groups, branch.inputs() / groups);
-        let weights = &state.weights[dense.weight..][..branch.channels * inputs * taps];
-        let (weights, apart) = match way {
-            None => (Cow::Borrowed(weights), [taps, 1]),
-            Some(way) => {
-                let (weights, apart) = winograd::filters(weights, way == Way::Back);
-                (Cow::Owned(weights), [1, apart])
+        let of_taps = &state.weights[dense.weight..][..branch.channels * inputs * taps];
+        let (of_tiles, apart) = match (is_by_tile, way) {
+            (false, Way::Forward) => (Buffer::default(), [inputs * taps, taps, 1]),
+            (false, Way::Back) => (Buffer::default(), [taps, inputs * taps, 1]),
+            (true, Way::Forward) => {
+                let (of_tiles, apart) = winograd::filters(of_taps, [outputs, inputs], false);
+                (of_tiles, [1, outputs, apart])
+            }
+            (true, Way::Back) => {
+                let (of_tiles, apart) = winograd::filters(of_taps, [1, outputs * inputs], true);
+                (of_tiles, [1, inputs, apart])
             }
         };
-        Self { weights, groups, outputs, inputs, apart }
+        Self { of_taps, of_tiles, groups, outputs, inputs, apart, way }
     }
 
-    /// A weight of two channels; zero where they are of different groups.
+    /// Weight `at` of a channel and those of blocks, which are lanes; zero where they are of
+    /// different groups.
     #[inline]
-    fn of(&self, output: usize, input: usize, at: usize) -> f32 {
-        // Divisions are what would take longest here.
-        let (is_one, input) = match self.groups {
-            1 => (true, input),
-            _ => (output / self.outputs == input / self.inputs, input % self.inputs),
-        };
-        let place = (output * self.inputs + input) * self.apart[0] + at * self.apart[1];
-        if is_one { self.weights[place] } else { 0.0 }
+    fn row(&self, layout: &Layout, blocks: &[Range<usize>], other: usize, at: usize, to: &mut [[f32; LANES]]) {
+        let weights = if self.of_tiles.is_empty() { self.of_taps } else { &self.of_tiles };
+        let [apart, of_other, of_weight] = self.apart;
+        for (channels, to) in blocks.iter().zip(to) {
+            if self.groups == 1 {
+                let first = channels.start * apart + other * of_other + at * of_weight;
+                layout.spread(&weights[first..], apart, channels.len(), to);
+                continue;
+            }
+            let of = |channel: usize| {
+                let (output, input) = if self.way == Way::Forward { (channel, other) } else { (other, channel) };
+                let [lane, other] = if self.way == Way::Forward {
+                    [channel, other % self.inputs]
+                } else {
+                    [channel % self.inputs, other]
+                };
+                let is_one = output / self.outputs == input / self.inputs;
+                if is_one { weights[lane * apart + other * of_other + at * of_weight] } else { 0.0 }
+            };
+            *to = layout.lanes(channels.clone(), of).0;
+        }
     }
 }
 
@@ -225,9 +250,11 @@ impl<'a> Packer<'a, '_> {
 
     fn dense(&self, dense: &Dense, blocks: &Range<usize>) -> Product {
         let (state, from, sides) = (self.state, self.blocks.len(), self.state.map(self.output).sides());
-        let is_by_tile = winograd::applies(self.branch, self.canvas.input, sides, state.images);
+        let is_by_tile = winograd::applies(self.branch, self.canvas.input, sides, state.layout.groups());
         let (layers, room) = if is_by_tile { (PRODUCTS, winograd::room(from.max(blocks.len()))) } else { (1, 0) };
-        let filters = Filters::new(state, self.branch, dense, is_by_tile.then_some(self.way));
+        let filters = Filters::new(state, self.branch, dense, self.way, is_by_tile);
+        let outputs: Vec<_> = blocks.clone().map(|block| self.outputs(block)).collect();
+        let inputs: Vec<_> = self.blocks.iter().map(|of| of.first..of.first + of.channels).collect();
         if self.way == Way::Forward {
             let is_behind = self.branch.depthwise.is_some();
             let (window, strip) = (self.canvas.window(&dense.frame), strip_rows(sides) * sides[1]);
@@ -241,25 +268,19 @@ impl<'a> Packer<'a, '_> {
                 Entry { pixel, channels: self.blocks[at].channels }
             };
             let entries = (0..taps).flat_map(|tap| (0..from).map(move |at| (tap, at))).map(entry).collect();
-            let panels = Panels::pack(layers, entries, blocks.len(), |layer, entry, channel, block| {
+            let panels = Panels::pack(layers, entries, blocks.len(), |layer, entry, channel, first, to| {
                 let (at, input) = (layer + entry / from, self.blocks[entry % from].first + channel);
-                state.layout.lanes(self.outputs(blocks.start + block), |output| filters.of(output, input, at))
+                filters.row(&state.layout, &outputs[first..], input, at, to);
             });
-            return if is_by_tile { Product::ByTile(panels) } else { Product::ByTap(vec![panels]) };
+            return if is_by_tile { Product::ByTile(panels) } else { Product::ByTap(panels) };
         }
-        let of_tap = |tap: usize| {
-            let apart = if is_by_tile { room } else { sides[0] * sides[1] };
-            let entry = |(at, block)| Entry { pixel: at * apart, channels: self.outputs(block).len() };
-            let entries = blocks.clone().enumerate().map(entry).collect();
-            Panels::pack(layers, entries, from, |layer, entry, channel, block| {
-                let output = self.outputs(blocks.start + entry).start + channel;
-                let SourceBlock { first, channels, .. } = self.blocks[block];
-                state.layout.lanes(first..first + channels, |input| filters.of(output, input, layer + tap))
-            })
-        };
-        if is_by_tile {
-            return Product::ByTile(of_tap(0));
-        }
-        Product::ByTap((0..dense.frame.taps()).map(of_tap).collect())
+        let apart = if is_by_tile { room } else { sides[0] * sides[1] };
+        let entry = |(at, channels): (usize, &Range<usize>)| Entry { pixel: at * apart, channels: channels.len() };
+        let entries = outputs.iter().enumerate().map(entry).collect();
+        let layers = if is_by_tile { layers } else { dense.frame.taps() };
+        let panels = Panels::pack(layers, entries, from, |layer, entry, channel, first, to| {
+            filters.row(&state.layout, &inputs[first..], outputs[entry].start + channel, layer, to);
+        });
+        if is_by_tile { Product::ByTile(panels) } else { Product::ByTap(panels) }
     }
 }

@@ -65,6 +65,10 @@ struct Part<'a> {
 }
 
 impl Prepared<'_> {
+    fn is_plain(&self) -> bool {
+        self.term.read.activation == Activation::None
+    }
+
     fn part<'a>(&self, state: &'a PassState, output: MapId, block: usize, group: usize) -> Option<Part<'a>> {
         let (term, layout) = (self.term, &state.layout);
         let scale = match term.factor {
@@ -140,7 +144,7 @@ impl Part<'_> {
 
 /// Sends the gradient `of_node` of a node on to what its terms read.
 pub(super) fn backward(reverse: &mut Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) {
-    let sums = sums(&reverse.state, terms, output, of_node);
+    let sums = sums(reverse, terms, output, of_node);
     for (term, sums) in terms.iter().zip(&sums) {
         match term.read.activation {
             Activation::None => plain(reverse, term, sums, output, of_node),
@@ -177,14 +181,15 @@ impl Summand<'_, '_> {
 }
 
 /// `Σ f g` and `Σ f g (z − mean)` of every channel of every term; of a rectified one
-/// `Σ f g · max(y, 0)` in the second place.
-fn sums(state: &PassState, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Vec<Vec<Sums>> {
+/// `Σ f g · max(y, 0)` in the second place. Zeros where nobody asks for them.
+fn sums(reverse: &Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Vec<Vec<Sums>> {
+    let state = &reverse.state;
     let prepared = prepare(state, terms);
     let (mut summands, mut starts) = (Vec::new(), Vec::new());
     for of in &prepared {
         let start = summands.len();
         starts.push(start);
-        if of.term.read.norm.is_some() || of.term.weight.is_some() {
+        if reverse.wanted.mixing && of.term.weight.is_some() || of.is_plain() && reverse.needs_sums(&of.term.read) {
             let blocks = of.blocks.clone().enumerate();
             summands.extend(blocks.map(|(at, block)| Summand { place: start + at, of, block }));
         }
@@ -228,8 +233,9 @@ fn sums(state: &PassState, terms: &[Term], output: MapId, of_node: &Arc<Buffer>)
     });
     let by_group: Vec<_> = by_task.into_iter().flatten().collect();
     let total = total(state, &by_group);
-    let of_term = |(of, range): (&Prepared<'_>, &[usize])| {
-        by_channel(state, &of.term.read, of.blocks.clone(), &total[range[0]..range[1]])
+    let of_term = |(of, range): (&Prepared<'_>, &[usize])| match range[1] - range[0] {
+        0 => vec![Sums::default(); of.term.read.channels],
+        _ => by_channel(state, &of.term.read, of.blocks.clone(), &total[range[0]..range[1]]),
     };
     prepared.iter().zip(starts.windows(2)).map(of_term).collect()
 }
@@ -289,6 +295,9 @@ fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], output: MapId, o
     let weight = weight_of(&reverse.state, term);
     if let Some(at) = term.weight {
         reverse.mixing[at] += sums.iter().map(|sums| sums.product).sum::<f64>() as f32;
+    }
+    if !reverse.wants(&term.read) {
+        return;
     }
     let (mut slot, fresh) = reverse.slot(&term.read);
     let state = &reverse.state;

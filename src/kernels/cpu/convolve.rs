@@ -11,7 +11,7 @@ use super::{
         product::{Input, Output, product},
         sums::Moments,
     },
-    source::{Prepared, Source},
+    source::{Prepared, Product, Source},
     tasks::{Tasks, stretches},
     winograd,
 };
@@ -116,7 +116,7 @@ fn by_taps(
     blocks: usize,
     out: &mut [f32],
 ) {
-    let Some(panels) = branch.dense.as_ref().and_then(|dense| dense.panels().first()) else { return };
+    let Some(panels) = branch.dense.as_ref().map(Product::panels) else { return };
     let (block, apart) = (sides[0] * sides[1] * LANES, source.blocks.len() * source.canvas.pixels());
     let walk = branch.walk(&source.canvas, sides);
     let walk = Walk {
@@ -141,7 +141,7 @@ fn separable(
 ) {
     let plane = sides[0] * sides[1] * LANES;
     let out = &mut out[branch.blocks.start * plane..branch.blocks.end * plane];
-    let Some(panels) = branch.dense.as_ref().and_then(|dense| dense.panels().first()) else {
+    let Some(panels) = branch.dense.as_ref().map(Product::panels) else {
         let planes = staged.chunks_exact(source.canvas.pixels() * LANES).zip(out.chunks_exact_mut(plane));
         for ((staged, out), weights) in planes.zip(&branch.depthwise) {
             depthwise::correlate(staged, weights, &branch.window, branch.walk(&source.canvas, sides), out, false);

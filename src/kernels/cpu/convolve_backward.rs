@@ -76,6 +76,8 @@ struct Step<'a> {
     output: MapId,
     /// `[oh, ow]`
     sides: [usize; 2],
+    /// Whether weights' gradients are asked for: nothing else needs the source.
+    has_sums: bool,
     /// By the branches' numbers.
     sums: Vec<Sums>,
     /// Of each branch with both, the depthwise weights as they go forward.
@@ -99,9 +101,10 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     let state = &reverse.state;
     let sides = state.map(output).sides();
     let sources = prepare(state, branches, output, Way::Back);
-    let (sums, length) = lie(branches, &sources);
-    let forward = prepare_depthwise(state, branches);
-    let step = Step { state, gradient, output, sides, sums, depthwise: forward };
+    let has_sums = reverse.wanted.weights;
+    let (sums, length) = if has_sums { lie(branches, &sources) } else { (vec![Sums::default(); branches.len()], 0) };
+    let depthwise = if has_sums { prepare_depthwise(state, branches) } else { Vec::new() };
+    let step = Step { state, gradient, output, sides, has_sums, sums, depthwise };
     let work = |source: &Source<'_>| source.branches.iter().map(|branch| branch.work(source.inputs())).sum::<usize>();
     let all = 2 * sides[0] * sides[1] * sources.iter().map(work).sum::<usize>();
     let tasks = Tasks::new(state.layout.groups(), run(&sources, sides), all, length);
@@ -115,16 +118,21 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
         }
     }
     let mut sums = Buffer::take(length * tasks.count());
-    if length == 0 {
-        return;
+    let (mut rest, mut of_tasks) = (&mut sums[..], Vec::with_capacity(tasks.count()));
+    for stretches in stretches_of {
+        let (own, others) = rest.split_at_mut(length);
+        rest = others;
+        of_tasks.push((own, stretches));
     }
-    let of_tasks = sums.chunks_exact_mut(length).zip(stretches_of).collect();
     tasks.each(of_tasks, scratch, |scratch, task, (sums, mut slots): (&mut [f32], Vec<&mut [f32]>)| {
         sums.fill(0.0);
         for run in tasks.runs(task) {
             let mut written = written.clone();
             for source in &sources {
                 let is_wanted = source.reads.iter().any(|read| reads.iter().any(|other| is_alike(read, other)));
+                if !is_wanted && !has_sums {
+                    continue;
+                }
                 step.source(source, run.clone(), is_wanted, scratch, sums);
                 for (at, read) in source.reads.iter().enumerate() {
                     let Some(slot) = reads.iter().position(|other| is_alike(read, other)) else { continue };
@@ -136,12 +144,7 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
             }
         }
     });
-    total(&mut sums, length);
-    let branches = sources
-        .par_iter()
-        .with_min_len(least(length))
-        .flat_map_iter(|source| source.branches.iter().map(move |branch| (source, branch)));
-    let found: Vec<_> = branches.map(|(source, branch)| step.of_weights(source, branch, &sums)).collect();
+    let found = step.total(&sources, sums, length);
     for (first, found) in found.into_iter().flatten() {
         reverse.weights[first..].iter_mut().zip(found).for_each(|(weight, found)| *weight += found);
     }
@@ -196,6 +199,19 @@ fn total(sums: &mut [f32], length: usize) {
 }
 
 impl Step<'_> {
+    /// What all tasks' sums, `length` values each, make of the gradients of the branches' weights.
+    fn total(&self, sources: &[Source<'_>], mut sums: Buffer, length: usize) -> Vec<Vec<(usize, Vec<f32>)>> {
+        if length == 0 {
+            return Vec::new();
+        }
+        total(&mut sums, length);
+        let branches = sources
+            .par_iter()
+            .with_min_len(least(length))
+            .flat_map_iter(|source| source.branches.iter().map(move |branch| (source, branch)));
+        branches.map(|(source, branch)| self.of_weights(source, branch, &sums)).collect()
+    }
+
     /// Values of a block of the output.
     fn plane(&self) -> usize {
         self.sides[0] * self.sides[1] * LANES
@@ -206,7 +222,7 @@ impl Step<'_> {
     fn source(&self, source: &Source<'_>, run: Range<usize>, is_wanted: bool, scratch: &mut Scratch, sums: &mut [f32]) {
         let (width, groups) = (self.state.layout.width(), run.len());
         let Scratch { staged, gradients, strip, of_depth, of_source, tiles } = scratch;
-        let staged = staged.of(source.values() * groups);
+        let staged = staged.of(if self.has_sums { source.values() * groups } else { 0 });
         source.stage(self.state, run.clone(), staged);
         let of_source = of_source.of(if is_wanted { source.values() * groups } else { 0 });
         // What tiles send back is written, all else is added to it.
@@ -231,7 +247,8 @@ impl Step<'_> {
         };
         let back = is_wanted.then_some(&mut *of_source);
         let sums_of = |branch: &Prepared<'_>| self.sums[branch.number].dense;
-        winograd::backward(source, width, staged, of, sums_of, sums, back, tiles);
+        let of_weights = self.has_sums.then_some((&*staged, &mut *sums));
+        winograd::backward(source, width, groups, of, sums_of, of_weights, back, tiles);
         let by_tap = |branch: &&Prepared<'_>| branch.depthwise.is_empty() && !branch.is_by_tile();
         if source.branches.iter().any(|branch| by_tap(&branch)) {
             let input = Input { values: staged, layer: 0, width };
@@ -245,7 +262,7 @@ impl Step<'_> {
             let of_group = branch.blocks.len() * self.plane();
             for (group, gradient) in of(branch).chunks_exact(of_group).enumerate() {
                 let part = group * source.values()..(group + 1) * source.values();
-                let staged = &staged[part.clone()];
+                let staged = if self.has_sums { &staged[part.clone()] } else { &[] };
                 let of_source = if is_wanted { Some(&mut of_source[part]) } else { None };
                 self.separable(source, branch, staged, gradient, of_source, (&mut *strip, &mut *of_depth), sums);
             }
@@ -258,7 +275,7 @@ impl Step<'_> {
         for (group, out) in run.zip(of_groups) {
             for (at, (block, out)) in branch.blocks.clone().zip(out.chunks_exact_mut(self.plane())).enumerate() {
                 self.gradient.plane(self.state, self.output, group, block, out);
-                if branch.bias.is_some() {
+                if self.has_sums && branch.bias.is_some() {
                     let (found, []) = weighted_sums(out, []);
                     let bias = &mut sums[self.sums[branch.number].bias + at * LANES..][..LANES];
                     bias.iter_mut().zip(found).for_each(|(bias, sum)| *bias += sum as f32);
@@ -288,7 +305,7 @@ impl Step<'_> {
             ..walk
         };
         let of_output = outer::Gradient { values: gradient, blocks, block: plane, layer: 0 };
-        for tap in 0..branch.window.taps() {
+        for tap in (0..branch.window.taps()).filter(|_| self.has_sums) {
             for (block, of) in source.blocks.iter().enumerate() {
                 let first = (block * canvas + branch.window.tap(tap)) * LANES;
                 let input = Input { values: &input.values[first..], ..input };
@@ -298,11 +315,11 @@ impl Step<'_> {
         }
         let Some(of_source) = of_source else { return };
         let back = Walk { from: walk.to, to: walk.from, ..walk };
-        for (tap, panels) in dense.panels().iter().enumerate() {
+        for tap in 0..branch.window.taps() {
             let input = Input { values: gradient, ..input };
             let first = branch.window.tap(tap) * LANES;
             let output = Output { values: &mut of_source[first..], block: canvas * LANES, layer: 0 };
-            product(panels, None, input, output, back, true);
+            product(&dense.panels().layer(tap), None, input, output, back, true);
         }
     }
 
@@ -333,9 +350,9 @@ impl Step<'_> {
         let of_depth = of_depth.of(plane * source.blocks.len());
         of_depth.chunks_exact_mut(plane).for_each(|of_depth| back.fill_around(0.0, of_depth));
         let first = back.first() * LANES;
-        if let Some(panels) = branch.dense.as_ref().and_then(|dense| dense.panels().first()) {
+        if let Some(panels) = branch.dense.as_ref().map(Product::panels) {
             let high = strip_rows(self.sides);
-            for start in (0..height).step_by(high) {
+            for start in (0..height).step_by(high).filter(|_| self.has_sums) {
                 let rows = high.min(height - start);
                 let place = [start, rows, high * width, width];
                 let input = strip.of(source, &self.depthwise[branch.number], branch, staged, place, lanes);
@@ -352,14 +369,8 @@ impl Step<'_> {
             }
             let input = Input { values: gradient, layer: 0, width: lanes };
             let walk = Walk { images: 1, rows: height, width, from: Pixels::of(width), to: back.inside() };
-            product(
-                panels,
-                None,
-                input,
-                Output { values: &mut of_depth[first..], block: plane, layer: 0 },
-                walk,
-                false,
-            );
+            let output = Output { values: &mut of_depth[first..], block: plane, layer: 0 };
+            product(panels, None, input, output, walk, false);
         } else {
             let walk = Walk { images: 1, rows: height, width, from: Pixels::of(width), to: back.inside() };
             for (gradient, of_depth) in gradient.chunks_exact(self.plane()).zip(of_depth.chunks_exact_mut(plane)) {

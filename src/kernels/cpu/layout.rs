@@ -139,6 +139,19 @@ impl Layout {
         lanes
     }
 
+    /// As [`lanes`](Self::lanes), of values that are `apart` from each other.
+    #[inline(always)]
+    pub fn spread(&self, values: &[f32], apart: usize, channels: usize, to: &mut [f32; LANES]) {
+        match (self.width, channels) {
+            // Most are these: lengths that are known make them quick.
+            (LANES, LANES) => *to = std::array::from_fn(|lane| values[lane * apart]),
+            (NARROW, NARROW) => {
+                to.as_chunks_mut().0.fill(std::array::from_fn::<_, NARROW, _>(|lane| values[lane * apart]));
+            }
+            _ => *to = self.lanes(0..channels, |channel| values[channel * apart]).0,
+        }
+    }
+
     /// What each image of a group has, in all its lanes; zero for images that are none.
     pub fn of_images(&self, group: usize, value: impl Fn(usize) -> f32) -> Lanes {
         let mut lanes = Lanes::ZERO;

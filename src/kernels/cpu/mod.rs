@@ -79,11 +79,13 @@ fn run(
     let program = pass.program.clone();
     let norms = statistics::norms_of_maps(&program);
     let mut observed = running.to_vec();
+    let mut of_weights = Buffer::take(weights.len());
+    of_weights.copy_from_slice(weights);
     let mut state = PassState {
         layout: Layout::new(&program, images),
         pass,
         images,
-        weights: weights.to_vec(),
+        weights: of_weights,
         mixing: mixing.to_vec(),
         maps: std::iter::repeat_with(|| None).take(program.maps.len()).collect(),
         norms: vec![Vec::new(); program.norms.len()],

@@ -21,7 +21,7 @@ pub(crate) struct PassState {
     pub(super) pass: Pass,
     pub(super) images: usize,
     pub(super) layout: Layout,
-    pub(super) weights: Vec<f32>,
+    pub(super) weights: Buffer,
     pub(super) mixing: Vec<f32>,
     pub(super) maps: Vec<Option<Buffer>>,
     /// What each norm makes of its channels, once its map is written.

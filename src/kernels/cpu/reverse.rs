@@ -7,7 +7,10 @@ use super::{
     pass_state::PassState,
     simd::Lanes,
 };
-use crate::program::{Activation, MapId, Read};
+use crate::{
+    pass::Wanted,
+    program::{Activation, MapId, Program, Read, Step},
+};
 use std::sync::Arc;
 
 /// A reverse pass under way.
@@ -20,21 +23,23 @@ pub(super) struct Reverse {
     /// Gradients of the vectors.
     pub weights: Vec<f32>,
     pub mixing: Vec<f32>,
-    /// Whether the inputs' gradient is asked for.
-    pub of_inputs: bool,
+    pub wanted: Wanted,
+    /// Of each map whether its gradient is on the way to one that is asked for.
+    needed: Vec<bool>,
 }
 
 impl Reverse {
     /// Nothing is known yet.
-    pub fn new(state: PassState, of_inputs: bool) -> Self {
+    pub fn new(state: PassState, wanted: Wanted) -> Self {
         let program = state.pass.program.clone();
         let maps = program.maps.len();
         Self {
             gradients: std::iter::repeat_with(Gradient::default).take(maps).collect(),
             slots: std::iter::repeat_with(Vec::new).take(maps).collect(),
-            weights: vec![0.0; program.weights],
+            weights: vec![0.0; if wanted.weights { program.weights } else { 0 }],
             mixing: vec![0.0; program.mixing],
-            of_inputs,
+            needed: needed(&program, wanted),
+            wanted,
             state,
         }
     }
@@ -70,7 +75,10 @@ impl Reverse {
     pub fn settle(&mut self, map: MapId) -> Gradient {
         for slot in std::mem::take(&mut self.slots[map]) {
             let alpha = slot.read.norm.map(|norm| {
-                let sums = slot.sums(&self.state, &self.state.norms[norm]);
+                let sums = match self.needs_sums(&slot.read) {
+                    true => slot.sums(&self.state, &self.state.norms[norm]),
+                    false => vec![Sums::default(); slot.read.channels],
+                };
                 self.through(&slot.read, norm, 1.0, &sums)
             });
             self.contribute(&slot.read, alpha.as_deref(), Planes::Own(Arc::new(slot.values)), None);
@@ -78,9 +86,21 @@ impl Reverse {
         std::mem::take(&mut self.gradients[map])
     }
 
+    /// Whether a map's gradient is on the way to one that is asked for.
+    pub fn needs(&self, map: MapId) -> bool {
+        self.needed[map]
+    }
+
     /// Whether the gradient of what is read is wanted, of itself or of a norm on the way.
     pub fn wants(&self, read: &Read) -> bool {
-        self.of_inputs || read.norm.is_some() || !self.state.pass.program.inputs.contains(&read.map)
+        wants(self.state.program(), self.wanted, &self.needed, read)
+    }
+
+    /// Whether the gradient of a norm, where there is one, is more than a factor: the batch's
+    /// statistics or its parameters take part.
+    pub fn needs_sums(&self, read: &Read) -> bool {
+        let is_of_batch = self.state.pass.training && self.needs(read.map);
+        read.norm.is_some_and(|norm| is_of_batch || asks_for(self.state.program(), self.wanted, norm))
     }
 
     /// The gradient of a norm: scale and shift take theirs, what the map's own value adds is noted,
@@ -93,10 +113,10 @@ impl Reverse {
         let (alpha, linear): (Vec<f32>, Vec<Linear>) =
             channels.iter().zip(sums).map(|(channel, sums)| through_norm(channel, weight, *sums, count)).unzip();
         for (at, (channel, sums)) in channels.iter().zip(sums).enumerate() {
-            if let Some(scale) = program.norms[norm].scale {
+            if let Some(scale) = program.norms[norm].scale.filter(|_| self.wanted.weights) {
                 self.weights[scale + at] += (f64::from(weight * channel.inverse) * sums.product) as f32;
             }
-            if let Some(shift) = program.norms[norm].shift {
+            if let Some(shift) = program.norms[norm].shift.filter(|_| self.wanted.weights) {
                 self.weights[shift + at] += (f64::from(weight) * sums.gradient) as f32;
             }
         }
@@ -120,4 +140,28 @@ impl Reverse {
     pub fn keep(&mut self, slot: Slot) {
         self.slots[slot.read.map].push(slot);
     }
+}
+
+/// Whether parameters of a norm are asked for.
+fn asks_for(program: &Program, wanted: Wanted, norm: usize) -> bool {
+    wanted.weights && (program.norms[norm].scale.is_some() || program.norms[norm].shift.is_some())
+}
+
+fn wants(program: &Program, wanted: Wanted, needed: &[bool], read: &Read) -> bool {
+    needed[read.map] || read.norm.is_some_and(|norm| asks_for(program, wanted, norm))
+}
+
+/// Of each map whether its gradient is on the way to one that is asked for.
+fn needed(program: &Program, wanted: Wanted) -> Vec<bool> {
+    let mut needed = vec![false; program.maps.len()];
+    program.inputs.iter().for_each(|&map| needed[map] = wanted.inputs);
+    for step in &program.steps {
+        let has_own = match step {
+            Step::Convolve { .. } => wanted.weights,
+            Step::Pool { .. } => false,
+            Step::Combine { terms, .. } => wanted.mixing && terms.iter().any(|term| term.weight.is_some()),
+        };
+        needed[step.output()] = has_own || step.reads().any(|read| wants(program, wanted, &needed, read));
+    }
+    needed
 }

@@ -34,17 +34,15 @@ pub(super) struct Prepared<'a> {
 
 /// Dense weights, from channels to channels.
 pub(super) enum Product {
-    /// Of all taps at once forward, of each in reverse.
-    ByTap(Vec<Panels>),
+    /// Of all taps at once forward, a layer a tap in reverse.
+    ByTap(Panels),
     /// Products of tiles.
     ByTile(Panels),
 }
 
 impl Product {
-    pub fn panels(&self) -> &[Panels] {
-        match self {
-            Self::ByTap(panels) => panels,
-            Self::ByTile(panels) => std::slice::from_ref(panels),
-        }
+    pub fn panels(&self) -> &Panels {
+        let (Self::ByTap(panels) | Self::ByTile(panels)) = self;
+        panels
     }
 }

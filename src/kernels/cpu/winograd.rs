@@ -25,7 +25,7 @@
 //! are dropped.
 
 use super::{
-    memory::Area,
+    memory::{Area, Buffer},
     simd::{
         LANES, Lanes, Pixels, Walk,
         outer::{Gradient, outer},
@@ -38,12 +38,12 @@ use crate::program::{Branch, Dense, Frame};
 use std::ops::Range;
 
 /// Fewest channels on either side for which the sums before and after the products are worth their
-/// while, and fewest pixels of all images for which the weights `u` are: fewer channels want more
-/// pixels.
-const WORTH: [(usize, usize); 2] = [(8, 1 << 9), (4, 1 << 14)];
+/// while, and fewest vectors of pixels for which the weights `u` are, which are packed for every
+/// image of a vector: fewer channels want more pixels.
+const WORTH: [(usize, usize); 2] = [(8, 1 << 9), (4, 1 << 12)];
 
 /// Whether a branch's window and sides allow it.
-pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], images: usize) -> bool {
+pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], groups: usize) -> bool {
     let fits = |dense: Dense| {
         let Frame { kernel, stride, dilation, .. } = dense.frame;
         dense.groups == 1 && kernel == [3, 3] && stride == [1, 1] && dilation == [1, 1]
@@ -53,7 +53,7 @@ pub(super) fn applies(branch: &Branch, input: [usize; 2], output: [usize; 2], im
         && input == output
         && output.iter().all(|side| *side > 2)
         && WORTH.iter().any(|(channels, pixels)| {
-            branch.inputs().min(branch.channels) >= *channels && output[0] * output[1] * images >= *pixels
+            branch.inputs().min(branch.channels) >= *channels && output[0] * output[1] * groups >= *pixels
         })
 }
 
@@ -98,21 +98,24 @@ pub(super) fn weights(g: [Lanes; 9]) -> [Lanes; PRODUCTS] {
     u
 }
 
-/// The weights `u` of windows that follow each other, turned about on the way back: one after another,
-/// and how far apart those of two products are.
-pub(super) fn filters(windows: &[f32], is_turned: bool) -> (Vec<f32>, usize) {
-    let count = windows.len() / 9;
-    let apart = count.next_multiple_of(LANES);
-    let mut u = vec![0.0; PRODUCTS * apart];
-    for (first, windows) in windows.chunks(9 * LANES).enumerate() {
+/// The weights `u` of windows, which are those of pairs of channels, turned about on the way back:
+/// those of the first channel's pairs are far apart before, and next to each other after. With them
+/// how far apart those of two products are.
+pub(super) fn filters(windows: &[f32], [firsts, seconds]: [usize; 2], is_turned: bool) -> (Buffer, usize) {
+    // Products a multiple of a page apart would fall into the same few lines of a cache.
+    let apart = (firsts * seconds).next_multiple_of(LANES) + LANES;
+    let mut u = Buffer::take(PRODUCTS * apart);
+    for place in (0..firsts * seconds).step_by(LANES) {
         let mut taps = [Lanes::ZERO; 9];
-        for (lane, window) in windows.chunks_exact(9).enumerate() {
+        for lane in 0..LANES.min(firsts * seconds - place) {
+            let (first, second) = ((place + lane) % firsts, (place + lane) / firsts);
+            let window = &windows[(first * seconds + second) * 9..][..9];
             for (tap, weight) in window.iter().enumerate() {
                 taps[if is_turned { 8 - tap } else { tap }].0[lane] = *weight;
             }
         }
         for (u, lanes) in u.chunks_exact_mut(apart).zip(weights(taps)) {
-            u[first * LANES..][..LANES].copy_from_slice(&lanes.0);
+            u[place..][..LANES].copy_from_slice(&lanes.0);
         }
     }
     (u, apart)
@@ -263,21 +266,21 @@ pub(super) fn forward(
     }
 }
 
-/// Adds to the gradients of the weights `u` of the branches that are taken by tiles, and writes
-/// that of the source where it is wanted. The gradient of a branch has all its blocks, of as many
-/// groups of images as are laid out in `staged`, as `of_source` is too.
+/// Adds to the gradients of the weights `u` of the branches that are taken by tiles, which need the
+/// source as it is laid out, and writes that of the source, both where they are wanted. The
+/// gradient of a branch has all its blocks, of so many groups of images.
 #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
 pub(super) fn backward<'a>(
     source: &Source<'_>,
     width: usize,
-    staged: &[f32],
+    groups: usize,
     gradient_of: impl Fn(&Prepared<'_>) -> &'a [f32],
     sums_of: impl Fn(&Prepared<'_>) -> usize,
-    sums: &mut [f32],
+    mut of_weights: Option<(&[f32], &mut [f32])>,
     of_source: Option<&mut [f32]>,
     scratch: &mut Scratch,
 ) {
-    let (sides, groups) = (source.canvas.input, staged.len() / source.values());
+    let sides = source.canvas.input;
     let plane = sides[0] * sides[1] * LANES;
     let Scratch { inputs, of_gradient, products, adjoints } = scratch;
     let (mut of_source, mut is_written) = (of_source, false);
@@ -291,7 +294,9 @@ pub(super) fn backward<'a>(
             let [of_inputs, of_outputs] = lie.layers();
             for (tiles, at) in batches(to.len(), groups, lie.room) {
                 let inputs = inputs.of(PRODUCTS * of_inputs);
-                transform(source, staged, &at, &from, &lie, inputs);
+                if let Some((staged, _)) = of_weights {
+                    transform(source, staged, &at, &from, &lie, inputs);
+                }
                 let inputs = Input { values: inputs, layer: of_inputs, width };
                 for (number, branch) in alike.iter().enumerate() {
                     let gradient = gradient_of(branch);
@@ -302,7 +307,9 @@ pub(super) fn backward<'a>(
                             let gradient = &gradient[(group * lie.outputs + block) * plane..][..plane];
                             let place = Place { sides, pitch: sides[1], first: 0, tiles: &to[tiles.clone()] };
                             let at = (block * lie.room + first) * LANES;
-                            tiles::adjoints(gradient, place, &mut adjoints[at..], of_outputs);
+                            if of_weights.is_some() {
+                                tiles::adjoints(gradient, place, &mut adjoints[at..], of_outputs);
+                            }
                             if of_source.is_some() {
                                 let place = Place { tiles: &back[tiles.clone()], ..place };
                                 tiles::inputs(gradient, place, &mut turned[at..], of_outputs);
@@ -312,12 +319,14 @@ pub(super) fn backward<'a>(
                     let of_products =
                         Gradient { values: adjoints, blocks: lie.outputs, block: lie.room * LANES, layer: of_outputs };
                     let of_channel = lie.outputs * LANES;
-                    for (block, of) in source.blocks.iter().enumerate() {
-                        let first = block * lie.room * LANES;
-                        let input = Input { values: &inputs.values[first..], ..inputs };
-                        let sums = &mut sums[sums_of(branch) + of.first * of_channel..];
-                        let apart = source.inputs() * of_channel;
-                        outer(PRODUCTS, of.channels, input, of_products, row(tiles), sums, apart);
+                    if let Some((_, sums)) = &mut of_weights {
+                        for (block, of) in source.blocks.iter().enumerate() {
+                            let first = block * lie.room * LANES;
+                            let input = Input { values: &inputs.values[first..], ..inputs };
+                            let sums = &mut sums[sums_of(branch) + of.first * of_channel..];
+                            let apart = source.inputs() * of_channel;
+                            outer(PRODUCTS, of.channels, input, of_products, row(tiles), sums, apart);
+                        }
                     }
                     let Some(Product::ByTile(filters)) = &branch.dense else { continue };
                     if of_source.is_some() {

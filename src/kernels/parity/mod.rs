@@ -37,6 +37,10 @@ enum Tracked {
     All,
     /// Weights and mixing weights, as in a training.
     Weights,
+    /// Mixing weights alone, as in a step of the alphas.
+    Mixing,
+    /// Inputs alone.
+    Inputs,
     /// Nothing, as in an evaluation.
     Nothing,
 }
@@ -71,11 +75,14 @@ impl Drawn {
         let device = if tracked == Tracked::Nothing { device.clone() } else { device.clone().autodiff() };
         let vector =
             |numbers: &Vec<f32>| Tensor::<1>::from_data(TensorData::new(numbers.clone(), [numbers.len()]), &device);
+        let of_inputs = matches!(tracked, Tracked::All | Tracked::Inputs);
+        let of_weights = matches!(tracked, Tracked::All | Tracked::Weights);
+        let of_mixing = of_weights || tracked == Tracked::Mixing;
         let (maps, weights, mixing) = (vector(&self.inputs), vector(&self.weights), vector(&self.mixing));
         let inputs = Inputs {
-            maps: if tracked == Tracked::All { maps.require_grad() } else { maps },
-            weights: if tracked == Tracked::Nothing { weights } else { weights.require_grad() },
-            mixing: if tracked == Tracked::Nothing { mixing } else { mixing.require_grad() },
+            maps: if of_inputs { maps.require_grad() } else { maps },
+            weights: if of_weights { weights.require_grad() } else { weights },
+            mixing: if of_mixing { mixing.require_grad() } else { mixing },
             running: vector(&self.running),
         };
         let pass = Pass {
@@ -89,23 +96,16 @@ impl Drawn {
         };
         let Inputs { maps, weights, mixing, .. } = inputs.clone();
         let (outputs, observed) = run(pass, inputs);
-        let (of_outputs, of_observed) = (host(outputs.clone()), host(observed));
+        let (scores, observed) = (host(outputs.clone()), host(observed));
         if tracked == Tracked::Nothing {
-            return [of_outputs, of_observed, Vec::new(), Vec::new(), Vec::new()];
+            return [scores, observed, Vec::new(), Vec::new(), Vec::new()];
         }
         let gradients = (outputs * vector(&self.towards)).sum().backward();
-        let flat = |found: Option<Vec<f32>>, length| found.unwrap_or_else(|| vec![0.0; length]);
-        let of_inputs = match tracked {
-            Tracked::All => flat(maps.grad(&gradients).map(host), self.inputs.len()),
-            _ => Vec::new(),
+        let of = |is_tracked: bool, tensor: Tensor<1>| {
+            let found = || tensor.grad(&gradients).map_or_else(|| vec![0.0; tensor.dims()[0]], host);
+            if is_tracked { found() } else { Vec::new() }
         };
-        [
-            of_outputs,
-            of_observed,
-            of_inputs,
-            flat(weights.grad(&gradients).map(host), self.weights.len()),
-            flat(mixing.grad(&gradients).map(host), self.mixing.len()),
-        ]
+        [scores, observed, of(of_inputs, maps), of(of_weights, weights), of(of_mixing, mixing)]
     }
 }
 
@@ -145,7 +145,7 @@ fn hold(program: Program, images: usize, random: &mut ChaCha8Rng, device: &Devic
     let drawn = Drawn::new(program, images, random);
     for training in [true, false] {
         let expected = drawn.results(&Device::flex(), training, Tracked::All, by_reference);
-        for tracked in [Tracked::All, Tracked::Weights, Tracked::Nothing] {
+        for tracked in [Tracked::All, Tracked::Weights, Tracked::Mixing, Tracked::Nothing] {
             let found = drawn.results(device, training, tracked, by_engine);
             compare(&found, &expected, rounding, &format!("{what}, training {training}"));
         }
@@ -256,6 +256,29 @@ fn all(device: &Device) {
 #[test]
 fn the_processor_is_held_to_the_reference() {
     all(&Device::flex());
+}
+
+#[test]
+fn a_gradient_has_the_same_bits_whatever_else_is_asked_for() {
+    for seed in 0..60_usize {
+        let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
+        let (mut program, images) = random::program(&mut random);
+        if seed % 2 == 1 {
+            program.outputs.push(seed % program.maps.len());
+        }
+        let drawn = Drawn::new(program, images, &mut random);
+        for training in [true, false] {
+            let all = drawn.results(&Device::flex(), training, Tracked::All, by_engine);
+            for tracked in [Tracked::Weights, Tracked::Mixing, Tracked::Inputs] {
+                let found = drawn.results(&Device::flex(), training, tracked, by_engine);
+                for ((found, all), name) in
+                    found.iter().zip(&all).zip(NAMES).filter(|((found, _), _)| !found.is_empty())
+                {
+                    assert!(found == all, "program {seed}, training {training}: {name}");
+                }
+            }
+        }
+    }
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]

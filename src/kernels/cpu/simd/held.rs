@@ -77,7 +77,9 @@ fn product_case(walk: Walk, blocks: usize, each: usize, accumulate: bool) {
     let entries = [(0, channels[0]), (7, channels[1])].map(|(pixel, channels)| Entry { pixel, channels });
     let (weights, bias) = (lanes(1, 19 * blocks), lanes(2, blocks));
     let weight = |entry: usize, channel: usize, block: usize| weights[(entry * channels[0] + channel) * blocks + block];
-    let panels = Panels::pack(1, entries.to_vec(), blocks, |_, entry, channel, block| weight(entry, channel, block));
+    let panels = Panels::pack(1, entries.to_vec(), blocks, |_, entry, channel, first, to| {
+        to.iter_mut().enumerate().for_each(|(at, to)| *to = weight(entry, channel, first + at).0);
+    });
     let (input, start) = (values(3, ROOM), values(4, ROOM * blocks));
     let read = |pixel: usize, channel: usize, lane: usize| match each {
         1 => input[pixel * LANES + channel],
@@ -119,7 +121,7 @@ fn product_case(walk: Walk, blocks: usize, each: usize, accumulate: bool) {
 #[test]
 #[should_panic(expected = "values of 1600")]
 fn pixels_past_the_input_are_refused() {
-    let panels = Panels::pack(1, vec![Entry { pixel: 7, channels: 1 }], 1, |_, _, _, _| Lanes::ONE);
+    let panels = Panels::pack(1, vec![Entry { pixel: 7, channels: 1 }], 1, |_, _, _, _, _| {});
     let walk = Walk { images: 1, rows: 1, width: 100, from: Pixels::of(100), to: Pixels::of(100) };
     let (input, mut out) = (values(1, 100), values(2, 100));
     let input = Input { values: &input, layer: 0, width: LANES };

@@ -5,6 +5,8 @@
     reason = "tiles are indexed by several numbers at once, whose bounds are constants"
 )]
 
+use std::{ops::Range, sync::Arc};
+
 use pulp::{Simd, WithSimd};
 
 use super::vector::{dispatch, each_channel, load, of_images, part, store};
@@ -24,11 +26,11 @@ const MOST: usize = 4;
 
 /// Weights, packed for a few blocks of outputs at a time. Of several layers, each a product of its
 /// own, the entries are the same.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Panels {
-    entries: Vec<Entry>,
-    layers: usize,
-    panels: Vec<Panel>,
+    entries: Arc<[Entry]>,
+    layers: Range<usize>,
+    panels: Arc<[Panel]>,
 }
 
 /// Some blocks of outputs.
@@ -41,29 +43,35 @@ struct Panel {
 }
 
 impl Panels {
-    /// `weights(layer, entry, channel, block)` are those of every lane of a block of outputs.
+    /// `row(layer, entry, channel, first, weights)` writes those of some blocks of outputs, from the
+    /// first on, a value a lane.
     pub(crate) fn pack(
         layers: usize,
         entries: Vec<Entry>,
         blocks: usize,
-        weights: impl Fn(usize, usize, usize, usize) -> Lanes,
+        row: impl Fn(usize, usize, usize, usize, &mut [[f32; LANES]]),
     ) -> Self {
         let depth: usize = entries.iter().map(|entry| entry.channels).sum();
-        let channels = || entries.iter().enumerate().flat_map(|(at, entry)| (0..entry.channels).map(move |c| (at, c)));
         let count = blocks.div_ceil(MOST);
         let panels = (0..count).map(|at| {
             let (first, end) = (at * blocks / count, (at + 1) * blocks / count);
             let mut packed = Buffer::take(layers * depth * (end - first) * LANES);
-            let mut to = packed.as_chunks_mut::<LANES>().0.iter_mut();
+            let mut to = packed.chunks_exact_mut((end - first) * LANES);
             for layer in 0..layers {
-                for (entry, channel) in channels() {
-                    let lanes = (first..end).map(|block| weights(layer, entry, channel, block).0);
-                    to.by_ref().zip(lanes).for_each(|(to, lanes)| *to = lanes);
+                for (entry, Entry { channels, .. }) in entries.iter().enumerate() {
+                    for (channel, to) in to.by_ref().take(*channels).enumerate() {
+                        row(layer, entry, channel, first, to.as_chunks_mut().0);
+                    }
                 }
             }
             Panel { first, blocks: end - first, weights: packed }
         });
-        Self { panels: panels.collect(), layers, entries }
+        Self { panels: panels.collect(), layers: 0..layers, entries: entries.into() }
+    }
+
+    /// One layer alone.
+    pub(crate) fn layer(&self, layer: usize) -> Self {
+        Self { layers: layer..layer + 1, ..self.clone() }
     }
 }
 
@@ -107,8 +115,8 @@ pub(crate) fn product(
     if walk.is_empty() || panels.panels.is_empty() {
         return;
     }
-    let (walk, layers) = (walk.flat(), panels.layers - 1);
-    for entry in &panels.entries {
+    let (walk, layers) = (walk.flat(), panels.layers.len() - 1);
+    for entry in &*panels.entries {
         walk.check_from(entry.pixel, input.values.len().saturating_sub(layers * input.layer));
         assert!(entry.channels <= input.width && [LANES, NARROW].contains(&input.width), "channels of a pixel");
     }
@@ -160,8 +168,8 @@ impl Product<'_> {
     fn run<S: Simd, const STEP: usize, const SHARED: bool>(&self, simd: S, output: *mut f32) {
         let most = if S::REGISTER_COUNT < 32 { 2 } else { MOST };
         let depth: usize = self.panels.entries.iter().map(|entry| entry.channels).sum();
-        for layer in 0..self.panels.layers {
-            for panel in &self.panels.panels {
+        for (place, layer) in self.panels.layers.clone().enumerate() {
+            for panel in &*self.panels.panels {
                 let mut column = 0;
                 while column < panel.blocks * LANES {
                     let vectors = ((panel.blocks * LANES - column) / S::F32_LANES).min(most);
@@ -171,9 +179,9 @@ impl Product<'_> {
                         Tile {
                             panel,
                             column,
-                            input: self.input.values.as_ptr().add(layer * self.input.layer),
+                            input: self.input.values.as_ptr().add(place * self.input.layer),
                             weights: panel.weights.as_ptr().add(layer * depth * panel.blocks * LANES + column),
-                            output: output.add(layer * self.output.layer),
+                            output: output.add(place * self.output.layer),
                             step: self.walk.from.step * LANES,
                         }
                     };
@@ -256,7 +264,7 @@ impl Product<'_> {
                     }
                 }
             }
-            for entry in &self.panels.entries {
+            for entry in &*self.panels.entries {
                 let mut from = tile.input.add(entry.pixel * LANES);
                 if SHARED {
                     each_channel!(CHANNEL => {
