@@ -14,7 +14,7 @@ use crate::{
     observe::Look,
     report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
     space::{
-        Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space, SpaceError,
+        Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space,
         network::{FeatureMap, OutputSpec},
     },
 };
@@ -120,18 +120,18 @@ fn costs(genotype: &Genotype, space: &Space, arguments: &ShowArguments) -> Resul
             auxiliary: false,
             edges: EdgeOptions::default(),
         };
-        let network = match space.discrete(genotype, &build) {
-            Ok(network) => network,
-            // What networks of other tasks put out is not known here.
-            Err(SpaceError::Outputs { .. }) if arguments.skeleton.is_none() => continue,
-            Err(error) => return Err(Complaint::caused(ExitClass::Input, &error).hinted(error.hint())),
-        };
+        // Networks of other tasks put out what their heads give.
+        let outputs = space.outputs(&build);
+        let is_classifier = outputs == build.outputs;
+        let network = space
+            .discrete(genotype, &Build { outputs, ..build })
+            .map_err(|error| Complaint::caused(ExitClass::Input, &error).hinted(error.hint()))?;
         let cost = network.cost();
         table.push([
             Cell::Text(name.to_owned()),
             Cell::count(channels),
             Cell::count(size),
-            Cell::count(classes),
+            if is_classifier { Cell::count(classes) } else { Cell::Missing },
             Cell::Text(format!("{side}x{side}")),
             Cell::number(cost.parameters as f64, 0),
             Cell::number(cost.multiply_adds as f64, 0),

@@ -14,7 +14,7 @@ pub fn cpu_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{thread, time::Instant};
+    use std::time::Instant;
 
     #[test]
     fn computing_takes_time_of_the_processor() {
@@ -24,7 +24,5 @@ mod tests {
             sum = std::hint::black_box(sum + 1);
             assert!(start.elapsed() < Duration::from_secs(60), "the clock of the process stands still");
         }
-        thread::sleep(Duration::from_millis(50));
-        assert!(start.elapsed() >= Duration::from_millis(70 - 1), "sleeping takes none");
     }
 }

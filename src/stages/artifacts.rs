@@ -46,7 +46,8 @@ pub(super) fn publish_genotype(
 /// that form perhaps not this one.
 pub(super) fn customary_text(genotype: &Genotype, space: &Space) -> Result<String, StageError> {
     let text = genotype.to_text(space.genotype_text, space);
-    let text = text.or_else(|_| genotype_text(genotype, GenotypeText::CellString, space))?;
+    let text = text.or_else(|_| genotype_text(genotype, GenotypeText::CellString, space));
+    let text = text.or_else(|_| genotype_text(genotype, GenotypeText::Yaml, space))?;
     Ok(text.trim().to_owned())
 }
 

@@ -12,7 +12,7 @@ use crate::{
     space::network::{Level, Widths},
     tasks::{Batch, Objective},
 };
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
 
 /// A network while it learns.
@@ -132,13 +132,33 @@ pub struct Pass {
     pub running: Tensor<1>,
 }
 
-/// A pass before the gradient of the weights is asked for.
+/// A pass, and the gradient of the weights where it was asked for.
 struct TrackedPass {
-    gradients: Gradients,
+    weight_gradient: Option<Tensor<1>>,
     mixing_gradient: Vec<Tensor<2>>,
     loss: Tensor<1>,
     outputs: Outputs,
     running: Tensor<1>,
+}
+
+impl TrackedPass {
+    /// With the loss of another pass added to this one's.
+    fn plus(self, other: Self) -> Self {
+        let tables = self.mixing_gradient.into_iter().zip(other.mixing_gradient);
+        Self {
+            weight_gradient: self.weight_gradient.zip(other.weight_gradient).map(|(one, other)| one + other),
+            mixing_gradient: tables.map(|(one, other)| one + other).collect(),
+            loss: self.loss + other.loss,
+            ..self
+        }
+    }
+}
+
+/// Whose gradients a pass gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    MixingWeights,
+    All,
 }
 
 impl Learner {
@@ -202,7 +222,7 @@ impl Learner {
     /// ∂L/∂p of a pass that computes all candidates, whatever they weigh: each has the gradient that is
     /// its own.
     pub fn own_mixing_gradient(&self, batch: &Batch) -> Vec<Tensor<2>> {
-        self.tracked_pass(None, &self.state.weights.untracked(), &self.mixing(), batch).mixing_gradient
+        self.tracked_pass(None, (&self.state.weights, Of::MixingWeights), &self.mixing(), batch).mixing_gradient
     }
 
     /// The candidates that weigh something, where others do not.
@@ -219,7 +239,7 @@ impl Learner {
         batch: &Batch,
     ) -> (Vec<Tensor<2>>, Tensor<1>) {
         let computed = self.of_alphas.skip_zero_weights.then(|| self.computed(mixing)).flatten();
-        let pass = self.tracked_pass(computed.as_ref(), &weights.untracked(), mixing, batch);
+        let pass = self.tracked_pass(computed.as_ref(), (weights, Of::MixingWeights), mixing, batch);
         (pass.mixing_gradient, pass.running)
     }
 
@@ -230,55 +250,64 @@ impl Learner {
         mixing: &[Tensor<2>],
         batch: &Batch,
     ) -> Pass {
-        let leaves = self.model.leaves(weights);
-        let pass = self.tracked_pass(computed, &leaves, mixing, batch);
-        Pass {
-            weight_gradient: weights.gradient(&leaves, &pass.gradients),
-            mixing_gradient: pass.mixing_gradient,
-            loss: pass.loss,
-            outputs: pass.outputs,
-            running: pass.running,
-        }
+        let TrackedPass { weight_gradient, mixing_gradient, loss, outputs, running } =
+            self.tracked_pass(computed, (weights, Of::All), mixing, batch);
+        let weight_gradient = weight_gradient.unwrap_or_else(|| weights.values().zeros_like());
+        Pass { loss, outputs, weight_gradient, mixing_gradient, running }
     }
 
-    /// A pass with gradients of the mixing weights, and of the weights where they are tracked.
+    /// A pass at drawn widths, where nodes choose theirs, and those that are added to it. Each is run back
+    /// before the next begins, so that there are the maps of one in memory.
     fn tracked_pass(
         &self,
         computed: Option<&Computed>,
-        leaves: &Views,
+        weights: (&TensorGroup, Of),
+        mixing: &[Tensor<2>],
+        batch: &Batch,
+    ) -> TrackedPass {
+        let drawn = self.model.drawn_widths(mixing);
+        let portion = Portion { computed, widths: drawn.as_deref(), scored: drawn.is_some() };
+        let pass = self.pass_of(portion, weights, mixing, batch);
+        let Some(drawn) = &drawn else { return pass };
+        let WidthPasses { largest, smallest } = self.of_alphas.width_passes;
+        let narrowest = self.model.network().widths.as_ref().map_or(0, Widths::narrowest);
+        let narrowest = vec![narrowest; drawn.len()];
+        let others = [largest.then_some(None), smallest.then_some(Some(narrowest.as_slice()))].into_iter().flatten();
+        others.fold(pass, |pass, widths| {
+            let portion = Portion { computed, widths, scored: false };
+            pass.plus(self.pass_of(portion, weights, mixing, batch))
+        })
+    }
+
+    /// A pass of a portion of the network, with gradients of the mixing weights, and of the weights if
+    /// asked for.
+    fn pass_of(
+        &self,
+        portion: Portion<'_>,
+        (weights, of): (&TensorGroup, Of),
         mixing: &[Tensor<2>],
         batch: &Batch,
     ) -> TrackedPass {
         // The mixing weights are leaves themselves: how alphas become them is a small graph of its
         // own, see `alpha_gradient`.
-        let drawn = self.model.drawn_widths(mixing);
         let mixing: Vec<Tensor<2>> = mixing.iter().map(|table| table.clone().autodiff().require_grad()).collect();
+        let leaves = if of == Of::All { self.model.leaves(weights) } else { weights.untracked() };
         let inputs = batch.inputs.clone().autodiff();
         let mode = Mode::Train { drop_path: self.drop_path };
-        let pass = |widths: Option<&[usize]>, scored| {
-            let portion = Portion { computed, widths, scored };
-            let passed = self.model.forward_of(mode, portion, leaves, &self.state.running, &mixing, inputs.clone());
-            (self.objective.loss(&passed.outputs, &batch.targets), passed)
-        };
-        let (mut loss, passed) = pass(drawn.as_deref(), drawn.is_some());
-        if let Some(drawn) = &drawn {
-            let WidthPasses { largest, smallest } = self.of_alphas.width_passes;
-            let narrowest = self.model.network().widths.as_ref().map_or(0, Widths::narrowest);
-            let narrowest = vec![narrowest; drawn.len()];
-            for widths in
-                [largest.then_some(None), smallest.then_some(Some(narrowest.as_slice()))].into_iter().flatten()
-            {
-                loss = loss + pass(widths, false).0;
-            }
-        }
+        let passed = self.model.forward_of(mode, portion, &leaves, &self.state.running, &mixing, inputs);
+        let loss = self.objective.loss(&passed.outputs, &batch.targets);
         let gradients = loss.backward();
         let of_table = |table: &Tensor<2>| match table.grad(&gradients) {
             Some(gradient) => gradient.inner(),
             None => table.clone().inner().zeros_like(),
         };
-        let mixing_gradient = mixing.iter().map(of_table).collect();
-        let (loss, outputs) = (loss.inner(), passed.outputs.inner());
-        TrackedPass { gradients, mixing_gradient, loss, outputs, running: passed.running }
+        TrackedPass {
+            weight_gradient: (of == Of::All).then(|| weights.gradient(&leaves, &gradients)),
+            mixing_gradient: mixing.iter().map(of_table).collect(),
+            loss: loss.inner(),
+            outputs: passed.outputs.inner(),
+            running: passed.running,
+        }
     }
 
     /// The mixing weights *p(α)* of each table that a pass of this position is taken at,

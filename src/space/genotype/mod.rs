@@ -139,6 +139,8 @@ pub enum GenotypeError {
     Nodes { kind: String, expected: usize, found: usize },
     #[error("the {choices} operations of cell kind `{kind}` do not divide into nodes of {each} edges")]
     Split { kind: String, choices: usize, each: String },
+    #[error("a path is written as YAML alone")]
+    UnwritablePath,
     #[error("cell kind `{kind}` has no such text: its nodes do not have {each} edges each")]
     Unwritable { kind: String, each: String },
 }

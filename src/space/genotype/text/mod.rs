@@ -49,6 +49,9 @@ impl Genotype {
     /// # Errors
     /// Where that form cannot hold the genotype.
     pub fn to_text(&self, form: GenotypeText, space: &Space) -> Result<String, GenotypeError> {
+        if !self.path.is_empty() && form != GenotypeText::Yaml {
+            return Err(GenotypeError::UnwritablePath);
+        }
         match form {
             GenotypeText::CellString => Ok(cell_string::write(self, space)),
             GenotypeText::NamedTuple => named_tuple::write(self, space),
