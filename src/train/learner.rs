@@ -2,7 +2,7 @@
 
 use super::{
     AdamConfig, Average, BetaRecord, Clipped, Optimiser, OptimiserConfig, Perturb, Position, Regulariser, TableRecord,
-    clip_norm, clip_together, entropy, expected_cost::ExpectedCost,
+    WidthPasses, clip_norm, clip_together, entropy, expected_cost::ExpectedCost,
 };
 use crate::{
     model::{
@@ -99,22 +99,6 @@ impl Default for AlphaConfig {
             skip_zero_weights: false,
             deviation: 1e-3,
         }
-    }
-}
-
-/// The widths at which a supernet whose nodes choose theirs takes each pass; the losses are added up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WidthPasses {
-    /// Beside that at drawn widths, which the choices learn from: one at the largest.
-    pub largest: bool,
-    /// And one at the smallest.
-    pub smallest: bool,
-}
-
-impl Default for WidthPasses {
-    /// The three of the author-derived code of the trilevel search (arXiv 2101.06658).
-    fn default() -> Self {
-        Self { largest: true, smallest: true }
     }
 }
 

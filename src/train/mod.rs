@@ -27,6 +27,7 @@ mod table;
 #[cfg(test)]
 mod tiny;
 mod training;
+mod width_passes;
 
 pub use adam::AdamConfig;
 pub use average::Average;
@@ -34,7 +35,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::{Clipped, clip_norm, clip_together, norm};
 pub use diagnosis::{Diagnosis, DiagnosisConfig};
 pub use entropy::entropy;
-pub use learner::{AlphaConfig, Learner, LearnerConfig, LearnerState, Pass, WidthPasses};
+pub use learner::{AlphaConfig, Learner, LearnerConfig, LearnerState, Pass};
 pub use optimiser::{Optimiser, OptimiserConfig, OptimiserState};
 pub use perturb::{MeanShift, Perturb, PerturbKind};
 pub use position::Position;
@@ -45,3 +46,4 @@ pub use sgd::SgdConfig;
 pub use strategy::Strategy;
 pub use table::{BetaRecord, TableRecord};
 pub use training::{Ended, Observer, Training, TrainingConfig, TrainingError};
+pub use width_passes::WidthPasses;
