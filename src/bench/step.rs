@@ -65,7 +65,7 @@ pub struct StepRow {
     pub images_s: f64,
     /// Least and greatest.
     pub spread: [f64; 2],
-    /// Median of the time of all processors together; it hardly changes where other work is on them.
+    /// Median of the time of all processors together; other work on them hardly changes it.
     pub cpu_ms: f64,
     /// The most memory that the process had, on a GPU what its allocator holds of the device at the
     /// end (it gives nothing back meanwhile); `null` where the system does not say.

@@ -94,7 +94,7 @@ impl<F: Fn(Tensor<4>) -> Outputs> Made<'_, F> {
         let mut whole: Option<Picture> = None;
         for rows in tiles(height, self.tile) {
             for columns in tiles(width, self.tile) {
-                // With all that its pixels look at around it a tile is what it is in the whole picture.
+                // A tile that has all that its pixels look at is as it is in the whole picture.
                 let around =
                     |of: &Range<usize>, side: usize| of.start.saturating_sub(reach)..(of.end + reach).min(side);
                 let window = [around(&rows, height), around(&columns, width)];

@@ -63,8 +63,8 @@ pub(super) struct PredictArguments {
     /// Images at a time
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
-    /// A picture that a network makes another of is taken in tiles where it has more pixels a side; each
-    /// is given all that its pixels look at, so that the result is that of the whole picture
+    /// A picture that a network makes another of is taken in tiles where it has more pixels a side;
+    /// each is given all that its pixels look at, so that the result is that of the whole picture
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(16..))]
     tile: u16,
     /// `cpu`, `cuda`, `wgpu`, `cuda:INDEX` or `wgpu:INDEX`

@@ -23,7 +23,8 @@ use std::{
 const DATA_ROOT: &str = "data";
 
 /// Resolves `root`. After complaints the pipeline is what could be understood: a stage with a fault
-/// in what it reads is there once, its references naming nothing, so that its own keys can still be checked.
+/// in what it reads is there once, its references naming nothing, so that its own keys can still be
+/// checked.
 pub(super) fn resolve(root: &Node, path: &Path, kinds: &[KindSlots], problems: &mut Problems) -> Pipeline {
     let mut top = Fields::open(root, "the pipeline", problems);
     let name = top.required_text("name");

@@ -47,11 +47,11 @@ impl Picture {
         Self { width, height, pixels, grey: self.grey }
     }
 
-    /// The upper left part of those sides.
+    /// The part of those sides whose upper left pixel is in row `top` and column `left`.
     #[must_use]
-    pub fn cropped(&self, width: usize, height: usize) -> Self {
-        let rows = self.pixels.chunks_exact(3 * self.width).take(height);
-        let pixels = rows.flat_map(|row| &row[..3 * width]).copied().collect();
+    pub fn cropped(&self, [top, left]: [usize; 2], [width, height]: [usize; 2]) -> Self {
+        let rows = self.pixels.chunks_exact(3 * self.width).skip(top).take(height);
+        let pixels = rows.flat_map(|row| &row[3 * left..3 * (left + width)]).copied().collect();
         Self { width, height, pixels, grey: self.grey }
     }
 }
@@ -118,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn the_upper_left_is_kept_and_one_colour_stays_it() {
+    fn a_part_is_kept_and_one_colour_stays_it() {
         let pixels = (0..5 * 4).flat_map(|at| [at; 3]).collect();
         let picture = Picture { width: 5, height: 4, pixels, grey: true };
-        let part = picture.cropped(2, 3);
+        let part = picture.cropped([1, 2], [2, 3]);
         assert_eq!((part.width, part.height, part.grey), (2, 3, true));
-        assert_eq!(part.pixels.iter().step_by(3).copied().collect::<Vec<_>>(), [0, 1, 5, 6, 10, 11]);
+        assert_eq!(part.pixels.iter().step_by(3).copied().collect::<Vec<_>>(), [7, 8, 12, 13, 17, 18]);
         let plain = Picture { width: 8, height: 4, pixels: vec![200; 96], grey: false };
         assert_eq!(plain.shrunk(4).enlarged(4), plain);
     }

@@ -2,6 +2,7 @@
 //! network, and the original.
 
 use crate::data::{Pair, Picture};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt::Write as _;
 
 /// Side of the part in pixels of the original, and of what is drawn of it.
@@ -19,10 +20,10 @@ pub(super) fn drawn(pair: &Pair, simple: &Picture, found: &Picture, scale: usize
     let (top, left) = hardest(simple, high, side, scale);
     let small = side / scale;
     let parts = [
-        ("low resolution", part(low, top / scale, left / scale, small)),
-        ("bicubic", part(simple, top, left, side)),
-        ("network", part(found, top, left, side)),
-        ("original", part(high, top, left, side)),
+        ("low resolution", low.cropped([top / scale, left / scale], [small; 2])),
+        ("bicubic", simple.cropped([top, left], [side; 2])),
+        ("network", found.cropped([top, left], [side; 2])),
+        ("original", high.cropped([top, left], [side; 2])),
     ];
     let (width, height) = (4 * DRAWN + 3 * GAP, DRAWN + CAPTION);
     let mut svg = format!(
@@ -31,7 +32,7 @@ pub(super) fn drawn(pair: &Pair, simple: &Picture, found: &Picture, scale: usize
     );
     for (at, (words, part)) in parts.iter().enumerate() {
         let (x, middle, base) = (at * (DRAWN + GAP), at * (DRAWN + GAP) + DRAWN / 2, DRAWN + CAPTION - 6);
-        let png = base64(&part.png());
+        let png = STANDARD.encode(part.png());
         // Writing to a string does not fail.
         let _ = write!(
             svg,
@@ -48,41 +49,16 @@ fn hardest(simple: &Picture, high: &Picture, side: usize, scale: usize) -> (usiz
     let step = (side / 2 / scale * scale).max(scale);
     let places = |length: usize| (0..=(length - side) / step).map(move |at| at * step);
     let error = |(top, left): (usize, usize)| {
-        let [a, b] = [simple, high].map(|picture| part(picture, top, left, side).pixels);
+        let [a, b] = [simple, high].map(|picture| picture.cropped([top, left], [side; 2]).pixels);
         a.iter().zip(&b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum::<u64>()
     };
     let all = places(high.height).flat_map(|top| places(high.width).map(move |left| (top, left)));
     all.max_by_key(|&place| (error(place), std::cmp::Reverse(place))).unwrap_or_default()
 }
 
-fn part(of: &Picture, top: usize, left: usize, side: usize) -> Picture {
-    let rows = of.pixels.chunks_exact(3 * of.width).skip(top).take(side);
-    let pixels = rows.flat_map(|row| &row[3 * left..3 * (left + side)]).copied().collect();
-    Picture { width: side, height: side, pixels, grey: of.grey }
-}
-
-/// RFC 4648.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let of = |three: &[u8]| -> [char; 4] {
-        let bits = three.iter().chain(&[0, 0]).take(3).fold(0, |bits, &byte| bits << 8 | usize::from(byte));
-        std::array::from_fn(|at| if at > three.len() { '=' } else { char::from(LETTERS[bits >> (18 - 6 * at) & 63]) })
-    };
-    bytes.chunks(3).flat_map(of).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_written_in_64_letters() {
-        assert_eq!(
-            ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes())),
-            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
-        );
-        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
-    }
 
     #[test]
     fn the_part_where_the_filter_is_furthest_off_is_drawn() {

@@ -260,10 +260,10 @@ fn read(high: &Path, low: Option<&Path>, teacher: Option<&Path>, scale: usize) -
     let taught = teacher.map(|path| {
         let taught = Picture::open(path)?;
         let fits = [(width, height), (whole.width, whole.height)].contains(&(taught.width, taught.height));
-        if fits { Ok(taught.cropped(width, height)) } else { Err(misfit(path, &taught, sides(&whole))) }
+        if fits { Ok(taught.cropped([0, 0], [width, height])) } else { Err(misfit(path, &taught, sides(&whole))) }
     });
     let cropped = (width, height) != (whole.width, whole.height);
-    let picture = if cropped { whole.cropped(width, height) } else { whole.clone() };
+    let picture = if cropped { whole.cropped([0, 0], [width, height]) } else { whole };
     let partner = match low {
         None => picture.shrunk(scale),
         Some(path) => {

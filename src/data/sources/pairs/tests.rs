@@ -46,8 +46,8 @@ fn partners_are_made_where_none_lie_there_and_odd_sides_are_cropped() {
     assert_eq!((read.cropped, read.made, read.small.len()), (3, 4, 0));
     let second = &pairs(&read.train).pictures[1];
     let whole = Picture::open(&scratch.path().join("train/b.png")).unwrap();
-    assert_eq!((second.name.as_str(), &second.high), ("b", &whole.cropped(40, 36)));
-    assert_eq!(second.low, whole.cropped(40, 36).shrunk(4));
+    assert_eq!((second.name.as_str(), &second.high), ("b", &whole.cropped([0, 0], [40, 36])));
+    assert_eq!(second.low, whole.cropped([0, 0], [40, 36]).shrunk(4));
     assert_eq!(pairs(&read.test).sets, ["five"]);
 
     // The same bytes whether partners are made or read.
