@@ -1,7 +1,7 @@
 //! The part of the weights that a supernet of chosen widths reads.
 
 use super::{Layout, Views};
-use crate::space::network::Network;
+use crate::space::{beginning, network::Network};
 use burn::tensor::{Int, Tensor, TensorData};
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ impl Narrow {
         let mut places = Vec::with_capacity(layout.len());
         for (name, shape, _) in layout.iter() {
             let (whole, start) = weights.find(name).expect("a narrow network has the tensors of the full one");
-            push_places(&mut places, shape, whole, start);
+            let place = |place| i32::try_from(start + place).expect("a network has fewer than 2³¹ weights");
+            places.extend(beginning(shape, whole).into_iter().map(place));
         }
         Self { layout: Arc::new(layout), places }
     }
@@ -35,29 +36,5 @@ impl Narrow {
             let places: Tensor<1, Int> = Tensor::from_data(TensorData::new(places, count), &vector.device());
             vector.select(0, places)
         })
-    }
-}
-
-/// The places of the first `shape` of a tensor of the sides `whole` that begins at `start`.
-fn push_places(places: &mut Vec<i32>, shape: &[usize], whole: &[usize], start: usize) {
-    let Some((&count, inner)) = shape.split_first() else {
-        places.push(i32::try_from(start).expect("a network has fewer than 2³¹ weights"));
-        return;
-    };
-    let stride: usize = whole[1..].iter().product();
-    for at in 0..count {
-        push_places(places, inner, &whole[1..], start + at * stride);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_narrow_tensor_is_the_beginning_of_every_side() {
-        let mut places = Vec::new();
-        push_places(&mut places, &[2, 2, 1], &[3, 4, 1], 100);
-        assert_eq!(places, [100, 101, 104, 105]);
     }
 }

@@ -1,6 +1,6 @@
 //! Which tensors of a supernet are those of a network that was derived from it.
 
-use super::genotype::{Genotype, PathStep};
+use super::genotype::Genotype;
 use super::network::{Block, Cell, Chain, Layer, Network};
 use super::{Space, lattice};
 use std::mem;
@@ -14,7 +14,7 @@ impl Space {
         for (one, other) in discrete.stems.iter().zip(&supernet.stems) {
             found.chains(one, other);
         }
-        for (block, other) in discrete.blocks.iter().zip(self.way(genotype, supernet)) {
+        for (block, other) in discrete.blocks.iter().zip(self.blocks_of(genotype, supernet)) {
             match (block, supernet.blocks.get(other)) {
                 (Block::Cell(one), Some(Block::Cell(other))) => found.cells(one, other),
                 (Block::Fixed { chain: one, .. }, Some(Block::Fixed { chain: other, .. })) => found.chains(one, other),
@@ -31,18 +31,10 @@ impl Space {
     }
 
     /// The supernet's block for each block of the genotype's network.
-    fn way(&self, genotype: &Genotype, supernet: &Network) -> Vec<usize> {
+    fn blocks_of(&self, genotype: &Genotype, supernet: &Network) -> Vec<usize> {
         let Some(exit) = &supernet.exit else { return (0..supernet.blocks.len()).collect() };
         let maps = self.lattice().and_then(|known| lattice::of_size(known, exit.states.len())).unwrap_or_default();
-        let mut at = None;
-        let mut way = Vec::new();
-        for step in &genotype.path {
-            let is_cell = matches!(step, PathStep::Cell(_));
-            at = maps.iter().position(|map| map.parent == at && map.is_cell == is_cell);
-            let Some(map) = at else { break };
-            way.push(map);
-        }
-        way
+        lattice::along(&maps, genotype.steps())
     }
 }
 
@@ -96,11 +88,7 @@ fn last(label: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use crate::space::{
-        Build,
-        network::{FeatureMap, OutputSpec},
-        shipped,
-    };
+    use crate::space::{Build, shipped};
 
     #[test]
     fn a_cell_of_darts_has_the_convolutions_of_its_supernet_and_scales_of_its_own() {
@@ -135,14 +123,7 @@ mod tests {
         let text = "path: [{cell: {nodes: [[skip~0], [skip~1], [skip~2], [skip~3], [residual~4]], widths: [1, 1, 1, 1]}}, up, \
                     {cell: {nodes: [[conv3x3~0], [skip~1], [skip~2], [skip~3], [skip~4]], widths: [1/2, 1, 1, 1]}}]";
         let genotype = crate::space::Genotype::parse(text, &space).unwrap();
-        let image = FeatureMap { channels: 3, height: 32, width: 32 };
-        let outputs = vec![OutputSpec { name: "image".to_owned(), size: image }];
-        let sizes = |skeleton| Build {
-            channels: Some(16),
-            size: Some(2),
-            outputs: outputs.clone(),
-            ..shipped::build(skeleton, 8, 1)
-        };
+        let sizes = |skeleton| Build { channels: Some(16), size: Some(2), ..shipped::build_for_images(skeleton, 8, 4) };
         let discrete = space.discrete(&genotype, &sizes("final")).unwrap();
         let partners = space.partners(&genotype, &discrete, &space.supernet(&sizes("search")).unwrap());
         let known = |one: &str, other: &str| partners.contains(&(one.to_owned(), other.to_owned()));

@@ -1,7 +1,7 @@
 //! What a space has where it has a lattice; the maps of one, their order and their names.
 
 use crate::space::Space;
-use crate::space::language::skeleton::{LARGEST_SIZE, Lattice};
+use crate::space::language::skeleton::Lattice;
 
 impl Space {
     /// The lattice of its networks, where it has one: the same in all its skeletons.
@@ -18,6 +18,11 @@ impl Space {
     pub fn lattice_size(&self) -> Option<usize> {
         let with_lattice = self.skeletons.values().find(|skeleton| skeleton.body.lattice().is_some());
         with_lattice.map(|skeleton| skeleton.defaults.size)
+    }
+
+    /// The most cells that its lattice can have behind the first.
+    pub fn largest_lattice(&self) -> Option<usize> {
+        self.lattice().map(Lattice::largest)
     }
 
     /// The name of the fixed block of its lattice.
@@ -69,11 +74,29 @@ pub(in crate::space) fn placements(cells: usize, blocks: usize) -> Vec<Placement
     lattice.maps
 }
 
-/// The maps of the lattice that has so many of them.
-pub(in crate::space) fn of_size(lattice: &Lattice, maps: usize) -> Option<Vec<Placement>> {
-    // There are more maps with each cell more.
-    let sizes = (0..LARGEST_SIZE).map(|cells| placements(cells, lattice.blocks));
-    sizes.take_while(|found| found.len() <= maps).last().filter(|found| found.len() == maps)
+/// The maps of the lattice that has so many of them, at most [`MOST_MAPS`].
+pub(in crate::space) fn of_size(lattice: &Lattice, found: usize) -> Option<Vec<Placement>> {
+    let cells = (0..=lattice.largest()).find(|&cells| lattice.maps(cells) == found as u64)?;
+    Some(placements(cells, lattice.blocks))
+}
+
+/// What leads to a map, from the first cell on.
+pub(in crate::space) fn way(lattice: &[Placement], to: usize) -> Vec<Placement> {
+    let back = std::iter::successors(Some(lattice[to]), |map| map.parent.map(|parent| lattice[parent]));
+    let mut way: Vec<Placement> = back.collect();
+    way.reverse();
+    way
+}
+
+/// The maps of such a lattice that the steps of a path lead to, of each step whether it is a cell; where
+/// the lattice does not have the next of them the way ends.
+pub(in crate::space) fn along(lattice: &[Placement], steps: impl Iterator<Item = bool>) -> Vec<usize> {
+    let mut at = None;
+    let next = |is_cell: bool| {
+        at = Some(lattice.iter().position(|map| map.parent == at && map.is_cell == is_cell)?);
+        at
+    };
+    steps.map_while(next).collect()
 }
 
 struct Walk {
@@ -105,31 +128,6 @@ impl Walk {
     }
 }
 
-/// How many maps a lattice of `cells` cells behind the first and of so many fixed blocks has.
-pub(in crate::space) fn maps(cells: usize, blocks: usize) -> u64 {
-    // The beginnings of orders: the sum of `binomial(b + c, b)`, which is one of a size more, less one.
-    let (cells, blocks) = (cells as u64, blocks as u64);
-    (0..=blocks).fold(1, |count, block| count * (cells + blocks + 2 - block) / (block + 1)) - 1
-}
-
-/// What leads to the map of that number, in the order of [`placements`]: whether each step is a cell.
-pub(in crate::space) fn way(mut cells: usize, mut blocks: usize, mut number: u64) -> Vec<bool> {
-    let mut way = vec![true];
-    while number > 0 {
-        number -= 1;
-        let behind_block = if blocks > 0 { maps(cells, blocks - 1) } else { 0 };
-        let is_cell = number >= behind_block;
-        if is_cell {
-            number -= behind_block;
-            cells -= 1;
-        } else {
-            blocks -= 1;
-        }
-        way.push(is_cell);
-    }
-    way
-}
-
 /// What each map of a lattice is called: the steps behind the first cell, a letter each.
 pub(in crate::space) fn names(placements: &[Placement], lattice: &Lattice) -> Vec<String> {
     let letter = |name: &str| name.chars().next().unwrap_or('?');
@@ -151,10 +149,13 @@ pub(in crate::space) fn names(placements: &[Placement], lattice: &Lattice) -> Ve
 mod tests {
     use super::*;
 
+    fn lattice(blocks: usize) -> Lattice {
+        Lattice { cell: "cell".into(), block: "up".into(), blocks, exit: "gamma".into() }
+    }
+
     fn letters(cells: usize, blocks: usize) -> (Vec<Placement>, Vec<String>) {
-        let lattice = Lattice { cell: "cell".into(), block: "up".into(), blocks, exit: "gamma".into() };
         let maps = placements(cells, blocks);
-        let names = names(&maps, &lattice);
+        let names = names(&maps, &lattice(blocks));
         (maps, names)
     }
 
@@ -170,16 +171,27 @@ mod tests {
     }
 
     #[test]
-    fn the_way_to_a_map_is_found_without_the_others() {
+    fn the_way_to_a_map_leads_to_it() {
         for (cells, blocks) in [(4, 2), (2, 2), (0, 1), (3, 0), (0, 0), (5, 4)] {
             let (placed, names) = letters(cells, blocks);
-            assert_eq!(maps(cells, blocks), placed.len() as u64);
+            assert_eq!(lattice(blocks).maps(cells), placed.len() as u64);
             for (number, name) in names.iter().enumerate() {
-                let steps = way(cells, blocks, number as u64).into_iter().skip(1);
-                assert_eq!(steps.map(|is_cell| if is_cell { 'c' } else { 'u' }).collect::<String>(), *name);
+                let steps: Vec<bool> = way(&placed, number).iter().map(|map| map.is_cell).collect();
+                assert_eq!(along(&placed, steps.iter().copied()).last(), Some(&number));
+                assert_eq!(
+                    steps[1..].iter().map(|&is_cell| if is_cell { 'c' } else { 'u' }).collect::<String>(),
+                    *name
+                );
             }
+            assert_eq!(along(&placed, [true].into_iter().chain([false; 5])).len(), 1 + blocks, "it ends there");
         }
-        assert_eq!(maps(256, 4), 9_900_414_341);
+        assert_eq!(lattice(4).maps(256), 9_900_414_341);
+    }
+
+    #[test]
+    fn the_size_of_a_lattice_shows_in_the_number_of_its_maps() {
+        let found = |maps| of_size(&lattice(2), maps).map(|found| found.len());
+        assert_eq!([0, 54, 55, 56, usize::MAX].map(found), [None, None, Some(55), None, None]);
     }
 
     #[test]

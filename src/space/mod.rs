@@ -52,6 +52,7 @@ pub use language::skeleton::{LARGEST_SIZE, SkeletonDefaults};
 pub use lowering::edge_options::EdgeOptions;
 pub use lowering::error::SpaceError;
 pub use lowering::lower::Build;
+pub use narrowed::beginning;
 pub use primitives::place::MOST_CHANNELS;
 #[cfg(test)]
 pub(crate) use tests::shipped;

@@ -99,17 +99,11 @@ impl Layer {
 
 #[cfg(test)]
 mod tests {
-    use crate::space::{
-        Build,
-        network::{FeatureMap, OutputSpec},
-        shipped,
-    };
+    use crate::space::{Build, shipped};
 
     #[test]
     fn windows_add_up_along_the_longest_way() {
-        let image = FeatureMap { channels: 3, height: 32, width: 32 };
-        let outputs = vec![OutputSpec { name: "image".to_owned(), size: image }];
-        let build = Build { channels: Some(8), size: Some(1), outputs, ..shipped::build("search", 8, 1) };
+        let build = Build { channels: Some(8), size: Some(1), ..shipped::build_for_images("search", 8, 4) };
         let lattice = shipped::space("trilevel_sr").supernet(&build).unwrap();
         // Stem and tail, two cells of five residual operations of two windows each, two up steps.
         assert_eq!(lattice.reach(), Some(1 + 1 + 2 * 5 * 2 + 2));

@@ -6,7 +6,7 @@ use crate::{
     model::TensorGroup,
     records::{self, NetworkCard, SupernetCard},
     run::{Input, StageError, sentence},
-    space::{Genotype, Space},
+    space::{Genotype, Space, beginning},
     train::Learner,
 };
 use std::{collections::BTreeMap, path::Path};
@@ -45,9 +45,9 @@ pub(super) fn inherit(
                 let shapes = format!("{:?} there, {shape:?} here", stored.shape);
                 return Err(refused(format!("its network is narrower, `{name}` is {shapes}")));
             }
-            let mut part = Vec::with_capacity(range.len());
-            push_beginning(&mut part, shape, &stored.shape, whole);
-            numbers[range].copy_from_slice(&part);
+            for (number, place) in numbers[range].iter_mut().zip(beginning(shape, &stored.shape)) {
+                *number = whole[place];
+            }
             count += 1;
         }
         Ok((TensorGroup::from_host(group.layout().clone(), numbers, &group.values().device()), count))
@@ -60,30 +60,4 @@ pub(super) fn inherit(
     let all = weights.layout().iter().count();
     learner.begin_at(weights, running);
     Ok([count, all])
-}
-
-/// The first `shape` of a tensor of the sides `whole`.
-fn push_beginning(part: &mut Vec<f32>, shape: &[usize], whole: &[usize], numbers: &[f32]) {
-    match shape.split_first() {
-        None => part.push(numbers[0]),
-        Some((&count, inner)) => {
-            let stride: usize = whole[1..].iter().product();
-            for at in 0..count {
-                push_beginning(part, inner, &whole[1..], &numbers[at * stride..(at + 1) * stride]);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_narrow_tensor_begins_as_the_beginning_of_every_side() {
-        let numbers: Vec<f32> = (0..12).map(|number| number as f32).collect();
-        let mut part = Vec::new();
-        push_beginning(&mut part, &[2, 2], &[3, 4], &numbers);
-        assert_eq!(part, [0.0, 1.0, 4.0, 5.0]);
-    }
 }

@@ -162,16 +162,10 @@ fn of_cell(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::{
-        Build,
-        network::{FeatureMap, OutputSpec},
-        shipped,
-    };
+    use crate::space::{Build, shipped};
 
     fn lattice() -> Network {
-        let image = FeatureMap { channels: 3, height: 32, width: 32 };
-        let outputs = vec![OutputSpec { name: "image".to_owned(), size: image }];
-        let build = Build { channels: Some(16), size: Some(1), outputs, ..shipped::build("search", 8, 1) };
+        let build = Build { channels: Some(16), size: Some(1), ..shipped::build_for_images("search", 8, 4) };
         shipped::space("trilevel_sr").supernet(&build).unwrap()
     }
 

@@ -3,7 +3,7 @@
 
 use crate::space::genotype::{Genotype, PathStep};
 use crate::space::language::skeleton::Lattice;
-use crate::space::lattice::{Placement, of_size};
+use crate::space::lattice::{self, Placement};
 use crate::space::network::{AlphaTable, Level};
 use crate::space::{CellKind, DeriveError, Space};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ impl Space {
         let [exits] = exit.as_slice() else {
             return Err(DeriveError::Rows { alphas: lattice.exit.clone(), found: exit.len(), expected: 1 });
         };
-        let maps = of_size(lattice, exits.len())
+        let maps = lattice::of_size(lattice, exits.len())
             .ok_or_else(|| DeriveError::Maps { alphas: lattice.exit.clone(), found: exits.len() })?;
         let cells = maps.iter().filter(|map| map.is_cell).count();
         let rows = table(&kind.alphas)?;
@@ -36,13 +36,13 @@ impl Space {
         }
         let widths = kind.widths.as_ref().map(|widths| table(&widths.alphas)).transpose()?;
         let mut path = Vec::new();
-        for map in way(&maps, heaviest(&lattice.exit, 0, exits)?) {
-            path.push(match map.is_cell {
-                false => PathStep::Block(lattice.block.clone()),
-                true => {
-                    let first = map.number * per_cell;
+        for map in lattice::way(&maps, heaviest(&lattice.exit, 0, exits)?) {
+            path.push(match map {
+                Placement { is_cell: false, .. } => PathStep::Block(lattice.block.clone()),
+                Placement { number, .. } => {
+                    let first = number * per_cell;
                     let mut cell = self.derive_cell(kind, &rows[first..first + per_cell])?;
-                    cell.widths = self.derive_widths(kind, widths, map.number, cells)?;
+                    cell.widths = self.derive_widths(kind, widths, number, cells)?;
                     PathStep::Cell(cell)
                 }
             });
@@ -54,34 +54,28 @@ impl Space {
     /// are not on it.
     pub fn selection_of_path(&self, genotype: &Genotype, tables: &[AlphaTable]) -> Vec<Vec<Option<usize>>> {
         let mut selection: Vec<Vec<Option<usize>>> = tables.iter().map(|table| vec![None; table.rows()]).collect();
-        let exits = tables.iter().find(|table| table.level == Level::Path).map_or(0, AlphaTable::columns);
-        let Some((lattice, maps)) = self.lattice().and_then(|lattice| Some((lattice, of_size(lattice, exits)?))) else {
-            return selection;
-        };
+        let exit = tables.iter().position(|table| table.level == Level::Path);
+        let Some((lattice, exit)) = self.lattice().zip(exit) else { return selection };
+        let Some(maps) = lattice::of_size(lattice, tables[exit].columns()) else { return selection };
         let kind = self.cell_kind(&lattice.cell).expect("a lattice names a known kind");
         let choosing = self.nodes_that_choose().len();
-        let mut at: Option<usize> = None;
-        for step in &genotype.path {
-            let is_cell = matches!(step, PathStep::Cell(_));
-            let next = maps.iter().position(|map| map.parent == at && map.is_cell == is_cell);
-            let Some((next, map)) = next.map(|next| (next, maps[next])) else { return selection };
-            at = Some(next);
-            let PathStep::Cell(cell) = step else { continue };
+        let way = lattice::along(&maps, genotype.steps());
+        for (step, &map) in genotype.path.iter().zip(&way) {
+            let (PathStep::Cell(cell), Placement { number, .. }) = (step, maps[map]) else { continue };
             for (table, rows) in tables.iter().zip(&mut selection).filter(|(table, _)| table.kind == kind.name) {
                 let (first, kept) = match table.level {
                     Level::Width => {
                         let names = kind.widths.as_ref().map_or(&[][..], |widths| &widths.names);
                         let column = |width: &String| names.iter().position(|name| name == width);
-                        (map.number * choosing, cell.widths.iter().map(column).collect())
+                        (number * choosing, cell.widths.iter().map(column).collect())
                     }
-                    _ => (map.number * kind.candidates.len(), self.selection(kind, cell)),
+                    _ => (number * kind.candidates.len(), self.selection(kind, cell)),
                 };
                 rows[first..first + kept.len()].copy_from_slice(&kept);
             }
         }
-        if let Some(exit) = tables.iter().position(|table| table.level == Level::Path) {
-            selection[exit][0] = at;
-        }
+        // A path that the lattice does not have ends nowhere in it.
+        selection[exit][0] = way.last().copied().filter(|_| way.len() == genotype.path.len());
         selection
     }
 
@@ -109,13 +103,6 @@ impl Space {
     }
 }
 
-/// What leads to a map, from the first cell on.
-fn way(maps: &[Placement], to: usize) -> Vec<Placement> {
-    let mut way: Vec<Placement> = std::iter::successors(Some(to), |&at| maps[at].parent).map(|at| maps[at]).collect();
-    way.reverse();
-    way
-}
-
 fn heaviest(alphas: &str, row: usize, weights: &[f64]) -> Result<usize, DeriveError> {
     if let Some(column) = weights.iter().position(|weight| weight.is_nan()) {
         return Err(DeriveError::NotANumber { alphas: alphas.to_owned(), row, column });
@@ -125,14 +112,9 @@ fn heaviest(alphas: &str, row: usize, weights: &[f64]) -> Result<usize, DeriveEr
 
 #[cfg(test)]
 mod tests {
-    use crate::space::network::{FeatureMap, OutputSpec};
-    use crate::space::shipped::{build, space};
+    use crate::space::shipped::{build_for_images, space};
     use crate::space::{Build, Genotype, GenotypeText, PathStep};
     use std::collections::BTreeMap;
-
-    fn image() -> Vec<OutputSpec> {
-        vec![OutputSpec { name: "image".to_owned(), size: FeatureMap { channels: 3, height: 32, width: 32 } }]
-    }
 
     fn weights(cells: usize, exits: usize) -> BTreeMap<String, Vec<Vec<f64>>> {
         let rows = |count, columns| vec![vec![0.1; columns]; count];
@@ -172,7 +154,7 @@ mod tests {
         let json = serde_json::to_string(&genotype).unwrap();
         assert_eq!(Genotype::parse(&json, &space).unwrap(), genotype, "{json}");
 
-        let build = Build { size: Some(2), outputs: image(), ..build("search", 8, 1) };
+        let build = Build { size: Some(2), ..build_for_images("search", 8, 4) };
         let network = space.supernet(&build).unwrap();
         let selection = space.selection_of_path(&genotype, &network.alphas);
         let kept = |table: usize| selection[table].iter().flatten().count();
@@ -195,8 +177,5 @@ mod tests {
             "mixing weights `gamma` weigh 18 maps, and no lattice of this space has so many"
         );
         assert_eq!(said(weights(9, 19)), "mixing weights `alpha` have 45 rows, the cell has 50 edges");
-        let text = "path: [up, {cell: {nodes: [[skip~0]]}}]";
-        let error = Genotype::parse(text, &space).unwrap_err();
-        assert_eq!(error.to_string(), "a path begins with a cell of kind `cell`");
     }
 }

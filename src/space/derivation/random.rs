@@ -2,7 +2,7 @@
 
 use crate::space::genotype::{CellGenotype, Choice, Genotype, PathStep};
 use crate::space::language::skeleton::Lattice;
-use crate::space::lattice;
+use crate::space::lattice::{self, Placement};
 use crate::space::{CellKind, KeptEdges, Space};
 use indexmap::IndexMap;
 use rand::{RngExt, SeedableRng};
@@ -37,15 +37,13 @@ impl Space {
     fn random_path(&self, lattice: &Lattice, size: Option<usize>, rng: &mut ChaCha8Rng) -> Genotype {
         let size = size.or_else(|| self.lattice_size()).unwrap_or(0);
         let kind = self.cell_kind(&lattice.cell).expect("a lattice names a known kind");
-        let end = rng.random_range(0..lattice::maps(size, lattice.blocks));
-        let step = |is_cell: bool| match is_cell {
+        let maps = lattice::placements(size, lattice.blocks);
+        let end = rng.random_range(0..maps.len() as u64);
+        let step = |map: Placement| match map.is_cell {
             true => PathStep::Cell(self.random_cell(kind, rng)),
             false => PathStep::Block(lattice.block.clone()),
         };
-        Genotype {
-            path: lattice::way(size, lattice.blocks, end).into_iter().map(step).collect(),
-            ..Genotype::default()
-        }
+        Genotype { path: lattice::way(&maps, end as usize).into_iter().map(step).collect(), ..Genotype::default() }
     }
 
     fn random_cell(&self, kind: &CellKind, rng: &mut ChaCha8Rng) -> CellGenotype {

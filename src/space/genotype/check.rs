@@ -39,6 +39,13 @@ impl Genotype {
         if !matches!(self.path.first(), Some(PathStep::Cell(_))) {
             return Err(GenotypeError::PathBegins { kind: kind() });
         }
+        let name = |is_cell| if is_cell { lattice.cell.clone() } else { lattice.block.clone() };
+        for (is_cell, most) in [(true, 1 + lattice.largest()), (false, lattice.blocks)] {
+            let found = self.steps().filter(|step| *step == is_cell).count();
+            if found > most {
+                return Err(GenotypeError::TooLong { name: name(is_cell), most, found });
+            }
+        }
         let widths = space.cell_kind(&lattice.cell).and_then(|kind| kind.widths.as_ref());
         let choosing = space.nodes_that_choose().len();
         for step in &self.path {
@@ -102,6 +109,11 @@ impl CellGenotype {
         if space.derivation().edges == KeptEdges::All {
             self.check_all_edges(kind(), space)?;
         }
+        // What is added to an input, and what has widths of its own, stands where the space says.
+        let is_fixed = space.shape.output.residual.is_some() || space.has_lattice();
+        if is_fixed && self.nodes.len() != space.nodes() {
+            return Err(GenotypeError::Nodes { kind: kind(), expected: space.nodes(), found: self.nodes.len() });
+        }
         let (first, last) = (inputs, inputs + self.nodes.len() - 1);
         if self.output.is_empty() {
             return Err(GenotypeError::NoOutput { kind: kind() });
@@ -113,6 +125,10 @@ impl CellGenotype {
             if self.output[..position].contains(&state) {
                 return Err(GenotypeError::RepeatedOutput { kind: kind(), state });
             }
+        }
+        let expected = space.output_states(self.nodes.len());
+        if is_fixed && self.output != expected {
+            return Err(GenotypeError::OtherOutput { kind: kind(), expected, found: self.output.clone() });
         }
         Ok(())
     }
@@ -130,5 +146,36 @@ impl CellGenotype {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::space::{Genotype, shipped};
+
+    /// What would be built otherwise than it is written, or not at all.
+    #[test]
+    fn a_path_that_the_lattice_does_not_have_is_refused() {
+        let space = shipped::space("trilevel_sr");
+        let cell = |nodes: &str, rest: &str| format!("{{cell: {{nodes: [{nodes}], {rest}}}}}");
+        let nodes = "[skip~0], [skip~1], [skip~2], [skip~3], [skip~4]";
+        let whole = cell(nodes, "widths: [1, 1/2, 1, 1/3]");
+        let said = |path: &[&str]| {
+            let text = format!("path: [{}]", path.join(", "));
+            Genotype::parse(&text, &space).map_err(|error| error.to_string())
+        };
+        assert!(said(&[&whole, "up", "up"]).is_ok());
+        let of_four = cell("[skip~0], [skip~1], [skip~2], [skip~3]", "widths: [1, 1, 1]");
+        let of_another = cell(nodes, "widths: [1, 1, 1, 1], output: [4]");
+        let many: Vec<&str> = std::iter::repeat_n(whole.as_str(), 28).collect();
+        for (path, expected) in [
+            (&["up", whole.as_str()][..], "a path begins with a cell of kind `cell`"),
+            (&[&whole, "up", "up", "up"], "a path has at most 2 of `up`, found 3"),
+            (&many, "a path has at most 27 of `cell`, found 28"),
+            (&[&of_four], "cell kind `cell` must have 5 nodes, found 4"),
+            (&[&of_another], "cell kind `cell` must output [5] in this space, found [4]"),
+        ] {
+            assert_eq!(said(path).unwrap_err(), expected);
+        }
     }
 }

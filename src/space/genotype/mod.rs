@@ -31,6 +31,11 @@ impl Genotype {
         self.cells.get(kind).into_iter().chain(self.on_path())
     }
 
+    /// The steps of its path: whether each is a cell.
+    pub(in crate::space) fn steps(&self) -> impl Iterator<Item = bool> {
+        self.path.iter().map(|step| matches!(step, PathStep::Cell(_)))
+    }
+
     fn on_path(&self) -> impl Iterator<Item = &CellGenotype> {
         self.path.iter().filter_map(|step| match step {
             PathStep::Cell(cell) => Some(cell),
@@ -109,6 +114,8 @@ pub enum GenotypeError {
     NoPath { kind: String },
     #[error("a path begins with a cell of kind `{kind}`")]
     PathBegins { kind: String },
+    #[error("a path has at most {most} of `{name}`, found {found}")]
+    TooLong { name: String, most: usize, found: usize },
     #[error("unknown step `{name}` on a path")]
     UnknownStep { name: String, hint: String },
     #[error("a cell of kind `{kind}` has {expected} widths, found {found}")]
@@ -133,6 +140,8 @@ pub enum GenotypeError {
     NoOutput { kind: String },
     #[error("cell kind `{kind}` outputs state {state} twice")]
     RepeatedOutput { kind: String, state: usize },
+    #[error("cell kind `{kind}` must output {expected:?} in this space, found {found:?}")]
+    OtherOutput { kind: String, expected: Vec<usize>, found: Vec<usize> },
     #[error("state {state} of cell kind `{kind}` must have each edge of the space once")]
     Edges { kind: String, state: usize },
     #[error("cell kind `{kind}` must have {expected} nodes, found {found}")]

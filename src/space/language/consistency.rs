@@ -1,8 +1,9 @@
 //! Whether what a space's file says in one place fits what it says in another.
 
-use super::cell::CellKind;
+use super::cell::{CellKind, CellShape};
 use super::hint::did_you_mean;
 use super::operation::Operation;
+use super::skeleton::Skeleton;
 use crate::config::{Node, Origin, Problems};
 use crate::space::derivation::rule::Derivation;
 use crate::space::{GenotypeText, genotype::text};
@@ -73,6 +74,50 @@ pub(super) fn tables(node: &Node, kinds: &IndexMap<String, CellKind>, problems: 
     }
 }
 
+/// A cell that adds one of its inputs to its output keeps its sides.
+pub(super) fn residual(node: &Node, shape: &CellShape, kinds: &IndexMap<String, CellKind>, problems: &mut Problems) {
+    if shape.output.residual.is_none() {
+        return;
+    }
+    for kind in kinds.values().filter(|kind| kind.input_stride > 1) {
+        let written = node.get("cells").and_then(|cells| cells.get(&kind.name)?.get("input_stride")).unwrap_or(node);
+        problems.add(&written.origin, "a cell that adds an input to its output has `input_stride: 1`");
+    }
+}
+
+/// A genotype is cells of each kind or a path of one kind, whatever skeleton it is built in; and a
+/// lattice is not beyond what can be built.
+pub(super) fn lattices(
+    node: &Node,
+    kinds: &IndexMap<String, CellKind>,
+    skeletons: &IndexMap<String, Skeleton>,
+    problems: &mut Problems,
+) {
+    let Some((first, skeleton)) = skeletons.first() else { return };
+    let written = |name: &str| node.get("skeletons").and_then(|skeletons| skeletons.get(name)).unwrap_or(node);
+    let place = |name: &str, key: &str| &written(name).get(key).unwrap_or(written(name)).origin;
+    for (name, other) in skeletons {
+        if other.body.lattice() != skeleton.body.lattice() {
+            let message = format!("`{name}` and `{first}` must have the same lattice, or none");
+            let hint = "a genotype is a path through it: give the other skeleton a space of its own";
+            problems.add_with_hint(place(name, "body"), message, hint);
+            continue;
+        }
+        let Some(lattice) = other.body.lattice() else { continue };
+        let most = lattice.largest();
+        if other.defaults.size > most {
+            let message = format!("a lattice with {} blocks can have {most} cells at most", lattice.blocks);
+            problems.add(place(name, "size"), message);
+        }
+    }
+    if let Some(lattice) = skeleton.body.lattice()
+        && kinds.len() > 1
+    {
+        let message = format!("a space with a lattice has the one kind of cell that is in it, `{}`", lattice.cell);
+        problems.add(&node.get("cells").unwrap_or(node).origin, message);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::edited::edited;
@@ -114,6 +159,35 @@ mod tests {
             }
         }
         assert!(read_back > 200, "{read_back}");
+    }
+
+    /// What a network, a search or a genotype would run into is known once the file is read.
+    #[test]
+    fn what_a_lattice_cannot_be_part_of_is_refused_at_its_place() {
+        let text = fs::read_to_string(shipped::path("trilevel_sr.yaml")).unwrap();
+        let said = |change: &[(&str, &str)]| {
+            let space = Space::parse(Path::new("s.yaml"), edited(&text, change));
+            let problems = space.unwrap_err();
+            problems.iter().map(|p| format!("{} {}", p.origin, p.message)).collect::<Vec<_>>()
+        };
+        for (change, expected) in [
+            (
+                ("    alphas: alpha #", "    input_stride: 2\n    alphas: alpha #"),
+                "a cell that adds an input to its output has `input_stride: 1`",
+            ),
+            (("size: 4", "size: 27"), "a lattice with 2 blocks can have 26 cells at most"),
+            (
+                ("final: {extends: search}", "final: {extends: search, body: {cell: cell}}"),
+                "`final` and `search` must have the same lattice, or none",
+            ),
+            (
+                ("\ncells:\n", "\ncells:\n  other: {alphas: beta, candidates: [skip]}\n"),
+                "a space with a lattice has the one kind of cell that is in it, `cell`",
+            ),
+        ] {
+            let said = said(&[change]);
+            assert!(said.iter().any(|said| said.starts_with("s.yaml:") && said.ends_with(expected)), "{said:?}");
+        }
     }
 
     #[test]

@@ -108,6 +108,7 @@ impl Space {
             Some(CellKind::read(name, node, &shape, &operations, excluded, problems))
         });
         consistency::tables(&node, &kinds, fields.problems());
+        consistency::residual(&node, &shape, &kinds, fields.problems());
         let skip = fields.text("skip");
         if let Some(name) = &skip {
             let place = fields.origin_of("skip").clone();
@@ -125,6 +126,7 @@ impl Space {
         let skeletons = read_named(&mut fields, "skeletons", true, |name, node, earlier, problems| {
             Skeleton::read(name, node, earlier, &known, problems)
         });
+        consistency::lattices(&node, &kinds, &skeletons, fields.problems());
         let notation = fields.node("notation").map(|node| Notation::read(node, &operations, fields.problems()));
         let notation = notation.unwrap_or_default();
         fields.close();

@@ -99,8 +99,9 @@ const WIDEST: usize = 1 << 14;
 /// Cells, in all or a segment: published networks have twenty.
 pub const LARGEST_SIZE: usize = 1 << 8;
 const MOST_SEGMENTS: usize = 8;
-/// Of a lattice, of which there are as many maps as orders.
+/// Of a lattice, of which there are as many maps as orders: that of the trilevel search has 55.
 const MOST_BLOCKS: usize = 4;
+const MOST_MAPS: u64 = 1 << 12;
 /// Numbers that an output has where it is a row of them: as many classes.
 pub const MOST_SCORES: usize = 1 << 20;
 pub const LARGEST_SIDE: usize = 1 << 14;
@@ -217,6 +218,18 @@ impl Lattice {
         let exit = fields.required_text("exit");
         fields.close();
         Some(Self { cell: cell?, block: block?, blocks, exit })
+    }
+
+    /// How many maps it has with so many cells behind the first.
+    pub fn maps(&self, cells: usize) -> u64 {
+        // The beginnings of orders: the sum of `binomial(b + c, b)`, which is one of a size more, less one.
+        let (cells, blocks) = (cells as u64, self.blocks as u64);
+        (0..=blocks).fold(1, |count, block| count * (cells + blocks + 2 - block) / (block + 1)) - 1
+    }
+
+    /// The most cells behind the first that it is built with.
+    pub fn largest(&self) -> usize {
+        (0..=LARGEST_SIZE).rfind(|&cells| self.maps(cells) <= MOST_MAPS).unwrap_or(0)
     }
 }
 

@@ -91,7 +91,7 @@ impl Lowering<'_> {
             let same_sides = (state.height, state.width) == (inner.height, inner.width);
             let steps = if same_sides { Some(&adapter.same) } else { adapter.larger.as_ref() };
             let steps = steps.ok_or_else(|| SpaceError::NoAdapter { place: place.clone() })?;
-            let (chain, found) = self.chain(steps, &place, inner.channels, 1, state)?;
+            let (chain, found) = self.chain(steps, &place, inner.channels, state)?;
             if found != inner {
                 return Err(SpaceError::Shape { place, found, needed: inner });
             }

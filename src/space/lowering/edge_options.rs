@@ -15,6 +15,19 @@ pub struct EdgeOptions {
     pub auxiliary_skip: bool,
 }
 
+impl EdgeOptions {
+    /// What edges have beside their candidates, if anything, as a person says it.
+    pub(in crate::space) fn beside_candidates(&self) -> Option<&'static str> {
+        let Self { partial_channels, edge_normalisation, auxiliary_skip } = *self;
+        let found = [
+            (partial_channels > 1, "partial channels"),
+            (edge_normalisation, "edge normalisation"),
+            (auxiliary_skip, "auxiliary skip connections"),
+        ];
+        found.into_iter().find_map(|(has, what)| has.then_some(what))
+    }
+}
+
 impl Default for EdgeOptions {
     /// DARTS' edges: candidates and nothing else.
     fn default() -> Self {

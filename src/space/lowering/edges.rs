@@ -3,7 +3,9 @@
 use super::lower::{CellGeometry, Lowering};
 use crate::space::genotype::{CellGenotype, Choice};
 use crate::space::language::labels::{fill, join};
+use crate::space::language::width::Letters;
 use crate::space::network::{Candidate, Chain, Edge, FeatureMap, Layer, LayerKind, Partial, Pool};
+use crate::space::primitives::place::Place;
 use crate::space::{CellKind, SpaceError};
 
 /// What an auxiliary skip connection is called, behind its edge; our choice.
@@ -96,7 +98,10 @@ impl Lowering<'_> {
         let size = geometry.node(target - geometry.inputs);
         let steps = self.space.operations.get(operation).and_then(|known| known.steps(stride));
         let steps = steps.ok_or_else(|| SpaceError::NoStride { operation: operation.to_owned(), stride })?;
-        let (chain, found) = self.operation(steps, &label, size.channels, stride, input)?;
+        // The nodes at its ends may not be equally wide.
+        let letters = Letters { here: size.channels, input: input.channels };
+        let place = Place { letters, ..self.place(&label, size.channels, stride) };
+        let (chain, found) = steps.lower(&place, input)?;
         if found != size {
             return Err(SpaceError::Shape { place: label, found, needed: size });
         }

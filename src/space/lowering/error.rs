@@ -26,6 +26,8 @@ pub enum SpaceError {
     PixelShuffle { place: String, by: usize, channels: usize },
     #[error("`{place}`: {what} has no place in an operation between nodes that choose their widths")]
     Unnarrowed { place: String, what: &'static str },
+    #[error("operation `{operation}` gives {found} channels where its node chose {needed}")]
+    Narrowed { operation: String, found: usize, needed: usize },
     #[error("`{place}`: branches give {first} and {other}")]
     Branches { place: String, first: FeatureMap, other: FeatureMap },
     #[error("`{place}`: a linear layer for a map of {needed} cannot read one of {found}")]
@@ -42,6 +44,8 @@ pub enum SpaceError {
     NoStride { operation: String, stride: usize },
     #[error("`{place}`: `partial_channels` {groups} does not divide a width of {channels}")]
     Partial { place: String, groups: usize, channels: usize },
+    #[error("skeleton `{skeleton}` is a lattice and has no {what}")]
+    LatticeEdges { skeleton: String, what: &'static str },
     #[error("search space `{space}` does not say which of its operations is the skip connection")]
     NoSkip { space: String },
     #[error("two tensors are called `{name}`: labels must tell them apart")]

@@ -6,7 +6,6 @@ use super::plan::{self, Planned, PlannedBlock};
 use crate::space::genotype::Genotype;
 use crate::space::language::hint::did_you_mean;
 use crate::space::language::skeleton::{Body, LARGEST_SIDE, LARGEST_SIZE, Lattice, MOST_SCORES, Skeleton};
-use crate::space::language::width::Letters;
 use crate::space::network::{Auxiliary, Block, Chain, FeatureMap, Head, Network, Node, OUTPUT, OutputSpec};
 use crate::space::primitives::{
     options::Phase,
@@ -148,6 +147,15 @@ impl<'a> Lowering<'a> {
                 _ => {}
             }
         }
+        if let Some(lattice) = skeleton.body.lattice().filter(|_| genotype.is_none()) {
+            let most = lattice.largest();
+            if size > most {
+                return Err(SpaceError::TooMany { what: "cells in a lattice", most, found: size });
+            }
+            if let Some(what) = build.edges.beside_candidates() {
+                return Err(SpaceError::LatticeEdges { skeleton: build.skeleton.clone(), what });
+            }
+        }
         let asked: BTreeSet<&str> = build.outputs.iter().map(|output| output.name.as_str()).collect();
         let found: BTreeSet<&str> = skeleton.heads.keys().map(String::as_str).collect();
         if asked != found || asked.len() < build.outputs.len() {
@@ -165,7 +173,7 @@ impl<'a> Lowering<'a> {
         let mut newest = self.build.input;
         let mut stems = Vec::new();
         for stem in &self.skeleton.stems {
-            let stem = self.chain(stem, "", self.channels, 1, newest);
+            let stem = self.chain(stem, "", self.channels, newest);
             let (chain, output) = stem.map_err(|error| error.in_chain("stem"))?;
             stems.push(chain);
             states.push(output);
@@ -189,7 +197,7 @@ impl<'a> Lowering<'a> {
                     self.cell((kind, place, chosen), &label, width, &states[..=read])?
                 }
                 PlannedBlock::Fixed(name) => {
-                    let (chain, output) = self.chain(&self.space.blocks[name], &label, width, 1, states[read])?;
+                    let (chain, output) = self.chain(&self.space.blocks[name], &label, width, states[read])?;
                     (Block::Fixed { reads: read, chain }, output)
                 }
             };
@@ -211,7 +219,7 @@ impl<'a> Lowering<'a> {
             }
             _ => None,
         };
-        let trunk = self.chain(&self.skeleton.trunk, "", width, 1, newest);
+        let trunk = self.chain(&self.skeleton.trunk, "", width, newest);
         let (trunk, features) = trunk.map_err(|error| error.in_chain("trunk"))?;
         let outputs = self.build.outputs.iter();
         let heads = outputs.map(|output| {
@@ -230,28 +238,11 @@ impl<'a> Lowering<'a> {
             widths: self.widths(&alphas),
             alphas,
         };
-        if let Some(widths) = &network.widths {
-            // What a search would find out at the first draw.
-            network.narrowed(&vec![widths.narrowest(); network.alphas[widths.table].rows()])?;
-        }
+        network.check_widths()?;
         match network.duplicate_tensor() {
             Some(name) => Err(SpaceError::DuplicateTensor { name }),
             None => Ok(network),
         }
-    }
-
-    /// The chain of an operation between nodes that may not be equally wide: C is the width `channels` of
-    /// the one that it leads to.
-    pub fn operation(
-        &self,
-        steps: &Steps,
-        prefix: &str,
-        channels: usize,
-        stride: usize,
-        input: FeatureMap,
-    ) -> Result<(Chain, FeatureMap), SpaceError> {
-        let letters = Letters { here: channels, input: input.channels };
-        steps.lower(&Place { letters, ..Place::new(&self.surroundings, prefix, channels, stride) }, input)
     }
 
     /// A head that gives what is needed.
@@ -263,23 +254,26 @@ impl<'a> Lowering<'a> {
         input: FeatureMap,
         needed: FeatureMap,
     ) -> Result<Chain, SpaceError> {
-        let asked = Place { asked: Some(needed.channels), ..Place::new(&self.surroundings, "", channels, 1) };
+        let asked = Place { asked: Some(needed.channels), ..self.place("", channels, 1) };
         let (chain, found) = steps.lower(&asked, input).map_err(|error| error.in_chain(place))?;
         let place = place.to_owned();
         if found == needed { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed }) }
     }
 
-    /// The chain under `prefix`, read where C is `channels` and the edge has `stride`, and the map
-    /// that it ends in.
+    /// The chain under `prefix`, read where C is `channels`, and the map that it ends in.
     pub fn chain(
         &self,
         steps: &Steps,
         prefix: &str,
         channels: usize,
-        stride: usize,
         input: FeatureMap,
     ) -> Result<(Chain, FeatureMap), SpaceError> {
-        steps.lower(&Place::new(&self.surroundings, prefix, channels, stride), input)
+        steps.lower(&self.place(prefix, channels, 1), input)
+    }
+
+    /// Where a chain stands: what it is called, the width C there and the stride of its edge.
+    pub fn place<'b>(&'b self, prefix: &'b str, channels: usize, stride: usize) -> Place<'b> {
+        Place::new(&self.surroundings, prefix, channels, stride)
     }
 
     fn plan(&self) -> Vec<Planned<'a>> {
@@ -301,7 +295,7 @@ mod tests {
     use super::*;
     use crate::edited::edited;
     use crate::space::network::{AlphaRows, Cell, CellOutput, LayerKind};
-    use crate::space::shipped::{build, genotype, space};
+    use crate::space::shipped::{self, build, genotype, space};
 
     fn cells(network: &Network) -> Vec<&Cell> {
         fn cell(block: &Block) -> Option<&Cell> {
@@ -336,6 +330,17 @@ mod tests {
             let error = said(head).unwrap_err();
             assert!(error.contains(expected), "{head}: {error}");
         }
+    }
+
+    #[test]
+    fn a_lattice_beyond_what_can_be_built_is_refused_before_it_is() {
+        let of_images = || shipped::build_for_images("search", 8, 4);
+        let said = |build: Build| space("trilevel_sr").supernet(&build).unwrap_err().to_string();
+        let large = Build { size: Some(256), ..of_images() };
+        assert_eq!(said(large), "a network can have 26 cells in a lattice at most, found 256");
+        let edges = EdgeOptions { edge_normalisation: true, ..EdgeOptions::default() };
+        let said = said(Build { edges, ..of_images() });
+        assert_eq!(said, "skeleton `search` is a lattice and has no edge normalisation");
     }
 
     #[test]

@@ -27,6 +27,12 @@ pub(crate) fn build(skeleton: &str, side: usize, classes: usize) -> Build {
     Build { skeleton, channels: None, size: None, outputs, input, auxiliary: false, edges }
 }
 
+/// The same for a network that makes images of so many times the sides.
+pub(crate) fn build_for_images(skeleton: &str, side: usize, times: usize) -> Build {
+    let size = FeatureMap { channels: 3, height: times * side, width: times * side };
+    Build { outputs: vec![OutputSpec { name: "image".to_owned(), size }], ..build(skeleton, side, 1) }
+}
+
 /// What ships is found by name, read, lowered and costed.
 mod tests {
     use super::*;
@@ -47,12 +53,8 @@ mod tests {
             assert_eq!(space.name, name);
             assert!(space.benchmark.as_ref().is_none_or(|table| table.is_file()));
             for skeleton in space.skeleton_names() {
-                // Scores, or an image of four times the sides.
-                let image = FeatureMap { channels: 3, height: 4 * 224, width: 4 * 224 };
-                let image = vec![OutputSpec { name: "image".to_owned(), size: image }];
-                let scores = build(skeleton, 224, 7);
-                let of_images = Build { outputs: image, ..scores.clone() };
-                let network = space.supernet(&scores).or_else(|_| space.supernet(&of_images)).unwrap();
+                let scores = space.supernet(&build(skeleton, 224, 7));
+                let network = scores.or_else(|_| space.supernet(&build_for_images(skeleton, 224, 4))).unwrap();
                 assert!(network.cost().multiply_adds > 0, "{name} {skeleton}");
             }
         }

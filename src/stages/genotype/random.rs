@@ -14,7 +14,7 @@ use crate::{
     recipes::SpaceFile,
     records::{DRAWN, DrawnLike, RandomDraw},
     run::{Context, Resource, Stage, StageError, sentence},
-    space::{Build, CostKind, Drawn, Genotype, LARGEST_SIZE, Likeness},
+    space::{Build, CostKind, Drawn, Genotype, Likeness},
     stages::{PlanContext, artifacts, network_cost},
 };
 use std::sync::Arc;
@@ -71,9 +71,11 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>, file: Arc
             let place = keys.origin_of(key).clone();
             keys.problems().add_with_hint(&place, format!("`{key}` goes with `like`"), "name a cell: `like: STAGE`");
         }
-        let size = file.space.lattice_size().map(|size| {
-            keys.integer("size", size, 1..=LARGEST_SIZE, &format!("a whole number from 1 to {LARGEST_SIZE}"))
-        });
+        let size = file
+            .space
+            .lattice_size()
+            .zip(file.space.largest_lattice())
+            .map(|(size, most)| keys.integer("size", size, 1..=most, &format!("a whole number from 1 to {most}")));
         (seed, size, None)
     });
     if !is_like {
