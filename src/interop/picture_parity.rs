@@ -330,9 +330,7 @@ impl Pass<'_> {
         }
         let noise: Tensor<2> = Tensor::from_data(TensorData::new(noise.to_vec(), shape), self.device);
         let ratio = alphas.views().get::<2>(&table.label);
-        let logits = crate::model::host(activation::log_softmax(ratio, 1) + noise.clone());
-        let largest = |row: &[f32]| (0..row.len()).reduce(|best, at| if row[at] > row[best] { at } else { best });
-        let choices = logits.chunks(shape[1]).map(|row| largest(row).unwrap_or(0)).collect();
+        let choices = crate::model::largest_of_rows(activation::log_softmax(ratio, 1) + noise.clone());
         Ok(Drawn { noise, choices })
     }
 

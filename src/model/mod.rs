@@ -34,6 +34,7 @@ mod supernet;
 mod tensor_group;
 #[cfg(test)]
 pub(crate) mod tiny;
+mod variants;
 
 pub use computed::Computed;
 pub use device::{DeviceError, DeviceName};
@@ -50,5 +51,5 @@ pub use outputs::{AUXILIARY, OUTPUT, OutputSpec, Outputs, Passed};
 pub use portion::Portion;
 pub use relaxation::{Relaxation, Relaxations};
 pub use supernet::Model;
-pub(crate) use tensor_group::host;
 pub use tensor_group::{Layout, TensorGroup, Views};
+pub(crate) use tensor_group::{host, largest_of_rows};

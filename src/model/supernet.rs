@@ -3,8 +3,14 @@
 
 use super::{
     AUXILIARY, Computed, DropPath, Forward, Layout, Mode, Outputs, Passed, Portion, TensorGroup, Views,
-    edge_weights::scored_weights, forward::statistics_after, fused::Programs, mixed_edge::mixed, narrow::Narrow,
-    noise::Noise, tensor_group::host,
+    edge_weights::scored_weights,
+    forward::statistics_after,
+    fused::Programs,
+    mixed_edge::mixed,
+    narrow::Narrow,
+    noise::Noise,
+    tensor_group::largest_of_rows,
+    variants::{Variant, Variants, Varied},
 };
 use crate::{
     kernels::{Kernels, OperatorTime, Precision},
@@ -15,7 +21,6 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor, activation};
 use std::{
-    collections::HashMap,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -29,26 +34,6 @@ pub struct Model {
     noise: Noise,
     variants: Arc<Mutex<Variants>>,
 }
-
-/// The network for other images or of other widths.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Variant {
-    sides: [usize; 2],
-    training: bool,
-    widths: Option<Vec<usize>>,
-}
-
-#[derive(Debug)]
-struct Varied {
-    network: Network,
-    programs: Programs,
-    narrow: Option<Narrow>,
-}
-
-type Variants = HashMap<Variant, Arc<Varied>>;
-
-/// So many variants are kept at one time.
-const MOST_VARIANTS: usize = 64;
 
 impl Model {
     pub fn new(network: Network, kernels: Kernels) -> Self {
@@ -105,10 +90,7 @@ impl Model {
     /// device.
     pub fn drawn_widths(&self, mixing: &[Tensor<2>]) -> Option<Vec<usize>> {
         let widths = self.network.widths.as_ref()?;
-        let weights = &mixing[widths.table];
-        let columns = weights.dims()[1];
-        let largest = |row: &[f32]| (0..row.len()).reduce(|best, at| if row[at] > row[best] { at } else { best });
-        Some(host(weights.clone()).chunks(columns).map(|row| largest(row).unwrap_or(0)).collect())
+        Some(largest_of_rows(mixing[widths.table].clone()))
     }
 
     /// What noise is drawn from, where the network has some.
@@ -122,28 +104,21 @@ impl Model {
         self.noise.begin(stream);
     }
 
-    /// A variant of the network, whose weights lie as `weights` says, with its programs: made once.
+    /// A variant of the network, whose weights lie as `weights` says, with its programs.
     ///
     /// # Errors
-    /// Where the network cannot read such images.
+    /// Where the network cannot be so.
     fn varied(&self, variant: Variant, weights: Option<&Layout>) -> Result<Arc<Varied>, SpaceError> {
         let mut variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = variants.get(&variant) {
-            return Ok(known.clone());
-        }
-        // Images have few sizes, widths are drawn anew in every pass.
-        if variants.len() >= MOST_VARIANTS {
-            variants.clear();
-        }
-        let mut network = self.network.resized(variant.sides, variant.training)?;
-        let mut narrow = None;
-        if let Some((choices, weights)) = variant.widths.as_ref().zip(weights) {
-            network = network.narrowed(choices)?;
-            narrow = Some(Narrow::new(&network, weights));
-        }
-        let made = Arc::new(Varied { network, programs: self.programs.anew(), narrow });
-        variants.insert(variant, made.clone());
-        Ok(made)
+        variants.get_or_make(variant, |Variant { sides, training, widths }| {
+            let mut network = self.network.resized(*sides, *training)?;
+            let mut narrow = None;
+            if let Some((choices, weights)) = widths.as_ref().zip(weights) {
+                network = network.narrowed(choices)?;
+                narrow = Some(Narrow::new(&network, weights));
+            }
+            Ok(Varied { network, programs: self.programs.anew(), narrow })
+        })
     }
 
     /// Whether the network can read images of `[height, width]`, to train on them or not.
@@ -367,7 +342,7 @@ fn scalars(table: &Tensor<2>) -> Scalars {
 mod tests {
     use super::*;
     use crate::{
-        model::{OUTPUT, initial_running, initial_weights, tiny::noise},
+        model::{OUTPUT, host, initial_running, initial_weights, tiny::noise},
         space::{Build, shipped},
     };
 

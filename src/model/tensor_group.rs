@@ -264,6 +264,13 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
 }
 
+/// Of each row the column of the largest number, the first of equal ones; waits for the device.
+pub(crate) fn largest_of_rows(rows: Tensor<2>) -> Vec<usize> {
+    let [_, columns] = rows.dims();
+    let largest = |row: &[f32]| (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
+    host(rows).chunks(columns).map(largest).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
