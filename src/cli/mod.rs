@@ -68,7 +68,7 @@ enum Command {
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
     Parity(parity::ParityArguments),
-    /// Class scores of a trained network, from weights that this or another program saved
+    /// Class scores or pictures of a trained network, from weights that any program saved
     Predict(predict::PredictArguments),
     /// Write a cell or a trained network as a file for other programs
     Export(export::ExportArguments),
