@@ -35,7 +35,7 @@ pub(crate) struct Epoch {
 /// What a search looked like after an epoch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct EpochDiagnosis {
-    /// The derived cell, as is customary for its space.
+    /// The derived cell on one line, as is customary for its space; of a lattice its path in words.
     pub cell: Option<String>,
     /// Its number in the benchmark's table, where it has one.
     pub index: Option<usize>,

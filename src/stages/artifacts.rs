@@ -5,7 +5,7 @@ use crate::{
     data::{DataError, Dataset},
     records::NetworkCard,
     run::{Context, Input, StageError, sentence},
-    space::{Genotype, GenotypeText, Space, network::Network},
+    space::{Genotype, GenotypeText, PathStep, Space, network::Network},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -38,7 +38,7 @@ pub(super) fn publish_genotype(
     for (operation, count) in operation_counts(genotype) {
         context.metric(format!("count_{operation}"), count as f64);
     }
-    context.summary(customary_text(genotype, space)?.replace('\n', " "));
+    context.summary(one_line(genotype, space)?);
     Ok(())
 }
 
@@ -49,6 +49,22 @@ pub(super) fn customary_text(genotype: &Genotype, space: &Space) -> Result<Strin
     let text = text.or_else(|_| genotype_text(genotype, GenotypeText::CellString, space));
     let text = text.or_else(|_| genotype_text(genotype, GenotypeText::Yaml, space))?;
     Ok(text.trim().to_owned())
+}
+
+/// The same on one line; of a path what its cells apply, node by node, and at which widths.
+pub(super) fn one_line(genotype: &Genotype, space: &Space) -> Result<String, StageError> {
+    if genotype.path.is_empty() {
+        return Ok(customary_text(genotype, space)?.replace('\n', " "));
+    }
+    let step = |step: &PathStep| match step {
+        PathStep::Block(name) => name.clone(),
+        PathStep::Cell(cell) => {
+            let applied: Vec<&str> = cell.nodes.iter().flatten().map(|choice| choice.operation.as_str()).collect();
+            let widths = if cell.widths.is_empty() { String::new() } else { format!(" at {}", cell.widths.join(" ")) };
+            format!("{}{widths}", applied.join(" "))
+        }
+    };
+    Ok(genotype.path.iter().map(step).collect::<Vec<_>>().join(", "))
 }
 
 /// How often each operation was chosen, over all kinds of cell.

@@ -66,7 +66,7 @@ impl<'a> Trajectory<'a> {
         let discretised = |measure: &Measure| (measure.name.to_owned(), diagnosis.discretised);
         let gap = |measure: &Measure| (measure.unit_word().to_owned(), gap(measure, record, diagnosis));
         Some(EpochDiagnosis {
-            cell: self.text(&diagnosis.derived),
+            cell: artifacts::one_line(&diagnosis.derived, self.space).ok(),
             index: row.map(|row| row.index),
             accuracies: row
                 .map(|row| accuracies(row).map(|(name, value)| (name.to_owned(), Some(value))).collect())
@@ -93,11 +93,6 @@ impl<'a> Trajectory<'a> {
     fn row(&self, genotype: &Genotype) -> Option<&NasBenchRow> {
         let cell = genotype.to_text(GenotypeText::CellString, self.space).ok()?;
         self.table.as_ref()?.by_cell(cell.trim())
-    }
-
-    /// As is customary for the space, or as a cell string, which holds every genotype.
-    fn text(&self, genotype: &Genotype) -> Option<String> {
-        Some(artifacts::customary_text(genotype, self.space).ok()?.replace('\n', " "))
     }
 }
 

@@ -258,7 +258,7 @@ fn a_path_is_drawn_as_a_cell_is() {
     );
     scratch.write("paths.yaml", &stages);
     let ended = scratch.run(&["paths.yaml"]).exits(0);
-    ended.line(&["path", "drawn with seed 1: "]);
+    ended.line(&["path", "drawn with seed 1: ", " at ", ", up"]);
     ended.line(&["other", "drawn with seed 2 in", "multiply-adds for", "within 20 %"]);
     let resolved = scratch.run(&["paths.yaml", "--resolve"]).exits(0).stdout;
     scratch.write("resolved.yaml", &resolved);

@@ -121,7 +121,7 @@ impl Stage for Random {
         };
         context.metric("tries", draw.tries as f64);
         artifacts::publish_genotype(context, &genotype, space, &self.file.text)?;
-        context.summary(format!("{draw}: {}", artifacts::customary_text(&genotype, space)?.replace('\n', " ")));
+        context.summary(format!("{draw}: {}", artifacts::one_line(&genotype, space)?));
         context.note(DRAWN, serde_json::to_value(draw).expect("a draw is plain data"));
         Ok(())
     }
