@@ -12,7 +12,7 @@ use crate::{
         nas_bench::{NasBenchColumn, NasBenchTable},
     },
     observe::Look,
-    report::{Block, Cell, Column, Document, Section, Table, cell_drawing, terminal},
+    report::{Block, Cell, Column, Document, Section, Table, cell_drawing, lattice_drawing, terminal},
     space::{
         Build, EdgeOptions, Genotype, GenotypeText, SkeletonDefaults, Space,
         network::{FeatureMap, OutputSpec},
@@ -73,6 +73,8 @@ fn understand(text: &str, name: Option<&str>) -> Result<(Arc<Space>, Genotype), 
 fn cells(genotype: &Genotype, space: &Space) -> Result<Vec<Block>, Complaint> {
     let failed = |error: &dyn std::error::Error| Complaint::caused(ExitClass::Failed, error);
     let mut blocks = Vec::new();
+    let lattice = findings::drawn_lattice(genotype, space, None);
+    blocks.extend(lattice.map(|lattice| Block::Code(lattice_drawing::write(&lattice))));
     for cell in findings::drawn_cells(genotype, space) {
         blocks.push(Block::Code(cell_drawing::write(&cell).map_err(|error| failed(&error))?));
     }

@@ -3,6 +3,7 @@
 use super::{
     groups::{Group, groups, unequal},
     recipe,
+    trade_off::{self, Placed},
 };
 use crate::{
     records,
@@ -51,6 +52,13 @@ pub(super) fn section(
         blocks.extend(together(&group.name, &of_group).map(Block::Text));
         blocks.extend(by_class(&group.name, &of_group).map(Block::Table));
     }
+    let placed = all.iter().map(|(group, member, evaluation)| Placed {
+        group: group.clone(),
+        member: member.clone(),
+        multiply_adds: evaluation.multiply_adds,
+        value: evaluation.percent(),
+    });
+    blocks.extend(trade_off::figure(&placed.collect::<Vec<_>>(), "top-1 (%)", "of an image"));
     Section::new("Evaluation", blocks)
 }
 
@@ -204,7 +212,7 @@ mod tests {
             top5_percent: None,
             classes: ["cat", "dog"].into_iter().zip(correct).map(class).collect(),
         };
-        let evaluation = Evaluation { of, parameters: 1_500_000, multiply_adds: 500_000_000 };
+        let evaluation = Evaluation { of, parameters: 1_500_000, multiply_adds: 500_000_000, at_size: None };
         ("test".to_owned(), format!("test[seed={seed}]"), evaluation)
     }
 

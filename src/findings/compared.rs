@@ -3,40 +3,50 @@
 
 use super::measure::Measure;
 use crate::{
-    report::{Cell, Column, Figure, Table},
+    report::{Cell, Column, Figure, Summary, Table},
     run::{Input, StageError},
-    tasks::MeasuredEvaluation,
+    tasks::{MeasuredEvaluation, MeasuredSet},
 };
 
 /// A stage with what it measured.
-type Evaluated<'a> = (&'a Input, &'a MeasuredEvaluation);
+pub(super) type Evaluated<'a> = (&'a Input, &'a MeasuredEvaluation);
 
-/// A table a measure, a row a network and a set; none where the tests are of one set alone.
-pub(super) fn tables(evaluated: &[Evaluated<'_>]) -> Vec<Table> {
-    let Some((measures, beside)) = evaluated.iter().find_map(|(_, of)| Some((&of.measures, &of.sets.first()?.beside)))
-    else {
+/// A table a measure: a row a method, the mean and deviation over its trainings of each set, and a row of
+/// what they stand beside; none where the tests are of one set alone.
+pub(super) fn tables(methods: &[(&str, Vec<&MeasuredEvaluation>)]) -> Vec<Table> {
+    let Some(first) = methods.iter().find_map(|(_, of)| of.first()).filter(|of| !of.sets.is_empty()) else {
         return Vec::new();
     };
     let table = |(at, measure)| {
         let measure = Measure::of(measure);
-        let mut columns = vec![Column::text("network"), Column::text("set"), Column::number("examples")];
-        columns.extend([beside, "network", "difference"].map(|name| measure.column(name)));
-        let mut table = Table::new(format!("{}: mean over the examples of each set.", measure.words), columns);
-        for (input, of) in evaluated {
-            for set in &of.sets {
-                let value = |values: &[f64]| values.get(at).copied();
-                let (network, simple) = (value(&set.mean.network), value(&set.mean.beside));
-                let difference = network.zip(simple).map(|(network, simple)| network - simple);
-                let digits = if measure.unit.is_empty() { 4 } else { 3 };
-                let names =
-                    [Cell::Text(input.member.clone()), Cell::Text(set.name.clone()), Cell::count(set.examples.len())];
-                let values = [simple, network, difference].map(|value| Cell::known(value, digits));
-                table.push(names.into_iter().chain(values));
-            }
+        let mut columns = vec![Column::text("method"), Column::number("n")];
+        columns.extend(first.sets.iter().flat_map(|set| [measure.column(&set.name), Column::number("±")]));
+        let caption =
+            format!("{}: the mean of each set's pictures, mean and deviation over n trainings.", measure.words);
+        let mut table = Table::new(caption, columns);
+        let digits = if measure.unit.is_empty() { 4 } else { 2 };
+        let cells = |found: Option<Summary>| {
+            let (mean, deviation) = (found.map(|found| found.mean), found.and_then(|found| found.deviation));
+            [Cell::known(mean, digits), Cell::known(deviation, digits)]
+        };
+        let simple = first.sets.iter().flat_map(|set| {
+            let alone = set.mean.beside.get(at).and_then(|&value| Summary::of(&[value]));
+            cells(alone)
+        });
+        let beside = Cell::Text(first.sets[0].beside.clone());
+        table.push([beside, Cell::Missing].into_iter().chain(simple));
+        for (method, trainings) in methods {
+            let of_set = |set: &MeasuredSet| {
+                let sets = trainings.iter().filter_map(|of| of.sets.iter().find(|other| other.name == set.name));
+                let values: Vec<f64> = sets.filter_map(|set| set.mean.network.get(at).copied()).collect();
+                cells(Summary::of(&values))
+            };
+            let names = [Cell::Text((*method).to_owned()), Cell::count(trainings.len())];
+            table.push(names.into_iter().chain(first.sets.iter().flat_map(of_set)));
         }
         table
     };
-    measures.iter().enumerate().map(table).collect()
+    first.measures.iter().enumerate().map(table).collect()
 }
 
 /// Of the first network, a figure a set.

@@ -2,14 +2,15 @@
 
 use super::{
     classes, compared,
-    groups::groups,
+    groups::{Group, groups},
     measure::{Measure, by_measure},
+    trade_off::{self, Placed},
 };
 use crate::{
     records::{self, Evaluation, Tested},
     report::{Block, Cell, Column, Section, Summary, Table},
     run::{Input, Missing, StageError},
-    tasks::{MeasuredEvaluation, MeasuredValue},
+    tasks::MeasuredEvaluation,
 };
 use std::collections::BTreeMap;
 
@@ -17,11 +18,13 @@ use std::collections::BTreeMap;
 pub(super) fn sections(members: &[&Input], inputs: &[Input], missing: &[Missing]) -> Result<Vec<Section>, StageError> {
     let (mut by_class, mut by_measures) = (BTreeMap::new(), BTreeMap::new());
     for member in members {
-        let Evaluation { of, parameters, multiply_adds } = records::json(member, "evaluation")?;
+        let Evaluation { of, parameters, multiply_adds, at_size } = records::json(member, "evaluation")?;
         let name = member.member.clone();
         match of {
-            Tested::Classes(of) => drop(by_class.insert(name, Evaluation { of, parameters, multiply_adds })),
-            Tested::Measures(of) => drop(by_measures.insert(name, Evaluation { of, parameters, multiply_adds })),
+            Tested::Classes(of) => drop(by_class.insert(name, Evaluation { of, parameters, multiply_adds, at_size })),
+            Tested::Measures(of) => {
+                drop(by_measures.insert(name, Evaluation { of, parameters, multiply_adds, at_size }));
+            }
         }
     }
     let (of_classes, others): (Vec<&Input>, Vec<&Input>) =
@@ -44,43 +47,75 @@ fn section(
     evaluations: &BTreeMap<String, Evaluation<MeasuredEvaluation>>,
     missing: &[Missing],
 ) -> Result<Section, StageError> {
-    let mut table = None;
-    let mut means = Vec::new();
-    for group in groups(members, missing) {
-        let mut firsts: Vec<f64> = Vec::new();
-        for member in group.members {
-            let evaluation = &evaluations[&member.member];
-            let measures = &evaluation.of.measures;
-            firsts.extend(measures.first().map(|measure| measure.value));
-            table.get_or_insert_with(|| empty_table(measures)).push(row(member, evaluation));
-        }
+    let groups = groups(members, missing);
+    let evaluated = |group: &Group<'_>| -> Vec<&MeasuredEvaluation> {
+        group.members.iter().map(|member| &evaluations[&member.member].of).collect()
+    };
+    let methods: Vec<_> = groups.iter().map(|group| (group.name.as_str(), evaluated(group))).collect();
+    let all: Vec<Network<'_>> = groups
+        .iter()
+        .flat_map(|group| {
+            group.members.iter().map(|member| (group.name.as_str(), *member, &evaluations[&member.member]))
+        })
+        .collect();
+    let mut blocks: Vec<Block> = networks(&all).map(Block::Table).into_iter().collect();
+    blocks.extend(compared::tables(&methods).into_iter().map(Block::Table));
+    for (method, trainings) in &methods {
+        let firsts: Vec<f64> =
+            trainings.iter().filter_map(|of| of.measures.first()).map(|measure| measure.value).collect();
         let summary = Summary::of(&firsts).filter(|summary| summary.n > 1);
-        means.extend(summary.zip(measure).map(|(summary, measure)| {
-            format!("`{}`, {} over {} trainings: {}.", group.name, measure.axis(), summary.n, summary.shown(3))
+        blocks.extend(summary.zip(measure).map(|(summary, measure)| {
+            let over = format!("{} over {} trainings", measure.axis(), summary.n);
+            Block::Text(format!("`{method}`, {over}: {}.", summary.shown(3)))
         }));
     }
-    let mut blocks: Vec<Block> = table.map(Block::Table).into_iter().collect();
-    let evaluated: Vec<_> = members.iter().map(|&member| (member, &evaluations[&member.member].of)).collect();
-    blocks.extend(compared::tables(&evaluated).into_iter().map(Block::Table));
-    blocks.extend(means.into_iter().map(Block::Text));
-    blocks.extend(compared::figures(&evaluated)?.into_iter().map(Block::Figure));
+    blocks.extend(measure.and_then(|measure| trade_off(&all, measure)));
+    let shown: Vec<_> = all.iter().map(|(_, member, evaluation)| (*member, &evaluation.of)).collect();
+    blocks.extend(compared::figures(&shown)?.into_iter().map(Block::Figure));
     Ok(Section::new("Evaluation", blocks))
 }
 
-fn empty_table(measures: &[MeasuredValue]) -> Table {
+/// A network with the method that it is of.
+type Network<'a> = (&'a str, &'a Input, &'a Evaluation<MeasuredEvaluation>);
+
+/// A row a network.
+fn networks(all: &[Network<'_>]) -> Option<Table> {
+    let (_, _, first) = all.first()?;
     let mut columns = vec![Column::text("network"), Column::number("test images")];
-    columns.extend(measures.iter().map(|measure| Measure::of(measure).column(&measure.words)));
+    columns.extend(first.of.measures.iter().map(|measure| Measure::of(measure).column(&measure.words)));
     columns.push(Column::number("loss"));
     columns.push(Column::number("parameters").unit("M"));
     columns.push(Column::number("multiply-adds").unit("M"));
-    Table::new("Trained networks on the full test set.", columns)
+    let at_size = first.at_size.as_ref().map(|at| &at.size);
+    columns.extend(at_size.map(|size| Column::number(format!("at {size}")).unit("G")));
+    let mut table = Table::new("Trained networks on the full test set.", columns);
+    for (_, member, Evaluation { of, parameters, multiply_adds, at_size }) in all {
+        let mut row = vec![Cell::Text(member.member.clone()), Cell::count(of.examples)];
+        row.extend(of.measures.iter().map(|measure| Cell::number(measure.value, 3)));
+        row.push(Cell::known(of.loss, 4));
+        row.push(Cell::number(*parameters as f64 / 1e6, 3));
+        row.push(Cell::number(*multiply_adds as f64 / 1e6, 1));
+        row.push(Cell::known(at_size.as_ref().map(|at| at.multiply_adds as f64 / 1e9), 2));
+        table.push(row);
+    }
+    Some(table)
 }
 
-fn row(member: &Input, Evaluation { of, parameters, multiply_adds }: &Evaluation<MeasuredEvaluation>) -> Vec<Cell> {
-    let mut row = vec![Cell::Text(member.member.clone()), Cell::count(of.examples)];
-    row.extend(of.measures.iter().map(|measure| Cell::number(measure.value, 3)));
-    row.push(Cell::known(of.loss, 4));
-    row.push(Cell::number(*parameters as f64 / 1e6, 3));
-    row.push(Cell::number(*multiply_adds as f64 / 1e6, 1));
-    row
+/// Cost is counted at the size that is customary for the task, where it has one.
+fn trade_off(all: &[Network<'_>], measure: &Measure) -> Option<Block> {
+    let size = all.iter().map(|(.., evaluation)| Some(&evaluation.at_size.as_ref()?.size)).collect::<Option<Vec<_>>>();
+    let counted = match size.as_deref() {
+        Some([size, ..]) => format!("at {size}"),
+        _ => "of an image".to_owned(),
+    };
+    let placed = all.iter().filter_map(|(method, member, Evaluation { of, multiply_adds, at_size, .. })| {
+        let at_size = at_size.as_ref().filter(|_| size.is_some());
+        Some(Placed {
+            group: (*method).to_owned(),
+            member: member.member.clone(),
+            multiply_adds: at_size.map_or(*multiply_adds, |at| at.multiply_adds),
+            value: of.measures.first()?.value,
+        })
+    });
+    trade_off::figure(&placed.collect::<Vec<_>>(), &measure.axis(), &counted)
 }

@@ -1,9 +1,9 @@
 //! Genotypes: which cell goes on, by which rule, and how the search came to it.
 
-use super::drawn_cells;
+use super::{drawn_cells, drawn_lattice};
 use crate::{
-    records::{self, DRAWN, Derivation, DerivedEpoch, RandomDraw},
-    report::{Block, Cell, Column, Figure, Section, Table, cell_drawing},
+    records::{self, DRAWN, Derivation, DerivedEpoch, LATTICE_SIZE, RandomDraw},
+    report::{Block, Cell, Column, Figure, Section, Table, cell_drawing, lattice_drawing},
     run::{Input, StageError, coordinates::shown, sentence},
     space::{Genotype, GenotypeText, Space},
 };
@@ -35,14 +35,21 @@ pub(super) fn section(members: &[&Input]) -> Result<Section, StageError> {
         if let Some(draw) = draw {
             blocks.push(Block::Text(format!("`{}` was {draw}.", member.member)));
         }
+        let named =
+            |title: &str| if members.len() > 1 { format!("{} {title}", member.member) } else { title.to_owned() };
+        if let Some(drawn) = drawn_lattice(&genotype, &space, records::note(member, LATTICE_SIZE)?) {
+            blocks.push(Block::Figure(Figure {
+                name: named(&drawn.title),
+                svg: lattice_drawing::draw(&drawn),
+                text: Some(lattice_drawing::write(&drawn)),
+                caption: format!("{} of `{}`: cells to the right, fixed blocks down", drawn.title, member.member),
+                series: Vec::new(),
+            }));
+        }
         for drawn in drawn_cells(&genotype, &space) {
             let failed = |error: crate::report::ReportError| StageError::failed(error.to_string());
             blocks.push(Block::Figure(Figure {
-                name: if members.len() > 1 {
-                    format!("{} {}", member.member, drawn.title)
-                } else {
-                    drawn.title.clone()
-                },
+                name: named(&drawn.title),
                 svg: cell_drawing::draw(&drawn).map_err(failed)?,
                 text: Some(cell_drawing::write(&drawn).map_err(failed)?),
                 caption: format!("{} of `{}`", drawn.title, member.member),

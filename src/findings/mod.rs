@@ -17,12 +17,13 @@ mod names;
 mod published;
 mod recipe;
 mod search;
+mod trade_off;
 mod trained;
 
 pub(crate) use published::{Published, published};
 
 use crate::{
-    report::{Block, Cell, Chart, Column, DrawnCell, Figure, Section, Series, Table, curves},
+    report::{Block, Cell, Chart, Column, DrawnCell, DrawnLattice, Figure, Marks, Section, Series, Table, curves},
     run::{Input, Missing, StageError},
     space::{Genotype, PathStep, Space},
 };
@@ -88,14 +89,24 @@ fn chart(title: &str, y_label: &str, series: Vec<Series>) -> Option<Block> {
     }
     let alike = |a: &Series, b: &Series| (&a.hue, &a.stroke) == (&b.hue, &b.stroke);
     let seeds = series.iter().enumerate().any(|(at, a)| series[..at].iter().any(|b| alike(a, b)));
-    let chart = Chart { title: title.to_owned(), x_label: "epoch".to_owned(), y_label: y_label.to_owned(), series };
-    Some(Block::Figure(Figure {
-        name: title.to_owned(),
-        svg: curves::draw(&chart),
-        caption: format!("{title} by epoch{}", if seeds { ", a line a seed" } else { "" }),
-        text: None,
-        series: chart.series,
-    }))
+    let caption = format!("{title} by epoch{}", if seeds { ", a line a seed" } else { "" });
+    let [title, x_label, y_label] = [title, "epoch", y_label].map(str::to_owned);
+    Some(charted(Chart { title, marks: Marks::Line, x_label, y_label, series }, caption))
+}
+
+fn charted(chart: Chart, caption: String) -> Block {
+    let svg = curves::draw(&chart);
+    Block::Figure(Figure { name: chart.title, svg, caption, text: None, series: chart.series })
+}
+
+/// The path of a genotype, ready to be drawn, where it has one; `cells` is how many cells the lattice has
+/// behind the first, where that is known.
+pub(crate) fn drawn_lattice(genotype: &Genotype, space: &Space, cells: Option<usize>) -> Option<DrawnLattice> {
+    let (cell, block, blocks) = space.lattice_steps()?;
+    let steps = [cells.unwrap_or_default(), blocks];
+    let path = genotype.path.iter().skip(1).map(|step| matches!(step, PathStep::Cell(_))).collect();
+    let names = [cell, block].map(str::to_owned);
+    (!genotype.path.is_empty()).then(|| DrawnLattice { title: "path".to_owned(), steps, names, path })
 }
 
 /// The cells of a genotype, ready to be drawn.
@@ -116,6 +127,7 @@ pub(crate) fn drawn_cells(genotype: &Genotype, space: &Space) -> Vec<DrawnCell> 
         inputs: inputs.clone(),
         nodes: nodes(cell),
         output: cell.output.clone(),
+        widths: space.nodes_that_choose().into_iter().zip(cell.widths.iter().cloned()).collect(),
     };
     let title = |kind: &str| if kind == "cell" { "cell".to_owned() } else { format!("{kind} cell") };
     let of_kinds = genotype.cells.iter().map(|(kind, cell)| (title(kind), cell));

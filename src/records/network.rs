@@ -82,6 +82,11 @@ impl NetworkCard {
 }
 
 impl SupernetCard {
+    /// Its number of cells; of a lattice, of those behind the first.
+    pub fn cells(&self) -> usize {
+        self.size.size
+    }
+
     /// What the supernet is built for that puts out what the network of `card` does.
     pub fn build(&self, card: &NetworkCard) -> Build {
         let edges = EdgeOptions {

@@ -3,6 +3,9 @@
 /// How a cell was drawn: a [`RandomDraw`](super::RandomDraw).
 pub(crate) const DRAWN: &str = "drawn";
 
+/// How many cells the lattice has behind its first that a path leads through.
+pub(crate) const LATTICE_SIZE: &str = "lattice_size";
+
 /// What the task of a stage measures: a list of [`Measure`](crate::tasks::Measure)s.
 pub(crate) const MEASURES: &str = "measures";
 

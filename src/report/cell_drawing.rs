@@ -6,6 +6,7 @@ use super::{
     cell_layout::{Edge, Item, Layout, Size, layout},
     svg::{Anchor, Face, PALETTE, Svg, Type, short},
 };
+use std::collections::BTreeMap;
 
 /// A cell to draw. States are numbered inputs first, then nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,21 @@ pub struct DrawnCell {
     pub nodes: Vec<Vec<(String, usize)>>,
     /// The states that the cell's output is made of.
     pub output: Vec<usize>,
+    /// Of nodes that chose their width, by their number among the nodes.
+    pub widths: BTreeMap<usize, String>,
+}
+
+impl DrawnCell {
+    /// What a state is called: an input by its name, a node by its number, with its width where it chose
+    /// one.
+    fn name(&self, state: usize) -> String {
+        let node = state.checked_sub(self.inputs.len());
+        match (self.inputs.get(state), node.and_then(|node| self.widths.get(&node))) {
+            (Some(input), _) => input.clone(),
+            (None, Some(width)) => format!("{state} · {width}"),
+            (None, None) => state.to_string(),
+        }
+    }
 }
 
 const MARGIN: f64 = 16.0;
@@ -35,8 +51,12 @@ pub fn draw(cell: &DrawnCell) -> Result<String, ReportError> {
     let inputs = cell.inputs.len();
     let states = inputs + cell.nodes.len();
     let name_box = |name: &str| Size { width: STATE.width(name) + 18.0, height: NODE };
-    let mut sizes: Vec<Size> = cell.inputs.iter().map(|name| name_box(name)).collect();
-    sizes.resize(states, Size { width: NODE, height: NODE });
+    let is_narrow = |state: usize| state.checked_sub(inputs).is_some_and(|node| !cell.widths.contains_key(&node));
+    let of_state = |state: usize| match is_narrow(state) {
+        true => Size { width: NODE, height: NODE },
+        false => name_box(&cell.name(state)),
+    };
+    let mut sizes: Vec<Size> = (0..states).map(of_state).collect();
     sizes.push(name_box("output"));
     let mut edges: Vec<Edge> = Vec::new();
     for (operation, from, to) in all_edges(cell) {
@@ -70,11 +90,7 @@ pub fn draw(cell: &DrawnCell) -> Result<String, ReportError> {
         svg.text(label.x, label.y, OPERATION, operation);
     }
     for (at, item) in items.iter().enumerate() {
-        let name = match at {
-            at if at < inputs => cell.inputs[at].clone(),
-            at if at < states => at.to_string(),
-            _ => "output".to_owned(),
-        };
+        let name = if at < states { cell.name(at) } else { "output".to_owned() };
         svg.state(item.x, item.y, item.width, item.height, if (inputs..states).contains(&at) { 15.0 } else { 6.0 });
         svg.text(item.x, item.y, STATE, &name);
     }
@@ -88,7 +104,7 @@ pub fn draw(cell: &DrawnCell) -> Result<String, ReportError> {
 pub fn write(cell: &DrawnCell) -> Result<String, ReportError> {
     check(cell)?;
     let inputs = cell.inputs.len();
-    let name = |state: usize| cell.inputs.get(state).cloned().unwrap_or_else(|| state.to_string());
+    let name = |state: usize| cell.name(state);
     let states = inputs + cell.nodes.len();
     let longest = |names: &mut dyn Iterator<Item = String>| {
         names.map(|name| console::measure_text_width(&name)).max().unwrap_or(0)
@@ -173,6 +189,7 @@ mod tests {
             inputs: inputs.iter().map(|name| (*name).to_owned()).collect(),
             nodes: nodes.iter().map(node).collect(),
             output: output.to_vec(),
+            widths: BTreeMap::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Line charts over epochs as SVG.
+//! Charts as SVG: lines over epochs, points in a plane.
 //!
 //! Written here rather than with `plotters`: its SVG has fixed colours (no dark ground), and it
 //! draws a line through a gap.
@@ -7,17 +7,27 @@ use super::svg::{Anchor, Face, PALETTE, Svg, Type};
 use indexmap::IndexSet;
 use serde::Serialize;
 
-/// A chart of several lines.
+/// A chart of several series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     pub title: String,
+    pub marks: Marks,
     pub x_label: String,
     /// With its unit: `accuracy (%)`.
     pub y_label: String,
     pub series: Vec<Series>,
 }
 
-/// A line. Where a coordinate is not finite, the line has a gap.
+/// How the points of a series are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marks {
+    /// By a line through them.
+    Line,
+    /// Each by itself.
+    Dots,
+}
+
+/// A line, or some points. Where a coordinate is not finite, the line has a gap.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
     /// Of this line alone: `softmax, seed 0, held out`.
@@ -42,6 +52,8 @@ const TICK_X: Type = Type::new(11.5, Face::Sans, Anchor::Middle).soft();
 const TICK_Y: Type = Type::new(11.5, Face::Sans, Anchor::End).soft();
 const LEGEND: Type = Type::new(12.0, Face::Sans, Anchor::Start);
 const LEGEND_ROW: f64 = 20.0;
+/// Radius of a point.
+const DOT: f64 = 3.5;
 /// Beyond this an axis could not be computed; such a number is as good as infinite.
 const LIMIT: f64 = 1e300;
 const DASHES: [&str; 3] = ["", "6 5", "1 5"];
@@ -75,7 +87,10 @@ pub fn draw(chart: &Chart) -> String {
     for entry in &legend {
         let level = MARGIN + 36.0 + entry.row as f64 * LEGEND_ROW;
         let Pen { colour, dash } = entry.pen;
-        svg.curve(&[(MARGIN + entry.x, level), (MARGIN + entry.x + 22.0, level)], colour, dash);
+        match chart.marks {
+            Marks::Line => svg.curve(&[(MARGIN + entry.x, level), (MARGIN + entry.x + 22.0, level)], colour, dash),
+            Marks::Dots => svg.dot(MARGIN + entry.x + 11.0, level, DOT, colour),
+        }
         svg.text(MARGIN + entry.x + 30.0, level, LEGEND, &entry.name);
     }
     for (value, text) in &y_axis.ticks {
@@ -97,9 +112,9 @@ pub fn draw(chart: &Chart) -> String {
         let Pen { colour, dash } = pens.pen(series);
         for run in series.points.split(|point| !finite(&point)).filter(|run| !run.is_empty()) {
             let run: Vec<(f64, f64)> = run.iter().map(|point| (x(point.0), y(point.1))).collect();
-            match run[..] {
-                [(x, y)] => svg.dot(x, y, 3.5, colour),
-                _ => svg.curve(&run, colour, dash),
+            match (chart.marks, &run[..]) {
+                (Marks::Line, [_, _, ..]) => svg.curve(&run, colour, dash),
+                (_, points) => points.iter().for_each(|&(x, y)| svg.dot(x, y, DOT, colour)),
             }
         }
     }
@@ -259,6 +274,7 @@ mod tests {
     fn chart(series: &[(&str, Vec<(f64, f64)>)]) -> Chart {
         Chart {
             title: "Accuracy".into(),
+            marks: Marks::Line,
             x_label: "epoch".into(),
             y_label: "accuracy (%)".into(),
             series: series.iter().map(|(name, points)| line(name, "", points.clone())).collect(),
@@ -323,6 +339,14 @@ mod tests {
         let constant = saved("constant", &chart(&[("search", vec![(1.0, 0.0), (2.0, 0.0), (3.0, 0.0)])]));
         assert!(texts_inside(&constant).contains(&"2".to_owned()));
         assert!(!texts_inside(&constant).contains(&"1.5".to_owned()), "there is no epoch 1.5");
+    }
+
+    #[test]
+    fn points_stand_by_themselves_inside_the_plane() {
+        let points = [("found", vec![(1.9, 28.6), (2.1, 28.7)]), ("by hand", vec![(2.0, 28.8)])];
+        let svg = saved("dots", &Chart { marks: Marks::Dots, x_label: "cost (G)".into(), ..chart(&points) });
+        assert!(texts_inside(&svg).contains(&"by hand".to_owned()));
+        assert_eq!((svg.matches("<circle").count(), svg.matches("<polyline").count()), (5, 0), "two in the legend");
     }
 
     #[test]

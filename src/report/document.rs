@@ -202,7 +202,9 @@ impl From<String> for Cell {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::report::{Aggregate, Bound, Chart, DrawnCell, Expectation, Series, Summary, cell_drawing, curves};
+    use crate::report::{
+        Aggregate, Bound, Chart, DrawnCell, Expectation, Marks, Series, Summary, cell_drawing, curves,
+    };
     use std::collections::BTreeMap;
 
     /// One document that has everything in it, with characters that each format must escape.
@@ -216,9 +218,11 @@ pub(super) mod tests {
                 vec![("none".into(), 0), ("conv_3x3".into(), 1), ("avg_pool_3x3".into(), 2)],
             ],
             output: vec![3],
+            widths: BTreeMap::new(),
         };
         let chart = Chart {
             title: "Loss".into(),
+            marks: Marks::Line,
             x_label: "epoch".into(),
             y_label: "loss".into(),
             series: vec![Series {

@@ -3,7 +3,7 @@
 //!
 //! A [`Document`] is tables, figures, sentences and checked expectations; `markdown`, `json`,
 //! `terminal` and `html` each write it in their form. Figures are SVG: `cell_drawing` draws a cell,
-//! `curves` draws lines over epochs.
+//! `lattice_drawing` a path of them, `curves` lines over epochs and points in a plane.
 
 pub mod cell_drawing;
 mod cell_layout;
@@ -13,15 +13,17 @@ mod document;
 mod expectation;
 pub mod html;
 pub mod json;
+pub mod lattice_drawing;
 pub mod markdown;
 mod statistics;
 mod svg;
 pub mod terminal;
 
 pub use cell_drawing::DrawnCell;
-pub use curves::{Chart, Series};
+pub use curves::{Chart, Marks, Series};
 pub use document::{Align, Block, Cell, Column, Document, Figure, Section, Table};
 pub use expectation::{Aggregate, Bound, Expectation, Verdict};
+pub use lattice_drawing::DrawnLattice;
 pub use statistics::{Proportion, Summary};
 
 /// Why a document could not be made.

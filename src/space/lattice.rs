@@ -25,6 +25,11 @@ impl Space {
         self.lattice().map(Lattice::largest)
     }
 
+    /// The names of a lattice's cell and of its fixed block, and how many of these a whole way has.
+    pub fn lattice_steps(&self) -> Option<(&str, &str, usize)> {
+        self.lattice().map(|Lattice { cell, block, blocks, .. }| (cell.as_str(), block.as_str(), *blocks))
+    }
+
     /// The name of the fixed block of its lattice.
     pub fn lattice_block(&self) -> Option<&str> {
         self.lattice().map(|lattice| lattice.block.as_str())

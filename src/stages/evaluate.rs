@@ -1,14 +1,14 @@
 //! `evaluate`: a trained network on the full test set.
 
-use super::{PlanContext, artifacts, figures::measured, plan_context::Compute, training};
+use super::{PlanContext, artifacts, figures::measured, network_cost, plan_context::Compute, training};
 use crate::{
     config::Fields,
     data::{Dataset, ImageKind, ImageShape, Loader, LoaderOptions, Part},
     interop::{output_shapes::OutputShapes, state::State, tensor_file::TensorFile},
     model::Mode,
-    records::{self, Evaluation, MEASURES, NetworkCard, Watched},
+    records::{self, CostAtSize, Evaluation, MEASURES, NetworkCard, Watched},
     run::{Context, Progress, Stage, StageError, sentence},
-    space::Cost,
+    space::{Build, Cost, network::FeatureMap},
     tasks::{self, Evaluated, TaskKind, TaskSettings, stream},
 };
 use serde_json::{Value as Json, json};
@@ -88,7 +88,14 @@ impl Stage for Evaluate {
         }
         let Cost { parameters, multiply_adds } = model.network().cost();
         let Evaluated { evaluation: of, files, metrics, summary } = test.finish();
-        let evaluation = Evaluation { of, parameters, multiply_adds };
+        let at_size = task.counted_at(dataset.images()).map(|(size, images)| {
+            let [channels, height, width] = images.shape;
+            let input = FeatureMap { channels, height, width };
+            let build = Build { input, outputs: task.outputs(images), ..card.build() };
+            let Cost { multiply_adds, .. } = network_cost::of(&genotype, &space, &build)?;
+            Ok::<_, StageError>(CostAtSize { size, multiply_adds })
+        });
+        let evaluation = Evaluation { of, parameters, multiply_adds, at_size: at_size.transpose()? };
         context.publish_bytes("evaluation", &records::sorted_bytes(&evaluation))?;
         for (name, bytes) in files {
             context.publish_bytes(&name, &bytes)?;
@@ -98,6 +105,9 @@ impl Stage for Evaluate {
         }
         context.metric("parameters", parameters as f64);
         context.metric("multiply_adds", multiply_adds as f64);
+        if let Some(CostAtSize { size, multiply_adds }) = &evaluation.at_size {
+            context.metric(format!("multiply_adds_{size}"), *multiply_adds as f64);
+        }
         context.note(MEASURES, json!(supervision.measures()));
         context.summary(summary);
         Ok(())

@@ -48,7 +48,7 @@ pub const KINDS: &[StageKind] = &[
     // Read and check a data set, pack it, split it.
     StageKind { slots: KindSlots { kind: "prepare", slots: &[] }, version: 1, read: prepare::read },
     StageKind {
-        slots: KindSlots { kind: "search", slots: &[one("data", &["prepare"])] },
+        slots: KindSlots { kind: "search", slots: &[one("data", &["prepare"]), maybe(inherit::INHERIT, &["search"])] },
         version: 2,
         read: search::read,
     },
@@ -85,7 +85,7 @@ const TRAINS: &[Slot] = &[
     one("genotype", GENOTYPES),
     one("data", &["prepare"]),
     // The search whose weights the network begins with.
-    Slot { key: "inherit", accepts: &["search"], many: false, required: false },
+    maybe(inherit::INHERIT, &["search"]),
 ];
 
 const fn one(key: &'static str, accepts: &'static [&'static str]) -> Slot {

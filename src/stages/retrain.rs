@@ -6,7 +6,7 @@
 use super::{
     PlanContext, artifacts, counted, figures,
     fit::{self, SMALLER},
-    inherit,
+    inherit::{self, INHERIT},
     plan_context::Compute,
     training,
 };
@@ -22,9 +22,6 @@ use crate::{
 };
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
-
-/// The reference key of the search whose weights a network begins with.
-const INHERIT: &str = "inherit";
 
 struct Retrain {
     compute: Compute,

@@ -1,6 +1,12 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
-use super::{PlanContext, artifacts, figures, fit, plan_context::Compute, training, trajectory::Trajectory};
+use super::{
+    PlanContext, artifacts, figures, fit,
+    inherit::{self, INHERIT},
+    plan_context::Compute,
+    training,
+    trajectory::Trajectory,
+};
 use crate::{
     config::Fields,
     data::Dataset,
@@ -27,6 +33,17 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
     let space = file.as_deref().map(|file| &file.space);
     let (settings, diagnosis) = Settings::of_search(fields, space, context.tasks)?;
     let (file, compute) = (file?, compute?);
+    if let Some(before) = &context.inherited
+        && before.space.digest() != file.space.digest()
+    {
+        let place = fields.origin_of(INHERIT).clone();
+        let message = format!(
+            "`inherit` names a search of the space `{}`, and this one is of `{}`",
+            before.space.name, file.space.name
+        );
+        fields.problems().add_with_hint(&place, message, "name the same `space`");
+        return None;
+    }
     settings.tell(context);
     if let Some(images) = context.images()
         && fit::check_task(fields, &settings, images)
@@ -49,6 +66,10 @@ impl Stage for Search {
         Some(self.compute.numerics())
     }
 
+    fn reads(&self, slot: &str) -> Option<&'static [&'static str]> {
+        (slot == INHERIT).then_some(inherit::OUTPUTS)
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
         let device = self.compute.open()?;
@@ -66,7 +87,10 @@ impl Stage for Search {
         }
         let model = self.compute.model(self.network(&dataset)?);
         training::check_sides(&model, &dataset, watched)?;
-        let learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
+        let mut learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
+        if let Some(before) = context.inputs(INHERIT).first() {
+            inherit::begin_search(before, &self.file.space, &mut learner)?;
+        }
         let measures = task.objective().measures();
         let trajectory = Trajectory::open(&self.file.space, measures.first().copied())?;
         let diagnosis = Diagnosis::new(&self.file.space, learner.model.network(), &self.diagnosis, feed.seed);

@@ -61,6 +61,12 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The images at which the cost of networks is customarily counted, and what that size is called,
+    /// where that is not the data set's own.
+    fn counted_at(&self, _images: ImageShape) -> Option<(String, ImageShape)> {
+        None
+    }
+
     /// Whether the auxiliary head is trained, where the network has one.
     fn trains_auxiliary(&self) -> bool;
 

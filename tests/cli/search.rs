@@ -294,3 +294,55 @@ fn a_search_that_ends_early_is_complete_and_says_so() {
     );
     scratch.run(&["tiny.yaml"]).exits(0).line(&["search", "cached"]);
 }
+
+/// A learning rate of nothing leaves a supernet where it began: at the convolutions of the search before.
+#[test]
+fn a_search_begins_with_the_weights_of_another_one_of_its_supernet() {
+    let scratch = Scratch::new();
+    let search = |keys: &str| {
+        format!("search: {{data: images, space: nas_bench_201, channels: 4, size: 1, epochs: 1, batch: 16{keys}}}")
+    };
+    let still = ", weights: {learning_rate: 1e-30, weight_decay: 0, schedule: constant}";
+    let pipeline = format!(
+        "name: begun
+stages:
+  images:
+    prepare: {{synthetic: {{train: 40, test: 12, classes: 3, size: 8, channels: 3, seed: 3}}}}
+  pretrained:
+    {}
+  search:
+    {}
+  fresh:
+    {}
+",
+        search(", warmup_epochs: 1"),
+        search(&format!(", inherit: pretrained{still}")),
+        search(still)
+    );
+    scratch.write("begun.yaml", &pipeline);
+    scratch.run(&["begun.yaml"]).exits(0);
+    scratch.run(&["begun.yaml"]).exits(0).line(&["search", "cached"]);
+    for result in ["pretrained", "search", "fresh"] {
+        let (of, output) = (format!("begun/{result}"), format!("{result}.safetensors"));
+        scratch.run(&["export", &of, "--to", "safetensors", "--output", &output]).exits(0);
+    }
+    let stem = |name: &str| {
+        let bytes = fs::read(scratch.path(&format!("{name}.safetensors"))).unwrap();
+        safetensors::SafeTensors::deserialize(&bytes).unwrap().tensor("stem.0.weight").unwrap().data().to_vec()
+    };
+    assert_eq!(stem("search"), stem("pretrained"));
+    assert_ne!(stem("fresh"), stem("pretrained"));
+
+    scratch
+        .edit("begun.yaml", &[("epochs: 1, batch: 16, inherit", "epochs: 1, partial_channels: 2, batch: 16, inherit")]);
+    scratch.run(&["begun.yaml"]).exits(3).line(&["nothing can be inherited from `pretrained`"]);
+    scratch.edit(
+        "begun.yaml",
+        &[(
+            "space: nas_bench_201, channels: 4, size: 1, epochs: 1, batch: 16, warmup",
+            "space: robust_s2, channels: 4, size: 1, epochs: 1, batch: 16, warmup",
+        )],
+    );
+    let ended = scratch.run(&["begun.yaml"]).exits(3);
+    assert!(ended.stderr.contains("names a search of the space `robust_s2`"), "{}", ended.stderr);
+}

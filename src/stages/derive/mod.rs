@@ -19,7 +19,7 @@ mod searched;
 use super::{PlanContext, artifacts};
 use crate::{
     config::Fields,
-    records::{self, Derivation, DerivedEpoch, DerivedSearch},
+    records::{self, Derivation, DerivedEpoch, DerivedSearch, LATTICE_SIZE},
     run::{Context, Stage, StageError},
     space::Genotype,
 };
@@ -120,6 +120,9 @@ impl Stage for Derive {
                 .collect::<Result<_, StageError>>()?,
             missing,
         };
+        if let Some(cells) = first.lattice {
+            context.note(LATTICE_SIZE, cells.into());
+        }
         context.publish_bytes("genotypes", &records::bytes(&derivation))?;
         if let Some(epoch) = epoch {
             context.metric("epoch", epoch as f64);

@@ -1,7 +1,7 @@
 //! Searches as a derivation sees them.
 
 use crate::{
-    records::{self, AlphaHistory, Epoch, EpochAlphas},
+    records::{self, AlphaHistory, Epoch, EpochAlphas, SupernetCard},
     run::{Input, StageError, coordinates::Coordinates},
     space::{Genotype, Space},
 };
@@ -18,6 +18,8 @@ pub(super) struct Searched {
     pub epochs: Vec<EpochAlphas>,
     /// One for each epoch.
     pub genotypes: Vec<Genotype>,
+    /// Where its space has a lattice, how many cells that has behind the first.
+    pub lattice: Option<usize>,
     /// The figures of each epoch, where the rule asks for them.
     pub figures: Vec<Epoch>,
 }
@@ -35,8 +37,10 @@ impl Searched {
         };
         let genotypes = epochs.iter().map(derive).collect::<Result<_, _>>()?;
         let figures = if input.outputs.contains_key("metrics") { records::json(input, "metrics")? } else { Vec::new() };
+        let card = || records::value::<SupernetCard>(&input.member, "params", &input.params);
+        let lattice = space.has_lattice().then(card).transpose()?.map(|card| card.cells());
         let (member, point) = (input.member.clone(), input.point.clone());
-        Ok(Self { member, point, space, space_text, mixing, epochs, genotypes, figures })
+        Ok(Self { member, point, space, space_text, mixing, epochs, genotypes, lattice, figures })
     }
 
     pub fn last(&self) -> usize {

@@ -12,7 +12,7 @@
 use crate::{
     config::Fields,
     recipes::SpaceFile,
-    records::{DRAWN, DrawnLike, RandomDraw},
+    records::{DRAWN, DrawnLike, LATTICE_SIZE, RandomDraw},
     run::{Context, Resource, Stage, StageError, sentence},
     space::{Build, CostKind, Drawn, Genotype, Likeness},
     stages::{PlanContext, artifacts, network_cost},
@@ -122,6 +122,9 @@ impl Stage for Random {
         context.metric("tries", draw.tries as f64);
         artifacts::publish_genotype(context, &genotype, space, &self.file.text)?;
         context.summary(format!("{draw}: {}", artifacts::one_line(&genotype, space)?));
+        if let Some(cells) = self.size.or_else(|| space.lattice_size()).filter(|_| space.has_lattice()) {
+            context.note(LATTICE_SIZE, cells.into());
+        }
         context.note(DRAWN, serde_json::to_value(draw).expect("a draw is plain data"));
         Ok(())
     }

@@ -11,6 +11,9 @@ use std::sync::Arc;
 pub const KIND: TaskKind =
     TaskKind { name: "super_resolution", read: |_, _| Arc::new(SuperResolution), plain: || Arc::new(SuperResolution) };
 
+/// Width and height.
+const CUSTOMARY: [usize; 2] = [1280, 720];
+
 /// It has no keys: the scale is that of the data set.
 #[derive(Debug)]
 struct SuperResolution;
@@ -49,11 +52,35 @@ impl TaskSettings for SuperResolution {
         Some(IMAGE)
     }
 
+    /// Papers count multiply-adds where the larger picture has [`CUSTOMARY`] pixels.
+    fn counted_at(&self, images: ImageShape) -> Option<(String, ImageShape)> {
+        let ImageKind::Pairs { scale } = images.kind else { return None };
+        let [width, height] = CUSTOMARY.map(|side| side.div_ceil(scale));
+        let [width_there, height_there] = CUSTOMARY;
+        let shape = [images.shape[0], height, width];
+        Some((format!("{width_there}x{height_there}"), ImageShape { shape, ..images }))
+    }
+
     fn trains_auxiliary(&self) -> bool {
         false
     }
 
     fn supervision(&self, _: &[String]) -> Arc<dyn Supervision> {
         Arc::new(Larger)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_is_counted_where_the_larger_picture_is_1280_by_720() {
+        let images = |scale| ImageShape { shape: [3, 24, 24], classes: 4, kind: ImageKind::Pairs { scale } };
+        let counted = |scale| SuperResolution.counted_at(images(scale)).map(|(size, images)| (size, images.shape));
+        assert_eq!(counted(4), Some(("1280x720".to_owned(), [3, 180, 320])));
+        assert_eq!(counted(3).map(|(_, shape)| shape), Some([3, 240, 427]), "a part of a pixel is one");
+        let others = ImageShape { kind: ImageKind::InMemory, ..images(4) };
+        assert_eq!(SuperResolution.counted_at(others), None);
     }
 }

@@ -43,6 +43,7 @@ fn search(seed: u64, epochs: &[(usize, f64)]) -> Searched {
         mixing: Mixing::Softmax.into(),
         epochs,
         genotypes,
+        lattice: None,
         figures,
     }
 }
