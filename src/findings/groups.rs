@@ -1,4 +1,5 @@
-//! Members of a matrix as rows of a comparison: those that differ in their seed alone are one.
+//! Members of a matrix as rows of a comparison: those that differ in their seed or draw
+//! alone are one.
 
 use crate::run::{
     Input, Missing,
@@ -7,12 +8,13 @@ use crate::run::{
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-/// The axis whose values are repetitions of one thing, and not things to compare.
-const SEED: &str = "seed";
+/// The axes whose values are repetitions of one thing, and not things to compare: seeds, and draws of
+/// what is left to chance.
+const REPETITIONS: [&str; 2] = ["seed", "draw"];
 
 /// One row.
 pub(super) struct Group<'a> {
-    /// `single_level`, `rate 0.1`, `table single_level`: the axes but for the seed, the stage where
+    /// `single_level`, `rate 0.1`, `table single_level`: the axes but for repetitions, the stage where
     /// that is not enough.
     pub name: String,
     pub members: Vec<&'a Input>,
@@ -25,8 +27,11 @@ pub(super) struct Group<'a> {
 pub(super) fn groups<'a>(members: &[&'a Input], missing: &[Missing]) -> Vec<Group<'a>> {
     let mut groups: IndexMap<String, (&str, Coordinates, Group<'a>)> = IndexMap::new();
     let mut at = |stage: &'a str, point: &Coordinates| {
-        let axes: Coordinates =
-            point.iter().filter(|(axis, _)| *axis != SEED).map(|(a, v)| (a.clone(), v.clone())).collect();
+        let axes: Coordinates = point
+            .iter()
+            .filter(|(axis, _)| !REPETITIONS.contains(&axis.as_str()))
+            .map(|(a, v)| (a.clone(), v.clone()))
+            .collect();
         let key = format!("{stage} {axes:?}");
         let new = || (stage, axes, Group { name: String::new(), members: Vec::new(), planned: 0 });
         groups.entry(key.clone()).or_insert_with(new);

@@ -125,6 +125,13 @@ impl Picture {
         format_of(start).is_some()
     }
 
+    /// The pixels that a file says in its header it has; `None` where it says nothing that is understood.
+    pub fn pixels_of(path: &Path) -> Option<u64> {
+        let reader = ImageReader::open(path).ok()?.with_guessed_format().ok()?;
+        let (width, height) = reader.into_dimensions().ok()?;
+        Some(u64::from(width) * u64::from(height))
+    }
+
     /// Reads a picture, whatever its name ends in: grey, CMYK, with alpha or turned by its camera.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ struct PreparePairs {
     pairs: ImagePairs,
     located: LocatedPairs,
     split: SplitRule,
+    /// Bytes of memory that they may take; no limit where absent.
+    memory: Option<u64>,
 }
 
 /// Bumped where the same folders come to other pairs: results of the older ones are then made anew.
@@ -45,7 +47,7 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
     let shape = [3, *patch, *patch];
     context.tells.images.get_or_init(|| ImageShape { shape, classes: 0, kind: ImageKind::Pairs { scale: *scale } });
     match pairs.locate(&context.data_roots()) {
-        Ok(located) => Some(Box::new(PreparePairs { pairs, located, split: rule })),
+        Ok(located) => Some(Box::new(PreparePairs { pairs, located, split: rule, memory: context.memory })),
         Err(error) => {
             fields.problems().add_hinted(&place, sentence(&error), error.hint());
             None
@@ -127,6 +129,9 @@ impl Stage for PreparePairs {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         self.located.folders().iter().for_each(|(_, folder)| context.reads(folder));
+        if let Some(there) = self.memory {
+            room(self.located.bytes(), there)?;
+        }
         let steps = self.located.pictures();
         let read = self.located.read(|step| {
             context.progress(Progress { epochs: 1, step, steps, ..Progress::default() });
@@ -156,6 +161,19 @@ impl Stage for PreparePairs {
     }
 }
 
+/// # Errors
+/// Where pictures need more memory than there is: they are kept in it, since every epoch reads all.
+fn room(needed: u64, there: u64) -> Result<(), StageError> {
+    if needed <= there {
+        return Ok(());
+    }
+    let [needed, there] = [needed, there].map(|bytes| bytes as f64 / 1e9);
+    Err(StageError::Input {
+        message: format!("the pictures need {needed:.1} GB of memory, and there are {there:.1}"),
+        hint: Some("name fewer pictures; `runtime: {allow_memory: true}` tries it all the same".to_owned()),
+    })
+}
+
 /// Says what was left out and what was cut off.
 fn say(read: &ReadPairs, patch: usize, context: &mut Context<'_>) {
     let small = read.small.len();
@@ -173,4 +191,17 @@ fn say(read: &ReadPairs, patch: usize, context: &mut Context<'_>) {
     }
     context.metric("cropped_images", read.cropped as f64);
     context.metric("made_partners", read.made as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_that_have_no_room_in_memory_are_refused_before_they_are_read() {
+        assert!(room(7_000_000_000, 8_000_000_000).is_ok());
+        let Err(StageError::Input { message, hint }) = room(7_040_000_000, 4_000_000_000) else { panic!("no room") };
+        assert_eq!(message, "the pictures need 7.0 GB of memory, and there are 4.0");
+        assert!(hint.is_some_and(|hint| hint.contains("allow_memory")));
+    }
 }

@@ -123,6 +123,20 @@ impl LocatedPairs {
         self.train.iter().chain(&self.test).map(|set| set.high.names.len()).sum()
     }
 
+    /// Bytes of memory that all pairs take, by the headers of the pictures of high resolution; what cannot be
+    /// read counts nothing here.
+    pub fn bytes(&self) -> u64 {
+        let scale = self.pairs.scale as u64;
+        let of = |set: &LocatedSet| {
+            let paths = set.high.names.par_iter().map(|name| set.high.folder.join(name));
+            let pixels: u64 = paths.filter_map(|path| Picture::pixels_of(&path)).sum();
+            let kept = 1 + u64::from(set.teacher.is_some());
+            // Of three bytes each.
+            3 * (kept * pixels + pixels / (scale * scale))
+        };
+        self.train.iter().chain(&self.test).map(of).sum()
+    }
+
     /// Decodes every picture. `go_on` hears how many are done and says whether to go on; `None`
     /// where it said no.
     ///

@@ -191,6 +191,20 @@ fn whole_pictures_are_seen_one_at_a_time_and_a_teacher_only_in_patches() {
 }
 
 #[test]
+fn what_pairs_take_of_memory_is_in_the_headers_of_their_files() {
+    let scratch = scratch();
+    let located = wanted().locate(&[scratch.path().to_owned()]).unwrap();
+    let dataset = read(&wanted(), scratch.path()).unwrap().finish(&SplitRule::Halves).unwrap();
+    let of = |examples: &Examples| {
+        let pairs = pairs(examples).pictures.iter();
+        pairs.map(|pair| pair.high.pixels.len() + pair.low.pixels.len()).sum::<usize>()
+    };
+    let (expected, found) = ((of(&dataset.train) + of(&dataset.test)) as u64, located.bytes());
+    // Rows that the scale does not divide are cut off later.
+    assert!(found >= expected && found < expected + expected / 10, "{found} for {expected}");
+}
+
+#[test]
 fn pairs_are_packed_and_read_and_damage_is_noticed() {
     let scratch = scratch();
     let dataset = read(&wanted(), scratch.path()).unwrap().finish(&SplitRule::Halves).unwrap();
