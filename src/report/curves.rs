@@ -68,6 +68,7 @@ pub fn draw(chart: &Chart) -> String {
         chart.series.iter().flat_map(|series| series.points.iter().filter(finite).copied()).collect();
     let whole = points.iter().all(|(x, _)| x.fract() == 0.0);
     let x_axis = Axis::of(points.iter().map(|point| point.0), if whole { Grain::Whole } else { Grain::Any }, 8);
+    let x_axis = if chart.marks == Marks::Dots { x_axis.rounded() } else { x_axis };
     let y_axis = Axis::of(points.iter().map(|point| point.1), Grain::Any, 6).rounded();
 
     let pens = Pens::of(&chart.series);
