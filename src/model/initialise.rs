@@ -9,12 +9,12 @@ use rand_distr::{Distribution, Normal};
 use std::sync::Arc;
 
 /// Weights as PyTorch's layers begin: convolutions, linear layers and their biases uniform in
-/// ±1/√fan_in (Kaiming uniform with a = √5), batch norm's scale 1 and shift 0.
+/// ±1/√fan_in (Kaiming uniform with a = √5), times their gain, batch norm's scale 1 and shift 0.
 pub fn initial_weights(network: &Network, seed: u64, device: &Device) -> TensorGroup {
     let mut random = generator(seed, Stream::Weights);
-    group(network, device, TensorRole::is_learned, |role, size| match role {
+    group(network, device, TensorRole::is_learned, |spec, size| match spec.role {
         TensorRole::Weight { fan_in } | TensorRole::Bias { fan_in } => {
-            let bound = 1.0 / (fan_in as f32).sqrt();
+            let bound = spec.gain / (fan_in as f32).sqrt();
             (0..size).map(|_| random.random_range(-bound..bound)).collect()
         }
         TensorRole::Scale => vec![1.0; size],
@@ -25,7 +25,7 @@ pub fn initial_weights(network: &Network, seed: u64, device: &Device) -> TensorG
 /// Running statistics before anything ran: mean 0, variance 1.
 pub fn initial_running(network: &Network, device: &Device) -> TensorGroup {
     let one_or_zero = |role| if role == TensorRole::RunningVar { 1.0 } else { 0.0 };
-    group(network, device, |role| !role.is_learned(), |role, size| vec![one_or_zero(role); size])
+    group(network, device, |role| !role.is_learned(), |spec, size| vec![one_or_zero(spec.role); size])
 }
 
 /// Alphas, and betas where there are some, from a normal distribution around 0 with standard
@@ -56,10 +56,10 @@ fn group(
     network: &Network,
     device: &Device,
     belongs: impl Fn(TensorRole) -> bool,
-    mut first: impl FnMut(TensorRole, usize) -> Vec<f32>,
+    mut first: impl FnMut(&TensorSpec, usize) -> Vec<f32>,
 ) -> TensorGroup {
     let specs: Vec<TensorSpec> = network.tensors().into_iter().filter(|spec| belongs(spec.role)).collect();
-    let numbers = specs.iter().flat_map(|spec| first(spec.role, spec.shape.iter().product())).collect();
+    let numbers = specs.iter().flat_map(|spec| first(spec, spec.shape.iter().product())).collect();
     let layout = Layout::new(specs.into_iter().map(|spec| (spec.name, spec.shape)));
     TensorGroup::from_host(Arc::new(layout), numbers, device)
 }

@@ -55,13 +55,8 @@ pub(super) type StandsAlone = fn(&LayerKind) -> bool;
 
 /// The three operators know one nonlinearity, and move no pixels.
 pub(super) fn stands_alone(kind: &LayerKind) -> bool {
-    matches!(
-        kind,
-        LayerKind::Nonlinearity(_)
-            | LayerKind::PixelShuffle { .. }
-            | LayerKind::Upsample { .. }
-            | LayerKind::Affine { .. }
-    )
+    matches!(kind, LayerKind::Nonlinearity(_) | LayerKind::PixelShuffle { .. } | LayerKind::Upsample { .. })
+        || matches!(kind, LayerKind::Affine { shift, .. } if *shift != 0.0)
 }
 
 /// Lowers a network. `weights` and `running` say where its tensors stand in the vectors of a pass;
@@ -194,10 +189,11 @@ impl Lowering<'_> {
                     None => self.chosen(edge, (block, row), source, &mut terms),
                 }
             }
-            states.push(self.combine(terms, size));
+            let sum = self.combine(terms, size);
+            states.push(self.chain(&cell.behind_nodes[node], sum));
         }
         let pick = |chosen: &[usize]| chosen.iter().flat_map(|&state| states[state].clone()).collect::<Value>();
-        match &cell.output {
+        let output = match &cell.output {
             CellOutput::Concat(chosen) => pick(chosen),
             CellOutput::Sum(chosen) => {
                 let terms = chosen.iter().flat_map(|&state| terms(&states[state], None, None)).collect();
@@ -209,7 +205,8 @@ impl Lowering<'_> {
                 found.extend(terms(&states[*plus], None, None));
                 self.combine(found, cell.size)
             }
-        }
+        };
+        self.chain(&cell.behind, output)
     }
 
     /// The mixed operation of an edge: each candidate that contributes is a term with its mixing
@@ -298,6 +295,11 @@ impl Lowering<'_> {
                 let map = self.input(layer.output);
                 self.brought.push(Brought::Noise(*number, layer.output));
                 vec![self.whole(map)]
+            }
+            LayerKind::Affine { scale, shift: 0.0 } => {
+                let scale = self.constant(*scale);
+                let found = terms(&value, Some(scale), None);
+                self.combine(found, layer.output)
             }
             LayerKind::Nonlinearity(_)
             | LayerKind::PixelShuffle { .. }

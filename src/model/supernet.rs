@@ -294,10 +294,11 @@ fn state_of(
             })
             .reduce(|sum, term| sum + term);
         // Nothing arrives where every edge chose `none`.
-        states.push(sum.unwrap_or_else(|| Tensor::zeros([batch, size.channels, size.height, size.width], &device)));
+        let sum = sum.unwrap_or_else(|| Tensor::zeros([batch, size.channels, size.height, size.width], &device));
+        states.push(forward.chain(&cell.behind_nodes[node], sum));
     }
     let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
-    match &cell.output {
+    let output = match &cell.output {
         CellOutput::Concat(chosen) => Tensor::cat(pick(chosen), 1),
         CellOutput::Sum(chosen) => {
             pick(chosen).into_iter().reduce(|sum, term| sum + term).expect("a cell's output names a state")
@@ -305,7 +306,8 @@ fn state_of(
         CellOutput::Residual { state, scale, plus } => {
             states[*state].clone().mul_scalar(*scale) + states[*plus].clone()
         }
-    }
+    };
+    forward.chain(&cell.behind, output)
 }
 
 /// The operation of an edge of a discrete network; `None` where it contributes nothing. `dropping`

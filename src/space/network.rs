@@ -216,7 +216,11 @@ pub struct Cell {
     pub edges: Vec<Edge>,
     /// States that are not inputs; state `inputs.len() + n` is the sum of its incoming edges.
     pub nodes: Vec<Node>,
+    /// What the sum of each goes through before anything reads it; nothing in most spaces.
+    pub behind_nodes: Vec<Chain>,
     pub output: CellOutput,
+    /// What the output goes through; nothing in most spaces.
+    pub behind: Chain,
     /// Of the edges that leave inputs.
     pub stride: usize,
     /// The map of a node of full width.

@@ -43,13 +43,14 @@ impl Cell {
                 Some(states[edge.source] + chains.into_iter().max().unwrap_or(0))
             });
             let reached = reached.collect::<Option<Vec<_>>>()?.into_iter().max().unwrap_or(0);
-            states.push(reached);
+            states.push(reached + self.behind_nodes[node].reach()?);
         }
         let of = |chosen: &[usize]| chosen.iter().map(|&state| states[state]).max();
-        match &self.output {
+        let reached = match &self.output {
             CellOutput::Concat(chosen) | CellOutput::Sum(chosen) => of(chosen),
             CellOutput::Residual { state, plus, .. } => of(&[*state, *plus]),
-        }
+        };
+        Some(reached? + self.behind.reach()?)
     }
 }
 

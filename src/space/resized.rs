@@ -28,8 +28,7 @@ impl Network {
             let resized;
             (resized, newest) = match block {
                 Block::Cell(cell) => {
-                    let cell = cell.resized(&states)?;
-                    let next = sides_of(cell.size);
+                    let (cell, next) = cell.resized(&states)?;
                     (Block::Cell(cell), next)
                 }
                 Block::Fixed { reads, chain } => {
@@ -68,7 +67,7 @@ impl Network {
 }
 
 impl Cell {
-    fn resized(&self, states: &[Sides]) -> Result<Self, SpaceError> {
+    fn resized(&self, states: &[Sides]) -> Result<(Self, Sides), SpaceError> {
         let newest = states[self.reads[self.reads.len() - 1]];
         let inputs = self.inputs.iter().zip(&self.reads);
         let inputs = inputs.map(|(adapter, &state)| adapter.resized_to(states[state], newest));
@@ -79,8 +78,12 @@ impl Cell {
             edge.resized(from, sides_of(size))
         };
         let edges = self.edges.iter().map(of_edge).collect::<Result<_, _>>()?;
+        let behind_nodes = self.behind_nodes.iter().map(|chain| chain.resized_to(sides_of(size), sides_of(size)));
+        let behind_nodes = behind_nodes.collect::<Result<_, _>>()?;
+        let (behind, next) = self.behind.resized(sides_of(size))?;
         let (kind, reads, output) = (self.kind.clone(), self.reads.clone(), self.output.clone());
-        Ok(Self { kind, inputs, reads, edges, nodes: self.nodes.clone(), size, output, ..*self })
+        let nodes = self.nodes.clone();
+        Ok((Self { kind, inputs, reads, edges, nodes, behind_nodes, size, output, behind, ..*self }, next))
     }
 }
 

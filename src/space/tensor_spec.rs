@@ -1,12 +1,14 @@
 //! What a network holds: named tensors and what each is for.
 
 /// A named tensor of a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TensorSpec {
     /// `cells.0._ops.3.op.1.weight`
     pub name: String,
     pub shape: Vec<usize>,
     pub role: TensorRole,
+    /// What its first values are multiplied with.
+    pub gain: f32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl TensorSpec {
     /// The tensor `part` of the layer that is called `label`.
     pub(super) fn new(label: &str, part: &str, shape: Vec<usize>, role: TensorRole) -> Self {
         let name = if label.is_empty() { part.to_owned() } else { format!("{label}.{part}") };
-        Self { name, shape, role }
+        Self { name, shape, role, gain: 1.0 }
     }
 
     /// What the layer is called.

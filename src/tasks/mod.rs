@@ -14,6 +14,7 @@ pub mod classification;
 mod kind;
 mod measure;
 mod objective;
+pub mod policy;
 mod score;
 pub mod super_resolution;
 mod supervised;

@@ -125,10 +125,11 @@ impl Writer {
                 .map(|(source, candidate)| self.chain(&candidate.chain, states[source].clone()))
                 .collect();
             // Nothing arrives where every edge chose `none`.
-            states.push(self.sum(terms).unwrap_or_else(|| self.zeros(cell.node_size(node))));
+            let sum = self.sum(terms).unwrap_or_else(|| self.zeros(cell.node_size(node)));
+            states.push(self.chain(&cell.behind_nodes[node], sum));
         }
         let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
-        match &cell.output {
+        let output = match &cell.output {
             CellOutput::Concat(chosen) => self.concat("", &pick(chosen)),
             CellOutput::Sum(chosen) => self.sum(pick(chosen)).expect("a cell's output names a state"),
             CellOutput::Residual { state, scale, plus } => {
@@ -136,7 +137,8 @@ impl Writer {
                 let scaled = self.graph.node("Mul", "", &[&states[*state], &scale], vec![]);
                 self.graph.node("Add", "", &[&scaled, &states[*plus]], vec![])
             }
-        }
+        };
+        self.chain(&cell.behind, output)
     }
 
     fn chain(&mut self, chain: &Chain, x: String) -> String {

@@ -100,6 +100,8 @@ pub struct CellShape {
     pub nodes: usize,
     /// (source, target), by target and then by source.
     pub edges: Vec<(usize, usize)>,
+    /// What the sum of a node goes through.
+    pub node: Steps,
     pub output: Output,
 }
 
@@ -118,6 +120,8 @@ pub struct Output {
     pub combine: Combine,
     pub states: OutputStates,
     pub residual: Option<Residual>,
+    /// What it goes through.
+    pub then: Steps,
 }
 
 /// A cell that moves one of its inputs a little: what its states make up, times `scale`, is added to it.
@@ -173,9 +177,11 @@ impl CellShape {
         fields.required_node("nodes");
         let nodes = fields.integer("nodes", 1, 1..=MOST_STATES, &format!("a whole number from 1 to {MOST_STATES}"));
         let edges = read_edges(&mut fields, inputs.len(), nodes);
+        let node = fields.node("node");
+        let node = node.map_or_else(Steps::default, |node| Steps::read(node, "`node`", Role::Body, fields.problems()));
         let output = Output::read(&mut fields, inputs.len(), nodes);
         fields.close();
-        Self { inputs, nodes, edges, output }
+        Self { inputs, nodes, edges, node, output }
     }
 }
 
@@ -196,24 +202,29 @@ impl Output {
     fn read(fields: &mut Fields<'_>, inputs: usize, nodes: usize) -> Self {
         const EXPECTED: &str =
             "`last`, or a map such as `{concat: nodes}`, `{sum: [2, 3]}` or `{last: {scale: 0.2, plus: 0}}`";
+        let last =
+            |residual| Self { combine: Combine::Sum, states: OutputStates::Last, residual, then: Steps::default() };
         let Some(node) = fields.required_node("output") else { return Self::default() };
         match &node.value {
             Value::Text(word) if word == "last" => {
-                return Self { combine: Combine::Sum, states: OutputStates::Last, residual: None };
+                return last(None);
             }
             Value::Map(map) if map.len() == 1 && map.contains_key("last") => {
                 let mut inner = Fields::open(node, "`output`", fields.problems());
                 let residual = inner.node("last").map(|node| Residual::read(node, inputs, inner.problems()));
                 inner.close();
-                return Self { combine: Combine::Sum, states: OutputStates::Last, residual };
+                return last(residual);
             }
-            Value::Map(map) if map.len() == 1 => {
+            Value::Map(map) if map.len() == 1 + usize::from(map.contains_key("then")) => {
                 let mut inner = Fields::open(node, "`output`", fields.problems());
                 for (key, combine) in [("concat", Combine::Concat), ("sum", Combine::Sum)] {
                     let Some(states) = inner.node(key) else { continue };
                     let states = read_output_states(key, states, inputs, nodes, &mut inner);
+                    let then = inner.node("then");
+                    let read = |node| Steps::read(node, "`then`", Role::Body, inner.problems());
+                    let then = then.map_or_else(Steps::default, read);
                     inner.close();
-                    return Self { combine, states, residual: None };
+                    return Self { combine, states, residual: None, then };
                 }
                 inner.close();
             }

@@ -6,10 +6,14 @@ use crate::config::{Fields, Node, Problems};
 #[derive(Debug, Clone, Default)]
 pub struct Labels {
     /// `{cell}`: the block's position in the body; of a lattice, the position among its cells.
+    /// `{segment}`, and `{place}` among the segment's cells.
     pub cell: String,
-    /// `{block}`: the position among a lattice's fixed blocks.
-    pub block: String,
-    /// `{edge}`, `{source}`, `{target}`; supernets only.
+    /// `{block}`: the position among a lattice's fixed blocks, or among the transitions. `{segment}`. A
+    /// transition is called as a cell where this is not said.
+    pub block: Option<String>,
+    /// What stands before a node's own steps: `{node}`.
+    pub node: String,
+    /// `{edge}`, `{source}`, `{target}`, `{node}` as the target's number among the nodes; supernets only.
     pub edge: String,
     /// `{candidate}`, `{operation}`; supernets only.
     pub candidate: String,
@@ -22,12 +26,13 @@ impl Labels {
     pub fn read(node: &Node, problems: &mut Problems) -> Self {
         let mut fields = Fields::open(node, "`labels`", problems);
         let labels = Self {
-            cell: read_pattern(&mut fields, "cell", &["cell"]),
-            block: match fields.has("block") {
-                true => read_pattern(&mut fields, "block", &["block"]),
-                false => "blocks.{block}".to_owned(),
+            cell: read_pattern(&mut fields, "cell", &["cell", "segment", "place"]),
+            block: fields.has("block").then(|| read_pattern(&mut fields, "block", &["block", "segment"])),
+            node: match fields.has("node") {
+                true => read_pattern(&mut fields, "node", &["node"]),
+                false => "nodes.{node}".to_owned(),
             },
-            edge: read_pattern(&mut fields, "edge", &["edge", "source", "target"]),
+            edge: read_pattern(&mut fields, "edge", &["edge", "source", "target", "node"]),
             candidate: read_pattern(&mut fields, "candidate", &["candidate", "operation"]),
             choice: read_pattern(&mut fields, "choice", &["choice", "source", "target", "operation"]),
         };

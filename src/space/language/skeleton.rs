@@ -1,6 +1,7 @@
 //! Skeletons: whole networks around the cells.
 
 use super::hint::did_you_mean;
+use super::width::Width;
 use crate::config::{Fields, Node, Problems, Value};
 use crate::space::network::{AUXILIARY, OUTPUT};
 use crate::space::primitives::{options::Role, steps::Steps};
@@ -70,6 +71,8 @@ pub struct Segments {
     pub segments: usize,
     /// Present where there is more than one segment.
     pub transition: Option<Transition>,
+    /// Of each segment, where C is `channels`; of no segment where transitions widen.
+    pub widths: Vec<Width>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub enum Count {
 #[derive(Debug, Clone)]
 pub struct Transition {
     pub block: BlockName,
+    /// One stands before the first segment too.
+    pub is_first: bool,
     /// The width grows by this factor, from this block on.
     pub widen: usize,
 }
@@ -252,10 +257,32 @@ impl Segments {
             let node = fields.required_node("transition");
             transition = node.and_then(|node| Transition::read(node, known, fields.problems()));
         } else if let Some(node) = fields.node("transition") {
-            fields.problems().add(&node.origin, "one segment has no transition");
+            transition = Transition::read(node, known, fields.problems());
+            if transition.as_ref().is_some_and(|transition| !transition.is_first) {
+                let hint = "say `first: true`, if one stands before it";
+                fields.problems().add_with_hint(&node.origin, "one segment has no transition", hint);
+            }
         }
+        if count == Count::Total && transition.as_ref().is_some_and(|transition| transition.is_first) {
+            let place = fields.origin_of("transition").clone();
+            fields.problems().add(&place, "`first` is for `count: per_segment`");
+        }
+        let widths = Self::widths(&mut fields, segments, transition.as_ref());
         fields.close();
-        Some(Self { cell: cell?, count, segments, transition })
+        Some(Self { cell: cell?, count, segments, transition, widths })
+    }
+
+    /// `widths: [C, 2C, 2C]`
+    fn widths(fields: &mut Fields<'_>, segments: usize, transition: Option<&Transition>) -> Vec<Width> {
+        let Some(node) = fields.node("widths") else { return Vec::new() };
+        let items = if let Value::List(items) = &node.value { items.as_slice() } else { &[] };
+        let widths: Vec<Width> = items.iter().filter_map(|item| Width::of(&item.value)).collect();
+        if widths.len() != items.len() || widths.len() != segments {
+            fields.wrong("widths", node, "a list of a width a segment, as in `[C, 2C, 64]`");
+        } else if transition.is_some_and(|transition| transition.widen > 1) {
+            fields.problems().add(&node.origin, "a body says `widths`, or its transition `widen`, not both");
+        }
+        widths
     }
 }
 
@@ -269,8 +296,9 @@ impl Transition {
             fields.problems().add(&origin, "`transition` must have either `cell` or `block`");
         }
         let widen = fields.integer("widen", 1, 1..=8, "a whole number from 1 to 8");
+        let is_first = fields.boolean("first", false);
         fields.close();
-        Some(Self { block: cell.or(block)?, widen })
+        Some(Self { block: cell.or(block)?, is_first, widen })
     }
 }
 

@@ -44,15 +44,20 @@ impl Width {
     /// The width under `key`, if there is one; `None` after a complaint too.
     pub fn read_optional(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
         let node = fields.node(key)?;
-        let width = match &node.value {
-            Value::Integer(value) => usize::try_from(*value).ok().and_then(Self::fixed),
-            Value::Text(text) => text.parse().ok(),
-            _ => None,
-        };
+        let width = Self::of(&node.value);
         if width.is_none() {
             fields.wrong(key, node, "a width such as `64`, `C`, `3C`, `C/2` or `4I`");
         }
         width
+    }
+
+    /// As written, where it is a width.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Integer(value) => usize::try_from(*value).ok().and_then(Self::fixed),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        }
     }
 
     fn fixed(value: usize) -> Option<Self> {

@@ -5,7 +5,7 @@ use super::lower::{CellGeometry, Lowering};
 use crate::space::CellKind;
 use crate::space::genotype::CellGenotype;
 use crate::space::language::cell::{Combine, Residual};
-use crate::space::language::labels::join;
+use crate::space::language::labels::{fill, join};
 use crate::space::network::{AlphaRows, Block, Cell, CellOutput, Chain, FeatureMap, Node};
 
 impl Lowering<'_> {
@@ -44,10 +44,41 @@ impl Lowering<'_> {
             (Combine::Concat, _) => (CellOutput::Concat(output.clone()), channels * output.len()),
             (Combine::Sum, None) => (CellOutput::Sum(output), channels),
         };
+        let width_before = FeatureMap { channels: width, ..size };
+        let (behind, output_map) = self.chain(&shape.then, label, channels, width_before)?;
+        let behind_nodes = (0..nodes.len()).map(|node| self.behind_node(label, node, &nodes, channels, size));
+        let behind_nodes = behind_nodes.collect::<Result<_, _>>()?;
         let first = if self.lattice().is_some() { place * kind.candidates.len() } else { 0 };
         let alphas = self.genotype.is_none().then_some(AlphaRows { table: position, first });
-        let cell = Cell { kind: kind.name.clone(), inputs, reads, edges, nodes, output, stride, size, alphas };
-        Ok((Block::Cell(cell), FeatureMap { channels: width, ..size }))
+        let cell = Cell {
+            kind: kind.name.clone(),
+            inputs,
+            reads,
+            edges,
+            nodes,
+            behind_nodes,
+            output,
+            behind,
+            stride,
+            size,
+            alphas,
+        };
+        Ok((Block::Cell(cell), output_map))
+    }
+
+    /// What the sum of a node goes through, which keeps its size.
+    fn behind_node(
+        &self,
+        label: &str,
+        node: usize,
+        nodes: &[Node],
+        channels: usize,
+        size: FeatureMap,
+    ) -> Result<Chain, SpaceError> {
+        let of_node = FeatureMap { channels: nodes[node].channels, ..size };
+        let place = join(label, &fill(&self.space.labels.node, &[("node", &node)]));
+        let (chain, found) = self.chain(&self.space.shape.node, &place, channels, of_node)?;
+        if found == of_node { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed: of_node }) }
     }
 
     /// The nodes of a cell: as wide as it, or as was chosen for them.

@@ -48,7 +48,10 @@ impl Lowering<'_> {
         let inside = geometry.at_width(width / groups);
         let mut edges = Vec::with_capacity(kind.candidates.len());
         for (row, (names, &(source, target))) in kind.candidates.iter().zip(self.space.edges()).enumerate() {
-            let edge = fill(&labels.edge, &[("edge", &row), ("source", &source), ("target", &target)]);
+            let node = target - geometry.inputs;
+            let values: [(&str, &dyn std::fmt::Display); 4] =
+                [("edge", &row), ("source", &source), ("target", &target), ("node", &node)];
+            let edge = fill(&labels.edge, &values);
             let edge = join(geometry.label, &edge);
             let mut candidates = Vec::with_capacity(names.len());
             for (column, operation) in names.iter().enumerate() {

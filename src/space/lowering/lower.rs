@@ -182,12 +182,12 @@ impl<'a> Lowering<'a> {
         let mut width = self.channels;
         let mut blocks = Vec::new();
         let mut last_transition = 0;
-        for (position, planned) in self.plan().into_iter().enumerate() {
-            let Planned { block, label, behind, widen, is_transition } = planned;
+        for (position, planned) in self.plan()?.into_iter().enumerate() {
+            let Planned { block, label, behind, is_transition, .. } = planned;
             if is_transition {
                 last_transition = position;
             }
-            width *= widen;
+            width = planned.width;
             if width > MOST_CHANNELS {
                 return Err(SpaceError::TooMany { what: "channels", most: MOST_CHANNELS, found: width });
             }
@@ -276,13 +276,13 @@ impl<'a> Lowering<'a> {
         Place::new(&self.surroundings, prefix, channels, stride)
     }
 
-    fn plan(&self) -> Vec<Planned<'a>> {
-        let labels = &self.space.labels;
-        match (&self.skeleton.body, self.genotype) {
-            (Body::Segments(segments), _) => plan::of_segments(segments, self.size, labels),
-            (Body::Lattice(lattice), None) => plan::of_lattice(lattice, self.size, labels),
-            (Body::Lattice(lattice), Some(genotype)) => plan::of_path(lattice, &genotype.path, labels),
-        }
+    fn plan(&self) -> Result<Vec<Planned<'a>>, SpaceError> {
+        let (channels, labels) = (self.channels, &self.space.labels);
+        Ok(match (&self.skeleton.body, self.genotype) {
+            (Body::Segments(segments), _) => plan::of_segments(segments, self.size, channels, labels)?,
+            (Body::Lattice(lattice), None) => plan::of_lattice(lattice, self.size, channels, labels),
+            (Body::Lattice(lattice), Some(genotype)) => plan::of_path(lattice, &genotype.path, channels, labels),
+        })
     }
 
     pub(super) fn lattice(&self) -> Option<&'a Lattice> {

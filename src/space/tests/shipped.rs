@@ -33,6 +33,15 @@ pub(crate) fn build_for_images(skeleton: &str, side: usize, times: usize) -> Bui
     Build { outputs: vec![OutputSpec { name: "image".to_owned(), size }], ..build(skeleton, side, 1) }
 }
 
+/// The same for a network that plays: so many actions, and what a frame is worth.
+pub(crate) fn build_for_play(skeleton: &str, side: usize, actions: usize) -> Build {
+    let row = |name: &str, channels| {
+        let size = FeatureMap { channels, height: 1, width: 1 };
+        OutputSpec { name: name.to_owned(), size }
+    };
+    Build { outputs: vec![row("policy", actions), row("value", 1)], ..build(skeleton, side, actions) }
+}
+
 /// What ships is found by name, read, lowered and costed.
 mod tests {
     use super::*;
@@ -54,7 +63,8 @@ mod tests {
             assert!(space.benchmark.as_ref().is_none_or(|table| table.is_file()));
             for skeleton in space.skeleton_names() {
                 let scores = space.supernet(&build(skeleton, 224, 7));
-                let network = scores.or_else(|_| space.supernet(&build_for_images(skeleton, 224, 4))).unwrap();
+                let network = scores.or_else(|_| space.supernet(&build_for_images(skeleton, 224, 4)));
+                let network = network.or_else(|_| space.supernet(&build_for_play(skeleton, 224, 15))).unwrap();
                 assert!(network.cost().multiply_adds > 0, "{name} {skeleton}");
             }
         }
