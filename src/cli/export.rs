@@ -35,8 +35,12 @@ Examples:
   darts-run export --weights cifar10_model.pt --genotype darts_v2 --to onnx
       a network that another program trained
 
-An ONNX file holds the network in evaluation mode without its auxiliary head, operator set 17:
-input `x` [N, channels, height, width], output `logits` [N, classes].";
+An ONNX file holds the network in evaluation mode without its auxiliary head, operator set 17: input `x`
+[N, channels, height, width], output `logits` [N, classes]; of a network for another task each output
+under its name, [N, numbers] or [N, channels, height, width]. N is any number. Height and width are any
+where the network makes pictures, or takes the mean of its last map (`global_avg_pool`), as those for
+CIFAR and ImageNet do: any that its layers can read, even ones where a `factorized_reduce` halves them.
+They are fixed where a `linear` layer flattens a map, and with `--side`.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, group(ArgGroup::new("subject").required(true).args(["result", "weights"])))]
@@ -57,8 +61,8 @@ pub(super) struct ExportArguments {
     /// How to write a genotype; by default as is customary for its space
     #[arg(long, value_enum, value_name = "FORM")]
     form: Option<Form>,
-    /// Height and width of the ONNX network's images; by default those it was trained on, or its
-    /// skeleton's customary side
+    /// Fix height and width of the ONNX network's images; by default they are free, or where the
+    /// network reads one size alone those it was trained on, or its skeleton's customary side
     #[arg(long, value_name = "PIXELS")]
     side: Option<usize>,
     #[command(flatten)]
@@ -182,7 +186,7 @@ fn onnx(subject: &StageResult, arguments: &ExportArguments) -> Result<Vec<u8>, C
     let trained = trained(subject, arguments)?;
     // A graph goes where nobody looks at its weights any more.
     network::finite(&trained, shown(subject).trim_end_matches(','))?;
-    onnx::to_onnx(&trained).map_err(|error| {
+    onnx::to_onnx(&trained, arguments.side.is_some()).map_err(|error| {
         let complaint = Complaint::caused(ExitClass::Input, &error);
         match error {
             OnnxError::Supernet => complaint.hint("derive a cell, train it, and export that network"),

@@ -117,12 +117,20 @@ impl NetworkArguments {
         input: Option<[usize; 3]>,
         device: &Device,
     ) -> Result<TrainedNetwork, Complaint> {
-        let said = Description { input, ..self.description()? };
+        // What a network puts out for images of its own size it does not for others.
+        let own = beside.input.filter(|_| beside.outputs.is_some());
+        let others = input.zip(own).filter(|(asked, own)| asked != own && asked[0] == own[0]);
+        let others = others.map(|([_, height, width], _)| [height, width]);
+        let said = Description { input: input.filter(|_| others.is_none()), ..self.description()? };
         let named = self.alphas.as_deref().map(open).transpose()?;
         let alphas = named.as_ref().or(alphas);
         let below = self.prefix.as_deref().map(|prefix| weights.below(prefix)).transpose().map_err(unreadable)?;
         let weights = below.as_ref().unwrap_or(weights);
         let trained = TrainedNetwork::assemble(&said.or(beside), weights, alphas, Path::new(""), device);
+        let trained = trained.and_then(|trained| match others {
+            Some(sides) => trained.resized(sides),
+            None => Ok(trained),
+        });
         let trained = trained.map_err(|error| match &error {
             TrainedError::Description(error) => undescribed(error),
             other => Complaint::caused(ExitClass::Input, other).hinted(other.hint()),

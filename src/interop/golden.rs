@@ -2,6 +2,7 @@
 //! safetensors file.
 
 use super::tensor_file::{Numbers, StoredTensor, TensorFile, TensorFileError};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value as Json;
 use std::{
     collections::BTreeMap,
@@ -72,11 +73,42 @@ impl GoldenFile {
     /// Shape and numbers of the F32 tensor `name`.
     ///
     /// # Errors
-    /// Where it is missing, or of another type.
+    /// Where it is missing, of another type or empty.
     pub fn float(&self, name: &str) -> Result<(&[usize], &[f32]), GoldenError> {
         match self.find(name) {
+            Some(StoredTensor { numbers: Numbers::Float(numbers), .. }) if numbers.is_empty() => {
+                Err(self.content(format!("`{name}` has no numbers")))
+            }
             Some(StoredTensor { shape, numbers: Numbers::Float(numbers) }) => Ok((shape, numbers)),
             _ => Err(self.content(format!("it lacks the F32 tensor `{name}`"))),
+        }
+    }
+
+    /// The F32 tensor `name`.
+    ///
+    /// # Errors
+    /// As [`float`](Self::float), and where it has another number of sides.
+    pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D>, GoldenError> {
+        let (shape, numbers) = self.float(name)?;
+        let wrong = || self.content(format!("`{name}` has {} sides, not {D}", shape.len()));
+        let shape: [usize; D] = shape.try_into().map_err(|_| wrong())?;
+        Ok(Tensor::from_data(TensorData::new(numbers.to_vec(), shape), device))
+    }
+
+    /// The same, which must be of this shape.
+    ///
+    /// # Errors
+    /// As [`float`](Self::float), and where it is of another shape.
+    pub fn tensor_of<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Result<Tensor<D>, GoldenError> {
+        let found = self.float(name)?.0;
+        match found == shape {
+            true => self.tensor(name, device),
+            false => Err(self.content(format!("`{name}` has shape {found:?}, needed is {shape:?}"))),
         }
     }
 

@@ -30,11 +30,21 @@ const MOVEMENTS: f64 = 2.0;
 /// worth saying.
 const WORTHLESS: f64 = 0.1;
 
-/// Tensors that are measured against one norm.
+/// How far two tensors are apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// The norm of the difference, against that of the file's tensor.
+    Relative,
+    /// The largest difference of two numbers.
+    Absolute,
+}
+
+/// Tensors that are measured together: against one norm, where the measure is relative.
 pub(super) struct Part {
     pub group: &'static str,
-    /// The relative error that float32 arithmetic in another order stays well below, where the file
-    /// is well-conditioned.
+    pub measure: Measure,
+    /// The error that float32 arithmetic in another order stays well below, where the file is
+    /// well-conditioned.
     pub stated: f64,
     /// Name in the file, numbers.
     pub tensors: Vec<(String, Vec<f32>)>,
@@ -42,7 +52,7 @@ pub(super) struct Part {
 
 /// A tensor that is judged by itself.
 pub(super) fn one<const D: usize>(group: &'static str, stated: f64, name: &str, found: Tensor<D>) -> Part {
-    Part { group, stated, tensors: vec![(name.to_owned(), crate::model::host(found))] }
+    Part { group, measure: Measure::Relative, stated, tensors: vec![(name.to_owned(), crate::model::host(found))] }
 }
 
 /// Numbers that are judged together.
@@ -50,8 +60,8 @@ pub(super) fn one<const D: usize>(group: &'static str, stated: f64, name: &str, 
 pub struct Group {
     /// `eval.logits`, `grad`, `after3`, …
     pub name: &'static str,
-    /// The relative error of the group's worst tensor, the one that leaves the least of its
-    /// tolerance.
+    /// The error of the group's worst tensor, the one that leaves the least of its tolerance: relative,
+    /// but of a golden file of sparsestmax the largest difference of two numbers.
     pub error: f64,
     /// That tensor.
     pub worst: String,
@@ -67,7 +77,7 @@ pub struct Group {
     pub widened: usize,
     /// Those among them whose tolerance is so wide that they say nothing.
     pub undetermined: usize,
-    /// The largest relative error in the group, of whatever tensor.
+    /// The largest error in the group, of whatever tensor.
     pub largest: f64,
 }
 
@@ -87,6 +97,7 @@ struct Compared {
     group: &'static str,
     stated: f64,
     name: String,
+    measure: Measure,
     /// What differences are divided by.
     norm: f64,
     found: Vec<f32>,
@@ -111,9 +122,8 @@ impl Judgement {
     pub fn moved(&mut self, parts: Vec<Part>) {
         let tensors = parts.into_iter().flat_map(|part| part.tensors);
         for (tensor, (_, numbers)) in self.compared.iter_mut().zip(tensors) {
-            let distance = distance(&numbers, &tensor.found) / tensor.norm;
-            tensor.moved =
-                Some(tensor.moved.unwrap_or(0.0).max(if distance.is_nan() { f64::INFINITY } else { distance }));
+            let distance = tensor.measure.distance(&numbers, &tensor.found) / tensor.norm;
+            tensor.moved = Some(tensor.moved.unwrap_or(0.0).max(distance));
         }
     }
 
@@ -144,13 +154,16 @@ impl Judgement {
 impl Compared {
     /// A number that is not finite is infinitely wrong.
     fn all(part: Part, expected: &[&[f32]]) -> Vec<Self> {
-        let Part { group, stated, tensors } = part;
+        let Part { group, measure, stated, tensors } = part;
         let whole = expected.iter().map(|numbers| square(numbers)).sum::<f64>().sqrt();
         let compare = |((name, found), expected): ((String, Vec<f32>), &&[f32])| {
-            let norm = square(expected).sqrt().max(NORM_FLOOR * whole).max(f64::MIN_POSITIVE);
-            let error = distance(&found, expected) / norm;
+            let norm = match measure {
+                Measure::Relative => square(expected).sqrt().max(NORM_FLOOR * whole).max(f64::MIN_POSITIVE),
+                Measure::Absolute => 1.0,
+            };
+            let error = measure.distance(&found, expected) / norm;
             let error = if error.is_finite() { error } else { f64::INFINITY };
-            Self { group, stated, name, norm, found, error, moved: None }
+            Self { group, stated, name, measure, norm, found, error, moved: None }
         };
         tensors.into_iter().zip(expected).map(compare).collect()
     }
@@ -184,12 +197,19 @@ fn square(numbers: &[f32]) -> f64 {
     numbers.iter().map(|&x| f64::from(x).powi(2)).sum()
 }
 
-/// Infinite between tensors of unequal length.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    if a.len() != b.len() {
-        return f64::INFINITY;
+impl Measure {
+    /// Infinite between tensors of unequal length, and where a number is none.
+    fn distance(self, a: &[f32], b: &[f32]) -> f64 {
+        if a.len() != b.len() {
+            return f64::INFINITY;
+        }
+        let differences = a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b));
+        let distance = match self {
+            Self::Relative => differences.map(|difference| difference.powi(2)).sum::<f64>().sqrt(),
+            Self::Absolute => differences.map(f64::abs).max_by(f64::total_cmp).unwrap_or(0.0),
+        };
+        if distance.is_nan() { f64::INFINITY } else { distance }
     }
-    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
@@ -198,7 +218,7 @@ mod tests {
 
     fn part(tensors: &[(&str, &[f32])]) -> Part {
         let tensors = tensors.iter().map(|(name, numbers)| ((*name).to_owned(), numbers.to_vec())).collect();
-        Part { group: "grad", stated: 1e-4, tensors }
+        Part { group: "grad", measure: Measure::Relative, stated: 1e-4, tensors }
     }
 
     fn judged(found: &[(&str, &[f32])], expected: &[&[f32]], moved: &[&[(&str, &[f32])]]) -> Group {

@@ -4,9 +4,12 @@ pub use super::judgement::Group;
 use super::{
     description::{Description, DescriptionError},
     golden::{BILEVEL, GoldenError, GoldenFile},
-    judgement::{GRADIENT_TOLERANCE, Judgement, LOGIT_TOLERANCE, Part, one},
+    judgement::{GRADIENT_TOLERANCE, Judgement, LOGIT_TOLERANCE, Measure, Part, one},
     picture_parity::{self, PictureFile},
+    pixel_parity::{self, PixelFile},
+    policy_parity::PolicyFile,
     roundings::Roundings,
+    sparsestmax_parity::{self, SparsestmaxFile},
     state::{ALPHAS, State, StateError, Unmatched},
 };
 use crate::{
@@ -70,12 +73,25 @@ pub enum ParityError {
     },
 }
 
-/// Computes everything that the file holds, with the space it names looked up from `beside`.
+/// Computes everything that the file holds, with a space that it needs looked up from `beside`.
 ///
 /// # Errors
 /// Where the file is none, or describes a network that no space here builds from its tensors.
 pub fn replay(path: &Path, beside: &Path, kernels: Kernels, device: &Device) -> Result<Parity, ParityError> {
     let golden = GoldenFile::open(path)?;
+    let kind = golden.text("kind").unwrap_or_default();
+    if kind == sparsestmax_parity::KIND {
+        let file = SparsestmaxFile::open(&golden)?;
+        return judged(path, &golden, file.describe(), |roundings| Ok(file.replay(device, roundings)?));
+    }
+    if let Some(file) = PolicyFile::of(kind) {
+        let of = |roundings| Ok(file.replay(&golden, beside, kernels, device, roundings)?);
+        return judged(path, &golden, kind.to_owned(), of);
+    }
+    if kind.starts_with(pixel_parity::KIND) {
+        let file = PixelFile::open(&golden)?;
+        return judged(path, &golden, file.describe(), |roundings| Ok(file.replay(kernels, device, roundings)?));
+    }
     if golden.text("loss").is_ok_and(|loss| loss == picture_parity::LOSS) {
         let file = PictureFile::open(&golden)?;
         let network = file.network(beside)?;
@@ -199,7 +215,7 @@ impl Replay<'_> {
         if tensors.is_empty() {
             return Err(self.golden.content(format!("it holds no tensor `{prefix}…`")));
         }
-        Ok(Some(Part { group, stated: GRADIENT_TOLERANCE, tensors }))
+        Ok(Some(Part { group, measure: Measure::Relative, stated: GRADIENT_TOLERANCE, tensors }))
     }
 }
 
@@ -207,14 +223,14 @@ impl Replay<'_> {
 /// reads its genotype.
 fn network(golden: &GoldenFile, beside: &Path) -> Result<Network, ParityError> {
     let kind = golden.text("kind")?;
+    if !["supernet", "network", BILEVEL].contains(&kind) {
+        return Err(golden.content(format!("its kind `{kind}` is not one that this version replays")).into());
+    }
     let images = if kind == BILEVEL { "train.x" } else { "batch0.x" };
     let (shape, _) = golden.float(images)?;
     let [_, channels, height, width] = *shape else {
         return Err(golden.content(format!("`{images}` has shape {shape:?}, not four sides")).into());
     };
-    if !["supernet", "network", BILEVEL].contains(&kind) {
-        return Err(golden.content(format!("its kind `{kind}` is not one that this version replays")).into());
-    }
     // A file that leaves one of these open is no golden file: a default would compare with another
     // network.
     for key in ["channels", "layers", "classes"] {

@@ -1,9 +1,10 @@
 //! Replays a golden file of a network that makes pictures: a lattice's supernet at full or at drawn
-//! widths, steps of its search, a network derived from it. The loss is the mean absolute error.
+//! widths, steps of its search, a network derived from it; or one made by hand. The loss is the mean
+//! absolute error.
 
 use super::{
     golden::{GoldenError, GoldenFile},
-    judgement::{GRADIENT_TOLERANCE, LOGIT_TOLERANCE, Part, one},
+    judgement::{GRADIENT_TOLERANCE, LOGIT_TOLERANCE, Measure, Part, one},
     roundings::Roundings,
 };
 use crate::{
@@ -25,6 +26,9 @@ use std::path::Path;
 
 /// What such a file says of its loss.
 pub(super) const LOSS: &str = "mean absolute error";
+/// The kind of a file of the network that `CONTROL` builds.
+const BY_HAND: &str = "hand-made residual network";
+const CONTROL: &str = include_str!("../../pipelines/controls/residual_sr.yaml");
 /// What the network's output is called.
 const IMAGE: &str = "image";
 /// Steps of a file of steps, and the rates of its two optimisers.
@@ -61,25 +65,42 @@ impl<'a> PictureFile<'a> {
         Ok(Self { golden, shared: shared.map(|path| GoldenFile::open(&path)).transpose()? })
     }
 
-    /// Of the file, or of the one that it shares tensors with.
+    /// The file, or the one that it shares tensors with.
+    fn holding(&self, name: &str) -> &GoldenFile {
+        self.shared.as_ref().filter(|_| self.golden.find(name).is_none()).unwrap_or(self.golden)
+    }
+
     fn float(&self, name: &str) -> Result<(&[usize], &[f32]), GoldenError> {
-        let shared = self.shared.as_ref().filter(|_| self.golden.find(name).is_none());
-        shared.unwrap_or(self.golden).float(name)
+        self.holding(name).float(name)
     }
 
-    fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D>, GoldenError> {
-        let (shape, numbers) = self.float(name)?;
-        let wrong = || self.golden.content(format!("`{name}` has {} sides, not {D}", shape.len()));
-        let shape: [usize; D] = shape.try_into().map_err(|_| wrong())?;
-        Ok(Tensor::from_data(TensorData::new(numbers.to_vec(), shape), device))
-    }
-
-    /// The network of the first space with a lattice that has the file's tensors.
+    /// The network made by hand, or that of the first space with a lattice that has the file's tensors.
     ///
     /// # Errors
     /// Where there is none.
     pub fn network(&self, beside: &Path) -> Result<Network, GoldenError> {
         let (input, picture) = (self.map("batch0.x")?, self.map("batch0.y")?);
+        let build = |skeleton: &str, size| -> Result<Build, GoldenError> {
+            Ok(Build {
+                skeleton: skeleton.to_owned(),
+                channels: Some(self.golden.count("channels")?),
+                size: Some(size),
+                outputs: vec![OutputSpec { name: IMAGE.to_owned(), size: picture }],
+                input,
+                auxiliary: false,
+                edges: EdgeOptions::default(),
+            })
+        };
+        if self.golden.text("kind")? == BY_HAND {
+            let space = Space::parse(Path::new("residual_sr.yaml"), CONTROL).expect("a file of this project");
+            let genotype = Genotype::parse("|block~0|", &space).expect("the one cell of that space");
+            let network = space.discrete(&genotype, &build("final", self.golden.count("blocks")?)?);
+            return network.ok().filter(|network| self.fits(network)).ok_or_else(|| {
+                self.golden.content(
+                    "its tensors are not those of so many residual blocks (`pipelines/controls/residual_sr.yaml`)",
+                )
+            });
+        }
         let path = self.golden.metadata.get("path").and_then(Json::as_str);
         let size = if path.is_some() { 1 } else { self.golden.count("cells")? };
         let channels = self.golden.count("channels")?;
@@ -88,15 +109,7 @@ impl<'a> PictureFile<'a> {
             spaces.filter(Space::has_lattice).flat_map(|space| [space.clone(), space.rounding_widths_to(FINEST)])
         {
             for skeleton in space.skeleton_names() {
-                let build = Build {
-                    skeleton: skeleton.to_owned(),
-                    channels: Some(channels),
-                    size: Some(size),
-                    outputs: vec![OutputSpec { name: IMAGE.to_owned(), size: picture }],
-                    input,
-                    auxiliary: false,
-                    edges: EdgeOptions::default(),
-                };
+                let build = build(skeleton, size)?;
                 let network = match path {
                     None => space.supernet(&build),
                     Some(path) => match self.genotype(path, &space, channels) {
@@ -133,7 +146,7 @@ impl<'a> PictureFile<'a> {
             let WrittenCell { ops, widths } = cells.next()?;
             let node = |(source, operation)| vec![Choice { operation, source }];
             // The last node is as wide as the cell, and chooses nothing.
-            let chosen = widths.get(1..widths.len() - 1)?;
+            let chosen = widths.get(1..widths.len().checked_sub(1)?)?;
             Some(PathStep::Cell(CellGenotype {
                 output: vec![ops.len()],
                 nodes: ops.into_iter().enumerate().map(node).collect(),
@@ -141,6 +154,16 @@ impl<'a> PictureFile<'a> {
             }))
         });
         Some(Genotype { path: steps.collect::<Option<_>>()?, ..Genotype::default() })
+    }
+
+    /// Images of a network's sides and as many pictures of its output's.
+    fn batch(&self, name: &str, network: &Network, device: &Device) -> Result<[Tensor<4>; 2], GoldenError> {
+        let [x, y] = ["x", "y"].map(|side| format!("{name}.{side}"));
+        let images = self.float(&x)?.0.first().copied().unwrap_or(0);
+        let of = |name: &str, map: FeatureMap| {
+            self.holding(name).tensor_of(name, [images, map.channels, map.height, map.width], device)
+        };
+        Ok([of(&x, network.input)?, of(&y, network.heads[0].output.size)?])
     }
 
     fn fits(&self, network: &Network) -> bool {
@@ -182,10 +205,7 @@ impl<'a> PictureFile<'a> {
         for at in 0..STEPS {
             let name = format!("batch{at}");
             if at == 0 || self.golden.find(&format!("{name}.x")).is_some() {
-                batches.push([
-                    self.tensor::<4>(&format!("{name}.x"), device)?,
-                    self.tensor(&format!("{name}.y"), device)?,
-                ]);
+                batches.push(self.batch(&name, network, device)?);
             }
         }
         if let Some(roundings) = &mut roundings {
@@ -339,7 +359,7 @@ impl Pass<'_> {
         let numbers = found.to_host();
         let named = found.layout().iter().map(|(name, _, range)| (format!("{prefix}{name}"), numbers[range].to_vec()));
         let tensors: Vec<_> = named.filter(|(name, _)| self.file.golden.find(name).is_some()).collect();
-        (!tensors.is_empty()).then_some(Part { group, stated: GRADIENT_TOLERANCE, tensors })
+        (!tensors.is_empty()).then_some(Part { group, measure: Measure::Relative, stated: GRADIENT_TOLERANCE, tensors })
     }
 }
 

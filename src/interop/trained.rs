@@ -3,6 +3,7 @@
 use super::{
     description::{Candidate, Description, DescriptionError},
     fit,
+    output_shapes::OutputShapes,
     state::{self, State, StateError, Unmatched, seen_classes, seen_colours},
     tensor_file::TensorFile,
 };
@@ -143,6 +144,19 @@ impl TrainedNetwork {
         let whereabouts = state.whereabouts();
         let candidate = candidate.clone();
         Ok(Self { candidate, weights: weights_group, running, alphas, mixing, network, description, whereabouts })
+    }
+
+    /// The same for images of other sides, and what follows from them.
+    ///
+    /// # Errors
+    /// Where a layer cannot read such images.
+    pub fn resized(mut self, sides: [usize; 2]) -> Result<Self, TrainedError> {
+        self.network = self.network.resized(sides, false).map_err(DescriptionError::from)?;
+        let outputs: Vec<OutputSpec> = self.network.heads.iter().map(|head| head.output.clone()).collect();
+        let FeatureMap { channels, height, width } = self.network.input;
+        self.description.input = Some([channels, height, width]);
+        self.description.outputs = OutputShapes::of(&outputs);
+        Ok(self)
     }
 
     /// The first tensor with numbers that are no numbers or infinite, as a training leaves them

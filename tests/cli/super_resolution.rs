@@ -122,6 +122,21 @@ fn a_network_is_trained_killed_resumed_tested_beside_the_filter_reported_and_mak
     assert_eq!(whole.dimensions(), tiled.dimensions());
     assert!(whole.iter().zip(tiled.iter()).all(|(one, other)| one.abs_diff(*other) <= 1));
     predict(&["photo.png"], "larger.png").exits(3).line(&["`larger.png` is there already"]);
+    // A tensor has any sides too, and so has a graph.
+    let x: Vec<u8> = (0..3 * 10 * 14_u16).flat_map(|at| (f32::from(at % 9) / 9.0).to_le_bytes()).collect();
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1, 3, 10, 14], &x).unwrap();
+    fs::write(scratch.path("x.safetensors"), safetensors::serialize([("x", view)], None).unwrap()).unwrap();
+    predict(&["x.safetensors"], "y.safetensors").exits(0);
+    let bytes = fs::read(scratch.path("y.safetensors")).unwrap();
+    let shape = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensor("image").unwrap().shape().to_vec();
+    assert_eq!(shape, [1, 3, 20, 28]);
+    let graph = |sides: &[&str]| {
+        let words = ["export", "--weights", "n.safetensors", "--to", "onnx", "--force", "--output", "n.onnx"];
+        scratch.run(&[&words, sides].concat()).exits(0);
+        let bytes = fs::read(scratch.path("n.onnx")).unwrap();
+        ["width", "image_width"].map(|name| bytes.windows(name.len()).any(|window| window == name.as_bytes()))
+    };
+    assert_eq!((graph(&[]), graph(&["--side", "20"])), ([true; 2], [false; 2]));
     let several = ["photo.png", "data/grey/hr/g.png"];
     predict(&several, "both").exits(3).line(&["2 pictures are written to a folder, and `both` is none"]);
     fs::create_dir(scratch.path("both")).unwrap();

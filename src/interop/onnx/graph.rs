@@ -4,6 +4,7 @@ use super::message::{
     AttributeProto, AttributeType, DataType, Dimension, DimensionValue, GraphProto, NodeProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+use super::sides::Side;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the images are called.
@@ -28,7 +29,7 @@ pub struct Output {
     pub name: String,
     pub value: String,
     /// Behind the number of images.
-    pub sides: Vec<usize>,
+    pub sides: Vec<Side>,
 }
 
 impl Graph {
@@ -89,7 +90,7 @@ impl Graph {
 
     /// The graph from [`INPUT`], images of these sides, to the outputs, each of which one node gives
     /// and none reads.
-    pub fn finish(mut self, input: [usize; 3], outputs: Vec<Output>) -> GraphProto {
+    pub fn finish(mut self, input: &[Side], outputs: Vec<Output>) -> GraphProto {
         for node in &mut self.nodes {
             for value in &mut node.output {
                 if let Some(output) = outputs.iter().find(|output| output.value == *value) {
@@ -101,7 +102,7 @@ impl Graph {
             node: self.nodes,
             name: "darts-run".to_owned(),
             initializer: self.initializers,
-            input: vec![value(INPUT, &input)],
+            input: vec![value(INPUT, input)],
             output: outputs.iter().map(|output| value(&output.name, &output.sides)).collect(),
         }
     }
@@ -139,9 +140,12 @@ fn tensor(name: &str, shape: &[usize], element: DataType, raw_data: Vec<u8>) -> 
 }
 
 /// A float32 tensor `[N, sides…]`.
-fn value(name: &str, sides: &[usize]) -> ValueInfoProto {
+fn value(name: &str, sides: &[Side]) -> ValueInfoProto {
     let batch = DimensionValue::Parameter(BATCH.to_owned());
-    let sides = sides.iter().map(|&side| DimensionValue::Value(signed(side)));
+    let sides = sides.iter().map(|side| match side {
+        Side::Fixed(side) => DimensionValue::Value(signed(*side)),
+        Side::Free(name) => DimensionValue::Parameter(name.clone()),
+    });
     let dim = std::iter::once(batch).chain(sides).map(|value| Dimension { value: Some(value) }).collect();
     let tensor = TensorTypeProto { elem_type: DataType::Float.into(), shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }

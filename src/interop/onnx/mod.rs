@@ -3,17 +3,17 @@
 
 mod graph;
 mod message;
+mod sides;
 
 use super::{description::ENTRY, trained::TrainedNetwork};
 use crate::{
     model::{EPSILON, TensorGroup},
-    space::network::{
-        Block, Cell, CellOutput, Chain, Conv, FeatureMap, Head, Layer, LayerKind, Network, Nonlinearity, Pool,
-    },
+    space::network::{Block, Cell, CellOutput, Chain, Conv, Head, Layer, LayerKind, Network, Nonlinearity, Pool},
 };
 use graph::{Graph, INPUT, Output, float, integer, integers, signed, text, zero};
 use message::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use prost::Message;
+use sides::Sides;
 use std::f32::consts::SQRT_2;
 
 /// Operators as of ONNX 1.12 (2022) in the file format that came with it: old enough for every
@@ -34,26 +34,32 @@ pub enum OnnxError {
 }
 
 /// The file of a network in evaluation mode, without its auxiliary head. Input `x`
-/// `[N, channels, height, width]`, N any number; outputs under [their
-/// names](TrainedNetwork::name_of), `[N, numbers]` or `[N, channels, height, width]`. What the
-/// network is stands in the file's metadata.
+/// `[N, channels, height, width]`, N any number, height and width any where the network reads any and
+/// they are not to be `fixed`; outputs under [their names](TrainedNetwork::name_of), `[N, numbers]` or
+/// `[N, channels, height, width]`. What the network is stands in the file's metadata.
 ///
 /// # Errors
 /// Where it is a supernet, or too large for a file of one part.
-pub fn to_onnx(trained: &TrainedNetwork) -> Result<Vec<u8>, OnnxError> {
+pub fn to_onnx(trained: &TrainedNetwork, fixed: bool) -> Result<Vec<u8>, OnnxError> {
     if !trained.network.alphas.is_empty() {
         return Err(OnnxError::Supernet);
     }
     let description = serde_json::to_string(&trained.description).expect("a description is plain data");
     let names = trained.network.heads.iter().map(|head| trained.name_of(&head.output).to_owned()).collect();
-    let model = model(&trained.network, names, [&trained.weights, &trained.running], description);
+    let model = model(&trained.network, fixed, names, [&trained.weights, &trained.running], description);
     match model.encoded_len() {
         bytes if bytes > LARGEST_BYTES => Err(OnnxError::TooLarge { bytes }),
         _ => Ok(model.encode_to_vec()),
     }
 }
 
-fn model(network: &Network, names: Vec<String>, groups: [&TensorGroup; 2], description: String) -> ModelProto {
+fn model(
+    network: &Network,
+    fixed: bool,
+    names: Vec<String>,
+    groups: [&TensorGroup; 2],
+    description: String,
+) -> ModelProto {
     let mut writer = Writer { graph: Graph::new(&names) };
     for group in groups {
         let numbers = group.to_host();
@@ -62,15 +68,14 @@ fn model(network: &Network, names: Vec<String>, groups: [&TensorGroup; 2], descr
         }
     }
     let values = writer.network(network);
-    let sides = network.heads.iter().map(|head| head.output.sides());
-    let outputs = names.into_iter().zip(values).zip(sides).map(|((name, value), sides)| Output { name, value, sides });
+    let Sides { input, heads } = Sides::of(network, fixed, &names);
+    let outputs = names.into_iter().zip(values).zip(heads).map(|((name, value), sides)| Output { name, value, sides });
     let outputs = outputs.collect();
-    let FeatureMap { channels, height, width } = network.input;
     ModelProto {
         ir_version: FILE_FORMAT,
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(writer.graph.finish([channels, height, width], outputs)),
+        graph: Some(writer.graph.finish(&input, outputs)),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
         metadata_props: vec![StringStringEntryProto { key: ENTRY.to_owned(), value: description }],
     }
@@ -125,7 +130,8 @@ impl Writer {
                 .map(|(source, candidate)| self.chain(&candidate.chain, states[source].clone()))
                 .collect();
             // Nothing arrives where every edge chose `none`.
-            let sum = self.sum(terms).unwrap_or_else(|| self.zeros(cell.node_size(node)));
+            let sum = self.sum(terms);
+            let sum = sum.unwrap_or_else(|| self.zeros(&states[0], cell.stride, cell.nodes[node].channels));
             states.push(self.chain(&cell.behind_nodes[node], sum));
         }
         let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
@@ -149,9 +155,9 @@ impl Writer {
         let label = layer.label.as_str();
         match &layer.kind {
             LayerKind::Identity => x,
-            LayerKind::Zero { .. } => self.zeros(layer.output),
-            LayerKind::Noise { .. } => {
-                let shape = self.zeros(layer.output);
+            LayerKind::Zero { stride } => self.zeros(&x, *stride, layer.output.channels),
+            LayerKind::Noise { stride, .. } => {
+                let shape = self.zeros(&x, *stride, layer.output.channels);
                 self.graph.node("RandomNormalLike", label, &[&shape], vec![])
             }
             LayerKind::Relu => self.graph.node("Relu", label, &[&x], vec![]),
@@ -283,12 +289,17 @@ impl Writer {
         self.graph.node("Concat", label, &parts, vec![integer("axis", 1)])
     }
 
-    /// Zeros for as many images as there are.
-    fn zeros(&mut self, map: FeatureMap) -> String {
-        let FeatureMap { channels, height, width } = map;
-        let batch = self.graph.node("Shape", "", &[INPUT], vec![integer("start", 0), integer("end", 1)]);
-        let sides = self.graph.integers(&[channels, height, width].map(signed));
-        let shape = self.graph.node("Concat", "", &[&batch, &sides], vec![integer("axis", 0)]);
+    /// Zeros for as many images as `x` has, of its sides divided by the stride.
+    fn zeros(&mut self, x: &str, stride: usize, channels: usize) -> String {
+        let every = |graph: &mut Graph| {
+            let attributes = vec![integers("kernel_shape", &[1, 1]), integers("strides", &[stride; 2])];
+            graph.node("MaxPool", "", &[x], attributes)
+        };
+        let like = if stride == 1 { x.to_owned() } else { every(&mut self.graph) };
+        let batch = self.graph.node("Shape", "", &[&like], vec![integer("start", 0), integer("end", 1)]);
+        let channels = self.graph.integers(&[signed(channels)]);
+        let sides = self.graph.node("Shape", "", &[&like], vec![integer("start", 2)]);
+        let shape = self.graph.node("Concat", "", &[&batch, &channels, &sides], vec![integer("axis", 0)]);
         self.graph.node("ConstantOfShape", "", &[&shape], vec![zero("value")])
     }
 }
@@ -302,162 +313,4 @@ fn window(pool: &Pool) -> Vec<message::AttributeProto> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        edited::edited,
-        model::{OUTPUT, initial_running, initial_weights},
-        space::{Build, Genotype, Space, network::OutputSpec, shipped},
-    };
-    use burn::tensor::Device;
-    use message::{DimensionValue, GraphProto, NodeProto};
-    use std::collections::BTreeSet;
-
-    fn written(space: &Space, genotype: &Genotype, build: &Build) -> (Network, GraphProto) {
-        let network = space.discrete(genotype, build).unwrap();
-        let device = Device::flex();
-        let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
-        let name = |head: &Head| if head.output.name == OUTPUT { "logits" } else { &head.output.name }.to_owned();
-        let names = network.heads.iter().map(name).collect();
-        let bytes = model(&network, names, [&weights, &running], "{}".to_owned()).encode_to_vec();
-        let model = ModelProto::decode(bytes.as_slice()).unwrap();
-        assert_eq!((model.ir_version, model.opset_import[0].version), (FILE_FORMAT, OPERATOR_SET));
-        (network, model.graph.unwrap())
-    }
-
-    /// What a runtime insists on: every value is there before it is read, once, and names an
-    /// operator's attributes once.
-    fn check(network: &Network, graph: &GraphProto) {
-        let mut values: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-        assert_eq!(values.len(), graph.initializer.len());
-        assert!(values.insert(&graph.input[0].name));
-        for node in &graph.node {
-            for input in &node.input {
-                assert!(values.contains(input.as_str()), "`{}` reads `{input}` before it is there", node.name);
-            }
-            for output in &node.output {
-                assert!(values.insert(output), "`{output}` is there twice");
-            }
-        }
-        assert!(graph.output.iter().all(|output| values.contains(output.name.as_str())));
-        assert_eq!(graph.output.len(), network.heads.len());
-        // Each tensor under its own name, with its shape and as many bytes.
-        for spec in network.tensors() {
-            let tensor = graph.initializer.iter().find(|tensor| tensor.name == spec.name).unwrap();
-            let dims: Vec<usize> = tensor.dims.iter().map(|&side| usize::try_from(side).unwrap()).collect();
-            assert_eq!(dims, spec.shape, "{}", spec.name);
-            assert_eq!(tensor.raw_data.len(), 4 * spec.shape.iter().product::<usize>());
-            assert!(graph.node.iter().any(|node| node.input.contains(&spec.name)), "`{}` is read", spec.name);
-        }
-    }
-
-    fn count(graph: &GraphProto, operator: &str) -> usize {
-        graph.node.iter().filter(|node| node.op_type == operator).count()
-    }
-
-    fn node<'a>(graph: &'a GraphProto, name: &str) -> &'a NodeProto {
-        graph.node.iter().find(|node| node.name == name).unwrap()
-    }
-
-    fn ints<'a>(node: &'a NodeProto, attribute: &str) -> &'a [i64] {
-        &node.attribute.iter().find(|known| known.name == attribute).unwrap().ints
-    }
-
-    #[test]
-    fn every_shipped_cell_is_a_graph_in_order_with_the_networks_own_names() {
-        let space = shipped::space("darts");
-        for entry in std::fs::read_dir(shipped::path("genotypes")).unwrap() {
-            let genotype = Genotype::read(&entry.unwrap().path(), &space).unwrap();
-            for (skeleton, side) in [("cifar", 32), ("imagenet", 64)] {
-                let build = Build { channels: Some(4), size: Some(4), ..shipped::build(skeleton, side, 5) };
-                let (network, graph) = written(&space, &genotype, &build);
-                check(&network, &graph);
-            }
-        }
-    }
-
-    #[test]
-    fn operators_are_those_of_the_layers() {
-        let space = shipped::space("darts");
-        let genotype = shipped::genotype("darts_v2", &space);
-        let build = Build { channels: Some(4), size: Some(5), ..shipped::build("cifar", 32, 10) };
-        let (network, graph) = written(&space, &genotype, &build);
-        let convolutions = network.tensors().iter().filter(|spec| spec.shape.len() == 4).count();
-        assert_eq!(count(&graph, "Conv"), convolutions);
-        let norms = network.tensors().iter().filter(|spec| spec.name.ends_with("running_mean")).count();
-        assert_eq!(count(&graph, "BatchNormalization"), norms);
-        // Two reductions of eight edges, five of them pooling.
-        assert_eq!(count(&graph, "MaxPool"), 10);
-        assert_eq!((count(&graph, "GlobalAveragePool"), count(&graph, "Gemm")), (1, 1));
-        let depthwise = node(&graph, "cells.0._ops.0.op.1");
-        assert_eq!((ints(depthwise, "kernel_shape"), ints(depthwise, "pads")), (&[3, 3][..], &[1, 1, 1, 1][..]));
-        let dilated = node(&graph, "cells.0._ops.7.op.1");
-        assert_eq!((ints(dilated, "dilations"), ints(dilated, "pads")), (&[2, 2][..], &[2, 2, 2, 2][..]));
-        // Behind a reduction both halves of a factorized reduce read every other pixel.
-        assert_eq!(ints(node(&graph, "cells.2.preprocess0.conv_2"), "strides"), [2, 2]);
-        assert!(node(&graph, "cells.2.preprocess0.conv_2").input[0].starts_with("Slice_"));
-
-        let batch = |value: &message::ValueInfoProto| {
-            let shape = value.r#type.as_ref().unwrap().tensor_type.as_ref().unwrap().shape.as_ref().unwrap();
-            shape.dim.iter().map(|side| side.value.clone().unwrap()).collect::<Vec<_>>()
-        };
-        let [n, sides @ ..] = &batch(&graph.input[0])[..] else { panic!("no sides") };
-        assert_eq!(n, &DimensionValue::Parameter("N".to_owned()));
-        assert_eq!(sides, [3, 32, 32].map(DimensionValue::Value));
-        assert_eq!(batch(&graph.output[0]), [n.clone(), DimensionValue::Value(10)]);
-    }
-
-    #[test]
-    fn where_nothing_arrives_there_are_zeros_and_a_batch_norm_without_affine_has_ones() {
-        let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
-        let text = edited(&text, &[("affine: final", "affine: false")]);
-        let space = Space::parse(std::path::Path::new("s.yaml"), text).unwrap();
-        let cell = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|";
-        let genotype = Genotype::parse(cell, &space).unwrap();
-        let build = Build { channels: Some(2), size: Some(1), ..shipped::build("final", 8, 3) };
-        let (network, graph) = written(&space, &genotype, &build);
-        check(&network, &graph);
-        // Two nodes of three cells; their shape begins with the number of images that come in.
-        assert_eq!((count(&graph, "ConstantOfShape"), count(&graph, "Shape")), (6, 6));
-        let ones = graph.initializer.iter().find(|tensor| tensor.name == "cells.0.layers.3.op.2.weight").unwrap();
-        assert_eq!(ones.raw_data, [1.0_f32, 1.0].map(f32::to_le_bytes).concat());
-    }
-
-    #[test]
-    fn a_label_may_be_called_as_the_input_is() {
-        let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
-        let text = edited(&text, &[("label: classifier", "label: logits"), ("label: lastact", "label: x")]);
-        let space = Space::parse(std::path::Path::new("s.yaml"), text).unwrap();
-        let cell = "|none~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|";
-        let build = Build { channels: Some(2), size: Some(1), ..shipped::build("final", 8, 3) };
-        let (network, graph) = written(&space, &Genotype::parse(cell, &space).unwrap(), &build);
-        check(&network, &graph);
-        assert_eq!(graph.output[0].name, "logits");
-    }
-    /// Operators of the standard, and a node of its own for each value that leaves.
-    #[test]
-    fn several_heads_leave_under_their_names() {
-        let text = std::fs::read_to_string(shipped::path("nas_bench_201.yaml")).unwrap();
-        let head =
-            "head: [{label: lastact, steps: [batch_norm, relu]}, global_avg_pool, {linear: {label: classifier}}]";
-        let heads = "trunk: [swish, {conv: {kernel: 1, out: 8, label: trunk}}]
-    heads:
-      means: [global_avg_pool]
-      features: [identity]
-      picture: [gelu, hard_swish, sigmoid, tanh, {pixel_shuffle: {by: 2}}]";
-        let space = Space::parse(&shipped::path("t.yaml"), edited(&text, &[(head, heads)])).unwrap();
-        let asked = |name: &str, channels, side| OutputSpec {
-            name: name.to_owned(),
-            size: FeatureMap { channels, height: side, width: side },
-        };
-        let outputs = vec![asked("means", 8, 1), asked("features", 8, 4), asked("picture", 2, 8)];
-        let build = Build { outputs, channels: Some(4), size: Some(1), ..shipped::build("search", 16, 1) };
-        let cell = "|skip_connect~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|skip_connect~2|";
-        let (network, graph) = written(&space, &Genotype::parse(cell, &space).unwrap(), &build);
-        check(&network, &graph);
-        let sides = |at: usize| graph.output[at].clone();
-        assert_eq!([0, 1, 2].map(|at| sides(at).name), ["means", "features", "picture"]);
-        assert_eq!((count(&graph, "Identity"), count(&graph, "Flatten")), (1, 1));
-        assert_eq!((count(&graph, "Erf"), count(&graph, "HardSwish"), count(&graph, "DepthToSpace")), (1, 1, 1));
-    }
-}
+mod tests;

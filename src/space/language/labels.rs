@@ -2,7 +2,8 @@
 
 use crate::config::{Fields, Node, Problems};
 
-/// How blocks, edges and candidates are called. `{…}` stand for numbers and names.
+/// How blocks, edges and candidates are called. `{…}` stand for numbers and names; an empty pattern adds
+/// nothing to a name.
 #[derive(Debug, Clone, Default)]
 pub struct Labels {
     /// `{cell}`: the block's position in the body; of a lattice, the position among its cells.
@@ -42,7 +43,8 @@ impl Labels {
 }
 
 fn read_pattern(fields: &mut Fields<'_>, key: &'static str, names: &[&str]) -> String {
-    let pattern = fields.required_text(key);
+    fields.required_node(key);
+    let pattern = fields.text(key).unwrap_or_default();
     let mut rest = pattern.as_str();
     while let Some((_, after)) = rest.split_once('{') {
         let name = after.split_once('}').map(|(name, _)| name);

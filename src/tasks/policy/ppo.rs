@@ -69,10 +69,12 @@ impl Ppo {
     /// `logits` `[batch, actions]`, `values` `[batch, 1]`, `actions` `[batch]`, `known`
     /// `[batch, KNOWN_NUMBERS]`
     pub fn losses(&self, logits: Tensor<2>, values: Tensor<2>, actions: Tensor<1, Int>, known: &Tensor<2>) -> Losses {
+        // What meets a tracked tensor must live where it lives.
+        let is_tracked = logits.is_autodiff();
+        let actions = if is_tracked { actions.autodiff() } else { actions };
         let column = |at: usize| {
             let column = known.clone().slice_dim(1, at..at + 1);
-            // What meets a tracked tensor must live where it lives.
-            if logits.is_autodiff() { column.autodiff() } else { column }
+            if is_tracked { column.autodiff() } else { column }
         };
         let [before, advantages, old_values, returns] = [0, 1, 2, 3].map(column);
         let all = activation::log_softmax(logits.clone(), 1);
