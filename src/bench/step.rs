@@ -142,7 +142,7 @@ impl StepBench {
             }
             ImageSource::FixedAndLoaded { cifar10 } => {
                 let loader = Arc::new(self.loader(cifar10.as_deref())?);
-                let supervision = self.supervision();
+                let supervision = self.work.supervision.clone();
                 for (turn, first) in (0..self.steps).step_by(TURN).enumerate() {
                     let steps = TURN.min(self.steps - first);
                     on_fixed.extend(running.steps(&mut fixed, steps)?);
@@ -207,12 +207,7 @@ impl StepBench {
         let labels: Vec<i64> = (0..self.batch).map(|_| random.random_range(0..self.work.classes as i64)).collect();
         let indices = (0..).take(self.batch).collect();
         let loaded = data::Batch { images, labels, n: self.batch, shape: self.work.shape, indices, partners: None };
-        self.supervision().batch(loaded, device)
-    }
-
-    /// Of classes without names.
-    fn supervision(&self) -> Arc<dyn Supervision> {
-        self.work.task.supervision(&vec![String::new(); self.work.classes])
+        self.work.supervision.batch(loaded, device)
     }
 
     /// Full batches, enough of them in an epoch for a turn.
@@ -266,7 +261,7 @@ impl<'a> Running<'a> {
         let work = &bench.work;
         let make = if bench.profile { Model::timed } else { Model::new };
         let model = make(work.network.clone(), bench.kernels).in_precision(bench.precision);
-        let mut learner = Learner::new(model, bench.supervision(), &work.learner, work.seed, device);
+        let mut learner = Learner::new(model, work.supervision.clone(), &work.learner, work.seed, device);
         let probability = work.training.drop_path;
         learner.drop_path = (probability > 0.0).then_some(DropPath { probability, seed: work.seed, pass: 0 });
         Self { work, learner, validation: bench.noise(device), device: device.clone() }

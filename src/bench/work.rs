@@ -17,7 +17,7 @@ use crate::{
     recipes::{self, PublishedCell, Recipe, Settings, SpaceFile},
     run::sentence,
     space::{self, SpaceError, WrittenGenotype, network::Network},
-    tasks::{self, TaskSettings},
+    tasks::{self, Learned, Supervision},
     train::{LearnerConfig, TrainingConfig},
 };
 use std::{
@@ -30,7 +30,8 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct Work {
     pub network: Network,
-    pub task: Arc<dyn TaskSettings>,
+    /// Of classes without names.
+    pub supervision: Arc<dyn Supervision>,
     pub learner: LearnerConfig,
     pub training: TrainingConfig,
     /// Decides first weights, alphas, what is drawn.
@@ -161,8 +162,12 @@ impl Work {
         }
         let ImageShape { shape, classes, .. } = images;
         let (seed, augment) = (feed.seed, feed.augment);
+        let Learned::FromExamples(supervision) = task.learned(&vec![String::new(); classes]) else {
+            problems.add(&keys.origin, "a work is learned from examples, and its task is learned by playing");
+            return None;
+        };
         match network {
-            Ok(network) => Some(Self { network, task, learner, training, seed, augment, shape, classes }),
+            Ok(network) => Some(Self { network, supervision, learner, training, seed, augment, shape, classes }),
             Err(error) => {
                 problems.add_hinted(&keys.origin, sentence(&error), error.hint());
                 None

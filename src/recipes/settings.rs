@@ -46,7 +46,7 @@ impl Settings {
         tasks: &[TaskKind],
     ) -> Option<(Self, DiagnosisConfig)> {
         let skeleton = fields.text_or("skeleton", "search");
-        let task = (task(fields, tasks).plain)();
+        let task = (task(fields, tasks).read)(fields, None);
         let feed = Feed {
             batch: batch(fields),
             images: fields.choice("images", FittedImages::Fit, &FittedImages::NAMED),
@@ -77,7 +77,7 @@ impl Settings {
             _ => true,
         };
         let Retraining { batch, learner, training } = retraining(fields, recipe, seed);
-        let task = (task(fields, tasks).read)(fields, &recipe.loss(auxiliary));
+        let task = (task(fields, tasks).read)(fields, Some(&recipe.loss(auxiliary)));
         let feed = Feed {
             batch,
             images: fields.choice("images", FittedImages::All, &FittedImages::NAMED),

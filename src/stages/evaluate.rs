@@ -1,16 +1,17 @@
 //! `evaluate`: a trained network on the full test set.
 
-use super::{PlanContext, artifacts, figures::measured, network_cost, plan_context::Compute, training};
+use super::{PlanContext, artifacts, figures::measured, material::Material, network_cost, plan_context::Compute, play::Playing, training};
 use crate::{
     config::Fields,
     data::{Dataset, ImageKind, ImageShape, Loader, LoaderOptions, Part},
     interop::{output_shapes::OutputShapes, state::State, tensor_file::TensorFile},
-    model::Mode,
+    model::{Mode, Outputs},
     records::{self, CostAtSize, Evaluation, MEASURES, NetworkCard, Watched},
     run::{Context, Progress, Stage, StageError, sentence},
     space::{Build, Cost, network::FeatureMap},
-    tasks::{self, Evaluated, TaskKind, TaskSettings, stream},
+    tasks::{self, Evaluated, Learned, Supervision, TaskKind, TaskSettings, stream},
 };
+use burn::tensor::{Device, Tensor};
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
 
@@ -19,6 +20,8 @@ struct Evaluate {
     data_roots: Vec<PathBuf>,
     batch: usize,
     tasks: &'static [TaskKind],
+    /// Of a game.
+    playing: Option<Playing>,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
@@ -28,7 +31,9 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
     let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
     // There is no other part to choose, but results know it.
     fields.hash("part", "test");
-    Some(Box::new(Evaluate { compute: compute?, data_roots: context.data_roots(), batch, tasks: context.tasks }))
+    let is_played = context.images().is_some_and(|images| images.kind == ImageKind::Frames);
+    let playing = is_played.then(|| Playing::read(fields));
+    Some(Box::new(Evaluate { compute: compute?, data_roots: context.data_roots(), batch, tasks: context.tasks, playing }))
 }
 
 impl Stage for Evaluate {
@@ -41,19 +46,17 @@ impl Stage for Evaluate {
         let space = artifacts::space(of)?;
         let genotype = artifacts::genotype(of, &space)?;
         let card: NetworkCard = records::json(of, "network")?;
-        let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
+        let material = Material::read(context.input("data")?, &self.data_roots)?;
         let named = card.task.as_deref().unwrap_or(tasks::UNNAMED);
         let unknown = || StageError::input(format!("the network is for a task `{named}`, which is not known"));
         let task = (tasks::kind(self.tasks, named).ok_or_else(unknown)?.plain)();
-        check(&card, &dataset, task.as_ref())?;
-        if dataset.statistics != card.normalise {
+        check(&card, &material, task.as_ref())?;
+        if material.statistics() != card.normalise {
             return Err(StageError::input(format!(
-                "data set `{}` is normalised otherwise than the images that the network was trained on",
-                dataset.name
+                "{} is normalised otherwise than the images that the network was trained on",
+                material.name()
             )));
         }
-
-        let supervision = task.supervision(&dataset.classes);
 
         let device = self.compute.open()?;
         let network = artifacts::network(&card, &space, &genotype)?;
@@ -63,32 +66,25 @@ impl Stage for Evaluate {
         let groups = State::below(&file, "").groups(&network, &device);
         let (learned, running) = groups.map_err(|error| StageError::failed(sentence(&error)))?;
         let model = self.compute.model(network);
-        training::check_sides(&model, &dataset, Watched::Test)?;
+        training::check_sides(&model, &material, Watched::Test)?;
         let views = learned.views();
 
-        let indices = dataset.all(Part::Test);
-        if indices.is_empty() {
-            return Err(StageError::input(format!("data set `{}` has no test images", dataset.name)));
-        }
-        let loader =
-            Arc::new(Loader::new(dataset.clone(), Part::Test, indices, LoaderOptions::evaluation(self.batch))?);
-        let steps = loader.steps_per_epoch();
-        let mut test = supervision.evaluation(&dataset);
-        let batches = stream(supervision.as_ref(), &loader, 0, 0, &device);
-        let batches = batches.map_err(|error| StageError::input(sentence(&error)))?;
-        for (step, batch) in batches.enumerate() {
-            let batch = batch.map_err(|error| StageError::input(sentence(&error)))?;
-            if context.stop_requested() {
-                return Err(StageError::Interrupted);
+        let network =
+            |inputs: Tensor<4>| model.forward(Mode::Evaluate, &views, &running, &[], inputs).outputs;
+        let (evaluated, measures) = match (&material, task.learned(material.classes()), self.playing) {
+            (Material::Game(game), Learned::ByPlaying(_), Some(playing)) => {
+                let evaluated = playing.evaluate(context, game, &network, (&self.data_roots, &device))?;
+                (evaluated, task.measures(0))
             }
-            let outputs = model.forward(Mode::Evaluate, &views, &running, &[], batch.inputs.clone()).outputs;
-            test.add(&outputs, &batch);
-            let measures = measured(supervision.as_ref(), test.score());
-            context.progress(Progress { epochs: 1, step: step + 1, steps, measures, ..Progress::default() });
-        }
+            (Material::Examples(dataset), Learned::FromExamples(supervision), _) => {
+                let evaluated = self.test(context, dataset, supervision.as_ref(), &network, &device)?;
+                (evaluated, supervision.measures().to_vec())
+            }
+            _ => return Err(StageError::input(format!("a network for `{named}` is not tested on {}", material.name()))),
+        };
         let Cost { parameters, multiply_adds } = model.network().cost();
-        let Evaluated { evaluation: of, files, metrics, summary } = test.finish();
-        let at_size = task.counted_at(dataset.images()).map(|(size, images)| {
+        let Evaluated { evaluation: of, files, metrics, summary } = evaluated;
+        let at_size = task.counted_at(material.images()).map(|(size, images)| {
             let [channels, height, width] = images.shape;
             let input = FeatureMap { channels, height, width };
             let build = Build { input, outputs: task.outputs(images), ..card.build() };
@@ -108,31 +104,67 @@ impl Stage for Evaluate {
         if let Some(CostAtSize { size, multiply_adds }) = &evaluation.at_size {
             context.metric(format!("multiply_adds_{size}"), *multiply_adds as f64);
         }
-        context.note(MEASURES, json!(supervision.measures()));
+        context.note(MEASURES, json!(measures));
         context.summary(summary);
         Ok(())
     }
 }
 
+impl Evaluate {
+    /// All test examples of a data set.
+    fn test(
+        &self,
+        context: &Context<'_>,
+        dataset: &Arc<Dataset>,
+        supervision: &dyn Supervision,
+        network: &dyn Fn(Tensor<4>) -> Outputs,
+        device: &Device,
+    ) -> Result<Evaluated, StageError> {
+        let indices = dataset.all(Part::Test);
+        if indices.is_empty() {
+            return Err(StageError::input(format!("data set `{}` has no test images", dataset.name)));
+        }
+        let loader =
+            Arc::new(Loader::new(dataset.clone(), Part::Test, indices, LoaderOptions::evaluation(self.batch))?);
+        let steps = loader.steps_per_epoch();
+        let mut test = supervision.evaluation(dataset);
+        let batches = stream(supervision, &loader, 0, 0, device);
+        let batches = batches.map_err(|error| StageError::input(sentence(&error)))?;
+        for (step, batch) in batches.enumerate() {
+            let batch = batch.map_err(|error| StageError::input(sentence(&error)))?;
+            if context.stop_requested() {
+                return Err(StageError::Interrupted);
+            }
+            let outputs = network(batch.inputs.clone());
+            test.add(&outputs, &batch);
+            let measures = measured(supervision, test.score());
+            context.progress(Progress { epochs: 1, step: step + 1, steps, measures, ..Progress::default() });
+        }
+        Ok(test.finish())
+    }
+}
+
 /// Whether the network is for images such as those of the data set.
-fn check(card: &NetworkCard, dataset: &Dataset, task: &dyn TaskSettings) -> Result<(), StageError> {
-    let images = dataset.images();
+fn check(card: &NetworkCard, material: &Material, task: &dyn TaskSettings) -> Result<(), StageError> {
+    let images = material.images();
     task.check(images).map_err(StageError::input)?;
     // Whole pictures are larger than the patches that were trained on.
     let of_any_size = matches!(images.kind, ImageKind::Pairs { .. });
     let as_trained = ImageShape { shape: card.input, ..images };
     if of_any_size && OutputShapes::of(&task.outputs(as_trained)) != card.outputs {
         return Err(StageError::input(format!(
-            "the network was trained for pairs of another scale than those of data set `{}`",
-            dataset.name
+            "the network was trained for pairs of another scale than those of {}",
+            material.name()
         )));
     }
-    if !of_any_size && (images.classes, images.shape) != (card.class_names.len(), card.input) {
+    // What a network puts out for an action is no class.
+    let known = if images.kind == ImageKind::Frames { images.classes } else { card.class_names.len() };
+    if !of_any_size && (images.classes, images.shape) != (known, card.input) {
         return Err(StageError::input(format!(
-            "the network knows {} classes of images {:?}, data set `{}` has {} of {:?}: evaluate it on what it was trained for",
+            "the network knows {} classes of images {:?}, {} has {} of {:?}: evaluate it on what it was trained for",
             card.class_names.len(),
             card.input,
-            dataset.name,
+            material.name(),
             images.classes,
             images.shape
         )));

@@ -7,6 +7,7 @@ use super::{
     PlanContext, artifacts, counted, figures,
     fit::{self, SMALLER},
     inherit::{self, INHERIT},
+    material::Material,
     plan_context::Compute,
     training,
 };
@@ -73,8 +74,8 @@ impl Stage for Retrain {
         let space = artifacts::space(of)?;
         let genotype = artifacts::genotype(of, &space)?;
         let (space_text, genotype_text) = (of.output("space")?.text()?, of.output("genotype")?.text()?);
-        let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
-        let card = self.card(&dataset);
+        let material = Material::read(context.input("data")?, &self.data_roots)?;
+        let card = self.card(&material);
         let network = artifacts::network(&card, &space, &genotype)?;
         // Of a cell that was published this was asked when the pipeline was read.
         if let Some(message) = self.compute.too_large(&network, self.settings.feed.batch) {
@@ -83,17 +84,22 @@ impl Stage for Retrain {
         let device = self.compute.open()?;
 
         let Settings { feed, learner, training, .. } = &self.settings;
-        let watched = if feed.images == FittedImages::Fit { Watched::HeldOut } else { Watched::Test };
-        let task = self.settings.task(&dataset, watched, device.clone())?;
+        let watched = match (&material, feed.images) {
+            (Material::Game(_), _) => Watched::Nothing,
+            (_, FittedImages::Fit) => Watched::HeldOut,
+            (_, FittedImages::All) => Watched::Test,
+        };
+        let as_it_is = |task, _: &Arc<Dataset>| Ok(task);
+        let task = self.settings.task(&material, watched, (&self.data_roots, device.clone()), as_it_is)?;
         let model = self.compute.model(network);
-        training::check_sides(&model, &dataset, watched)?;
+        training::check_sides(&model, &material, watched)?;
         let mut learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
         let search = context.inputs(INHERIT).first().cloned();
         let inherited =
             search.map(|search| inherit::inherit(&search, (&space, &genotype, &card), &mut learner)).transpose()?;
         let trained = training::train(
             context,
-            Training::new(learner, &task, training),
+            Training::new(learner, task.as_ref(), training),
             watched,
             training.epochs,
             &device,
@@ -112,18 +118,19 @@ impl Stage for Retrain {
 }
 
 impl Retrain {
-    fn card(&self, dataset: &Dataset) -> NetworkCard {
+    fn card(&self, material: &Material) -> NetworkCard {
         let task = &self.settings.task;
-        let outputs = task.outputs(dataset.images());
+        let images = material.images();
+        let outputs = task.outputs(images);
         NetworkCard {
             size: self.settings.size.clone(),
             task: Some(task.kind().to_owned()).filter(|kind| kind != tasks::UNNAMED),
             classes: outputs.iter().map(|output| output.size.elements()).sum(),
             outputs: OutputShapes::of(&outputs),
-            input: dataset.shape,
+            input: images.shape,
             auxiliary: task.trains_auxiliary(),
-            class_names: dataset.classes.clone(),
-            normalise: dataset.statistics.clone(),
+            class_names: material.classes().to_vec(),
+            normalise: material.statistics(),
         }
     }
 }

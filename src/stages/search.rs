@@ -3,6 +3,7 @@
 use super::{
     PlanContext, artifacts, figures, fit,
     inherit::{self, INHERIT},
+    material::Material,
     plan_context::Compute,
     training,
     trajectory::Trajectory,
@@ -13,7 +14,7 @@ use crate::{
     recipes::{FittedImages, HOLD_OUT, NO_EIGENVALUE, Settings, SpaceFile},
     records::{self, AlphaHistory, EpochAlphas, MEASURES, STOPPED_EARLY, Watched},
     run::{Context, Resource, Stage, StageError, sentence},
-    tasks::Task as _,
+    tasks::Supervised,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, Strategy, Training},
 };
 use serde_json::{Value as Json, json};
@@ -71,22 +72,28 @@ impl Stage for Search {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
-        let dataset = Arc::new(artifacts::dataset(context.input("data")?, &self.data_roots)?);
+        let material = Material::read(context.input("data")?, &self.data_roots)?;
         let device = self.compute.open()?;
         let Settings { feed, learner, training, .. } = &self.settings;
         // What is fitted is not watched.
-        let watched = if feed.images == FittedImages::Fit { Watched::HeldOut } else { Watched::Nothing };
-        let mut task = self.settings.task(&dataset, watched, device.clone())?;
-        if let Strategy::Bilevel(_) = training.strategy {
-            task = task.validating(feed.validation(&dataset)?);
-        } else if feed.images == FittedImages::Fit && !dataset.split.held_out.is_empty() {
-            task = task.comparing(feed.validation(&dataset)?);
-        } else if self.diagnosis.eigenvalue_every.is_some() {
-            let (message, hint) = (NO_EIGENVALUE.to_owned(), Some(HOLD_OUT.to_owned()));
-            return Err(StageError::Input { message, hint });
-        }
-        let model = self.compute.model(self.network(&dataset)?);
-        training::check_sides(&model, &dataset, watched)?;
+        let watched = match (&material, feed.images) {
+            (Material::Examples(_), FittedImages::Fit) => Watched::HeldOut,
+            _ => Watched::Nothing,
+        };
+        let with = |task: Supervised, dataset: &Arc<Dataset>| {
+            if let Strategy::Bilevel(_) = training.strategy {
+                return Ok(task.validating(feed.validation(dataset)?));
+            } else if feed.images == FittedImages::Fit && !dataset.split.held_out.is_empty() {
+                return Ok(task.comparing(feed.validation(dataset)?));
+            } else if self.diagnosis.eigenvalue_every.is_some() {
+                let (message, hint) = (NO_EIGENVALUE.to_owned(), Some(HOLD_OUT.to_owned()));
+                return Err(StageError::Input { message, hint });
+            }
+            Ok(task)
+        };
+        let task = self.settings.task(&material, watched, (&self.data_roots, device.clone()), with)?;
+        let model = self.compute.model(self.network(&material)?);
+        training::check_sides(&model, &material, watched)?;
         let mut learner = Learner::new(model, task.objective().clone(), learner, feed.seed, &device);
         if let Some(before) = context.inputs(INHERIT).first() {
             inherit::begin_search(before, &self.file.space, &mut learner)?;
@@ -94,7 +101,7 @@ impl Stage for Search {
         let measures = task.objective().measures();
         let trajectory = Trajectory::open(&self.file.space, measures.first().copied())?;
         let diagnosis = Diagnosis::new(&self.file.space, learner.model.network(), &self.diagnosis, feed.seed);
-        let search = Training::new(learner, &task, training).diagnosing(diagnosis);
+        let search = Training::new(learner, task.as_ref(), training).diagnosing(diagnosis);
         let told = |record: &EpochRecord| trajectory.told(record);
         let searched = training::train(context, search, watched, training.epochs, &device, &told)?;
         self.publish(&searched, &trajectory, context)
@@ -102,8 +109,8 @@ impl Stage for Search {
 }
 
 impl Search {
-    fn network(&self, dataset: &Dataset) -> Result<crate::space::network::Network, StageError> {
-        let build = self.settings.supernet(dataset.images());
+    fn network(&self, material: &Material) -> Result<crate::space::network::Network, StageError> {
+        let build = self.settings.supernet(material.images());
         self.file
             .space
             .supernet(&build)

@@ -1,17 +1,17 @@
 //! What stages that train a network share: the images, the way from a checkpoint to the end.
 
-use super::{PlanContext, watch::Watch};
+use super::{PlanContext, material::Material, watch::Watch};
 use crate::{
     data::{Dataset, Loader, LoaderOptions, Order, Part},
     model::Model,
     recipes::{Feed, FittedImages, HOLD_OUT, Settings},
     records::Watched,
     run::{Context, StageError, sentence},
-    tasks::Supervised,
-    train::{CheckpointError, Ended, EpochRecord, Training, TrainingError},
+    tasks::{Learned, Supervised, Task, policy::Play},
+    train::{CheckpointError, Ended, EpochRecord, Strategy, Training, TrainingError},
 };
 use burn::tensor::Device;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 impl Settings {
     /// Makes known what the stage's network will be measured by.
@@ -20,18 +20,34 @@ impl Settings {
         context.tells.measures.get_or_init(|| self.task.measures(classes));
     }
 
-    /// The task on the images that are fitted, with those that are watched.
+    /// The task on the images that are fitted, with those that are watched; `with` may give it others.
+    /// Or the task of who plays a game.
     ///
     /// # Errors
-    /// Where images cannot be had.
+    /// Where images or the game cannot be had.
     pub(super) fn task(
         &self,
-        dataset: &Arc<Dataset>,
+        material: &Material,
         watched: Watched,
-        device: Device,
-    ) -> Result<Supervised, StageError> {
-        let (fit, watched) = self.feed.loaders(dataset, watched)?;
-        Ok(Supervised::new(self.task.supervision(&dataset.classes), fit, watched, device))
+        (roots, device): (&[PathBuf], Device),
+        with: impl FnOnce(Supervised, &Arc<Dataset>) -> Result<Supervised, StageError>,
+    ) -> Result<Box<dyn Task>, StageError> {
+        match (material, self.task.learned(material.classes())) {
+            (Material::Examples(dataset), Learned::FromExamples(supervision)) => {
+                let (fit, watched) = self.feed.loaders(dataset, watched)?;
+                Ok(Box::new(with(Supervised::new(supervision, fit, watched, device), dataset)?))
+            }
+            (Material::Game(game), Learned::ByPlaying(settings)) => {
+                let Feed { batch, seed, .. } = self.feed;
+                let is_parted = matches!(self.training.strategy, Strategy::Bilevel(_));
+                let play = Play::new(settings, game, (batch, seed, is_parted), roots, device);
+                Ok(Box::new(play.map_err(|error| StageError::input(sentence(&error)))?))
+            }
+            (material, _) => Err(StageError::input(match self.task.check(material.images()) {
+                Err(why) => why,
+                Ok(()) => format!("a task `{}` is not learned from such data", self.task.kind()),
+            })),
+        }
     }
 }
 
@@ -39,7 +55,8 @@ impl Settings {
 ///
 /// # Errors
 /// Names the layer that cannot.
-pub(super) fn check_sides(model: &Model, dataset: &Dataset, watched: Watched) -> Result<(), StageError> {
+pub(super) fn check_sides(model: &Model, material: &Material, watched: Watched) -> Result<(), StageError> {
+    let Material::Examples(dataset) = material else { return Ok(()) };
     let part = match watched {
         Watched::HeldOut => Part::Train,
         Watched::Test => Part::Test,

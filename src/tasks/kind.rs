@@ -1,6 +1,6 @@
 //! Tasks as pipelines name them.
 
-use super::{Measure, Supervision};
+use super::{Measure, Supervision, policy::PolicySettings};
 use crate::{
     config::Fields,
     data::{Augment, ImageKind, ImageShape},
@@ -13,10 +13,10 @@ use std::{fmt, sync::Arc};
 pub struct TaskKind {
     /// In a pipeline: `task: classification`.
     pub name: &'static str,
-    /// Reads the task's keys of a stage that trains a network, where they have the defaults of its
-    /// recipe.
-    pub read: fn(&mut Fields<'_>, &LossDefaults) -> Arc<dyn TaskSettings>,
-    /// The task without what only helps the training of a network: a search's, and an evaluation's.
+    /// Reads the task's keys of a stage that trains, where those of a network's training have the
+    /// defaults of its recipe. Without a recipe it is a search, and has nothing that only helps training.
+    pub read: fn(&mut Fields<'_>, Option<&LossDefaults>) -> Arc<dyn TaskSettings>,
+    /// The task as an evaluation has it.
     pub plain: fn() -> Arc<dyn TaskSettings>,
 }
 
@@ -70,6 +70,13 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
     /// Whether the auxiliary head is trained, where the network has one.
     fn trains_auxiliary(&self) -> bool;
 
-    /// Of a data set with these classes.
-    fn supervision(&self, classes: &[String]) -> Arc<dyn Supervision>;
+    /// How it is learned; from the examples of a data set with these classes, if from one.
+    fn learned(&self, classes: &[String]) -> Learned;
+}
+
+/// How a task is learned.
+#[derive(Debug)]
+pub enum Learned {
+    FromExamples(Arc<dyn Supervision>),
+    ByPlaying(PolicySettings),
 }

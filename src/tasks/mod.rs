@@ -6,6 +6,7 @@
 //! 2. [`Supervised`] is the task of whoever learns from the examples of a data set. What differs
 //!    there is a [`Supervision`]: how a loaded example becomes a batch, and what a test on the
 //!    whole of a part tells.
+//!    A [policy] is learned by playing instead.
 //! 3. A [`TaskKind`] is one of these as a pipeline names it. [`KINDS`] are those that ship: a task
 //!    is a file of this room and a line there.
 
@@ -22,11 +23,12 @@ mod tally;
 mod task;
 
 pub use batch::{Batch, Target, Targets};
-pub use kind::{LossDefaults, TaskKind, TaskSettings};
+pub use kind::{Learned, LossDefaults, TaskKind, TaskSettings};
 pub use measure::{Better, LOSS, Measure};
 pub use objective::Objective;
 pub use score::{Figures, Score};
 pub use supervised::{Supervised, Supervision, stream};
+pub(crate) use tally::as_map;
 pub use tally::{
     Compared, Evaluated, Evaluation, MeasuredEvaluation, MeasuredExample, MeasuredSet, MeasuredValue, Tally,
 };
@@ -36,7 +38,7 @@ pub use task::{Batches, Task, TaskError};
 pub const UNNAMED: &str = classification::KIND.name;
 
 /// The tasks that ship.
-pub static KINDS: &[TaskKind] = &[classification::KIND, super_resolution::KIND];
+pub static KINDS: &[TaskKind] = &[classification::KIND, super_resolution::KIND, policy::KIND];
 
 /// That of `kinds` which a pipeline names so.
 pub fn kind(kinds: &[TaskKind], name: &str) -> Option<TaskKind> {

@@ -80,7 +80,7 @@ pub struct MeasuredValue {
 }
 
 /// A record as the entries of a larger one.
-pub(super) fn as_map(record: &impl Serialize) -> Map<String, Json> {
+pub(crate) fn as_map(record: &impl Serialize) -> Map<String, Json> {
     match serde_json::to_value(record) {
         Ok(Json::Object(map)) => map,
         _ => unreachable!("a record is plain data with names"),

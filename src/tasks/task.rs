@@ -1,7 +1,7 @@
 //! What a training takes.
 
 use super::{Batch, Objective};
-use crate::{data::DataError, model::Outputs};
+use crate::{data::DataError, games::GameError, model::Outputs};
 use burn::tensor::Tensor;
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -82,5 +82,9 @@ pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch, TaskError>> + 'a>;
 
 /// The examples could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct TaskError(#[from] DataError);
+pub enum TaskError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Game(#[from] GameError),
+}

@@ -87,6 +87,10 @@ impl Augment {
                 return Err(DataError::setting("crop_padding", expected, self.crop_padding));
             }
             ImageKind::InFiles => {}
+            ImageKind::Frames if *self != Self::default() => {
+                return Err(DataError::setting("augment", "left out: frames of games stay as they are", "on"));
+            }
+            ImageKind::Frames => {}
         }
         self.resized_crop.map_or(Ok(()), |crop| crop.check())?;
         self.jitter.map_or(Ok(()), |jitter| jitter.check())?;

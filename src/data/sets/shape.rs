@@ -19,4 +19,6 @@ pub enum ImageKind {
     Pairs {
         scale: usize,
     },
+    /// Seen while a game is played; its classes are actions.
+    Frames,
 }

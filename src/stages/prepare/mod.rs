@@ -1,5 +1,6 @@
 //! `prepare`: reads a data set, checks it, packs it with its split.
 
+mod game;
 mod image_folder;
 mod image_pairs;
 
@@ -45,17 +46,18 @@ pub(super) const FRACTION: &str = "a number above 0 and below 1";
 
 /// `prepare: {cifar10: {…}}`: the one key is the data set.
 pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option<Box<dyn Stage>> {
-    let names = ["cifar10", "cifar100", "digits", "image_folder", "image_pairs", "synthetic"];
+    let names = ["catch", "cifar10", "cifar100", "digits", "image_folder", "image_pairs", "procgen", "synthetic"];
     let chosen: Vec<&str> = names.into_iter().filter(|name| fields.has(name)).collect();
     let [name] = chosen[..] else {
         let place = fields.origin().clone();
-        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits`, `image_folder`, `image_pairs` and `synthetic`";
-        fields.problems().add_with_hint(&place, "a `prepare` stage names one data set", hint);
+        let hint = "write `prepare: {digits: {}}`; data sets are `cifar10`, `cifar100`, `digits`, `image_folder`, `image_pairs` and `synthetic`, games `catch` and `procgen`";
+        fields.problems().add_with_hint(&place, "a `prepare` stage names one data set or game", hint);
         return None;
     };
     match name {
         "image_folder" => return image_folder::read(fields, context),
         "image_pairs" => return image_pairs::read(fields, context),
+        "catch" | "procgen" => return game::read(fields, name, context),
         _ => {}
     }
     let place = fields.origin_of(name).clone();

@@ -5,7 +5,7 @@ use crate::{
     config::Fields,
     data::ImageShape,
     model::OutputSpec,
-    tasks::{LossDefaults, Measure, Supervision, TaskKind, TaskSettings},
+    tasks::{Learned, LossDefaults, Measure, TaskKind, TaskSettings},
 };
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ pub struct Classification {
 }
 
 /// `label_smoothing` and `auxiliary_weight`.
-fn read(fields: &mut Fields<'_>, usual: &LossDefaults) -> Arc<dyn TaskSettings> {
+fn read(fields: &mut Fields<'_>, usual: Option<&LossDefaults>) -> Arc<dyn TaskSettings> {
+    let Some(usual) = usual else { return (KIND.plain)() };
     const SHARE: &str = "a number from 0 to below 1";
     let label_smoothing = fields.number("label_smoothing", usual.label_smoothing, 0.0..1.0, SHARE);
     let weight = usual.auxiliary_weight.unwrap_or_default();
@@ -51,7 +52,7 @@ impl TaskSettings for Classification {
         self.auxiliary_weight > 0.0
     }
 
-    fn supervision(&self, classes: &[String]) -> Arc<dyn Supervision> {
-        Arc::new(Classes::new(*self, classes.to_vec()))
+    fn learned(&self, classes: &[String]) -> Learned {
+        Learned::FromExamples(Arc::new(Classes::new(*self, classes.to_vec())))
     }
 }

@@ -4,7 +4,7 @@ use super::{IMAGE, Larger, MEASURES};
 use crate::{
     data::{Augment, ImageKind, ImageShape},
     model::OutputSpec,
-    tasks::{Measure, Supervision, TaskKind, TaskSettings},
+    tasks::{Learned, Measure, TaskKind, TaskSettings},
 };
 use std::sync::Arc;
 
@@ -65,8 +65,8 @@ impl TaskSettings for SuperResolution {
         false
     }
 
-    fn supervision(&self, _: &[String]) -> Arc<dyn Supervision> {
-        Arc::new(Larger)
+    fn learned(&self, _: &[String]) -> Learned {
+        Learned::FromExamples(Arc::new(Larger))
     }
 }
 

@@ -1,0 +1,122 @@
+//! Which game is played, as a `prepare` stage leaves it to those that play.
+
+use crate::{
+    data::{ImageKind, ImageShape},
+    games::{Catch, Game, GameError, Games, Launch, Levels, Mode, Procgen},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// A game with the levels to learn on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GameSet {
+    pub kind: GameKind,
+    /// The first so many levels are to learn on, the others to test on; all are for both where absent.
+    pub levels: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+pub enum GameKind {
+    Catch {
+        rows: usize,
+        columns: usize,
+        scale: usize,
+    },
+    Procgen {
+        game: String,
+        mode: String,
+        /// Of the library, in one of the data roots.
+        #[serde(default = "usual_path", skip_serializing_if = "is_usual")]
+        path: String,
+    },
+}
+
+/// Where the library is unless told.
+pub const PROCGEN: &str = "procgen";
+
+fn usual_path() -> String {
+    PROCGEN.to_owned()
+}
+
+fn is_usual(path: &str) -> bool {
+    path == PROCGEN
+}
+
+/// Which of its levels are played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Learned,
+    Unseen,
+}
+
+impl GameSet {
+    /// Opens copies of the game; its files lie in one of `roots`.
+    ///
+    /// # Errors
+    /// Where they do not, or the game cannot be had.
+    pub fn open(&self, part: Part, copies: usize, seed: u64, roots: &[PathBuf]) -> Result<Box<dyn Games>, GameError> {
+        let levels = match (self.levels, part) {
+            (None, _) => Levels::ALL,
+            (Some(count), Part::Learned) => Levels::first(count),
+            (Some(count), Part::Unseen) => Levels::after(count),
+        };
+        match &self.kind {
+            &GameKind::Catch { rows, columns, scale } => {
+                Ok(Box::new(Catch { rows, columns, scale, levels, copies, seed }.open()?))
+            }
+            GameKind::Procgen { game, mode, path } => {
+                let folder = roots.iter().map(|root| root.join(path)).find(|folder| folder.is_dir());
+                let folder = folder.unwrap_or_else(|| Path::new(path).to_owned());
+                let (game, mode) = (Game::named(game)?, Mode::named(mode)?);
+                // A copy's own work is little: threads would mostly wait.
+                Procgen { folder, game, mode, levels, copies, seed, threads: 0 }.open(&Launch::default())
+            }
+        }
+    }
+
+    /// Whether it can be had, as far as that is known without starting it.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    pub fn check(&self, roots: &[PathBuf]) -> Result<(), GameError> {
+        match self.kind {
+            GameKind::Catch { .. } => self.open(Part::Learned, 1, 0, roots).map(drop),
+            GameKind::Procgen { .. } => Ok(()),
+        }
+    }
+
+    /// The parts that differ: both where there are levels to learn on.
+    pub fn parts(&self) -> &'static [(&'static str, Part)] {
+        match self.levels {
+            None => &[("all_levels", Part::Learned)],
+            Some(_) => &[("learned_levels", Part::Learned), ("unseen_levels", Part::Unseen)],
+        }
+    }
+
+    /// What a network sees of it.
+    pub fn images(&self) -> ImageShape {
+        let (height, width, actions) = match self.kind {
+            GameKind::Catch { rows, columns, scale } => (rows * scale, columns * scale, 3),
+            GameKind::Procgen { .. } => (64, 64, 15),
+        };
+        ImageShape { shape: [3, height, width], classes: actions, kind: ImageKind::Frames }
+    }
+}
+
+impl fmt::Display for GameSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            GameKind::Catch { rows, columns, .. } => write!(f, "catch on {rows} rows and {columns} columns")?,
+            GameKind::Procgen { game, mode, .. } => write!(f, "{game} of Procgen, {mode}")?,
+        }
+        match self.levels {
+            None => f.write_str(", all levels"),
+            Some(levels) => write!(f, ", {levels} levels to learn on"),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a pipeline says of learning to act.
+
+use super::{Discount, Ppo, ppo::{MEASURES, POLICY, VALUE}};
+use crate::{
+    config::Fields,
+    data::{Augment, ImageKind, ImageShape},
+    model::OutputSpec,
+    space::network::FeatureMap,
+    tasks::{Learned, Measure, TaskKind, TaskSettings},
+};
+use std::sync::Arc;
+
+pub const KIND: TaskKind = TaskKind {
+    name: "policy",
+    read: |fields, _| Arc::new(PolicySettings::read(fields)),
+    plain: || Arc::new(PolicySettings::default()),
+};
+
+/// How a game is played and learned from. The numbers are those of OpenAI's `train-procgen`
+/// (Cobbe et al. 2020, arXiv 1912.01588).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolicySettings {
+    /// Copies of the game that are played side by side.
+    pub actors: usize,
+    /// Steps of each in an epoch.
+    pub steps: usize,
+    /// How often an epoch's frames are learned from.
+    pub passes: usize,
+    pub discount: Discount,
+    pub ppo: Ppo,
+    /// Whether rewards are divided by the deviation of returns.
+    pub scale_rewards: bool,
+    /// Whether the advantages of a minibatch are brought to mean 0 and deviation 1.
+    pub normalise_advantages: bool,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        Self {
+            actors: 64,
+            steps: 256,
+            passes: 3,
+            discount: Discount { gamma: 0.999, lambda: 0.95 },
+            ppo: Ppo { clip: 0.2, value_weight: 0.5, entropy_weight: 0.01 },
+            scale_rewards: true,
+            normalise_advantages: true,
+        }
+    }
+}
+
+const SHARE: &str = "a number from 0 to 1";
+const WEIGHT: &str = "a number from 0";
+
+impl PolicySettings {
+    /// `policy: {actors, steps, passes, discount, lambda, clip, value_weight, entropy_weight, …}`
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let usual = Self::default();
+        fields.map("policy", |keys| Self {
+            actors: keys.integer("actors", usual.actors, 1..=4096, "a whole number from 1 to 4096"),
+            steps: keys.integer("steps", usual.steps, 1..=65_536, "a whole number from 1 to 65536"),
+            passes: keys.integer("passes", usual.passes, 1..=1000, "a whole number from 1 to 1000"),
+            discount: Discount {
+                gamma: keys.number("discount", usual.discount.gamma, 0.0..=1.0, SHARE),
+                lambda: keys.number("lambda", usual.discount.lambda, 0.0..=1.0, SHARE),
+            },
+            ppo: Ppo {
+                clip: keys.number("clip", usual.ppo.clip, f64::MIN_POSITIVE.., "a number above 0"),
+                value_weight: keys.number("value_weight", usual.ppo.value_weight, 0.0.., WEIGHT),
+                entropy_weight: keys.number("entropy_weight", usual.ppo.entropy_weight, 0.0.., WEIGHT),
+            },
+            scale_rewards: keys.boolean("scale_rewards", usual.scale_rewards),
+            normalise_advantages: keys.boolean("normalise_advantages", usual.normalise_advantages),
+        })
+    }
+}
+
+impl TaskSettings for PolicySettings {
+    fn kind(&self) -> &'static str {
+        KIND.name
+    }
+
+    fn outputs(&self, ImageShape { classes: actions, .. }: ImageShape) -> Vec<OutputSpec> {
+        let row = |name: &str, channels| {
+            OutputSpec { name: name.to_owned(), size: FeatureMap { channels, height: 1, width: 1 } }
+        };
+        vec![row(POLICY, actions), row(VALUE, 1)]
+    }
+
+    fn check(&self, images: ImageShape) -> Result<(), String> {
+        match images.kind {
+            ImageKind::Frames => Ok(()),
+            _ => Err("`policy` is learned by playing: `prepare: {catch: {}}` or `prepare: {procgen: …}`".to_owned()),
+        }
+    }
+
+    /// Frames are learned from as they were seen.
+    fn augmentation(&self, _: Augment) -> Augment {
+        Augment::default()
+    }
+
+    fn measures(&self, _: usize) -> Vec<Measure> {
+        MEASURES.to_vec()
+    }
+
+    fn trains_auxiliary(&self) -> bool {
+        false
+    }
+
+    fn learned(&self, _: &[String]) -> Learned {
+        Learned::ByPlaying(*self)
+    }
+}
