@@ -12,8 +12,8 @@ use darts_run::{
     stages,
     store::{Record, Store},
     tasks::{
-        Batch, Better, Evaluation, LossDefaults, Measure, Objective, Score, Supervision, Tally, Target, Targets,
-        TaskKind, TaskSettings, classification,
+        Batch, Better, Evaluation, Learned, LossDefaults, Measure, Objective, Score, Supervision, Tally, Target,
+        Targets, TaskKind, TaskSettings, classification,
     },
 };
 use safetensors::{Dtype, tensor::TensorView};
@@ -37,7 +37,7 @@ const ERROR: Measure = Measure {
 };
 
 /// It has no keys of its own.
-fn read(_: &mut Fields<'_>, _: &LossDefaults) -> Arc<dyn TaskSettings> {
+fn read(_: &mut Fields<'_>, _: Option<&LossDefaults>) -> Arc<dyn TaskSettings> {
     Arc::new(Rotation)
 }
 
@@ -61,8 +61,8 @@ impl TaskSettings for Rotation {
         false
     }
 
-    fn supervision(&self, _classes: &[String]) -> Arc<dyn Supervision> {
-        Arc::new(Rotation)
+    fn learned(&self, _classes: &[String]) -> Learned {
+        Learned::FromExamples(Arc::new(Rotation))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     kernels::{Kernels, OperatorTime, Peak, Precision},
     machine,
     model::{self, DeviceName, DropPath, Model},
-    tasks::{self, Batch, Supervision, TaskError},
+    tasks::{self, Batch, TaskError},
     train::{Learner, strategy::Rates},
 };
 use burn::tensor::Device;

@@ -1,6 +1,9 @@
 //! `evaluate`: a trained network on the full test set.
 
-use super::{PlanContext, artifacts, figures::measured, material::Material, network_cost, plan_context::Compute, play::Playing, training};
+use super::{
+    PlanContext, artifacts, figures::measured, material::Material, network_cost, plan_context::Compute, play::Playing,
+    training,
+};
 use crate::{
     config::Fields,
     data::{Dataset, ImageKind, ImageShape, Loader, LoaderOptions, Part},
@@ -33,7 +36,13 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
     fields.hash("part", "test");
     let is_played = context.images().is_some_and(|images| images.kind == ImageKind::Frames);
     let playing = is_played.then(|| Playing::read(fields));
-    Some(Box::new(Evaluate { compute: compute?, data_roots: context.data_roots(), batch, tasks: context.tasks, playing }))
+    Some(Box::new(Evaluate {
+        compute: compute?,
+        data_roots: context.data_roots(),
+        batch,
+        tasks: context.tasks,
+        playing,
+    }))
 }
 
 impl Stage for Evaluate {
@@ -69,8 +78,7 @@ impl Stage for Evaluate {
         training::check_sides(&model, &material, Watched::Test)?;
         let views = learned.views();
 
-        let network =
-            |inputs: Tensor<4>| model.forward(Mode::Evaluate, &views, &running, &[], inputs).outputs;
+        let network = |inputs: Tensor<4>| model.forward(Mode::Evaluate, &views, &running, &[], inputs).outputs;
         let (evaluated, measures) = match (&material, task.learned(material.classes()), self.playing) {
             (Material::Game(game), Learned::ByPlaying(_), Some(playing)) => {
                 let evaluated = playing.evaluate(context, game, &network, (&self.data_roots, &device))?;
@@ -80,7 +88,9 @@ impl Stage for Evaluate {
                 let evaluated = self.test(context, dataset, supervision.as_ref(), &network, &device)?;
                 (evaluated, supervision.measures().to_vec())
             }
-            _ => return Err(StageError::input(format!("a network for `{named}` is not tested on {}", material.name()))),
+            _ => {
+                return Err(StageError::input(format!("a network for `{named}` is not tested on {}", material.name())));
+            }
         };
         let Cost { parameters, multiply_adds } = model.network().cost();
         let Evaluated { evaluation: of, files, metrics, summary } = evaluated;

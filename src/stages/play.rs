@@ -5,8 +5,7 @@ use crate::{
     model::Outputs,
     run::{Context, Progress, StageError, sentence},
     tasks::{
-        Compared, Evaluated, MeasuredEvaluation, MeasuredExample, MeasuredSet, MeasuredValue,
-        as_map,
+        Compared, Evaluated, MeasuredEvaluation, MeasuredExample, MeasuredSet, MeasuredValue, as_map,
         policy::{GameSet, Manner, Played, episodes},
     },
 };
@@ -58,7 +57,8 @@ impl Playing {
             let of = (self.episodes, self.seed);
             let played = episodes((game, part), manner, of, (roots, device), &mut go_on);
             done += self.episodes;
-            let failed = |error: crate::games::GameError| StageError::Input { message: sentence(&error), hint: error.hint() };
+            let failed =
+                |error: crate::games::GameError| StageError::Input { message: sentence(&error), hint: error.hint() };
             played.map_err(failed)?.ok_or(StageError::Interrupted)
         };
         let (mut sets, mut metrics, mut said) = (Vec::new(), Vec::new(), Vec::new());

@@ -18,7 +18,7 @@ use crate::{
     recipes::{FittedImages, Recipe, Settings},
     records::{self, MEASURES, NetworkCard, Watched},
     run::{Context, Stage, StageError},
-    tasks::{self, Task as _},
+    tasks,
     train::{Learner, Training},
 };
 use serde_json::{Value as Json, json};

@@ -1,7 +1,7 @@
 //! `search`: trains a supernet and keeps its alphas of every epoch.
 
 use super::{
-    PlanContext, artifacts, figures, fit,
+    PlanContext, figures, fit,
     inherit::{self, INHERIT},
     material::Material,
     plan_context::Compute,

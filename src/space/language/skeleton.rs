@@ -172,8 +172,15 @@ impl Skeleton {
             Some(node) => Body::read(node, known, fields.problems()),
             None => base.map(|base| base.body.clone()),
         };
-        let heads =
-            read_heads(&mut fields, lenient).or_else(|| base.map(|base| (base.trunk.clone(), base.heads.clone())));
+        let has_heads = fields.node("heads").is_some() || fields.node("head").is_some();
+        let heads = match (base, fields.node("trunk")) {
+            // Another trunk before the heads of the base.
+            (Some(base), Some(trunk)) if !has_heads && base.heads.len() > 1 => {
+                let trunk = Steps::read(trunk, "`trunk`", Role::Head, fields.problems());
+                Some((trunk, base.heads.clone()))
+            }
+            _ => read_heads(&mut fields, lenient).or_else(|| base.map(|base| (base.trunk.clone(), base.heads.clone()))),
+        };
         let auxiliary = match fields.node("auxiliary") {
             Some(node) => {
                 let transitions = body.as_ref().is_none_or(Body::has_transition);

@@ -3,8 +3,7 @@
 use crate::{
     config::Fields,
     games::{Game, Mode},
-    machine,
-    records,
+    machine, records,
     run::{Context, Stage, StageError, sentence},
     stages::{PlanContext, material::GAME},
     tasks::policy::{GameKind, GameSet, PROCGEN, Part},

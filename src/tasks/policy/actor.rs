@@ -101,6 +101,9 @@ mod tests {
         assert_eq!(found.dims(), [2, 3, 1, 2]);
         let numbers = host(Outputs::new([(OUTPUT.to_owned(), found)]).scores(OUTPUT));
         assert_eq!(numbers[..6], [1.0; 6]);
-        assert_eq!(numbers[6..].iter().map(|n| (n * 255.0).round()).collect::<Vec<_>>(), [6.0, 9.0, 7.0, 10.0, 8.0, 11.0]);
+        assert_eq!(
+            numbers[6..].iter().map(|n| (n * 255.0).round()).collect::<Vec<_>>(),
+            [6.0, 9.0, 7.0, 10.0, 8.0, 11.0]
+        );
     }
 }

@@ -1,10 +1,6 @@
 //! Whole episodes, to tell how well a network plays.
 
-use super::{
-    GameSet,
-    actor::Actor,
-    game::Part,
-};
+use super::{GameSet, actor::Actor, game::Part};
 use crate::{games::GameError, model::Outputs};
 use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng};

@@ -2,7 +2,7 @@
 //! minibatches.
 
 use super::{
-    Discount, GameSet, Known, PolicySettings, Ppo, Rewarded, RewardScale,
+    Discount, GameSet, Known, PolicySettings, Ppo, RewardScale, Rewarded,
     actor::{Acted, Actor},
     game::Part,
     normalise,
@@ -212,9 +212,11 @@ impl Task for Play {
         }
         let per_epoch = self.batches_per_epoch() as u64;
         let numbers = first..;
-        Ok(Box::new(numbers.map(move |number| {
-            Ok(self.minibatch((number / per_epoch) as usize, (number % per_epoch) as usize, true))
-        })))
+        Ok(Box::new(
+            numbers.map(move |number| {
+                Ok(self.minibatch((number / per_epoch) as usize, (number % per_epoch) as usize, true))
+            }),
+        ))
     }
 
     fn fitted_again(&self, epoch: usize, count: usize) -> Result<Vec<Batch>, TaskError> {

@@ -1,6 +1,9 @@
 //! What a pipeline says of learning to act.
 
-use super::{Discount, Ppo, ppo::{MEASURES, POLICY, VALUE}};
+use super::{
+    Discount, Ppo,
+    ppo::{MEASURES, POLICY, VALUE},
+};
 use crate::{
     config::Fields,
     data::{Augment, ImageKind, ImageShape},
@@ -80,8 +83,9 @@ impl TaskSettings for PolicySettings {
     }
 
     fn outputs(&self, ImageShape { classes: actions, .. }: ImageShape) -> Vec<OutputSpec> {
-        let row = |name: &str, channels| {
-            OutputSpec { name: name.to_owned(), size: FeatureMap { channels, height: 1, width: 1 } }
+        let row = |name: &str, channels| OutputSpec {
+            name: name.to_owned(),
+            size: FeatureMap { channels, height: 1, width: 1 },
         };
         vec![row(POLICY, actions), row(VALUE, 1)]
     }
