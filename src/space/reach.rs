@@ -3,10 +3,9 @@
 use super::network::{Block, Cell, CellOutput, Chain, Head, Layer, LayerKind, Network};
 
 impl Network {
-    /// Pixels on either side, along both axes, of a network that keeps its maps as large as its images,
-    /// or enlarges them; `None` where a layer looks at all of a map, or takes steps over it. Behind a layer
-    /// that enlarges a map its pixels are finer than those of the image and count as if they were not: it
-    /// may be less.
+    /// Pixels on either side, along both axes, of a network that keeps its maps as large as its
+    /// images, or enlarges them; `None` where a layer looks at all of a map, or takes steps over it.
+    /// Where a map has been enlarged its finer pixels count as the image's: it may be less.
     pub fn reach(&self) -> Option<usize> {
         let mut states = Vec::new();
         let mut newest = 0;
