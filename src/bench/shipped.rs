@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = files![
     "search_spaces/robust_s3.yaml",
     "search_spaces/robust_s4.yaml",
     "search_spaces/trilevel_sr.yaml",
+    "search_spaces/trilevel_sr_nearest.yaml",
     "search_spaces/genotypes/amoebanet_a.txt",
     "search_spaces/genotypes/darts_v1.txt",
     "search_spaces/genotypes/darts_v2.txt",

@@ -348,6 +348,40 @@ mod tests {
         space::{Build, shipped},
     };
 
+    /// Its programs are cut where maps grow, at a depth of its own for each map.
+    #[test]
+    fn a_lattice_whose_maps_grow_is_its_layers_in_value_and_gradient() {
+        let (space, device) = (shipped::space("trilevel_sr_nearest"), Device::flex());
+        let build = Build { channels: Some(4), size: Some(1), ..shipped::build_for_images("search", 3, 4) };
+        let network = space.supernet(&build).unwrap();
+        // Of one further cell and two steps.
+        let exit = network.exit.as_ref().unwrap();
+        assert_eq!(network.alphas[exit.table].candidates, [["uuc", "ucu", "cuu"]]);
+        assert_eq!((network.blocks.len(), exit.states.as_slice(), exit.ends.len()), (9, &[4, 6, 9][..], 0));
+        let (weights, running) = (initial_weights(&network, 0, &device), initial_running(&network, &device));
+        let x: Tensor<4> = noise(0, [2, 3, 3, 3], &device);
+        let found = [Kernels::Native, Kernels::Reference].map(|kernels| {
+            let model = Model::new(network.clone(), kernels);
+            let (leaves, mut mixing) = (model.leaves(&weights), Vec::new());
+            for (at, table) in network.alphas.iter().enumerate() {
+                let numbers: Tensor<2> = noise(at as u64, [table.rows(), table.columns()], &device);
+                mixing.push(numbers.autodiff().require_grad());
+            }
+            let mode = Mode::Train { drop_path: None };
+            let passed = model.forward(mode, &leaves, &running, &mixing, x.clone().autodiff());
+            let image = passed.outputs.get("image").cloned().unwrap();
+            assert_eq!(image.dims(), [2, 3, 12, 12]);
+            let gradients = (image.clone() * image.clone()).sum().backward();
+            let of_paths = mixing[exit.table].grad(&gradients).unwrap();
+            [host(image.inner()), host(weights.gradient(&leaves, &gradients)), host(of_paths)]
+        });
+        for (one, other) in found[0].iter().zip(&found[1]) {
+            let length = one.iter().map(|x| x.powi(2)).sum::<f32>().sqrt();
+            let apart = one.iter().zip(other).map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt();
+            assert!(length > 0.0 && apart < 1e-4 * length, "{apart} of {length}");
+        }
+    }
+
     /// The reference's head begins with `ReLU(inplace=True)`: where it stands on the last cell, the
     /// classifier of a training pass reads the cell's output without its negative part.
     #[test]

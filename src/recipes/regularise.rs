@@ -1,7 +1,7 @@
 //! The keys under `regularise`: what is added to the objective of the alphas.
 
 use super::NOT_NEGATIVE;
-use crate::{config::Fields, model::Mixing, train::Regulariser};
+use crate::{config::Fields, model::Mixing, space::Space, train::Regulariser};
 
 /// `regularise: {beta_decay: 0, zero_one: 0, multiply_adds: 0, order: 0}`, the weight of each term.
 ///
@@ -34,4 +34,14 @@ pub(super) fn regularise(fields: &mut Fields<'_>, mixing: Mixing) -> Regulariser
         }
         regulariser
     })
+}
+
+/// Whether `order` has maps of a way to put in order.
+pub(super) fn check_order(fields: &mut Fields<'_>, order: f64, space: &Space) {
+    if order != 0.0 && !space.mixes_all_maps() {
+        let place = fields.origin_of("regularise").clone();
+        let message =
+            format!("`order` is for a lattice all of whose maps are mixed, and space `{}` has none", space.name);
+        fields.problems().add_with_hint(&place, message, "leave `order` out");
+    }
 }

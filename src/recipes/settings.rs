@@ -1,7 +1,7 @@
 //! All that decides the result of a training besides its space, its genotype and its images.
 
 use super::{
-    COUNT, Recipe, augmentation, batch, diagnosis,
+    COUNT, Recipe, augmentation, batch, diagnosis, regularise,
     retraining::{Retraining, retraining},
     search, seed,
 };
@@ -56,6 +56,9 @@ impl Settings {
         };
         let edges = search::edges(fields);
         let (learner, training) = search::search(fields, feed.seed);
+        if let Some((space, alphas)) = space.zip(learner.alphas.as_ref()) {
+            regularise::check_order(fields, alphas.regulariser.order, space);
+        }
         let diagnosis = diagnosis::diagnosis(fields, space, feed.images == FittedImages::Fit, training.epochs);
         let size = Size::read(fields, Some(skeleton), space)?;
         Some((Self { size, edges, feed, task, learner, training }, diagnosis))

@@ -33,8 +33,8 @@ impl Space {
     /// The supernet's block for each block of the genotype's network.
     fn blocks_of(&self, genotype: &Genotype, supernet: &Network) -> Vec<usize> {
         let Some(exit) = &supernet.exit else { return (0..supernet.blocks.len()).collect() };
-        let maps = self.lattice().and_then(|known| lattice::of_size(known, exit.states.len())).unwrap_or_default();
-        lattice::along(&maps, genotype.steps())
+        let found = self.lattice().and_then(|known| lattice::of_size(known, exit.states.len()));
+        found.map_or_else(Vec::new, |(maps, _)| lattice::along(&maps, genotype.steps()))
     }
 }
 

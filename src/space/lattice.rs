@@ -1,7 +1,7 @@
 //! What a space has where it has a lattice; the maps of one, their order and their names.
 
 use crate::space::Space;
-use crate::space::language::skeleton::Lattice;
+use crate::space::language::skeleton::{Exits, Lattice};
 
 impl Space {
     /// The lattice of its networks, where it has one: the same in all its skeletons.
@@ -28,6 +28,11 @@ impl Space {
     /// The names of a lattice's cell and of its fixed block, and how many of these a whole way has.
     pub fn lattice_steps(&self) -> Option<(&str, &str, usize)> {
         self.lattice().map(|Lattice { cell, block, blocks, .. }| (cell.as_str(), block.as_str(), *blocks))
+    }
+
+    /// Whether the maps of its lattice are all mixed, the first of a way among them.
+    pub fn mixes_all_maps(&self) -> bool {
+        self.lattice().is_some_and(|lattice| lattice.exits == Exits::All)
     }
 
     /// The name of the fixed block of its lattice.
@@ -79,10 +84,27 @@ pub(in crate::space) fn placements(cells: usize, blocks: usize) -> Vec<Placement
     lattice.maps
 }
 
-/// The maps of the lattice that has so many of them, at most [`MOST_MAPS`].
-pub(in crate::space) fn of_size(lattice: &Lattice, found: usize) -> Option<Vec<Placement>> {
-    let cells = (0..=lattice.largest()).find(|&cells| lattice.maps(cells) == found as u64)?;
-    Some(placements(cells, lattice.blocks))
+/// The maps of the lattice of which so many are mixed, and which these are.
+pub(in crate::space) fn of_size(lattice: &Lattice, found: usize) -> Option<(Vec<Placement>, Vec<usize>)> {
+    let cells = (0..=lattice.largest()).find(|&cells| lattice.exits(cells) == found as u64)?;
+    let maps = placements(cells, lattice.blocks);
+    let exits = exits(lattice, &maps);
+    Some((maps, exits))
+}
+
+/// The maps that are mixed where a lattice is left.
+pub(in crate::space) fn exits(lattice: &Lattice, maps: &[Placement]) -> Vec<usize> {
+    match lattice.exits {
+        Exits::All => (0..maps.len()).collect(),
+        Exits::Complete => ends(maps),
+    }
+}
+
+/// The maps from which no step leads.
+pub(in crate::space) fn ends(maps: &[Placement]) -> Vec<usize> {
+    let mut is_end = vec![true; maps.len()];
+    maps.iter().filter_map(|map| map.parent).for_each(|parent| is_end[parent] = false);
+    (0..maps.len()).filter(|&map| is_end[map]).collect()
 }
 
 /// What leads to a map, from the first cell on.
@@ -155,7 +177,7 @@ mod tests {
     use super::*;
 
     fn lattice(blocks: usize) -> Lattice {
-        Lattice { cell: "cell".into(), block: "up".into(), blocks, exit: "gamma".into() }
+        Lattice { cell: "cell".into(), block: "up".into(), blocks, exit: "gamma".into(), exits: Exits::All }
     }
 
     fn letters(cells: usize, blocks: usize) -> (Vec<Placement>, Vec<String>) {
@@ -170,8 +192,10 @@ mod tests {
         for (cells, blocks, expected) in [(4, 2, [55, 35, 20, 15]), (2, 2, [19, 10, 9, 6]), (0, 1, [2, 1, 1, 1])] {
             let (maps, names) = letters(cells, blocks);
             let of_cells = maps.iter().filter(|map| map.is_cell).count();
-            let whole = names.iter().filter(|name| name.len() == cells + blocks).count();
-            assert_eq!([maps.len(), of_cells, maps.len() - of_cells, whole], expected);
+            let whole: Vec<usize> = (0..maps.len()).filter(|&map| names[map].len() == cells + blocks).collect();
+            assert_eq!([maps.len(), of_cells, maps.len() - of_cells, whole.len()], expected);
+            let complete = Lattice { exits: Exits::Complete, ..lattice(blocks) };
+            assert_eq!(of_size(&complete, whole.len()), Some((maps, whole)));
         }
     }
 
@@ -191,11 +215,12 @@ mod tests {
             assert_eq!(along(&placed, [true].into_iter().chain([false; 5])).len(), 1 + blocks, "it ends there");
         }
         assert_eq!(lattice(4).maps(256), 9_900_414_341);
+        assert_eq!([1, 2, 3, 4].map(|blocks| lattice(blocks).largest()), [88, 26, 14, 9]);
     }
 
     #[test]
     fn the_size_of_a_lattice_shows_in_the_number_of_its_maps() {
-        let found = |maps| of_size(&lattice(2), maps).map(|found| found.len());
+        let found = |maps| of_size(&lattice(2), maps).map(|(found, _)| found.len());
         assert_eq!([0, 54, 55, 56, usize::MAX].map(found), [None, None, Some(55), None, None]);
     }
 

@@ -46,7 +46,8 @@ pub struct Exit {
     pub table: usize,
     /// In the order of the candidates; equally large.
     pub states: Vec<usize>,
-    /// The candidates from which no further step leads: those of whole ways.
+    /// The candidates from which no further step leads, those of whole ways, where what is before them on
+    /// the way is a candidate too; nothing elsewhere.
     pub ends: Vec<usize>,
 }
 

@@ -3,8 +3,9 @@
 use super::network::{Block, Cell, CellOutput, Chain, Head, Layer, LayerKind, Network};
 
 impl Network {
-    /// Pixels on either side, along both axes, of a network that keeps its maps as large as its images,
-    /// or enlarges them at its end; `None` where a layer looks at all of a map, or takes steps over it.
+    /// Pixels on either side, along both axes, of a network that keeps its maps as large as its
+    /// images, or enlarges them; `None` where a layer looks at all of a map, or takes steps over it.
+    /// Where a map has been enlarged its finer pixels count as the image's: it may be less.
     pub fn reach(&self) -> Option<usize> {
         let mut states = Vec::new();
         let mut newest = 0;
@@ -56,14 +57,7 @@ impl Cell {
 
 impl Chain {
     fn reach(&self) -> Option<usize> {
-        let mut enlarged = false;
-        let mut reach = 0;
-        for layer in &self.layers {
-            // Behind a step that enlarges a map its pixels are finer than those of the image.
-            reach += layer.reach().filter(|reach| *reach == 0 || !enlarged)?;
-            enlarged |= matches!(layer.kind, LayerKind::PixelShuffle { .. } | LayerKind::Upsample { .. });
-        }
-        Some(reach)
+        self.layers.iter().map(Layer::reach).sum()
     }
 }
 
@@ -108,6 +102,9 @@ mod tests {
         let lattice = shipped::space("trilevel_sr").supernet(&build).unwrap();
         // Stem and tail, two cells of five residual operations of two windows each, two up steps.
         assert_eq!(lattice.reach(), Some(1 + 1 + 2 * 5 * 2 + 2));
+        // Two of them complete, of finer pixels.
+        let nearest = shipped::space("trilevel_sr_nearest").supernet(&build).unwrap();
+        assert_eq!(nearest.reach(), lattice.reach());
         let classifier = shipped::space("darts").supernet(&shipped::build("search", 32, 10)).unwrap();
         assert_eq!(classifier.reach(), None);
     }

@@ -158,6 +158,68 @@ fn a_network_is_tested_on_any_pictures_of_its_scale_alone() {
     run().exits(0).line(&["test: ran", "PSNR on Y: five"]);
 }
 
+/// A lattice whose up step doubles the sides of maps: of two complete ways one is found, trained anew
+/// with the supernet's weights and tested.
+#[test]
+fn a_path_with_up_steps_that_enlarge_is_searched_derived_and_trained() {
+    let scratch = scratch();
+    scratch.write(
+        "nearest.yaml",
+        "name: nearest\nextends: trilevel_sr_nearest\nskeletons: {search: {body: {lattice: {blocks: 1}}}}\n",
+    );
+    let (stages, _) = PIPELINE.split_once("  cell:").unwrap();
+    let trained = "epochs: 1, batch: 8, weights: {optimiser: adam, learning_rate: 1e-3, weight_decay: 0}";
+    let searched = "
+  search:
+    search: {task: super_resolution, data: pictures, space: nearest.yaml, channels: 8, size: 1, TRAINED, watch_images: 2,
+             mixing: {operations: sparsestmax, path: sparsestmax, width: gumbel}, regularise: {multiply_adds: 0.1},
+             augment: {flip: true, crop_padding: 0, cutout: 0}}
+  found:
+    derive: {search: search}
+  network:
+    retrain: {genotype: found, data: pictures, inherit: search, skeleton: final, channels: 8, drop_path: 0, TRAINED, task: super_resolution}
+  test:
+    evaluate: {network: network, data: pictures}
+  report:
+    report: {of: [pictures, search, found, network, test]}
+";
+    scratch.write("path.yaml", &format!("{stages}{}", searched.trim_start_matches('\n').replace("TRAINED", trained)));
+    let done = scratch.run(&["path.yaml"]).exits(0);
+    done.line(&["test: ran", "PSNR on Y: five"]);
+    let path = String::from_utf8(output(&scratch, "artifacts", "derive", "genotype")).unwrap();
+    assert_eq!((path.matches("nodes").count(), path.matches("up").count()), (2, 1), "both cells and the step: {path}");
+
+    // In tiles a picture is what it is as a whole: what is behind a step looks at finer pixels.
+    let network = ["export", "larger/network", "--to", "safetensors", "--output", "n.safetensors"];
+    scratch.run(&network).exits(0);
+    for (tile, output) in [("256", "whole.png"), ("16", "tiled.png")] {
+        let words = [
+            "predict",
+            "--weights",
+            "n.safetensors",
+            "--input",
+            "data/five/HR/0.png",
+            "--tile",
+            tile,
+            "--output",
+            output,
+        ];
+        scratch.run(&words).exits(0);
+    }
+    let [whole, tiled] = ["whole.png", "tiled.png"].map(|name| image::open(scratch.path(name)).unwrap().into_rgb8());
+    assert_eq!(whole.dimensions(), (92, 68));
+    assert!(whole.iter().zip(tiled.iter()).all(|(one, other)| one.abs_diff(*other) <= 1));
+
+    let refused = |said: [&str; 2]| {
+        let ended = scratch.run(&["path.yaml", "--store", "none"]).exits(3);
+        said.iter().for_each(|said| assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr));
+    };
+    scratch.edit("path.yaml", &[("{multiply_adds: 0.1}", "{order: 0.1}")]);
+    refused(["all of whose maps are", "leave `order` out"]);
+    scratch.edit("nearest.yaml", &[("{blocks: 1}", "{blocks: 1, exits: all}")]);
+    refused(["`gamma`: gives", "say `exits: complete`"]);
+}
+
 #[test]
 fn what_cannot_work_is_said_before_anything_runs() {
     let scratch = scratch();

@@ -25,7 +25,7 @@ impl Space {
         let [exits] = exit.as_slice() else {
             return Err(DeriveError::Rows { alphas: lattice.exit.clone(), found: exit.len(), expected: 1 });
         };
-        let maps = lattice::of_size(lattice, exits.len())
+        let (maps, ends) = lattice::of_size(lattice, exits.len())
             .ok_or_else(|| DeriveError::Maps { alphas: lattice.exit.clone(), found: exits.len() })?;
         let cells = maps.iter().filter(|map| map.is_cell).count();
         let rows = table(&kind.alphas)?;
@@ -36,7 +36,7 @@ impl Space {
         }
         let widths = kind.widths.as_ref().map(|widths| table(&widths.alphas)).transpose()?;
         let mut path = Vec::new();
-        for map in lattice::way(&maps, heaviest(&lattice.exit, 0, exits)?) {
+        for map in lattice::way(&maps, ends[heaviest(&lattice.exit, 0, exits)?]) {
             path.push(match map {
                 Placement { is_cell: false, .. } => PathStep::Block(lattice.block.clone()),
                 Placement { number, .. } => {
@@ -56,7 +56,7 @@ impl Space {
         let mut selection: Vec<Vec<Option<usize>>> = tables.iter().map(|table| vec![None; table.rows()]).collect();
         let exit = tables.iter().position(|table| table.level == Level::Path);
         let Some((lattice, exit)) = self.lattice().zip(exit) else { return selection };
-        let Some(maps) = lattice::of_size(lattice, tables[exit].columns()) else { return selection };
+        let Some((maps, ends)) = lattice::of_size(lattice, tables[exit].columns()) else { return selection };
         let kind = self.cell_kind(&lattice.cell).expect("a lattice names a known kind");
         let choosing = self.nodes_that_choose().len();
         let way = lattice::along(&maps, genotype.steps());
@@ -75,7 +75,8 @@ impl Space {
             }
         }
         // A path that the lattice does not have ends nowhere in it.
-        selection[exit][0] = way.last().copied().filter(|_| way.len() == genotype.path.len());
+        let end = way.last().filter(|_| way.len() == genotype.path.len());
+        selection[exit][0] = end.and_then(|end| ends.iter().position(|map| map == end));
         selection
     }
 
@@ -166,6 +167,26 @@ mod tests {
             (table.label.clone(), rows.iter().map(row).collect::<Vec<_>>())
         });
         assert_eq!(space.derive(&weights.collect()).unwrap(), genotype);
+    }
+
+    /// Of two cells and two steps six ways are complete; there are as many cells and rows as ever.
+    #[test]
+    fn where_complete_ways_alone_are_mixed_one_of_them_is_taken() {
+        let (space, mut weights) = (space("trilevel_sr_nearest"), weights(10, 6));
+        weights.get_mut("gamma").unwrap()[0][3] = 0.5;
+        weights.get_mut("alpha").unwrap()[5][1] = 0.7;
+        let genotype = space.derive(&weights).unwrap();
+        let steps: String = genotype.steps().map(|is_cell| if is_cell { 'c' } else { 'u' }).collect();
+        assert_eq!(steps, "ccuuc", "the fourth: `cuuc` behind the first cell");
+        let [_, PathStep::Cell(cell), ..] = genotype.path.as_slice() else { panic!("{genotype:?}") };
+        assert_eq!(cell.nodes[0][0].operation, "conv3x3");
+        let network = space.supernet(&Build { size: Some(2), ..build_for_images("search", 8, 4) }).unwrap();
+        assert_eq!(space.selection_of_path(&genotype, &network.alphas)[1], [Some(3)]);
+        let said = space.derive(&self::weights(10, 19)).unwrap_err().to_string();
+        assert_eq!(said, "mixing weights `gamma` weigh 19 maps, and no lattice of this space has so many");
+        let mut short = genotype;
+        short.path.remove(2);
+        assert_eq!(short.check(&space).unwrap_err().to_string(), "a path that is complete has 2 of `up`, found 1");
     }
 
     #[test]

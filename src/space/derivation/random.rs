@@ -38,12 +38,13 @@ impl Space {
         let size = size.or_else(|| self.lattice_size()).unwrap_or(0);
         let kind = self.cell_kind(&lattice.cell).expect("a lattice names a known kind");
         let maps = lattice::placements(size, lattice.blocks);
-        let end = rng.random_range(0..maps.len() as u64);
+        let exits = lattice::exits(lattice, &maps);
+        let end = exits[rng.random_range(0..exits.len() as u64) as usize];
         let step = |map: Placement| match map.is_cell {
             true => PathStep::Cell(self.random_cell(kind, rng)),
             false => PathStep::Block(lattice.block.clone()),
         };
-        Genotype { path: lattice::way(&maps, end as usize).into_iter().map(step).collect(), ..Genotype::default() }
+        Genotype { path: lattice::way(&maps, end).into_iter().map(step).collect(), ..Genotype::default() }
     }
 
     fn random_cell(&self, kind: &CellKind, rng: &mut ChaCha8Rng) -> CellGenotype {
@@ -156,6 +157,8 @@ mod tests {
             }
         }
         even(&ends, 19, DRAWS);
+        let complete = |draw| crate::space::shipped::space("trilevel_sr_nearest").random(2, draw, Some(2)).path.len();
+        assert!((0..50).all(|draw| complete(draw) == 5), "two cells behind the first and two steps");
         even(&operations, 4, cells);
         even(&widths, 5, cells);
         let longest = (0..200).map(|draw| space.random(2, draw, None).path.len()).max();
@@ -165,7 +168,10 @@ mod tests {
     /// In every space that ships; another seed and another draw are another genotype.
     #[test]
     fn a_draw_is_the_same_for_its_seed_and_number() {
-        for name in ["darts", "nas_bench_201", "robust_s1", "robust_s2", "robust_s3", "robust_s4", "trilevel_sr"] {
+        let paths = ["trilevel_sr", "trilevel_sr_nearest"];
+        for name in
+            ["darts", "nas_bench_201", "robust_s1", "robust_s2", "robust_s3", "robust_s4"].into_iter().chain(paths)
+        {
             let space = space(name);
             let drawn = |seed| (0..8).map(|draw| space.random(seed, draw, None)).collect::<Vec<_>>();
             assert_eq!(drawn(3), drawn(3), "{name}");

@@ -1,7 +1,7 @@
 //! Whether a space can build a genotype.
 
 use crate::space::language::hint::did_you_mean;
-use crate::space::language::skeleton::Lattice;
+use crate::space::language::skeleton::{Exits, Lattice};
 use crate::space::{CellGenotype, Choice, Genotype, GenotypeError, KeptEdges, PathStep, Space};
 
 impl Genotype {
@@ -45,6 +45,10 @@ impl Genotype {
             if found > most {
                 return Err(GenotypeError::TooLong { name: name(is_cell), most, found });
             }
+        }
+        let found = self.steps().filter(|is_cell| !is_cell).count();
+        if lattice.exits == Exits::Complete && found < lattice.blocks {
+            return Err(GenotypeError::Incomplete { name: name(false), needed: lattice.blocks, found });
         }
         let widths = space.cell_kind(&lattice.cell).and_then(|kind| kind.widths.as_ref());
         let choosing = space.nodes_that_choose().len();

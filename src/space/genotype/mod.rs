@@ -116,6 +116,8 @@ pub enum GenotypeError {
     PathBegins { kind: String },
     #[error("a path has at most {most} of `{name}`, found {found}")]
     TooLong { name: String, most: usize, found: usize },
+    #[error("a path that is complete has {needed} of `{name}`, found {found}")]
+    Incomplete { name: String, needed: usize, found: usize },
     #[error("unknown step `{name}` on a path")]
     UnknownStep { name: String, hint: String },
     #[error("a cell of kind `{kind}` has {expected} widths, found {found}")]

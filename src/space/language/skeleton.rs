@@ -61,6 +61,16 @@ pub struct Lattice {
     pub blocks: usize,
     /// Label of the table of architecture parameters that weigh the maps: `gamma`.
     pub exit: String,
+    pub exits: Exits,
+}
+
+/// The maps of a lattice of which what follows reads a mixture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exits {
+    All,
+    /// Those of complete orders, in which all cells and blocks are taken: as large as each other where
+    /// blocks change the sides of maps.
+    Complete,
 }
 
 /// Segments of equal cells, with a transition between one and the next.
@@ -228,21 +238,33 @@ impl Lattice {
         let block = read_name(&mut fields, "block", known.blocks, "block");
         let blocks = fields.integer("blocks", 1, 1..=MOST_BLOCKS, &format!("a whole number from 1 to {MOST_BLOCKS}"));
         let exit = fields.required_text("exit");
+        let exits = fields.choice("exits", Exits::All, &[("all", Exits::All), ("complete", Exits::Complete)]);
         fields.close();
-        Some(Self { cell: cell?, block: block?, blocks, exit })
+        Some(Self { cell: cell?, block: block?, blocks, exit, exits })
     }
 
     /// How many maps it has with so many cells behind the first.
     pub fn maps(&self, cells: usize) -> u64 {
         // The beginnings of orders: the sum of `binomial(b + c, b)`, which is one of a size more, less one.
-        let (cells, blocks) = (cells as u64, self.blocks as u64);
-        (0..=blocks).fold(1, |count, block| count * (cells + blocks + 2 - block) / (block + 1)) - 1
+        binomial(cells + self.blocks + 2, self.blocks + 1) - 1
+    }
+
+    /// How many of them are mixed.
+    pub fn exits(&self, cells: usize) -> u64 {
+        match self.exits {
+            Exits::All => self.maps(cells),
+            Exits::Complete => binomial(cells + self.blocks, self.blocks),
+        }
     }
 
     /// The most cells behind the first that it is built with.
     pub fn largest(&self) -> usize {
         (0..=LARGEST_SIZE).rfind(|&cells| self.maps(cells) <= MOST_MAPS).unwrap_or(0)
     }
+}
+
+fn binomial(of: usize, chosen: usize) -> u64 {
+    (0..chosen as u64).fold(1, |count, at| count * (of as u64 - at) / (at + 1))
 }
 
 impl Segments {

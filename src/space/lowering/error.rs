@@ -38,6 +38,8 @@ pub enum SpaceError {
     Outputs { skeleton: String, found: String, asked: String },
     #[error("`{place}`: gives {found}, needed is {needed}")]
     Shape { place: String, found: FeatureMap, needed: FeatureMap },
+    #[error("`{place}`: gives {found}, needed is {needed}: maps of one size are mixed")]
+    Mixture { place: String, found: FeatureMap, needed: FeatureMap },
     #[error("`{place}`: the state has other sides than the newest and its input has no `larger`")]
     NoAdapter { place: String },
     #[error("operation `{operation}` has no chain for an edge of stride {stride}")]
@@ -90,6 +92,11 @@ impl SpaceError {
             }
             Self::Outputs { asked, .. } if asked == "`output`" => Some(
                 "a task of one output, as classification is, calls it `output`: give the skeleton `head: […]`"
+                    .to_owned(),
+            ),
+            Self::Mixture { .. } => Some(
+                "say `exits: complete` in `lattice`: maps of complete ways alone are mixed then, and blocks may change \
+                 the sides of maps"
                     .to_owned(),
             ),
             Self::DuplicateTensor { .. } => Some("give chains or steps of their own a `label`".to_owned()),

@@ -4,6 +4,7 @@ use super::edge_options::EdgeOptions;
 use super::error::SpaceError;
 use super::lower::Lowering;
 use crate::space::CellKind;
+use crate::space::language::skeleton::Exits;
 use crate::space::lattice;
 use crate::space::network::{AlphaTable, Betas, Exit, Extra, FeatureMap, Level, Widths};
 
@@ -38,8 +39,10 @@ impl Lowering<'_> {
         };
         let mut tables: Vec<AlphaTable> = self.space.cell_kinds().iter().map(table).collect();
         if let Some((lattice, placements)) = self.lattice().zip(placements) {
-            let named = lattice::names(&placements, lattice).into_iter();
-            let exits = named.map(|name| if name.is_empty() { FIRST.to_owned() } else { name }).collect();
+            let names = lattice::names(&placements, lattice);
+            let named = |map: usize| Some(&names[map]).filter(|name| !name.is_empty()).cloned();
+            let exits = lattice::exits(lattice, &placements).into_iter();
+            let exits = exits.map(|map| named(map).unwrap_or_else(|| FIRST.to_owned())).collect();
             let exit = AlphaTable {
                 label: lattice.exit.clone(),
                 candidates: vec![exits],
@@ -87,7 +90,7 @@ impl Lowering<'_> {
         Some(Widths { table, channels: kind.widths.as_ref()?.channels(self.channels) })
     }
 
-    /// The mixture behind a lattice: of its maps those as large as the largest.
+    /// The mixture behind a lattice, of maps of one size.
     pub(super) fn exit(
         &self,
         alphas: &[AlphaTable],
@@ -95,15 +98,15 @@ impl Lowering<'_> {
         stems: usize,
     ) -> Result<Option<Exit>, SpaceError> {
         let Some(table) = alphas.iter().position(|table| table.level == Level::Path) else { return Ok(None) };
-        let maps = &states[stems..];
-        if let Some(other) = maps.iter().find(|map| **map != maps[0]) {
+        let Some(lattice) = self.lattice() else { return Ok(None) };
+        let placed = lattice::placements(self.size, lattice.blocks);
+        let exits = lattice::exits(lattice, &placed);
+        let needed = states[stems + exits[0]];
+        if let Some(&other) = exits.iter().find(|&&map| states[stems + map] != needed) {
             let place = alphas[table].label.clone();
-            return Err(SpaceError::Shape { place, found: *other, needed: maps[0] });
+            return Err(SpaceError::Mixture { place, found: states[stems + other], needed });
         }
-        let blocks = self.lattice().map_or(0, |lattice| lattice.blocks);
-        let placed = lattice::placements(self.size, blocks);
-        let is_end = |map: &usize| placed.iter().all(|other| other.parent != Some(*map));
-        let ends = (0..placed.len()).filter(is_end).collect();
-        Ok(Some(Exit { table, states: (stems..states.len()).collect(), ends }))
+        let ends = if lattice.exits == Exits::All { lattice::ends(&placed) } else { Vec::new() };
+        Ok(Some(Exit { table, states: exits.into_iter().map(|map| stems + map).collect(), ends }))
     }
 }
