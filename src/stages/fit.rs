@@ -69,9 +69,10 @@ fn unbuilt(space: &Space, build: &Build, error: &SpaceError) -> String {
 
 /// Complains where the task cannot be learned from such images; whether it can.
 pub(super) fn check_task(fields: &mut Fields<'_>, settings: &Settings, images: ImageShape) -> bool {
-    let checked = settings.task.check(images);
-    if let Err(why) = &checked {
-        let place = fields.origin_of("task").clone();
+    let of_task = settings.task.check(images).map_err(|why| ("task", why));
+    let checked = of_task.and_then(|()| settings.task.check_batch(settings.feed.batch).map_err(|why| ("batch", why)));
+    if let Err((key, why)) = &checked {
+        let place = fields.origin_of(key).clone();
         fields.problems().add(&place, why);
     }
     checked.is_ok()

@@ -43,8 +43,17 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
     fn check(&self, images: ImageShape) -> Result<(), String> {
         match images.kind {
             ImageKind::Pairs { .. } => Err(format!("pairs of pictures have no classes for a task `{}`", self.kind())),
+            ImageKind::Frames => Err(format!("frames of a game have no classes for a task `{}`", self.kind())),
             _ => Ok(()),
         }
+    }
+
+    /// Whether so many examples can be learned from in a step.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check_batch(&self, _batch: usize) -> Result<(), String> {
+        Ok(())
     }
 
     /// How examples to fit are changed at random unless the pipeline says otherwise, where `usual`

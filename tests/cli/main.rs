@@ -14,6 +14,7 @@ mod inputs;
 mod methods;
 mod outputs;
 mod pictures;
+mod policy;
 mod predict;
 mod resolve;
 mod resume;

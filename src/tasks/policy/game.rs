@@ -74,7 +74,8 @@ impl GameSet {
                 let folder = folder.unwrap_or_else(|| Path::new(path).to_owned());
                 let (game, mode) = (Game::named(game)?, Mode::named(mode)?);
                 // A copy's own work is little: threads would mostly wait.
-                Procgen { folder, game, mode, levels, copies, seed, threads: 0 }.open(&Launch::default())
+                Procgen { folder, game, mode, levels, copies, seed: seed & u64::from(u32::MAX >> 1), threads: 0 }
+                    .open(&Launch::default())
             }
         }
     }

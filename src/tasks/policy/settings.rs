@@ -97,6 +97,14 @@ impl TaskSettings for PolicySettings {
         }
     }
 
+    fn check_batch(&self, batch: usize) -> Result<(), String> {
+        let frames = self.actors * self.steps;
+        if batch > frames {
+            return Err(format!("a `batch` of {batch} is more than the {frames} frames of an epoch"));
+        }
+        Ok(())
+    }
+
     /// Frames are learned from as they were seen.
     fn augmentation(&self, _: Augment) -> Augment {
         Augment::default()
