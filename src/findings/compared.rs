@@ -22,7 +22,7 @@ pub(super) fn tables(methods: &[(&str, Vec<&MeasuredEvaluation>)]) -> Vec<Table>
         let mut columns = vec![Column::text("method"), Column::number("n")];
         columns.extend(first.sets.iter().flat_map(|set| [measure.column(&set.name), Column::number("±")]));
         let caption =
-            format!("{}: the mean of each set's pictures, mean and deviation over n trainings.", measure.words);
+            format!("{}: the mean of each set's examples, mean and deviation over n trainings.", measure.words);
         let mut table = Table::new(caption, columns);
         let digits = if measure.unit.is_empty() { 4 } else { 2 };
         let cells = |found: Option<Summary>| {

@@ -81,14 +81,14 @@ type Network<'a> = (&'a str, &'a Input, &'a Evaluation<MeasuredEvaluation>);
 /// A row a network.
 fn networks(all: &[Network<'_>]) -> Option<Table> {
     let (_, _, first) = all.first()?;
-    let mut columns = vec![Column::text("network"), Column::number("test images")];
+    let mut columns = vec![Column::text("network"), Column::number("examples")];
     columns.extend(first.of.measures.iter().map(|measure| Measure::of(measure).column(&measure.words)));
     columns.push(Column::number("loss"));
     columns.push(Column::number("parameters").unit("M"));
     columns.push(Column::number("multiply-adds").unit("M"));
     let at_size = first.at_size.as_ref().map(|at| &at.size);
     columns.extend(at_size.map(|size| Column::number(format!("at {size}")).unit("G")));
-    let mut table = Table::new("Trained networks on the full test set.", columns);
+    let mut table = Table::new("Trained networks on all that they are tested on.", columns);
     for (_, member, Evaluation { of, parameters, multiply_adds, at_size }) in all {
         let mut row = vec![Cell::Text(member.member.clone()), Cell::count(of.examples)];
         row.extend(of.measures.iter().map(|measure| Cell::number(measure.value, 3)));

@@ -6,7 +6,7 @@ use crate::{
     run::{Context, Progress, StageError, sentence},
     tasks::{
         Compared, Evaluated, MeasuredEvaluation, MeasuredExample, MeasuredSet, MeasuredValue, as_map,
-        policy::{GameSet, Manner, Played, episodes},
+        policy::{GameSet, Manner, Played, Session, episodes},
     },
 };
 use burn::tensor::{Device, Tensor};
@@ -48,25 +48,27 @@ impl Playing {
         // Of each part the random player, the drawing one and the greedy one.
         let steps = 3 * parts.len() * self.episodes;
         let mut done = 0;
-        let mut play = |part, manner| -> Result<Vec<Played>, StageError> {
+        let mut play = |part, manner| -> Result<Session, StageError> {
             let before = done;
             let mut go_on = |played: usize| {
                 context.progress(Progress { epochs: 1, step: before + played, steps, ..Progress::default() });
                 !context.stop_requested()
             };
             let of = (self.episodes, self.seed);
-            let played = episodes((game, part), manner, of, (roots, device), &mut go_on);
+            let session = episodes((game, part), manner, of, (roots, device), &mut go_on);
             done += self.episodes;
             let failed =
                 |error: crate::games::GameError| StageError::Input { message: sentence(&error), hint: error.hint() };
-            played.map_err(failed)?.ok_or(StageError::Interrupted)
+            session.map_err(failed)?.ok_or(StageError::Interrupted)
         };
-        let (mut sets, mut metrics, mut said) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sets, mut metrics, mut said, mut files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for &(name, part) in parts {
-            let beside = play(part, Manner::Random)?;
+            let Session { played: beside, .. } = play(part, Manner::Random)?;
             for (ending, manner) in [("", Manner::Drawn(network)), ("_greedy", Manner::Likeliest(network))] {
-                let played = play(part, manner)?;
-                let name = format!("{name}{ending}");
+                let session = play(part, manner)?;
+                let (name, output) = (format!("{name}{ending}"), format!("{name}{ending}/strip.svg"));
+                files.push((output.clone(), session.strip().into_bytes()));
+                let played = session.played;
                 let mean = Compared { network: means(&played), beside: means(&beside) };
                 metrics.push((format!("{name}_return"), mean.network[0]));
                 metrics.push((format!("{name}_return_error"), standard_error(&played)));
@@ -84,7 +86,9 @@ impl Playing {
                     values: Compared { network: values(network), beside: values(beside) },
                 };
                 let examples = played.iter().zip(&beside).enumerate().map(example).collect();
-                sets.push(MeasuredSet { name, beside: BESIDE.to_owned(), mean, examples, figure: None });
+                let first = played.first().map_or(0.0, |played| played.returned);
+                let figure = Some((output, format!("its first episode, with a return of {first:.2}")));
+                sets.push(MeasuredSet { name, beside: BESIDE.to_owned(), mean, examples, figure });
             }
         }
         let first: &MeasuredSet = sets.iter().find(|set| !set.name.contains("greedy")).unwrap_or(&sets[0]);
@@ -98,7 +102,7 @@ impl Playing {
             .collect();
         metrics.extend(measures.iter().map(|measure| (measure.name.clone(), measure.value)));
         let evaluation = as_map(&MeasuredEvaluation { examples: self.episodes, loss: None, measures, sets });
-        Ok(Evaluated { evaluation, files: Vec::new(), metrics, summary: format!("return: {}", said.join(", ")) })
+        Ok(Evaluated { evaluation, files, metrics, summary: format!("return: {}", said.join(", ")) })
     }
 }
 

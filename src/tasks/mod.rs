@@ -16,6 +16,7 @@ mod kind;
 mod measure;
 mod objective;
 pub mod policy;
+mod row;
 mod score;
 pub mod super_resolution;
 mod supervised;

@@ -1,7 +1,7 @@
 //! Whole episodes, to tell how well a network plays.
 
 use super::{GameSet, actor::Actor, game::Part};
-use crate::{games::GameError, model::Outputs};
+use crate::{data::Picture, games::GameError, model::Outputs, tasks::row::row};
 use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +26,26 @@ pub struct Played {
     pub steps: usize,
 }
 
+/// Episodes, and every frame of the first of them.
+#[derive(Debug, Default)]
+pub struct Session {
+    pub played: Vec<Played>,
+    pub film: Vec<Picture>,
+}
+
+impl Session {
+    /// Some frames of the film in a row, as SVG, the first and the last among them.
+    pub fn strip(&self) -> String {
+        let last = self.film.len().saturating_sub(1);
+        let count = self.film.len().min(STRIP);
+        let places = (0..count).map(|at| if count > 1 { at * last / (count - 1) } else { 0 });
+        row(&places.map(|at| (format!("step {at}"), self.film[at].clone())).collect::<Vec<_>>())
+    }
+}
+
+/// Frames of a strip.
+const STRIP: usize = 6;
+
 /// Copies that are played side by side at most.
 const COPIES: usize = 64;
 
@@ -42,7 +62,7 @@ pub fn episodes(
     (count, seed): (usize, u64),
     (roots, device): (&[PathBuf], &Device),
     go_on: &mut dyn FnMut(usize) -> bool,
-) -> Result<Option<Vec<Played>>, GameError> {
+) -> Result<Option<Session>, GameError> {
     let copies = count.min(COPIES);
     let mut games = game.open(part, copies, seed, roots)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -57,11 +77,17 @@ pub fn episodes(
     let wanted: Vec<usize> = (0..copies).map(|copy| count / copies + usize::from(copy < count % copies)).collect();
     let mut under_way = vec![Played { level: 0, returned: 0.0, steps: 0 }; copies];
     let mut ended: Vec<Vec<Played>> = vec![Vec::new(); copies];
+    let mut film = Vec::new();
+    let space = games.space();
     while ended.iter().zip(&wanted).any(|(ended, wanted)| ended.len() < *wanted) {
         if !go_on(ended.iter().map(Vec::len).sum()) {
             return Ok(None);
         }
         under_way.iter_mut().zip(games.observe().levels).for_each(|(played, &level)| played.level = level);
+        if ended[0].is_empty() {
+            let pixels = games.observe().frames[..space.frame()].to_vec();
+            film.push(Picture { width: space.width, height: space.height, pixels, grey: false });
+        }
         let chosen: Vec<u32> = match &mut actor {
             Some(actor) => actor.acts(games.as_ref()).iter().map(|acted| acted.action).collect(),
             None => (0..copies).map(|_| random.random_range(0..actions)).collect(),
@@ -80,5 +106,5 @@ pub fn episodes(
             }
         }
     }
-    Ok(Some(ended.concat()))
+    Ok(Some(Session { played: ended.concat(), film }))
 }

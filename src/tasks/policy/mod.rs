@@ -14,7 +14,7 @@ mod settings;
 
 pub use actor::{Acted, Actor};
 pub use advantages::{Discount, Rewarded, normalise};
-pub use episodes::{Manner, Played, episodes};
+pub use episodes::{Manner, Played, Session, episodes};
 pub use game::{GameKind, GameSet, PROCGEN, Part};
 pub use play::Play;
 pub use ppo::{ACTION, KNOWN, KNOWN_NUMBERS, Known, Losses, POLICY, Ppo, VALUE};

@@ -1,16 +1,13 @@
 //! A small part of a picture, side by side: of low resolution, by the bicubic filter, by the
 //! network, and the original.
 
-use crate::data::{Pair, Picture};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use std::fmt::Write as _;
+use crate::{
+    data::{Pair, Picture},
+    tasks::row::row,
+};
 
-/// Side of the part in pixels of the original, and of what is drawn of it.
+/// Side of the part in pixels of the original.
 const PART: usize = 64;
-const DRAWN: usize = 192;
-const GAP: usize = 8;
-/// Below each.
-const CAPTION: usize = 20;
 
 /// The drawing as SVG, and in words what it shows.
 pub(super) fn drawn(pair: &Pair, simple: &Picture, found: &Picture, scale: usize) -> (String, String) {
@@ -25,23 +22,8 @@ pub(super) fn drawn(pair: &Pair, simple: &Picture, found: &Picture, scale: usize
         ("network", found.cropped([top, left], [side; 2])),
         ("original", high.cropped([top, left], [side; 2])),
     ];
-    let (width, height) = (4 * DRAWN + 3 * GAP, DRAWN + CAPTION);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"13\" text-anchor=\"middle\">\n"
-    );
-    for (at, (words, part)) in parts.iter().enumerate() {
-        let (x, middle, base) = (at * (DRAWN + GAP), at * (DRAWN + GAP) + DRAWN / 2, DRAWN + CAPTION - 6);
-        let png = STANDARD.encode(part.png());
-        // Writing to a string does not fail.
-        let _ = write!(
-            svg,
-            "<image x=\"{x}\" y=\"0\" width=\"{DRAWN}\" height=\"{DRAWN}\" image-rendering=\"pixelated\" \
-             href=\"data:image/png;base64,{png}\"/>\n<text x=\"{middle}\" y=\"{base}\" fill=\"#777\">{words}</text>\n"
-        );
-    }
-    svg.push_str("</svg>\n");
-    (svg, format!("`{name}`, {side}x{side} pixels where the bicubic filter is furthest off"))
+    let parts = parts.map(|(words, part)| (words.to_owned(), part));
+    (row(&parts), format!("`{name}`, {side}x{side} pixels where the bicubic filter is furthest off"))
 }
 
 /// Row and column of the part where the bicubic filter is furthest off, on a grid of half a part.
