@@ -36,7 +36,7 @@ fn written() -> Scratch {
 fn an_agent_is_searched_derived_trained_and_tested_beside_chance() {
     let scratch = written();
     let ended = scratch.run(&["played.yaml"]).exits(0);
-    ended.line(&["test", "learned levels", "unseen levels", "random"]);
+    ended.line(&["test", "seen", "unseen", "random"]);
     assert!(ended.stdout.contains("return by epoch"), "{}", ended.stdout);
     scratch.run(&["played.yaml"]).exits(0).line(&["network", "cached"]);
     // What it is tested with is in the key of the test alone.

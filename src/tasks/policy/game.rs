@@ -94,8 +94,8 @@ impl GameSet {
     /// The parts that differ: both where there are levels to learn on.
     pub fn parts(&self) -> &'static [(&'static str, Part)] {
         match self.levels {
-            None => &[("all_levels", Part::Learned)],
-            Some(_) => &[("learned_levels", Part::Learned), ("unseen_levels", Part::Unseen)],
+            None => &[("all", Part::Learned)],
+            Some(_) => &[("seen", Part::Learned), ("unseen", Part::Unseen)],
         }
     }
 
