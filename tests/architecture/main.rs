@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &["space", "kernels"]),
     // How it learns, what for, what it sees.
     ("data", &["machine"]),
+    ("games", &[]),
     // config: a task reads its own keys. report: what a test tells has an interval.
     ("tasks", &["config", "model", "data", "report"]),
     // kernels: optimisers in one pass over the weights. space: the cell that a search's weights
