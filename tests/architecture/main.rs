@@ -61,6 +61,7 @@ const WORDS: &[(&[&str], Where, &str)] = &[
     (&["burn_flex"], Where::OnlyIn(&["kernels"]), "a backend's insides are for kernels"),
     (&["burn_cubecl"], Where::OnlyIn(&["kernels"]), "a backend's insides are for kernels"),
     (&["cubecl"], Where::OnlyIn(&["kernels"]), "kernels are written in one room"),
+    (&["libloading"], Where::OnlyIn(&["games"]), "libraries that are not ours are opened in one room, for a child"),
     (&["clap"], Where::OnlyIn(&["cli"]), "arguments are read in one room"),
     (&["indicatif"], Where::OnlyIn(&["observe"]), "progress is drawn in one room"),
     (&["print", "!"], TERMINAL, WRITES),
