@@ -14,7 +14,7 @@ test room:
     #!/usr/bin/env bash
     set -euo pipefail
     case "{{ room }}" in
-        data | kernels | machine) cargo test -p "darts-{{ room }}" ;;
+        data | games | kernels | machine) cargo test -p "darts-{{ room }}" ;;
         cli) cargo test -p darts-run --lib cli:: && cargo test -p darts-run --test cli ;;
         *) cargo test -p darts-run --lib "{{ room }}::" ;;
     esac

@@ -30,5 +30,6 @@ pub mod train;
 
 // Rooms that are packages of their own, each in the folder of its name.
 pub use darts_data as data;
+pub use darts_games as games;
 pub use darts_kernels as kernels;
 pub use darts_machine as machine;

@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &["space", "kernels"]),
     // How it learns, what for, what it sees.
     ("data", &["machine"]),
+    ("games", &[]),
     // config: a task reads its own keys. report: what a test tells has an interval.
     ("tasks", &["config", "model", "data", "report"]),
     // kernels: optimisers in one pass over the weights. space: the cell that a search's weights
@@ -60,6 +61,7 @@ const WORDS: &[(&[&str], Where, &str)] = &[
     (&["burn_flex"], Where::OnlyIn(&["kernels"]), "a backend's insides are for kernels"),
     (&["burn_cubecl"], Where::OnlyIn(&["kernels"]), "a backend's insides are for kernels"),
     (&["cubecl"], Where::OnlyIn(&["kernels"]), "kernels are written in one room"),
+    (&["libloading"], Where::OnlyIn(&["games"]), "libraries that are not ours are opened in one room, for a child"),
     (&["clap"], Where::OnlyIn(&["cli"]), "arguments are read in one room"),
     (&["indicatif"], Where::OnlyIn(&["observe"]), "progress is drawn in one room"),
     (&["print", "!"], TERMINAL, WRITES),
