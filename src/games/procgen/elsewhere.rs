@@ -4,6 +4,10 @@ use super::{Launch, Procgen};
 use crate::{GameError, Games};
 use std::process::ExitCode;
 
+pub(super) fn find(_: &Procgen) -> Result<(), GameError> {
+    Err(GameError::Platform)
+}
+
 pub(super) fn open(_: &Procgen, _: &Launch) -> Result<Box<dyn Games>, GameError> {
     Err(GameError::Platform)
 }

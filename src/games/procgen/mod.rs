@@ -39,12 +39,21 @@ impl Procgen {
     /// Where a key is not as it should be, the library is not in the folder, or the child does not
     /// start; on other machines than Linux on x86-64 always.
     pub fn open(&self, launch: &Launch) -> Result<Box<dyn Games>, GameError> {
-        self.check()?;
+        self.check_keys()?;
         native::open(self, launch)
     }
 
+    /// Whether it can be opened, as far as that shows before a child starts.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for the child's.
+    pub fn check(&self) -> Result<(), GameError> {
+        self.check_keys()?;
+        native::find(self)
+    }
+
     /// The library ends its process where one of these is not so.
-    fn check(&self) -> Result<(), GameError> {
+    fn check_keys(&self) -> Result<(), GameError> {
         self.mode.check(self.game)?;
         self.levels.check()?;
         GameError::within("copies", self.copies as u64, 1, MOST_COPIES)?;

@@ -5,10 +5,7 @@ use crate::{
     games::{Catch, Game, GameError, Games, Launch, Levels, Mode, Procgen},
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 /// A game with the levels to learn on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,15 +66,20 @@ impl GameSet {
             &GameKind::Catch { rows, columns, scale } => {
                 Ok(Box::new(Catch { rows, columns, scale, levels, copies, seed }.open()?))
             }
-            GameKind::Procgen { game, mode, path } => {
-                let folder = roots.iter().map(|root| root.join(path)).find(|folder| folder.is_dir());
-                let folder = folder.unwrap_or_else(|| Path::new(path).to_owned());
-                let (game, mode) = (Game::named(game)?, Mode::named(mode)?);
-                // A copy's own work is little: threads would mostly wait.
-                Procgen { folder, game, mode, levels, copies, seed: seed & u64::from(u32::MAX >> 1), threads: 0 }
-                    .open(&Launch::default())
-            }
+            GameKind::Procgen { .. } => self.procgen(levels, copies, seed, roots)?.open(&Launch::default()),
         }
+    }
+
+    fn procgen(&self, levels: Levels, copies: usize, seed: u64, roots: &[PathBuf]) -> Result<Procgen, GameError> {
+        let GameKind::Procgen { game, mode, path } = &self.kind else {
+            unreachable!("asked for Procgen's games alone")
+        };
+        let mut folders = roots.iter().map(|root| root.join(path));
+        let folder = folders.find(|folder| folder.is_dir()).or_else(|| Some(roots.last()?.join(path)));
+        let (game, mode) = (Game::named(game)?, Mode::named(mode)?);
+        // Its seeds have 31 bits. A copy's own work is little: threads would mostly wait.
+        let (folder, seed) = (folder.unwrap_or_default(), seed & u64::from(u32::MAX >> 1));
+        Ok(Procgen { folder, game, mode, levels, copies, seed, threads: 0 })
     }
 
     /// Whether it can be had, as far as that is known without starting it.
@@ -87,7 +89,7 @@ impl GameSet {
     pub fn check(&self, roots: &[PathBuf]) -> Result<(), GameError> {
         match self.kind {
             GameKind::Catch { .. } => self.open(Part::Learned, 1, 0, roots).map(drop),
-            GameKind::Procgen { .. } => Ok(()),
+            GameKind::Procgen { .. } => self.procgen(Levels::ALL, 1, 0, roots)?.check(),
         }
     }
 

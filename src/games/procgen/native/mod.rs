@@ -34,10 +34,14 @@ pub fn child() -> Option<ExitCode> {
 /// # Errors
 /// As [`Procgen::open`]; where the library finds something wrong the process ends.
 pub fn direct(procgen: &Procgen) -> Result<impl FnMut(&[u32]), GameError> {
-    procgen.check()?;
+    procgen.check_keys()?;
     let made = Library::make(&setup(procgen)?);
     let mut library = made.map_err(|why| GameError::Refused { game: procgen.game.name(), why })?;
     Ok(move |actions: &[u32]| library.act(actions.iter().map(|&action| action as i32)))
+}
+
+pub(super) fn find(procgen: &Procgen) -> Result<(), GameError> {
+    Folder::find(&procgen.folder).map(drop)
 }
 
 pub(super) fn open(procgen: &Procgen, launch: &Launch) -> Result<Box<dyn Games>, GameError> {
