@@ -54,7 +54,10 @@ pub(super) fn customary_text(genotype: &Genotype, space: &Space) -> Result<Strin
 /// The same on one line; of a path what its cells apply, node by node, and at which widths.
 pub(super) fn one_line(genotype: &Genotype, space: &Space) -> Result<String, StageError> {
     if genotype.path.is_empty() {
-        return Ok(customary_text(genotype, space)?.replace('\n', " "));
+        // YAML is no line.
+        let of_cells = genotype.to_text(GenotypeText::CellString, space).ok();
+        let line = of_cells.filter(|_| space.genotype_text == GenotypeText::Yaml);
+        return Ok(line.map_or_else(|| customary_text(genotype, space), Ok)?.replace('\n', " "));
     }
     let step = |step: &PathStep| match step {
         PathStep::Block(name) => name.clone(),

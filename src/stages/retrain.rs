@@ -113,7 +113,10 @@ impl Stage for Retrain {
             context.metric("inherited_tensors", inherited as f64);
             context.note("inherited", json!({"tensors": inherited, "of": of}));
         }
-        publish(&trained, watched, context)
+        if let Some(frames) = self.settings.frames(trained.records().len()) {
+            context.metric("frames", frames);
+        }
+        publish(&trained, watched, self.settings.task.fitted(), context)
     }
 }
 
@@ -137,7 +140,12 @@ impl Retrain {
 
 /// The weights under PyTorch's names, the figures of every epoch. The result is the last epoch's:
 /// none is chosen by what it scores.
-fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) -> Result<(), StageError> {
+fn publish(
+    trained: &Training<'_>,
+    watched: Watched,
+    fitted: &str,
+    context: &mut Context<'_>,
+) -> Result<(), StageError> {
     let (records, learner) = (trained.records(), &trained.learner);
     let name = watched.name();
     context.publish_bytes("metrics", &records::sorted_bytes(&figures::of_epochs(records, watched)))?;
@@ -168,7 +176,7 @@ fn publish(trained: &Training<'_>, watched: Watched, context: &mut Context<'_>) 
     let shown = |figures| figures::shown(learner.objective.as_ref(), figures);
     context.summary(match &last.watched {
         Some(watched) => format!("{} on the {on} after {epochs}", shown(watched)),
-        None => format!("{} on the images it fits after {epochs}", shown(&last.train)),
+        None => format!("{} {fitted} after {epochs}", shown(&last.train)),
     });
     Ok(())
 }

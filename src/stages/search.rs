@@ -165,10 +165,13 @@ impl Search {
         for (name, value) in result.last().into_iter().flat_map(|last| trajectory.metrics(last)) {
             context.metric(name, value);
         }
+        if let Some(frames) = self.settings.frames(records.len()) {
+            context.metric("frames", frames);
+        }
         let shown = |figures| figures::shown(learner.objective.as_ref(), figures);
         let mut summary = match &last.watched {
             Some(watched) => format!("supernet {} on the held-out images", shown(watched)),
-            None => format!("supernet {} on the images it fits", shown(&last.train)),
+            None => format!("supernet {} {}", shown(&last.train), self.settings.task.fitted()),
         };
         if let Some(stopped) = stopped {
             summary = format!("ended after epoch {}, the cell is of epoch {}; {summary}", stopped.at, stopped.kept);

@@ -20,6 +20,14 @@ impl Settings {
         context.tells.measures.get_or_init(|| self.task.measures(classes));
     }
 
+    /// Frames that were played in so many epochs, where a game is played.
+    pub(super) fn frames(&self, epochs: usize) -> Option<f64> {
+        match self.task.learned(&[]) {
+            Learned::ByPlaying(settings) => Some((epochs * settings.frames_per_epoch()) as f64),
+            Learned::FromExamples(_) => None,
+        }
+    }
+
     /// The task on the images that are fitted, with those that are watched; `with` may give it others.
     /// Or the task of who plays a game.
     ///

@@ -76,6 +76,11 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What a figure of a training is of, where it is of what was learned from.
+    fn fitted(&self) -> &'static str {
+        "on the images it fits"
+    }
+
     /// Whether the auxiliary head is trained, where the network has one.
     fn trains_auxiliary(&self) -> bool;
 

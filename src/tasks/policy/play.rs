@@ -121,11 +121,6 @@ impl Play {
         Ok(Self { objective, settings, batch, seed, is_parted, device, playing: RefCell::new(playing) })
     }
 
-    /// Frames that are played in an epoch.
-    pub fn frames_per_epoch(&self) -> usize {
-        self.settings.actors * self.settings.steps
-    }
-
     /// The actors whose frames are learned from, or judged on.
     fn actors(&self, judged: bool) -> std::ops::Range<usize> {
         let actors = self.settings.actors;

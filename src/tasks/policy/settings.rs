@@ -55,6 +55,11 @@ const SHARE: &str = "a number from 0 to 1";
 const WEIGHT: &str = "a number from 0";
 
 impl PolicySettings {
+    /// Frames that are played in an epoch.
+    pub fn frames_per_epoch(&self) -> usize {
+        self.actors * self.steps
+    }
+
     /// `policy: {actors, steps, passes, discount, lambda, clip, value_weight, entropy_weight, …}`
     fn read(fields: &mut Fields<'_>) -> Self {
         let usual = Self::default();
@@ -98,7 +103,7 @@ impl TaskSettings for PolicySettings {
     }
 
     fn check_batch(&self, batch: usize) -> Result<(), String> {
-        let frames = self.actors * self.steps;
+        let frames = self.frames_per_epoch();
         if batch > frames {
             return Err(format!("a `batch` of {batch} is more than the {frames} frames of an epoch"));
         }
@@ -112,6 +117,10 @@ impl TaskSettings for PolicySettings {
 
     fn measures(&self, _: usize) -> Vec<Measure> {
         MEASURES.to_vec()
+    }
+
+    fn fitted(&self) -> &'static str {
+        "in the episodes that it played last"
     }
 
     fn trains_auxiliary(&self) -> bool {
