@@ -99,6 +99,26 @@ mod tests {
         assert_eq!(bench.parameters, 1_692_826);
     }
 
+    /// The encoder of IMPALA with 16, 32 and 32 channels on frames of 64x64 pixels, and the supernet of
+    /// RL-DARTS around it: counted by hand, segment by segment.
+    #[test]
+    fn agents_cost_what_their_papers_networks_cost() {
+        let impala = shipped::space("impala");
+        let network = impala.discrete(&impala.random(0, 0, None), &shipped::build_for_play("final", 64, 15)).unwrap();
+        let convolutions = |pixels: u64, from: u64, to: u64| pixels * 9 * from * to;
+        let segments = [(4096, 3, 16), (1024, 16, 32), (256, 32, 32)];
+        let of_segment = |(pixels, from, to)| convolutions(pixels, from, to) + 4 * convolutions(pixels / 4, to, to);
+        let expected: u64 = segments.map(of_segment).iter().sum::<u64>() + 2048 * 256 + 256 * 16;
+        assert_eq!(network.cost().multiply_adds, expected);
+        assert_eq!(network.cost().parameters, 626_256);
+        let supernet = shipped::space("rl_darts").supernet(&shipped::build_for_play("search", 64, 15)).unwrap();
+        // Ten edges of two windows of 3x3 and two of 5x5 a cell, and what brings four nodes to one.
+        let cell = |pixels: u64, width: u64| pixels * width * width * (10 * (9 + 9 + 25 + 25) + 4);
+        let of_segment = |(pixels, from, to)| convolutions(pixels, from, to) + 2 * cell(pixels / 4, to);
+        let expected: u64 = segments.map(of_segment).iter().sum::<u64>() + 2048 * 256 + 256 * 16;
+        assert_eq!(supernet.cost().multiply_adds, expected);
+    }
+
     /// PC-DARTS on CIFAR-10 (K = 4). Betas, as alphas, are no part of it, and what passes by costs
     /// nothing.
     #[test]

@@ -85,6 +85,15 @@ pub(super) fn residual(node: &Node, shape: &CellShape, kinds: &IndexMap<String, 
     }
 }
 
+/// A node that chooses its width is a sum and nothing else.
+pub(super) fn node_steps(node: &Node, shape: &CellShape, kinds: &IndexMap<String, CellKind>, problems: &mut Problems) {
+    if kinds.values().all(|kind| kind.widths.is_none()) || shape.node.is_empty() {
+        return;
+    }
+    let written = node.get("cell").and_then(|cell| cell.get("node")).unwrap_or(node);
+    problems.add(&written.origin, "nodes that choose their widths have no steps of their own");
+}
+
 /// A genotype is cells of each kind or a path of one kind, whatever skeleton it is built in; and a
 /// lattice is not beyond what can be built.
 pub(super) fn lattices(

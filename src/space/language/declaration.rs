@@ -109,6 +109,7 @@ impl Space {
         });
         consistency::tables(&node, &kinds, fields.problems());
         consistency::residual(&node, &shape, &kinds, fields.problems());
+        consistency::node_steps(&node, &shape, &kinds, fields.problems());
         let skip = fields.text("skip");
         if let Some(name) = &skip {
             let place = fields.origin_of("skip").clone();
@@ -414,6 +415,14 @@ skeletons:
             ),
             ("[identity]", "[linear]", "`linear` ends a feature map: it belongs in a head, not in operation `skip`"),
             ("cell: plain,", "cell: plane,", "unknown cell kind `plane`"),
+            ("widen: 2}", "widen: 2}, widths: [C, 2C]", "a body says `widths`, or its transition `widen`, not both"),
+            ("widen: 2}", "widen: 1}, widths: [C]", "`widths` must be a list of a width a segment"),
+            ("widen: 2}", "widen: 1}, widths: [C, 2D]", "`widths` must be a list of a width a segment"),
+            ("count: per_segment, segments: 2,", "count: per_segment, segments: 1,", "one segment has no transition"),
+            ("{sum: [2]}", "{sum: [2], then: pointwise}", "`then` must be a list of steps"),
+            ("{sum: [2]}", "{sum: [2], then: [linear]}", "`linear` ends a feature map"),
+            ("output: {sum", "node: [linear]\n  output: {sum", "`linear` ends a feature map"),
+            ("'cells.{cell}'", "'cells.{sell}'", "label pattern `cell` has `{sell}`"),
             ("transition: {cell: down,", "transition: {block: down,", "unknown block `down`"),
             ("  search:\n", "  search:\n    extends: other\n", "no skeleton `other` above `search`"),
             (
@@ -433,6 +442,44 @@ skeletons:
         }
     }
 
+    /// Widths by segment, a transition before the first, steps behind nodes and outputs; labels by segment.
+    #[test]
+    fn segments_may_have_widths_and_begin_with_a_transition() {
+        let text = edited(
+            SMALL,
+            &[
+                ("transition: {cell: down, widen: 2}", "widths: [C, 3C/2], transition: {block: half, first: true}"),
+                ("{sum: [2]}", "{concat: nodes, then: [{pointwise: {label: out}}]}"),
+                ("  nodes: 2", "  node: [{affine: {scale: 0.5}}]\n  nodes: 2"),
+                ("cell: 'cells.{cell}'", "cell: '{segment}.cells.{place}', block: '{segment}'"),
+                ("skeletons:", "blocks: {half: [{conv: {kernel: 3, stride: 2, label: half}}]}\nskeletons:"),
+            ],
+        );
+        let space = parse(&text).unwrap();
+        let network = space.supernet(&shipped::build("search", 8, 10)).unwrap();
+        let names: Vec<(String, Vec<usize>)> =
+            network.tensors().into_iter().map(|spec| (spec.name, spec.shape)).collect();
+        for (name, shape) in [
+            ("0.half.weight", [4, 4, 3, 3]),
+            ("1.half.weight", [6, 4, 3, 3]),
+            ("0.cells.1.out.weight", [4, 8, 1, 1]),
+            ("1.cells.0.out.weight", [6, 12, 1, 1]),
+        ] {
+            assert!(names.contains(&(name.to_owned(), shape.to_vec())), "{name} in {names:?}");
+        }
+        let crate::space::network::Block::Cell(cell) = &network.blocks[1] else { panic!("a cell") };
+        assert!(cell.behind_nodes.iter().all(|chain| chain.layers.len() == 1));
+        // A width that is no whole number is found out when it is built.
+        let build = crate::space::Build { channels: Some(3), ..shipped::build("search", 8, 10) };
+        let error = space.supernet(&build).unwrap_err().to_string();
+        assert_eq!(error, "`body`: width `3C/2` is no usable number of channels where C is 3");
+        let total = edited(&text, &[("count: per_segment", "count: total")]);
+        assert!(said(&total).iter().any(|line| line.contains("`first` is for `count: per_segment`")));
+        let widths = "{alphas: b, widths: {alphas: w, choices: [1]}, candidates";
+        let chosen = edited(&text, &[("{alphas: b, candidates", widths)]);
+        assert!(said(&chosen).iter().any(|line| line.contains("nodes that choose their widths have no steps")));
+    }
+
     #[test]
     fn nothing_at_all_and_what_is_no_map_are_refused_without_panic() {
         for text in ["", "[]", "3", "name: x", "operations: {a: 3}\ncells: []\ncell: 7\nskeletons: {s: 1}\nblocks: [1]"]
@@ -443,7 +490,7 @@ skeletons:
 
     #[test]
     fn no_line_can_be_dropped_from_a_shipped_space_with_a_panic() {
-        for name in ["darts", "nas_bench_201"] {
+        for name in ["darts", "nas_bench_201", "rl_darts"] {
             let text = fs::read_to_string(shipped::path(&format!("{name}.yaml"))).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             for dropped in 0..lines.len() {

@@ -71,6 +71,10 @@ impl Steps {
         Self { label, steps }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// Whether the first step is a ReLU, in every phase.
     pub fn begins_with_relu(&self) -> bool {
         self.steps.first().is_some_and(|step| match &step.content {
