@@ -53,6 +53,9 @@ fn images() -> tempfile::TempDir {
     for set in ["DIV2K/DIV2K_train_HR", "Set5/HR", "Set14/HR", "BSD100/HR", "Urban100/HR"] {
         put(format!("{set}/one.png"), b"not looked at before it runs");
     }
+    for file in ["prebuilt/libenv.so", "assets/one.png"] {
+        put(format!("procgen/data/{file}"), b"not looked at before it runs");
+    }
     for folder in ["imagenet", "imagenet-sample"] {
         for part in ["train", "val"] {
             put(format!("{folder}/{part}/n01440764/one.JPEG"), b"not looked at before it runs");
@@ -162,6 +165,8 @@ const OTHERWISE: &[(&str, &[&str])] = &[
             "{cifar10: {path: cifar10-small, split: {shuffled: {seed: 3}}, normalise: {mean: [0.1, 0.2, 0.3], std: [1, 1, 1]}}}",
             "{digits: {split: {fraction: 0.25}, test_fraction: 0.5, test_seed: 3, path: data/digits.csv.gz}}",
             "{cifar100: {path: cifar100-small, labels: coarse, test_images: 1}}",
+            "{catch: {rows: 6, columns: 4, scale: 2, levels: 5}}",
+            "{procgen: {game: maze, mode: hard, levels: 10}}",
             "{synthetic: {train: 9, test: 9, classes: 3, channels: 1, size: 9, noise: 0.5, seed: 3}}",
             "{image_folder: {path: imagenet, size: 64, images_per_class: 3, classes: [n01440764], split: all, train: val}}",
             "{image_folder: {path: imagenet/train, held_out_fraction: 0.5, held_out_seed: 2}}",
