@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &["machine"]),
     ("games", &[]),
     // config: a task reads its own keys. report: what a test tells has an interval.
-    ("tasks", &["config", "model", "data", "report"]),
+    ("tasks", &["config", "model", "data", "games", "report"]),
     // kernels: optimisers in one pass over the weights. space: the cell that a search's weights
     // stand for, epoch by epoch.
     ("train", &["machine", "space", "kernels", "model", "tasks", "store"]),

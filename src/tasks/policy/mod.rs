@@ -10,6 +10,7 @@ mod game;
 mod play;
 mod ppo;
 mod rewards;
+mod rollouts;
 mod settings;
 
 pub use actor::{Acted, Actor};
@@ -19,4 +20,5 @@ pub use game::{GameKind, GameSet, PROCGEN, Part};
 pub use play::Play;
 pub use ppo::{ACTION, KNOWN, KNOWN_NUMBERS, Known, Losses, POLICY, Ppo, VALUE};
 pub use rewards::RewardScale;
-pub use settings::{KIND, PolicySettings};
+pub use rollouts::PolicySettings;
+pub use settings::KIND;

@@ -1,14 +1,13 @@
 //! What a pipeline says of learning to act.
 
 use super::{
-    Discount, Ppo,
+    Discount, PolicySettings, Ppo,
     ppo::{MEASURES, POLICY, VALUE},
 };
 use crate::{
     config::Fields,
     data::{Augment, ImageKind, ImageShape},
     model::OutputSpec,
-    space::network::FeatureMap,
     tasks::{Learned, Measure, TaskKind, TaskSettings},
 };
 use std::sync::Arc;
@@ -19,47 +18,10 @@ pub const KIND: TaskKind = TaskKind {
     plain: || Arc::new(PolicySettings::default()),
 };
 
-/// How a game is played and learned from. The numbers are those of OpenAI's `train-procgen`
-/// (Cobbe et al. 2020, arXiv 1912.01588).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PolicySettings {
-    /// Copies of the game that are played side by side.
-    pub actors: usize,
-    /// Steps of each in an epoch.
-    pub steps: usize,
-    /// How often an epoch's frames are learned from.
-    pub passes: usize,
-    pub discount: Discount,
-    pub ppo: Ppo,
-    /// Whether rewards are divided by the deviation of returns.
-    pub scale_rewards: bool,
-    /// Whether the advantages of a minibatch are brought to mean 0 and deviation 1.
-    pub normalise_advantages: bool,
-}
-
-impl Default for PolicySettings {
-    fn default() -> Self {
-        Self {
-            actors: 64,
-            steps: 256,
-            passes: 3,
-            discount: Discount { gamma: 0.999, lambda: 0.95 },
-            ppo: Ppo { clip: 0.2, value_weight: 0.5, entropy_weight: 0.01 },
-            scale_rewards: true,
-            normalise_advantages: true,
-        }
-    }
-}
-
 const SHARE: &str = "a number from 0 to 1";
 const WEIGHT: &str = "a number from 0";
 
 impl PolicySettings {
-    /// Frames that are played in an epoch.
-    pub fn frames_per_epoch(&self) -> usize {
-        self.actors * self.steps
-    }
-
     /// `policy: {actors, steps, passes, discount, lambda, clip, value_weight, entropy_weight, …}`
     fn read(fields: &mut Fields<'_>) -> Self {
         let usual = Self::default();
@@ -88,11 +50,11 @@ impl TaskSettings for PolicySettings {
     }
 
     fn outputs(&self, ImageShape { classes: actions, .. }: ImageShape) -> Vec<OutputSpec> {
-        let row = |name: &str, channels| OutputSpec {
-            name: name.to_owned(),
-            size: FeatureMap { channels, height: 1, width: 1 },
+        let row = |name: &str, numbers| {
+            let scores = OutputSpec::scores(numbers).into_iter();
+            scores.map(|output| OutputSpec { name: name.to_owned(), ..output }).collect::<Vec<_>>()
         };
-        vec![row(POLICY, actions), row(VALUE, 1)]
+        [row(POLICY, actions), row(VALUE, 1)].concat()
     }
 
     fn check(&self, images: ImageShape) -> Result<(), String> {
