@@ -190,7 +190,7 @@ impl Lowering<'_> {
                 }
             }
             let sum = self.combine(terms, size);
-            states.push(self.chain(&cell.behind_nodes[node], sum));
+            states.push(self.chain(&cell.nodes[node].then, sum));
         }
         let pick = |chosen: &[usize]| chosen.iter().flat_map(|&state| states[state].clone()).collect::<Value>();
         let output = match &cell.output {
@@ -206,7 +206,7 @@ impl Lowering<'_> {
                 self.combine(found, cell.size)
             }
         };
-        self.chain(&cell.behind, output)
+        self.chain(&cell.then, output)
     }
 
     /// The mixed operation of an edge: each candidate that contributes is a term with its mixing

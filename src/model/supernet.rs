@@ -295,7 +295,7 @@ fn state_of(
             .reduce(|sum, term| sum + term);
         // Nothing arrives where every edge chose `none`.
         let sum = sum.unwrap_or_else(|| Tensor::zeros([batch, size.channels, size.height, size.width], &device));
-        states.push(forward.chain(&cell.behind_nodes[node], sum));
+        states.push(forward.chain(&cell.nodes[node].then, sum));
     }
     let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
     let output = match &cell.output {
@@ -307,7 +307,7 @@ fn state_of(
             states[*state].clone().mul_scalar(*scale) + states[*plus].clone()
         }
     };
-    forward.chain(&cell.behind, output)
+    forward.chain(&cell.then, output)
 }
 
 /// The operation of an edge of a discrete network; `None` where it contributes nothing. `dropping`

@@ -41,8 +41,7 @@ impl Block {
 impl Cell {
     pub fn cost(&self) -> Cost {
         let edges = self.edges.iter().flat_map(Edge::chains).map(Chain::cost);
-        let behind = self.behind_nodes.iter().chain([&self.behind]).map(Chain::cost);
-        self.inputs.iter().map(Chain::cost).chain(edges).chain(behind).sum()
+        self.inputs.iter().map(Chain::cost).chain(edges).chain(self.behind().map(Chain::cost)).sum()
     }
 }
 

@@ -54,7 +54,7 @@ impl Cell {
     fn narrowed(&self, widths: &Widths, choices: &[usize]) -> Result<Self, SpaceError> {
         let of_node = |node: &Node| {
             let chosen = node.choice.map(|row| widths.channels[choices[row]]);
-            Node { channels: chosen.unwrap_or(node.channels), ..*node }
+            Node { channels: chosen.unwrap_or(node.channels), ..node.clone() }
         };
         let nodes: Vec<Node> = self.nodes.iter().map(of_node).collect();
         let channels = |state: usize| match state.checked_sub(self.inputs.len()) {

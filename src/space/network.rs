@@ -217,11 +217,9 @@ pub struct Cell {
     pub edges: Vec<Edge>,
     /// States that are not inputs; state `inputs.len() + n` is the sum of its incoming edges.
     pub nodes: Vec<Node>,
-    /// What the sum of each goes through before anything reads it; nothing in most spaces.
-    pub behind_nodes: Vec<Chain>,
     pub output: CellOutput,
     /// What the output goes through; nothing in most spaces.
-    pub behind: Chain,
+    pub then: Chain,
     /// Of the edges that leave inputs.
     pub stride: usize,
     /// The map of a node of full width.
@@ -231,14 +229,21 @@ pub struct Cell {
 }
 
 /// A state of a cell that edges lead to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     pub channels: usize,
     /// The row of its alphas, where it chooses its width.
     pub choice: Option<usize>,
+    /// What its sum goes through before anything reads it; nothing in most spaces.
+    pub then: Chain,
 }
 
 impl Cell {
+    /// What stands behind its nodes, and behind its output.
+    pub fn behind(&self) -> impl Iterator<Item = &Chain> {
+        self.nodes.iter().map(|node| &node.then).chain([&self.then])
+    }
+
     /// The map of a node.
     pub fn node_size(&self, node: usize) -> FeatureMap {
         FeatureMap { channels: self.nodes[node].channels, ..self.size }

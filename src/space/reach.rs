@@ -44,14 +44,14 @@ impl Cell {
                 Some(states[edge.source] + chains.into_iter().max().unwrap_or(0))
             });
             let reached = reached.collect::<Option<Vec<_>>>()?.into_iter().max().unwrap_or(0);
-            states.push(reached + self.behind_nodes[node].reach()?);
+            states.push(reached + self.nodes[node].then.reach()?);
         }
         let of = |chosen: &[usize]| chosen.iter().map(|&state| states[state]).max();
         let reached = match &self.output {
             CellOutput::Concat(chosen) | CellOutput::Sum(chosen) => of(chosen),
             CellOutput::Residual { state, plus, .. } => of(&[*state, *plus]),
         };
-        Some(reached? + self.behind.reach()?)
+        Some(reached? + self.then.reach()?)
     }
 }
 

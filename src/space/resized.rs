@@ -1,7 +1,7 @@
 //! The same network for images of other sides: the same tensors, larger or smaller maps.
 
 use super::lowering::error::SpaceError;
-use super::network::{Auxiliary, Block, Cell, Chain, Edge, FeatureMap, Head, Network, OutputSpec};
+use super::network::{Auxiliary, Block, Cell, Chain, Edge, FeatureMap, Head, Network, Node, OutputSpec};
 
 /// Height and width.
 type Sides = [usize; 2];
@@ -78,12 +78,14 @@ impl Cell {
             edge.resized(from, sides_of(size))
         };
         let edges = self.edges.iter().map(of_edge).collect::<Result<_, _>>()?;
-        let behind_nodes = self.behind_nodes.iter().map(|chain| chain.resized_to(sides_of(size), sides_of(size)));
-        let behind_nodes = behind_nodes.collect::<Result<_, _>>()?;
-        let (behind, next) = self.behind.resized(sides_of(size))?;
+        let of_node = |node: &Node| {
+            let then = node.then.resized_to(sides_of(size), sides_of(size))?;
+            Ok(Node { then, ..node.clone() })
+        };
+        let nodes = self.nodes.iter().map(of_node).collect::<Result<_, SpaceError>>()?;
+        let (then, next) = self.then.resized(sides_of(size))?;
         let (kind, reads, output) = (self.kind.clone(), self.reads.clone(), self.output.clone());
-        let nodes = self.nodes.clone();
-        Ok((Self { kind, inputs, reads, edges, nodes, behind_nodes, size, output, behind, ..*self }, next))
+        Ok((Self { kind, inputs, reads, edges, nodes, size, output, then, ..*self }, next))
     }
 }
 

@@ -55,7 +55,7 @@ impl Network {
                 Block::Cell(cell) => {
                     cell.inputs.iter().for_each(|chain| chain.layers(visit));
                     cell.edges.iter().flat_map(Edge::chains).for_each(|chain| chain.layers(visit));
-                    cell.behind_nodes.iter().chain([&cell.behind]).for_each(|chain| chain.layers(visit));
+                    cell.behind().for_each(|chain| chain.layers(visit));
                 }
                 Block::Fixed { chain, .. } => chain.layers(visit),
             }

@@ -135,7 +135,7 @@ fn of_cell(
     let Some(rows) = cell.alphas else { return Ok(Vec::new()) };
     let widths = network.widths.as_ref().map_or(&[][..], |widths| &widths.channels);
     let end = |state: usize| {
-        let node = state.checked_sub(cell.inputs.len()).map(|node| cell.nodes[node]);
+        let node = state.checked_sub(cell.inputs.len()).map(|node| &cell.nodes[node]);
         let choice = node.and_then(|node| node.choice);
         let full = node.map_or(cell.size.channels, |node| node.channels);
         (choice, if choice.is_some() { widths.to_vec() } else { vec![full] })

@@ -132,7 +132,7 @@ impl Writer {
             // Nothing arrives where every edge chose `none`.
             let sum = self.sum(terms);
             let sum = sum.unwrap_or_else(|| self.zeros(&states[0], cell.stride, cell.nodes[node].channels));
-            states.push(self.chain(&cell.behind_nodes[node], sum));
+            states.push(self.chain(&cell.nodes[node].then, sum));
         }
         let pick = |chosen: &[usize]| chosen.iter().map(|&state| states[state].clone()).collect::<Vec<_>>();
         let output = match &cell.output {
@@ -144,7 +144,7 @@ impl Writer {
                 self.graph.node("Add", "", &[&scaled, &states[*plus]], vec![])
             }
         };
-        self.chain(&cell.behind, output)
+        self.chain(&cell.then, output)
     }
 
     fn chain(&mut self, chain: &Chain, x: String) -> String {

@@ -27,7 +27,7 @@ impl Lowering<'_> {
         let stride = kind.input_stride;
         let size = inner.strided(stride);
         let cell = chosen.or_else(|| Some(&self.genotype?.cells[&kind.name]));
-        let nodes = self.cell_nodes(kind, place, cell, channels);
+        let mut nodes = self.cell_nodes(kind, place, cell, channels);
         let geometry = CellGeometry { label, stride, inner, size, inputs: inputs.len(), nodes: &nodes, is_part: false };
         let (edges, output) = match cell {
             None => {
@@ -45,24 +45,13 @@ impl Lowering<'_> {
             (Combine::Sum, None) => (CellOutput::Sum(output), channels),
         };
         let width_before = FeatureMap { channels: width, ..size };
-        let (behind, output_map) = self.chain(&shape.then, label, channels, width_before)?;
-        let behind_nodes = (0..nodes.len()).map(|node| self.behind_node(label, node, &nodes, channels, size));
-        let behind_nodes = behind_nodes.collect::<Result<_, _>>()?;
+        let (then, output_map) = self.chain(&shape.then, label, channels, width_before)?;
+        for (number, node) in nodes.iter_mut().enumerate() {
+            node.then = self.behind_node(label, number, node.channels, channels, size)?;
+        }
         let first = if self.lattice().is_some() { place * kind.candidates.len() } else { 0 };
         let alphas = self.genotype.is_none().then_some(AlphaRows { table: position, first });
-        let cell = Cell {
-            kind: kind.name.clone(),
-            inputs,
-            reads,
-            edges,
-            nodes,
-            behind_nodes,
-            output,
-            behind,
-            stride,
-            size,
-            alphas,
-        };
+        let cell = Cell { kind: kind.name.clone(), inputs, reads, edges, nodes, output, then, stride, size, alphas };
         Ok((Block::Cell(cell), output_map))
     }
 
@@ -71,11 +60,11 @@ impl Lowering<'_> {
         &self,
         label: &str,
         node: usize,
-        nodes: &[Node],
+        width: usize,
         channels: usize,
         size: FeatureMap,
     ) -> Result<Chain, SpaceError> {
-        let of_node = FeatureMap { channels: nodes[node].channels, ..size };
+        let of_node = FeatureMap { channels: width, ..size };
         let place = join(label, &fill(&self.space.labels.node, &[("node", &node)]));
         let (chain, found) = self.chain(&self.space.shape.node, &place, channels, of_node)?;
         if found == of_node { Ok(chain) } else { Err(SpaceError::Shape { place, found, needed: of_node }) }
@@ -84,7 +73,7 @@ impl Lowering<'_> {
     /// The nodes of a cell: as wide as it, or as was chosen for them.
     fn cell_nodes(&self, kind: &CellKind, place: usize, cell: Option<&CellGenotype>, channels: usize) -> Vec<Node> {
         let count = cell.map_or(self.space.nodes(), |cell| cell.nodes.len());
-        let mut nodes = vec![Node { channels, choice: None }; count];
+        let mut nodes = vec![Node { channels, choice: None, then: Chain::default() }; count];
         let Some(widths) = kind.widths.as_ref().filter(|_| self.lattice().is_some()) else { return nodes };
         for (at, node) in self.space.nodes_that_choose().into_iter().enumerate() {
             match cell {

@@ -204,7 +204,7 @@ fn segments_may_have_widths_and_begin_with_a_transition() {
         assert!(names.contains(&(name.to_owned(), shape.to_vec())), "{name} in {names:?}");
     }
     let crate::space::network::Block::Cell(cell) = &network.blocks[1] else { panic!("a cell") };
-    assert!(cell.behind_nodes.iter().all(|chain| chain.layers.len() == 1));
+    assert!(cell.nodes.iter().all(|node| node.then.layers.len() == 1));
     // A width that is no whole number is found out when it is built.
     let build = crate::space::Build { channels: Some(3), ..shipped::build("search", 8, 10) };
     let error = space.supernet(&build).unwrap_err().to_string();
