@@ -24,6 +24,7 @@ use super::{
     branches::{Way, depthwise as depthwise_weights, prepare, run, strip_rows},
     canvas::Canvas,
     convolve::Strip,
+    element::Element,
     gradient::{Gradient, Slot},
     memory::{Area, Buffer, ScratchGuard, ScratchPool},
     pass_state::{PassState, SourceBlock},
@@ -70,9 +71,9 @@ struct Sums {
 }
 
 /// A step in reverse.
-struct Step<'a> {
-    state: &'a PassState,
-    gradient: &'a Gradient,
+struct Step<'a, E: Element> {
+    state: &'a PassState<E>,
+    gradient: &'a Gradient<E>,
     output: MapId,
     /// `[oh, ow]`
     sides: [usize; 2],
@@ -86,12 +87,17 @@ struct Step<'a> {
 
 /// Where the gradient of some channels of a map goes: a slot, and whether something has been
 /// written to it.
-type Target = (Slot, bool);
+type Target<E> = (Slot<E>, bool);
 
 /// Adds to the gradients of the weights of a step, and sends the gradient of its output on to what
 /// it read.
-pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId, gradient: &Gradient) {
-    let mut targets: Vec<Target> = Vec::new();
+pub(super) fn backward<E: Element>(
+    reverse: &mut Reverse<E>,
+    branches: &[Branch],
+    output: MapId,
+    gradient: &Gradient<E>,
+) {
+    let mut targets: Vec<Target<E>> = Vec::new();
     for read in branches.iter().flat_map(|branch| &branch.source) {
         if reverse.wants(read) && !targets.iter().any(|(slot, _)| slot.is_of(read)) {
             let (slot, fresh) = reverse.slot(read);
@@ -108,7 +114,7 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     let work = |source: &Source<'_>| source.branches.iter().map(|branch| branch.work(source.inputs())).sum::<usize>();
     let all = 2 * sides[0] * sides[1] * sources.iter().map(work).sum::<usize>();
     let tasks = Tasks::new(state.layout.groups(), run(&sources, sides), all, length);
-    let mut stretches_of: Vec<Vec<&mut [f32]>> = std::iter::repeat_with(Vec::new).take(tasks.count()).collect();
+    let mut stretches_of: Vec<Vec<&mut [E]>> = std::iter::repeat_with(Vec::new).take(tasks.count()).collect();
     let written: Vec<bool> = targets.iter().map(|(_, written)| *written).collect();
     let reads: Vec<Read> = targets.iter().map(|(slot, _)| slot.read).collect();
     for (slot, _) in &mut targets {
@@ -124,7 +130,7 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
         rest = others;
         of_tasks.push((own, stretches));
     }
-    tasks.each(of_tasks, scratch, |scratch, task, (sums, mut slots): (&mut [f32], Vec<&mut [f32]>)| {
+    tasks.each(of_tasks, scratch, |scratch, task, (sums, mut slots): (&mut [f32], Vec<&mut [E]>)| {
         sums.fill(0.0);
         for run in tasks.runs(task) {
             let mut written = written.clone();
@@ -177,7 +183,7 @@ fn lie(branches: &[Branch], sources: &[Source<'_>]) -> (Vec<Sums>, usize) {
 }
 
 /// Depthwise weights as they go forward, by the branches' numbers, where a product is behind them.
-fn prepare_depthwise(state: &PassState, branches: &[Branch]) -> Vec<Vec<Vec<Lanes>>> {
+fn prepare_depthwise<E: Element>(state: &PassState<E>, branches: &[Branch]) -> Vec<Vec<Vec<Lanes>>> {
     let of_branch = |branch: &Branch| match branch.dense {
         Some(_) if branch.depthwise.is_some() => depthwise_weights(state, branch, Way::Forward),
         _ => Vec::new(),
@@ -198,7 +204,7 @@ fn total(sums: &mut [f32], length: usize) {
     });
 }
 
-impl Step<'_> {
+impl<E: Element> Step<'_, E> {
     /// What all tasks' sums, `length` values each, make of the gradients of the branches' weights.
     fn total(&self, sources: &[Source<'_>], mut sums: Buffer, length: usize) -> Vec<Vec<(usize, Vec<f32>)>> {
         if length == 0 {
@@ -276,7 +282,7 @@ impl Step<'_> {
             for (at, (block, out)) in branch.blocks.clone().zip(out.chunks_exact_mut(self.plane())).enumerate() {
                 self.gradient.plane(self.state, self.output, group, block, out);
                 if self.has_sums && branch.bias.is_some() {
-                    let (found, []) = weighted_sums(out, []);
+                    let (found, []) = weighted_sums::<_, f32, 0>(out, []);
                     let bias = &mut sums[self.sums[branch.number].bias + at * LANES..][..LANES];
                     bias.iter_mut().zip(found).for_each(|(bias, sum)| *bias += sum as f32);
                 }
@@ -410,7 +416,7 @@ impl Step<'_> {
         read: &Read,
         before: usize,
         run: Range<usize>,
-        (slot, first): (&mut [f32], usize),
+        (slot, first): (&mut [E], usize),
         add: bool,
         scratch: &mut Scratch,
     ) {

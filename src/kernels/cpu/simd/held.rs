@@ -6,7 +6,11 @@ use super::product::{Entry, Input, Output, Panels, product};
 use super::tiles::{self, PRODUCTS, Place};
 use super::vector::levels;
 use super::{LANES, Lanes, Pixels, Walk, elementwise, sums, windows};
-use crate::cpu::{prologue::Prologue, winograd};
+use crate::cpu::{
+    element::{Bf16, Element},
+    prologue::Prologue,
+    winograd,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -266,16 +270,16 @@ fn sums_of_maps_are_those_of_scalar_loops() {
         for count in 0..=9 {
             let planes: Vec<(Lanes, Vec<f32>)> = (0..count).map(|at| (lanes(at, 1)[0], values(at + 20, 21))).collect();
             let terms: Vec<(Lanes, &[f32])> = planes.iter().map(|(factor, x)| (*factor, x.as_slice())).collect();
-            for add in [false, true] {
-                let (mut out, shift) = (values(7, 21), lanes(8, 1)[0]);
-                let of = |at: usize| {
-                    let sum: f64 = terms.iter().map(|(a, x)| f64::from(a.0[at % LANES]) * f64::from(x[at])).sum();
-                    sum + f64::from(shift.0[at % LANES]) + if add { f64::from(out[at]) } else { 0.0 }
-                };
-                let expected: Vec<f64> = (0..out.len()).map(of).collect();
-                elementwise::weighted_sum(&shift, &terms, &mut out, add);
-                assert_close(&out, &expected);
-            }
+            let (mut out, mut rounded, shift) = (values(7, 21), vec![Bf16::default(); 21 * LANES], lanes(8, 1)[0]);
+            let of = |at: usize| {
+                let sum: f64 = terms.iter().map(|(a, x)| f64::from(a.0[at % LANES]) * f64::from(x[at])).sum();
+                sum + f64::from(shift.0[at % LANES])
+            };
+            let expected: Vec<f64> = (0..out.len()).map(of).collect();
+            elementwise::weighted_sum(&shift, &terms, &mut out);
+            assert_close(&out, &expected);
+            elementwise::weighted_sum(&shift, &terms, &mut rounded);
+            assert_eq!(rounded, out.iter().map(|out| Bf16::of(*out)).collect::<Vec<_>>());
         }
     });
 }
