@@ -164,12 +164,7 @@ impl<E: Element> Part<'_, E> {
 }
 
 /// Sends the gradient `of_node` of a node on to what its terms read.
-pub(super) fn backward<E: Element>(
-    reverse: &mut Reverse<E>,
-    terms: &[Term],
-    output: MapId,
-    of_node: &Arc<Buffer<E>>,
-) {
+pub(super) fn backward<E: Element>(reverse: &mut Reverse<E>, terms: &[Term], output: MapId, of_node: &Arc<Buffer<E>>) {
     let sums = sums(reverse, terms, output, of_node);
     for (term, sums) in terms.iter().zip(&sums) {
         match term.read.activation {
@@ -208,12 +203,7 @@ impl Summand<'_, '_> {
 
 /// `Σ f g` and `Σ f g (z − mean)` of every channel of every term; of a rectified one
 /// `Σ f g · max(y, 0)` in the second place. Zeros where nobody asks for them.
-fn sums<E: Element>(
-    reverse: &Reverse<E>,
-    terms: &[Term],
-    output: MapId,
-    of_node: &Arc<Buffer<E>>,
-) -> Vec<Vec<Sums>> {
+fn sums<E: Element>(reverse: &Reverse<E>, terms: &[Term], output: MapId, of_node: &Arc<Buffer<E>>) -> Vec<Vec<Sums>> {
     let state = &reverse.state;
     let prepared = prepare(state, terms);
     let (mut summands, mut starts) = (Vec::new(), Vec::new());
@@ -295,13 +285,7 @@ fn several<E: Element, V: Element, const N: usize>(
 
 /// A term that is linear in what it reads, or in its norm: its contribution is the node's own
 /// gradient.
-fn plain<E: Element>(
-    reverse: &mut Reverse<E>,
-    term: &Term,
-    sums: &[Sums],
-    output: MapId,
-    of_node: &Arc<Buffer<E>>,
-) {
+fn plain<E: Element>(reverse: &mut Reverse<E>, term: &Term, sums: &[Sums], output: MapId, of_node: &Arc<Buffer<E>>) {
     let weight = weight_of(&reverse.state, term);
     let mut benefit = 0.0;
     let alpha = match term.read.norm {

@@ -61,13 +61,7 @@ impl Placed {
 }
 
 /// Copies a channel of a plane to another's, for all images of a vector.
-pub(super) fn copy_channel<E: Element>(
-    state: &PassState<E>,
-    from: &[E],
-    place: usize,
-    to: &mut [E],
-    lane: usize,
-) {
+pub(super) fn copy_channel<E: Element>(state: &PassState<E>, from: &[E], place: usize, to: &mut [E], lane: usize) {
     let width = state.layout.width();
     for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to.as_chunks_mut::<LANES>().0) {
         for image in (0..LANES).step_by(width) {

@@ -167,6 +167,14 @@ impl<E: Element> Buffer<E> {
     }
 }
 
+#[cfg(test)]
+impl<E: Element> Buffer<E> {
+    /// What it takes of the memory that is kept.
+    pub fn bytes(&self) -> usize {
+        self.piece.length * size_of::<f32>()
+    }
+}
+
 impl<E: Element> Default for Buffer<E> {
     fn default() -> Self {
         Self { values: NonNull::dangling(), length: 0, piece: Piece::default() }

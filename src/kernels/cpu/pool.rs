@@ -113,12 +113,7 @@ pub(super) fn forward<E: Element>(
 }
 
 /// Sends the gradient of a pool on to its source.
-pub(super) fn backward<E: Element>(
-    reverse: &mut Reverse<E>,
-    pool: &PoolStep,
-    output: MapId,
-    gradient: &Gradient<E>,
-) {
+pub(super) fn backward<E: Element>(reverse: &mut Reverse<E>, pool: &PoolStep, output: MapId, gradient: &Gradient<E>) {
     let mut first = 0;
     for read in &pool.source {
         if reverse.wants(read) {

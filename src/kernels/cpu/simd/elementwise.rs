@@ -102,14 +102,7 @@ impl<E: Element, O: Element, const N: usize> WeightedSum<'_, E, O, N> {
 ///
 /// # Panics
 /// When the pixels do not fit the slices.
-pub(crate) fn through<E: Element>(
-    x: &[E],
-    before: &Prologue,
-    scale: &Lanes,
-    walk: Walk,
-    out: &mut [f32],
-    add: bool,
-) {
+pub(crate) fn through<E: Element>(x: &[E], before: &Prologue, scale: &Lanes, walk: Walk, out: &mut [f32], add: bool) {
     if walk.is_empty() {
         return;
     }
