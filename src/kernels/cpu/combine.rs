@@ -334,7 +334,7 @@ fn rectified<E: Element>(reverse: &mut Reverse<E>, term: &Term, sums: &[Sums], o
                 for (block, out) in blocks.clone().zip(out.chunks_exact_mut(plane)) {
                     let from = Placed::of(term, output).plane(state, of_node, &term.read, block, group);
                     let z = state.plane(term.read.map, group, block);
-                    elementwise::pass(&*from, z, &state.prologue(&term.read, block), &scale, walk, out, !fresh);
+                    elementwise::pass(&from, z, &state.prologue(&term.read, block), &scale, walk, out, !fresh);
                 }
             }
         },
