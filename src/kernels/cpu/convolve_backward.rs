@@ -25,7 +25,7 @@ use super::{
     canvas::Canvas,
     convolve::Strip,
     element::Element,
-    gradient::{Gradient, Slot},
+    gradient::{Gradient, Slot, is_alike},
     memory::{Area, Buffer, ScratchGuard, ScratchPool},
     pass_state::{PassState, SourceBlock},
     reverse::Reverse,
@@ -157,10 +157,6 @@ pub(super) fn backward<E: Element>(
     for (slot, _) in targets {
         reverse.keep(slot);
     }
-}
-
-fn is_alike(read: &Read, other: &Read) -> bool {
-    (read.map, read.first, read.channels, read.norm) == (other.map, other.first, other.channels, other.norm)
 }
 
 /// Where each branch's sums are, and how many there are of all.

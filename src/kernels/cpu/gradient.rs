@@ -211,8 +211,7 @@ pub(super) struct Slot<E: Element> {
 
 impl<E: Element> Slot<E> {
     pub fn is_of(&self, read: &Read) -> bool {
-        (self.read.map, self.read.first, self.read.channels, self.read.norm)
-            == (read.map, read.first, read.channels, read.norm)
+        is_alike(&self.read, read)
     }
 
     /// Values of a group of images.
@@ -240,6 +239,11 @@ impl<E: Element> Slot<E> {
         let total = total(state, &by_group);
         by_channel(state, read, blocks.clone(), &total)
     }
+}
+
+/// Whether two reads leave their gradients in one slot.
+pub(super) fn is_alike(read: &Read, other: &Read) -> bool {
+    (read.map, read.first, read.channels, read.norm) == (other.map, other.first, other.channels, other.norm)
 }
 
 /// [`Sums`] of each lane of a block.
