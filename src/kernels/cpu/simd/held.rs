@@ -309,3 +309,52 @@ fn sums_of_lanes_are_exact_far_from_zero() {
         }
     });
 }
+
+/// What is read and written as `bf16` is computed as in `f32`, and rounded once.
+#[test]
+fn loops_over_bf16_are_those_over_the_same_numbers() {
+    let narrow = |values: &[f32]| -> Vec<Bf16> { values.iter().map(|value| Bf16::of(*value)).collect() };
+    levels::each(|| {
+        for walk in walks() {
+            let [x, z, start] = [1, 2, 3].map(|seed| narrow(&values(seed, ROOM)));
+            let [wide_x, wide_z, wide_start] =
+                [&x, &z, &start].map(|values| values.iter().map(|value| value.value()).collect::<Vec<f32>>());
+            let [factor, offset, scale] = [4, 5, 6].map(|seed| lanes(seed, 1)[0]);
+            let before = Prologue { factor, offset, least: 0.0 };
+            let [mut out, mut wide] = [0; 2].map(|_| values(7, ROOM));
+            elementwise::through(&x, &before, &scale, walk, &mut out, true);
+            elementwise::through(&wide_x, &before, &scale, walk, &mut wide, true);
+            assert_eq!(out, wide);
+            let (mut out, mut wide) = (start.clone(), wide_start.clone());
+            elementwise::pass(&x, &z, &before, &scale, walk, &mut out, true);
+            elementwise::pass(&wide_x, &wide_z, &before, &scale, walk, &mut wide, true);
+            assert_eq!(out, narrow(&wide));
+            assert_eq!(sums::moments(&x), sums::moments(&wide_x));
+            let found = sums::weighted_sums(&x, [(&z, &factor), (&start, &offset)]);
+            assert_eq!(found, sums::weighted_sums(&wide_x, [(&wide_z, &factor), (&wide_start, &offset)]));
+        }
+        // Ties, what is no number, what is not finite, and what is less than the least normal one.
+        let special = [
+            0x3f80_8000,
+            0x3f81_8000,
+            0xbf80_8001,
+            0x7f80_0000,
+            0xff80_0000,
+            0x7f80_0001,
+            0xffff_ffff,
+            0x7f7f_ffff,
+            0x0000_8000,
+            0x0001_8000,
+            0x8000_8001,
+            0x007f_ffff,
+            0x0080_0000,
+            0x3f80_7fff,
+            0x4000_0000,
+            0x0000_0000,
+        ];
+        let special = special.map(f32::from_bits);
+        let mut out = [Bf16::default(); LANES];
+        elementwise::write(&special, &mut out);
+        assert_eq!(out, special.map(Bf16::of));
+    });
+}
