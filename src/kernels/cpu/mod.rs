@@ -27,6 +27,7 @@ mod simd;
 mod source;
 mod statistics;
 mod tasks;
+mod weight_gradients;
 mod winograd;
 mod written;
 

@@ -32,6 +32,6 @@ pub(super) fn write<E: Element>(
     let room = room.of(length * count);
     compute(room, length);
     for (at, computed) in room.chunks_exact(length).enumerate() {
-        elementwise::write(computed, &mut map[first + at * apart..][..length]);
+        elementwise::write(computed, &mut map[first + at * apart..][..length], false);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn weighted_sum<E: Element, O: Element>(shift: &Lanes, terms: &[(Lane
         let (first, sum) = (at * sum.len(), &mut sum[..out.len()]);
         let pieces: Vec<_> = terms.iter().map(|(factor, x)| (*factor, &x[first..][..out.len()])).collect();
         several(shift, &pieces, sum);
-        write(sum, out);
+        write(sum, out, false);
     }
 }
 
@@ -226,12 +226,13 @@ impl<G: Element, E: Element, O: Element> Pass<'_, G, E, O> {
     }
 }
 
-/// Rounds values to the format of a map.
+/// Rounds values to the format of a map, or their sums with what is there.
 ///
 /// # Panics
 /// When the lengths differ.
-pub(crate) fn write<E: Element>(x: &[f32], out: &mut [E]) {
-    weighted_sum(&Lanes::ZERO, &[(Lanes::ONE, x)], out);
+pub(crate) fn write<E: Element>(x: &[f32], out: &mut [E], add: bool) {
+    assert!(x.len() == out.len() && x.len().is_multiple_of(LANES), "whole pixels of equal planes");
+    beside(&Lanes::ZERO, &[(Lanes::ONE, x)], out, add);
 }
 
 /// `out = x · factors[pixel]`

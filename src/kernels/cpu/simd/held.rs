@@ -354,7 +354,7 @@ fn loops_over_bf16_are_those_over_the_same_numbers() {
         ];
         let special = special.map(f32::from_bits);
         let mut out = [Bf16::default(); LANES];
-        elementwise::write(&special, &mut out);
+        elementwise::write(&special, &mut out, false);
         assert_eq!(out, special.map(Bf16::of));
     });
 }
