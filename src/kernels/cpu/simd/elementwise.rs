@@ -76,7 +76,8 @@ impl<E: Element, O: Element, const N: usize> WithSimd for WeightedSum<'_, E, O, 
 impl<E: Element, O: Element, const N: usize> WeightedSum<'_, E, O, N> {
     #[inline(always)]
     fn run<S: Simd, const ADD: bool>(self, simd: S) {
-        // SAFETY: `weighted_sum` has checked that all planes have as many pixels as are written.
+        // SAFETY: `weighted_sum` and `write` have checked that all planes have as many pixels as are
+        // written.
         unsafe {
             for part in (0..LANES).step_by(S::F32_LANES) {
                 let shift = load::<S>(self.shift.0.as_ptr().add(part));
