@@ -119,7 +119,8 @@ impl StepBench {
         }
         // The estimate is of the processor's memory.
         let there = machine::memory().filter(|_| self.device == DeviceName::Cpu);
-        let large = there.and_then(|there| model::too_large(&self.work.network, self.kernels, self.batch, there));
+        let by = (self.kernels, self.precision);
+        let large = there.and_then(|there| model::too_large(&self.work.network, by, self.batch, there));
         if let Some(large) = large {
             return Err(BenchError::TooLarge(large));
         }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::parity;
+use super::{Precision, parity};
 
 type Bits = Vec<Vec<u32>>;
 
@@ -50,9 +50,9 @@ fn value_and_gradients<const A: usize, const B: usize, const R: usize>(
 
 #[test]
 fn programs() {
-    for images in [1, 37] {
-        assert_same_bits(&format!("a program on {images} images"), || {
-            let found = parity::small_supernet_on(images, &Device::flex());
+    for (images, precision) in [1, 37].into_iter().flat_map(|images| Precision::ALL.map(|(_, of)| (images, of))) {
+        assert_same_bits(&format!("a program on {images} images in {precision}"), || {
+            let found = parity::small_supernet_on(images, &Device::flex(), precision);
             found.into_iter().map(|numbers| numbers.into_iter().map(f32::to_bits).collect()).collect()
         });
     }

@@ -65,7 +65,7 @@ fn forward(
     [inputs, weights, mixing, running]: [&FlexTensor; 4],
     pass: Pass,
     keep: bool,
-) -> (FlexTensor, FlexTensor, cpu::PassState) {
+) -> (FlexTensor, FlexTensor, cpu::State) {
     let [inputs, weights, mixing, running] = [inputs, weights, mixing, running].map(FlexTensor::to_contiguous);
     let inputs = values(&inputs);
     let images = inputs.len() / pass.program.input_elements();
@@ -91,7 +91,7 @@ struct NetworkGradient;
 /// The state is taken by the one backward pass that a graph sees.
 #[derive(Debug, Clone)]
 struct Saved {
-    forward: Arc<Mutex<Option<cpu::PassState>>>,
+    forward: Arc<Mutex<Option<cpu::State>>>,
 }
 
 impl Backward<Flex, 3> for NetworkGradient {

@@ -13,7 +13,7 @@ pub struct Pass {
     /// Whether batch norms look at the batch, else at the running statistics.
     pub training: bool,
     pub epsilon: f64,
-    /// Of the maps that a GPU's engine keeps; the processor's knows `f32` alone.
+    /// Of the maps that are kept.
     pub precision: Precision,
     /// `[program.factors][images]`: what each image of a term is multiplied with.
     pub factors: Arc<Vec<f32>>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How feature maps and their gradients are kept between two kernels of a GPU. At any precision
+/// How feature maps and their gradients are kept in memory. At any precision
 /// weights, statistics, mixing weights, the gradients of all these, sums and the states of
 /// optimisers are `f32`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -21,6 +21,11 @@ pub enum Precision {
 impl Precision {
     /// By the names that keys and options have for them.
     pub const ALL: [(&str, Self); 2] = [("f32", Self::F32), ("bf16", Self::Bf16)];
+
+    /// Of a map's value.
+    pub fn bytes(self) -> u64 {
+        if self == Self::F32 { 4 } else { 2 }
+    }
 }
 
 impl fmt::Display for Precision {

@@ -1,6 +1,7 @@
 //! Where a program's time goes, operator by operator: what a person who wants to know what to make
 //! faster asks first.
 
+use super::precision::Precision;
 use super::program::{Branch, Frame, PoolKind, Program, Read, Step};
 use indexmap::IndexMap;
 use std::{
@@ -61,6 +62,7 @@ impl Clock {
     /// images: by kind of operator, the longest first.
     pub fn by_operator<'a>(
         programs: impl IntoIterator<Item = (&'a Self, &'a Program)>,
+        precision: Precision,
         images: usize,
         passes: usize,
     ) -> Vec<OperatorTime> {
@@ -90,7 +92,7 @@ impl Clock {
             // In reverse each multiply-add has two, one for either factor; each map is read again
             // and its gradient moved.
             kind.gflop += 3.0 * 2.0 * (multiply_adds * images) as f64 / 1e9;
-            kind.gbyte += 3.0 * 4.0 * (values * images) as f64 / 1e9;
+            kind.gbyte += 3.0 * precision.bytes() as f64 * (values * images) as f64 / 1e9;
         }
         let mut kinds: Vec<OperatorTime> = kinds.into_values().collect();
         kinds.sort_by(|a, b| (b.forward_ms + b.reverse_ms).total_cmp(&(a.forward_ms + a.reverse_ms)));
@@ -186,7 +188,7 @@ mod tests {
             clock.add(step, Direction::Forward, Instant::now());
         }
         clock.add(2, Direction::Reverse, Instant::now());
-        let mut kinds = Clock::by_operator([(&clock, &program)], 10, 2);
+        let mut kinds = Clock::by_operator([(&clock, &program)], Precision::F32, 10, 2);
         kinds.sort_by(|a, b| a.operator.cmp(&b.operator));
         let names: Vec<&str> = kinds.iter().map(|kind| kind.operator.as_str()).collect();
         assert_eq!(names, ["convolution 3x3", "input", "node"]);
@@ -196,6 +198,6 @@ mod tests {
         assert_eq!((kinds[0].gbyte * 1e9).round(), 12.0 * 10.0 * (16 * (2 + 4)) as f64);
         assert!(kinds[2].reverse_ms > 0.0 && kinds[1].reverse_ms == 0.0);
         clock.reset();
-        assert!(Clock::by_operator([(&clock, &program)], 10, 2).is_empty());
+        assert!(Clock::by_operator([(&clock, &program)], Precision::F32, 10, 2).is_empty());
     }
 }

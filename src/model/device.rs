@@ -79,9 +79,9 @@ impl DeviceName {
     }
 
     /// Whether networks can be computed with feature maps of this precision. WebGPU's language has
-    /// no `bf16`, and the processor's engine and burn's operators compute in `f32`.
+    /// no `bf16`, and burn's operators compute in `f32`.
     pub fn has(self, precision: Precision, kernels: Kernels) -> bool {
-        precision == Precision::F32 || (matches!(self, Self::Cuda { .. }) && kernels == Kernels::Native)
+        precision == Precision::F32 || (!matches!(self, Self::Wgpu { .. }) && kernels == Kernels::Native)
     }
 
     /// The burn device, without autodiff.

@@ -105,7 +105,7 @@ impl Programs {
         let parts = trained.iter().flat_map(|compiled| compiled.lowered.parts.iter().zip(&compiled.clocks));
         let programs: Vec<(Clock, Arc<Program>)> = parts.filter_map(of_part).collect();
         let programs = programs.iter().map(|(clock, program)| (clock, &**program));
-        (self.timed && !trained.is_empty()).then(|| Clock::by_operator(programs, images, passes))
+        (self.timed && !trained.is_empty()).then(|| Clock::by_operator(programs, self.precision, images, passes))
     }
 
     fn of(

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     kernels::{
-        Kernels,
+        Kernels, Precision,
         program::{MapId, Program, Step},
     },
     space::network::{Block, Chain, LayerKind, Network, TensorRole},
@@ -22,33 +22,36 @@ use std::collections::{BTreeMap, BTreeSet};
 /// of the pass and of the learner, momentum, and what a clip and an update make on the way.
 const VECTORS: u64 = 8;
 
-/// Bytes of a number.
+/// Bytes of a number that is no map's.
 const NUMBER: u64 = 4;
 
 /// The most memory that a step on `images` images takes, on the processor, in bytes. What the
 /// process has besides, some tens of megabytes, is not in it.
-pub fn step_bytes(network: &Network, kernels: Kernels, images: usize) -> u64 {
+pub fn step_bytes(network: &Network, (kernels, precision): (Kernels, Precision), images: usize) -> u64 {
     let layout = |wanted: fn(TensorRole) -> bool| {
         let tensors = network.tensors().into_iter().filter(|tensor| wanted(tensor.role));
         Layout::new(tensors.map(|tensor| (tensor.name, tensor.shape)))
     };
     let (weights, running) = (layout(TensorRole::is_learned), layout(|role| !role.is_learned()));
-    let values = match kernels {
+    let maps = match kernels {
         Kernels::Native => {
-            parts_values(&lower(network, Purpose::Train, stands_alone, None, [&weights, &running]).parts)
+            parts_bytes(&lower(network, Purpose::Train, stands_alone, None, [&weights, &running]).parts, precision)
         }
-        Kernels::Reference => layer_values(network),
+        Kernels::Reference => layer_values(network).saturating_mul(NUMBER),
     };
-    let maps = values.saturating_mul(images as u64);
-    maps.saturating_add(VECTORS.saturating_mul(weights.len() as u64)).saturating_mul(NUMBER)
+    let vectors = VECTORS.saturating_mul(weights.len() as u64).saturating_mul(NUMBER);
+    maps.saturating_mul(images as u64).saturating_add(vectors)
 }
 
-/// Of parts that run in turn: all maps, and the most gradients that one of them has at once. What a
-/// layer between programs gives is a map of the program that reads it.
-fn parts_values(parts: &[Part]) -> u64 {
-    let of_part = |part: &Part| match part {
-        Part::Program { program, .. } => (maps_values(program), most_values(program)),
-        Part::Layer { layer, .. } => (layer.output.elements() as u64, layer.output.elements() as u64),
+/// Of one image, of parts that run in turn: all maps, and the most gradients that one of them has
+/// at once. What a layer between programs gives is a map of the program that reads it.
+fn parts_bytes(parts: &[Part], precision: Precision) -> u64 {
+    let of_part = |part: &Part| {
+        let (maps, most, number) = match part {
+            Part::Program { program, .. } => (maps_values(program), most_values(program), precision.bytes()),
+            Part::Layer { layer, .. } => (layer.output.elements() as u64, layer.output.elements() as u64, NUMBER),
+        };
+        (maps.saturating_mul(number), most.saturating_mul(number))
     };
     let (maps, beside) = parts.iter().map(of_part).fold((0_u64, 0_u64), |(all, beside), (maps, most)| {
         (all.saturating_add(maps), beside.max(most.saturating_sub(maps)))
@@ -61,8 +64,8 @@ fn maps_values(program: &Program) -> u64 {
 }
 
 /// What is to be said where a step on `images` images takes more than the `there` bytes that there are.
-pub fn too_large(network: &Network, kernels: Kernels, images: usize, there: u64) -> Option<String> {
-    let needed = step_bytes(network, kernels, images);
+pub fn too_large(network: &Network, by: (Kernels, Precision), images: usize, there: u64) -> Option<String> {
+    let needed = step_bytes(network, by, images);
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     (needed > there).then(|| {
         let (needed, there) = (gigabytes(needed), gigabytes(there));
@@ -156,21 +159,24 @@ mod tests {
         let retrained = Build { auxiliary: true, ..shipped::build("cifar", 32, 10) };
         let genotype = shipped::genotype("darts_v2", &darts);
         for (network, images, measured) in [
-            (darts.supernet(&shipped::build("search", 32, 10)).unwrap(), 64, 1830),
-            (bench.supernet(&shipped::build("search", 32, 10)).unwrap(), 64, 706),
-            (darts.discrete(&genotype, &retrained).unwrap(), 64, 1857),
+            (darts.supernet(&shipped::build("search", 32, 10)).unwrap(), 64, [1830, 995]),
+            (bench.supernet(&shipped::build("search", 32, 10)).unwrap(), 64, [706, 427]),
+            (darts.discrete(&genotype, &retrained).unwrap(), 64, [1857, 1008]),
         ] {
-            let estimate = step_bytes(&network, Kernels::Native, images) / MIB;
-            assert!(estimate * 5 < measured * 6 && measured * 5 < estimate * 6, "{estimate} MiB, measured {measured}");
+            for (precision, measured) in [Precision::F32, Precision::Bf16].into_iter().zip(measured) {
+                let estimate = step_bytes(&network, (Kernels::Native, precision), images) / MIB;
+                let is_near = estimate * 5 < measured * 6 && measured * 5 < estimate * 6;
+                assert!(is_near, "{precision}: {estimate} MiB, measured {measured}");
+            }
         }
     }
 
     #[test]
     fn twice_the_images_take_twice_the_maps_and_no_more_weights() {
         let network = shipped::space("darts").supernet(&shipped::build("search", 32, 10)).unwrap();
-        let of = |images| step_bytes(&network, Kernels::Native, images);
+        let of = |images| step_bytes(&network, (Kernels::Native, Precision::F32), images);
         assert_eq!(of(64) - of(32), of(96) - of(64));
-        assert!(step_bytes(&network, Kernels::Reference, 64) > 2 * of(64));
-        assert_eq!(step_bytes(&network, Kernels::Native, usize::MAX), u64::MAX);
+        assert!(step_bytes(&network, (Kernels::Reference, Precision::F32), 64) > 2 * of(64));
+        assert_eq!(step_bytes(&network, (Kernels::Native, Precision::F32), usize::MAX), u64::MAX);
     }
 }

@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-const PRECISION: &str = "`bf16` is for `runtime.device: cuda` with `kernels: native`; elsewhere leave `precision` out";
+const PRECISION: &str = "`bf16` is for `kernels: native` on `cpu` and `cuda`; elsewhere leave `precision` out";
 
 /// What keys may be relative to. A stage that runs has a [`Context`](crate::run::Context) instead.
 pub struct PlanContext<'a> {
@@ -105,7 +105,7 @@ impl Compute {
 
     /// What is to be said where a step on `batch` images needs more memory than there is.
     pub fn too_large(&self, network: &Network, batch: usize) -> Option<String> {
-        model::too_large(network, self.kernels, batch, self.memory?)
+        model::too_large(network, (self.kernels, self.precision), batch, self.memory?)
     }
 
     /// # Errors
@@ -140,7 +140,7 @@ impl PlanContext<'_> {
     }
 
     /// The stage's device, which need not be present on this machine yet, and `kernels: native`;
-    /// the reference is burn's own operators, to compare with. `precision: bf16` is for `cuda`.
+    /// the reference is burn's own operators, to compare with, which have no `precision: bf16`.
     pub(super) fn compute(&self, fields: &mut Fields<'_>) -> Option<Compute> {
         let names = [("native", Kernels::Native), ("reference", Kernels::Reference)];
         let kernels = fields.choice("kernels", Kernels::Native, &names);

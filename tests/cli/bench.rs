@@ -31,6 +31,8 @@ fn each_configuration_is_a_row_of_its_own() {
         assert!(row["cpu_ms"].as_f64().unwrap() > 0.0, "{row}");
         assert!(row["params"].as_u64().unwrap() > 100 && row["peak_mib"].as_f64().unwrap() > 1.0, "{row}");
     }
+    let rounded = scratch.run(&[&arguments[..], &["--json", "--precision", "bf16"]].concat()).exits(0);
+    assert!(self::rows(&rounded.stdout).iter().all(|row| row["precision"] == "bf16"), "{}", rounded.stdout);
     let table = scratch.run(&arguments).exits(0).stdout;
     assert!(table.contains("mine") && table.contains("images/s") && table.contains("native kernels"), "{table}");
 }
@@ -101,9 +103,10 @@ fn a_work_may_lie_anywhere_and_a_space_beside_it_comes_before_one_that_ships() {
 fn what_cannot_be_measured_is_refused_with_its_reason() {
     let scratch = Scratch::new();
     scratch.write("wrong.yaml", "search: {space: nas_bench_201, bacth: 3}\n");
-    let precise = scratch.run(&["bench", "--work", "nb201", "--precision", "bf16"]).exits(2);
+    let precise = ["bench", "--work", "nb201", "--precision", "bf16", "--kernels", "reference"];
+    let precise = scratch.run(&precise).exits(2);
     assert!(
-        precise.stderr.contains("maps of `bf16`") && precise.stderr.contains("--device cuda"),
+        precise.stderr.contains("maps of `bf16`") && precise.stderr.contains("--kernels native"),
         "{}",
         precise.stderr
     );

@@ -65,12 +65,11 @@ fn a_device_that_this_build_lacks_starts_nothing() {
 #[test]
 fn a_precision_that_the_device_has_not_is_refused_at_its_key() {
     let scratch = Scratch::new();
-    let ended = scratch.run(&["tiny.yaml", "--set", "search.precision=bf16"]).exits(3);
-    assert!(
-        ended.stderr.contains("`precision: bf16`") && ended.stderr.contains("runtime.device: cuda"),
-        "{}",
-        ended.stderr
-    );
+    for other in ["search.kernels=reference", "runtime.device=wgpu"] {
+        let ended = scratch.run(&["tiny.yaml", "--set", "search.precision=bf16", "--set", other]).exits(3);
+        let (found, hint) = ("`precision: bf16` is not to be had", "`kernels: native` on `cpu` and `cuda`");
+        assert!(ended.stderr.contains(found) && ended.stderr.contains(hint), "{other}: {}", ended.stderr);
+    }
     assert!(!scratch.path("artifacts").exists(), "no store is made for a run that cannot start");
 }
 

@@ -12,23 +12,28 @@ fn arguments<'a>(store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn killed_at_random_moments_a_search_comes_to_the_bits_of_an_uninterrupted_one() {
-    let scratch = Scratch::new();
-    scratch.run(&arguments("whole", &[])).exits(0);
-    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-    // Before there is a checkpoint, right after the first, and wherever some more events lead.
-    for events in [1, 3].into_iter().chain((0..3).map(|_| random.random_range(5..12))) {
-        let run = scratch.start(&arguments("killed", &[]));
-        run.wait_for_any(events);
+    let [whole, rounded] = ["f32", "bf16"].map(|precision| {
+        let scratch = Scratch::new();
+        let precision = ["--set", &format!("search.precision={precision}")];
+        scratch.run(&arguments("whole", &precision)).exits(0);
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        // Before there is a checkpoint, right after the first, and wherever some more events lead.
+        for events in [1, 3].into_iter().chain((0..3).map(|_| random.random_range(5..12))) {
+            let run = scratch.start(&arguments("killed", &precision));
+            run.wait_for_any(events);
+            run.kill();
+        }
+        let run = scratch.start(&arguments("killed", &precision));
+        run.wait_for("checkpoint_saved");
         run.kill();
-    }
-    let run = scratch.start(&arguments("killed", &[]));
-    run.wait_for("checkpoint_saved");
-    run.kill();
-    scratch.run(&arguments("killed", &[])).exits(0).line(&["search", "resumed at"]);
-    assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("killed", "search"));
-    assert_eq!(scratch.outputs("whole", "derive"), scratch.outputs("killed", "derive"));
-    assert_eq!(scratch.outputs("whole", "report"), scratch.outputs("killed", "report"), "times are no part of it");
-    assert!(scratch.files("killed/work-v1").is_empty(), "checkpoints of finished work are gone");
+        scratch.run(&arguments("killed", &precision)).exits(0).line(&["search", "resumed at"]);
+        for kind in ["search", "derive", "report"] {
+            assert_eq!(scratch.outputs("whole", kind), scratch.outputs("killed", kind), "{kind}, {precision:?}");
+        }
+        assert!(scratch.files("killed/work-v1").is_empty(), "checkpoints of finished work are gone");
+        scratch.outputs("whole", "search")
+    });
+    assert_ne!(whole, rounded, "the precision decides the bits");
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn complaint(error: &BenchError) -> Complaint {
         BenchError::Images { .. } => complaint.hint("without `--data`, pictures are drawn as the work wants them"),
         BenchError::Diverged { .. } => complaint.hint("lower the work's `learning_rate`"),
         BenchError::Unprofiled => complaint.hint("leave out `--profile`, or take `--device cpu --kernels native`"),
-        BenchError::Precision(_) => complaint.hint("take `--device cuda --kernels native`, or leave out `--precision`"),
+        BenchError::Precision(_) => complaint.hint("take `--kernels native` on `cpu` or `cuda`, or no `--precision`"),
         BenchError::Open(_) | BenchError::Task(_) | BenchError::Device(_) => complaint,
     }
 }

@@ -1,7 +1,7 @@
 //! The reverse pass: steps in reverse order, each sending the gradient of what it wrote on to what
 //! it read.
 
-use super::{combine, convolve_backward, pass_state::PassState, pool, reverse::Reverse};
+use super::{combine, convolve_backward, element::Element, pass_state::PassState, pool, reverse::Reverse};
 use crate::{
     pass::Wanted,
     profile::Direction,
@@ -20,12 +20,7 @@ pub(crate) struct Gradients {
 }
 
 /// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
-pub(crate) fn backward(state: PassState, outputs: &[f32], wanted: Wanted) -> Gradients {
-    // Among the threads that share the work, as forwards.
-    rayon::scope(|_| run(state, outputs, wanted))
-}
-
-fn run(state: PassState, outputs: &[f32], wanted: Wanted) -> Gradients {
+pub(super) fn run<E: Element>(state: PassState<E>, outputs: &[f32], wanted: Wanted) -> Gradients {
     let program = state.pass.program.clone();
     let mut reverse = Reverse::new(state, wanted);
     reverse.seed(outputs);
@@ -70,7 +65,7 @@ fn run(state: PassState, outputs: &[f32], wanted: Wanted) -> Gradients {
 }
 
 /// Makes those of the maps that a step reads anew that were not kept.
-fn remake(state: &mut PassState, step: &Step) {
+fn remake<E: Element>(state: &mut PassState<E>, step: &Step) {
     let program = state.pass.program.clone();
     for Read { map, .. } in step.reads() {
         let writer = program.steps.iter().find(|writer| writer.output() == *map);

@@ -3,6 +3,7 @@
 
 use super::{
     canvas::Canvas,
+    element::Element,
     layout::Layout,
     memory::Buffer,
     pass_state::{PassState, SourceBlock},
@@ -44,7 +45,12 @@ fn frame(branch: &Branch) -> Frame {
 type Numbered<'a> = Vec<(usize, &'a Branch)>;
 
 /// The branches of a step by what they read.
-pub(super) fn prepare<'a>(state: &PassState, branches: &'a [Branch], output: MapId, way: Way) -> Vec<Source<'a>> {
+pub(super) fn prepare<'a, E: Element>(
+    state: &PassState<E>,
+    branches: &'a [Branch],
+    output: MapId,
+    way: Way,
+) -> Vec<Source<'a>> {
     let mut sources: Vec<(&[Read], Numbered<'_>)> = Vec::new();
     for (number, branch) in branches.iter().enumerate() {
         match sources.iter_mut().find(|(reads, _)| *reads == branch.source) {
@@ -78,7 +84,7 @@ impl Source<'_> {
     }
 
     /// Lays out all blocks of some groups of images.
-    pub fn stage(&self, state: &PassState, groups: Range<usize>, staged: &mut [f32]) {
+    pub fn stage<E: Element>(&self, state: &PassState<E>, groups: Range<usize>, staged: &mut [f32]) {
         let plane = self.canvas.pixels() * LANES;
         let prologues: Vec<_> =
             self.blocks.iter().map(|SourceBlock { read, block, .. }| state.prologue(read, *block)).collect();
@@ -136,7 +142,7 @@ impl Prepared<'_> {
 }
 
 /// Depthwise weights of each block of a branch's source. Back, at stride 1, taps are in reverse.
-pub(super) fn depthwise(state: &PassState, branch: &Branch, way: Way) -> Vec<Vec<Lanes>> {
+pub(super) fn depthwise<E: Element>(state: &PassState<E>, branch: &Branch, way: Way) -> Vec<Vec<Lanes>> {
     let Some(depthwise) = branch.depthwise else { return Vec::new() };
     let (weights, taps) = (&state.weights[depthwise.weight..], depthwise.frame.taps());
     let is_turned = way == Way::Back && depthwise.frame.stride == [1, 1];
@@ -166,7 +172,7 @@ struct Filters<'a> {
 }
 
 impl<'a> Filters<'a> {
-    fn new(state: &'a PassState, branch: &Branch, dense: &Dense, way: Way, is_by_tile: bool) -> Self {
+    fn new<E: Element>(state: &'a PassState<E>, branch: &Branch, dense: &Dense, way: Way, is_by_tile: bool) -> Self {
         let (groups, taps) = (dense.groups, dense.frame.taps());
         let (outputs, inputs) = (branch.channels / groups, branch.inputs() / groups);
         let of_taps = &state.weights[dense.weight..][..branch.channels * inputs * taps];
@@ -212,8 +218,8 @@ impl<'a> Filters<'a> {
     }
 }
 
-struct Packer<'a, 'b> {
-    state: &'b PassState,
+struct Packer<'a, 'b, E: Element> {
+    state: &'b PassState<E>,
     branch: &'a Branch,
     blocks: &'b [SourceBlock<'a>],
     canvas: &'b Canvas,
@@ -221,7 +227,7 @@ struct Packer<'a, 'b> {
     way: Way,
 }
 
-impl<'a> Packer<'a, '_> {
+impl<'a, E: Element> Packer<'a, '_, E> {
     fn prepare(&self, number: usize) -> Prepared<'a> {
         let Self { state, branch, output, .. } = *self;
         let frame = frame(branch);

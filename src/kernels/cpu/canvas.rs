@@ -10,6 +10,7 @@
 //! One canvas serves all windows on a source: it is as large as those that reach furthest.
 
 use super::{
+    element::Element,
     prologue::Prologue,
     simd::{LANES, Lanes, Pixels, Walk, depthwise::Window, elementwise},
 };
@@ -72,7 +73,7 @@ impl Canvas {
     }
 
     /// Lays a plane out, each value as the prologue makes it; `fill` stands for the padding.
-    pub fn stage(&self, plane: &[f32], prologue: &Prologue, fill: f32, canvas: &mut [f32]) {
+    pub fn stage<E: Element>(&self, plane: &[E], prologue: &Prologue, fill: f32, canvas: &mut [f32]) {
         self.fill_around(fill, canvas);
         let [rows, width] = self.input;
         let walk = Walk { images: 1, rows, width, from: Pixels::of(width), to: self.inside() };

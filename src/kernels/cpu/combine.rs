@@ -1,8 +1,9 @@
 //! Nodes: all candidates of all edges in one pass, and what their gradients need in another.
 
 use super::{
+    element::Element,
     gradient::{LaneSums, Placed, Planes, Sums, by_channel, copy_channel, total},
-    memory::Buffer,
+    memory::{Area, Buffer, ScratchGuard, ScratchPool},
     moments_of,
     pass_state::PassState,
     prologue::Prologue,
@@ -12,6 +13,7 @@ use super::{
         sums::{Moments, weighted_sums},
     },
     tasks::{Tasks, stretches},
+    written::{Chunks, write},
 };
 use crate::program::{Activation, MapId, Term};
 use std::{borrow::Cow, ops::Range, sync::Arc};
@@ -26,7 +28,7 @@ struct Prepared<'a> {
     means: Vec<Lanes>,
 }
 
-fn prepare<'a>(state: &PassState, terms: &'a [Term]) -> Vec<Prepared<'a>> {
+fn prepare<'a, E: Element>(state: &PassState<E>, terms: &'a [Term]) -> Vec<Prepared<'a>> {
     let prepare = |term: &'a Term| {
         let blocks = state.layout.blocks_of(&term.read);
         let mean = |channel: usize| term.read.norm.map_or(0.0, |norm| state.norms[norm][channel].mean);
@@ -41,25 +43,25 @@ fn prepare<'a>(state: &PassState, terms: &'a [Term]) -> Vec<Prepared<'a>> {
     terms.iter().map(prepare).collect()
 }
 
-fn weight_of(state: &PassState, term: &Term) -> f32 {
+fn weight_of<E: Element>(state: &PassState<E>, term: &Term) -> f32 {
     term.weight.map_or(1.0, |at| state.mixing[at])
 }
 
 /// A block of pixels, one after another.
-fn walk(state: &PassState, map: MapId) -> Walk {
+fn walk<E: Element>(state: &PassState<E>, map: MapId) -> Walk {
     let width = state.map(map).pixels();
     Walk { images: 1, rows: 1, width, from: Pixels::of(width), to: Pixels::of(width) }
 }
 
 /// One task a group of images.
-fn tasks(state: &PassState, terms: &[Term], map: MapId) -> Tasks {
+fn tasks<E: Element>(state: &PassState<E>, terms: &[Term], map: MapId) -> Tasks {
     let pixels = state.map(map).pixels();
     Tasks::new(state.layout.groups(), 1, pixels * state.layout.blocks(map) * (1 + terms.len()), 0)
 }
 
 /// A term's part of a block of the output: what it reads, how, and with what it is multiplied.
-struct Part<'a> {
-    plane: Cow<'a, [f32]>,
+struct Part<'a, E: Element> {
+    plane: Cow<'a, [E]>,
     prologue: Prologue,
     scale: Lanes,
 }
@@ -69,7 +71,13 @@ impl Prepared<'_> {
         self.term.read.activation == Activation::None
     }
 
-    fn part<'a>(&self, state: &'a PassState, output: MapId, block: usize, group: usize) -> Option<Part<'a>> {
+    fn part<'a, E: Element>(
+        &self,
+        state: &'a PassState<E>,
+        output: MapId,
+        block: usize,
+        group: usize,
+    ) -> Option<Part<'a, E>> {
         let (term, layout) = (self.term, &state.layout);
         let scale = match term.factor {
             Some(row) => state.factors(row, group).times(&Lanes::all(self.weight)),
@@ -83,7 +91,7 @@ impl Prepared<'_> {
             return Some(Part { plane: Cow::Borrowed(plane), prologue, scale });
         }
         // Channels that are shuffled are put together one by one, and how they are read with them.
-        let mut plane = vec![0.0; state.map(output).pixels() * LANES];
+        let mut plane = vec![E::default(); state.map(output).pixels() * LANES];
         let (mut factor, mut offset, mut least) = (Lanes::ZERO, Lanes::ZERO, 0.0);
         let mut is_any = false;
         for (lane, channel) in channels.enumerate() {
@@ -101,49 +109,62 @@ impl Prepared<'_> {
     }
 }
 
+/// Room for a plane that is not rounded yet.
+fn room() -> ScratchGuard<Area> {
+    static POOL: ScratchPool<Area> = ScratchPool::new();
+    POOL.take()
+}
+
 /// Writes the output map, and returns its moments by group and block where they are asked for.
-pub(super) fn forward(state: &PassState, terms: &[Term], output: MapId, wanted: bool) -> (Buffer, Vec<Vec<Moments>>) {
+pub(super) fn forward<E: Element>(
+    state: &PassState<E>,
+    terms: &[Term],
+    output: MapId,
+    wanted: bool,
+) -> (Buffer<E>, Vec<Vec<Moments>>) {
     let mut values = Buffer::take(state.len(output));
     let (prepared, walk) = (prepare(state, terms), walk(state, output));
     let (plane, group) = (state.layout.chunk(output, 1), state.layout.chunk(output, state.layout.blocks(output)));
     let tasks = tasks(state, terms, output);
-    let by_task = tasks.each(
-        stretches(&tasks, &mut values, group),
-        || (),
-        |(), task, out| {
-            let of_group = |(number, out): (usize, &mut [f32])| {
-                let number = tasks.groups(task).start + number;
-                for (block, out) in out.chunks_exact_mut(plane).enumerate() {
-                    let parts: Vec<Part<'_>> =
-                        prepared.iter().filter_map(|term| term.part(state, output, block, number)).collect();
-                    let mut shift = Lanes::ZERO;
-                    let mut linear: Vec<(Lanes, &[f32])> = Vec::new();
-                    for Part { plane, prologue, scale } in parts.iter().filter(|part| part.is_linear()) {
-                        linear.push((prologue.factor.times(scale), plane));
-                        let offset = prologue.offset.times(scale);
-                        shift.0.iter_mut().zip(offset.0).for_each(|(shift, offset)| *shift += offset);
-                    }
-                    elementwise::weighted_sum(&shift, &linear, out, false);
+    let by_task = tasks.each(stretches(&tasks, &mut values, group), room, |room, task, out| {
+        let of_group = |(number, out): (usize, &mut [E])| {
+            let number = tasks.groups(task).start + number;
+            for (block, out) in out.chunks_exact_mut(plane).enumerate() {
+                let parts: Vec<Part<'_, E>> =
+                    prepared.iter().filter_map(|term| term.part(state, output, block, number)).collect();
+                let mut shift = Lanes::ZERO;
+                let mut linear: Vec<(Lanes, &[E])> = Vec::new();
+                for Part { plane, prologue, scale } in parts.iter().filter(|part| part.is_linear()) {
+                    linear.push((prologue.factor.times(scale), plane));
+                    let offset = prologue.offset.times(scale);
+                    shift.0.iter_mut().zip(offset.0).for_each(|(shift, offset)| *shift += offset);
+                }
+                if linear.len() == parts.len() {
+                    elementwise::weighted_sum(&shift, &linear, out);
+                    continue;
+                }
+                write(out, Chunks::whole(plane), room, |out, _| {
+                    elementwise::weighted_sum(&shift, &linear, out);
                     for Part { plane, prologue, scale } in parts.iter().filter(|part| !part.is_linear()) {
                         elementwise::through(plane, prologue, scale, walk, out, true);
                     }
-                }
-                moments_of(state, output, out, wanted)
-            };
-            out.chunks_exact_mut(group).enumerate().map(of_group).collect::<Vec<_>>()
-        },
-    );
+                });
+            }
+            moments_of(state, output, out, wanted)
+        };
+        out.chunks_exact_mut(group).enumerate().map(of_group).collect::<Vec<_>>()
+    });
     (values, by_task.into_iter().flatten().collect())
 }
 
-impl Part<'_> {
+impl<E: Element> Part<'_, E> {
     fn is_linear(&self) -> bool {
         self.prologue.least == f32::NEG_INFINITY
     }
 }
 
 /// Sends the gradient `of_node` of a node on to what its terms read.
-pub(super) fn backward(reverse: &mut Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) {
+pub(super) fn backward<E: Element>(reverse: &mut Reverse<E>, terms: &[Term], output: MapId, of_node: &Arc<Buffer<E>>) {
     let sums = sums(reverse, terms, output, of_node);
     for (term, sums) in terms.iter().zip(&sums) {
         match term.read.activation {
@@ -167,14 +188,14 @@ struct Summand<'a, 'b> {
 
 impl Summand<'_, '_> {
     /// Its block of the gradient, where it takes one as it is.
-    fn of_gradient(&self, state: &PassState, output: MapId) -> Option<usize> {
+    fn of_gradient<E: Element>(&self, state: &PassState<E>, output: MapId) -> Option<usize> {
         let Term { read, at, spread, .. } = *self.of.term;
         let first = state.layout.channels(read.map, self.block).start - read.first;
         (spread == 1 && read.activation == Activation::None).then(|| state.layout.place(output, at + first).0)
     }
 
     /// Values and their means.
-    fn values<'a>(&'a self, state: &'a PassState, group: usize) -> (&'a [f32], &'a Lanes) {
+    fn values<'a, E: Element>(&'a self, state: &'a PassState<E>, group: usize) -> (&'a [E], &'a Lanes) {
         let means = &self.of.means[self.block - self.of.blocks.start];
         (state.plane(self.of.term.read.map, group, self.block), means)
     }
@@ -182,7 +203,7 @@ impl Summand<'_, '_> {
 
 /// `Σ f g` and `Σ f g (z − mean)` of every channel of every term; of a rectified one
 /// `Σ f g · max(y, 0)` in the second place. Zeros where nobody asks for them.
-fn sums(reverse: &Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>) -> Vec<Vec<Sums>> {
+fn sums<E: Element>(reverse: &Reverse<E>, terms: &[Term], output: MapId, of_node: &Arc<Buffer<E>>) -> Vec<Vec<Sums>> {
     let state = &reverse.state;
     let prepared = prepare(state, terms);
     let (mut summands, mut starts) = (Vec::new(), Vec::new());
@@ -214,7 +235,7 @@ fn sums(reverse: &Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>)
                     rectified.resize(z.len(), 0.0);
                     let prologue = &of.prologues[block - of.blocks.start];
                     elementwise::through(z, prologue, &Lanes::ONE, walk(state, output), rectified, false);
-                    several(state, &gradient, alike, [(rectified, &Lanes::ZERO)], group, &mut found);
+                    several(state, &gradient, alike, [(rectified.as_slice(), &Lanes::ZERO)], group, &mut found);
                     continue;
                 }
                 for beside in alike.chunks(BESIDE) {
@@ -241,11 +262,11 @@ fn sums(reverse: &Reverse, terms: &[Term], output: MapId, of_node: &Arc<Buffer>)
 }
 
 /// The sums of terms that take one block of the gradient, with their values and means.
-fn several<const N: usize>(
-    state: &PassState,
-    gradient: &[f32],
+fn several<E: Element, V: Element, const N: usize>(
+    state: &PassState<E>,
+    gradient: &[E],
     summands: &[Summand<'_, '_>],
-    values: [(&[f32], &Lanes); N],
+    values: [(&[V], &Lanes); N],
     group: usize,
     found: &mut [LaneSums],
 ) {
@@ -264,7 +285,7 @@ fn several<const N: usize>(
 
 /// A term that is linear in what it reads, or in its norm: its contribution is the node's own
 /// gradient.
-fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], output: MapId, of_node: &Arc<Buffer>) {
+fn plain<E: Element>(reverse: &mut Reverse<E>, term: &Term, sums: &[Sums], output: MapId, of_node: &Arc<Buffer<E>>) {
     let weight = weight_of(&reverse.state, term);
     let mut benefit = 0.0;
     let alpha = match term.read.norm {
@@ -291,7 +312,7 @@ fn plain(reverse: &mut Reverse, term: &Term, sums: &[Sums], output: MapId, of_no
 }
 
 /// A rectified term: its gradient is written out where what it reads is positive.
-fn rectified(reverse: &mut Reverse, term: &Term, sums: &[Sums], output: MapId, of_node: &[f32]) {
+fn rectified<E: Element>(reverse: &mut Reverse<E>, term: &Term, sums: &[Sums], output: MapId, of_node: &[E]) {
     let weight = weight_of(&reverse.state, term);
     if let Some(at) = term.weight {
         reverse.mixing[at] += sums.iter().map(|sums| sums.product).sum::<f64>() as f32;

@@ -3,6 +3,7 @@
 
 use super::{
     branches::{Way, prepare, run, strip_rows},
+    element::Element,
     memory::{Area, Buffer, ScratchGuard, ScratchPool},
     moments_of,
     pass_state::PassState,
@@ -14,6 +15,7 @@ use super::{
     source::{Prepared, Product, Source},
     tasks::{Tasks, stretches},
     winograd,
+    written::{Chunks, write},
 };
 use crate::program::{Branch, MapId};
 
@@ -23,6 +25,8 @@ struct Scratch {
     staged: Area,
     strip: Strip,
     tiles: winograd::Scratch,
+    /// Outputs that are not rounded yet.
+    room: Area,
 }
 
 fn scratch() -> ScratchGuard<Scratch> {
@@ -62,12 +66,12 @@ impl Strip {
 }
 
 /// Writes the output map, and returns its moments by group and block where they are asked for.
-pub(super) fn forward(
-    state: &PassState,
+pub(super) fn forward<E: Element>(
+    state: &PassState<E>,
     branches: &[Branch],
     output: MapId,
     wanted: bool,
-) -> (Buffer, Vec<Vec<Moments>>) {
+) -> (Buffer<E>, Vec<Vec<Moments>>) {
     let (layout, sides) = (&state.layout, state.map(output).sides());
     let sources = prepare(state, branches, output, Way::Forward);
     let blocks = layout.blocks(output);
@@ -81,7 +85,7 @@ pub(super) fn forward(
         for run in tasks.runs(task) {
             let out = &mut out[(run.start - first) * group..(run.end - first) * group];
             for source in &sources {
-                let Scratch { staged, strip, tiles } = &mut **scratch;
+                let Scratch { staged, strip, tiles, room } = &mut **scratch;
                 let staged = staged.of(source.values() * run.len());
                 source.stage(state, run.clone(), staged);
                 winograd::forward(source, layout.width(), staged, blocks, out, tiles);
@@ -92,12 +96,13 @@ pub(super) fn forward(
                         .branches
                         .iter()
                         .filter(by_tap)
-                        .for_each(|branch| by_taps(source, branch, input, sides, blocks, out));
+                        .for_each(|branch| by_taps(source, branch, input, sides, blocks, out, room));
                 }
                 for branch in source.branches.iter().filter(|branch| !branch.depthwise.is_empty()) {
                     let of_groups = staged.chunks_exact(source.values()).zip(out.chunks_exact_mut(group));
-                    of_groups
-                        .for_each(|(staged, out)| separable(source, branch, staged, sides, layout.width(), out, strip));
+                    of_groups.for_each(|(staged, out)| {
+                        separable(source, branch, staged, sides, layout.width(), out, (&mut *strip, &mut *room));
+                    });
                 }
             }
         }
@@ -108,43 +113,45 @@ pub(super) fn forward(
 
 /// A dense convolution, tap by tap, of as many groups of images as there are. `out` has all blocks
 /// of the output.
-fn by_taps(
+fn by_taps<E: Element>(
     source: &Source<'_>,
     branch: &Prepared<'_>,
     input: Input<'_>,
     sides: [usize; 2],
     blocks: usize,
-    out: &mut [f32],
+    out: &mut [E],
+    room: &mut Area,
 ) {
     let Some(panels) = branch.dense.as_ref().map(Product::panels) else { return };
     let (block, apart) = (sides[0] * sides[1] * LANES, source.blocks.len() * source.canvas.pixels());
-    let walk = branch.walk(&source.canvas, sides);
-    let walk = Walk {
-        images: out.len() / (blocks * block),
-        from: Pixels { image: apart, ..walk.from },
-        to: Pixels { image: blocks * sides[0] * sides[1], ..walk.to },
-        ..walk
-    };
-    let output = Output { values: &mut out[branch.blocks.start * block..], block, layer: 0 };
-    product(panels, branch.bias.as_deref(), input, output, walk, false);
+    let (walk, group, images) = (branch.walk(&source.canvas, sides), blocks * block, out.len() / (blocks * block));
+    let (first, length) = (branch.blocks.start * block, branch.blocks.len() * block);
+    write(out, Chunks { first, length, apart: group, count: images }, room, |values, group| {
+        let from = Pixels { image: apart, ..walk.from };
+        let walk = Walk { images, from, to: Pixels { image: group / LANES, ..walk.to }, ..walk };
+        product(panels, branch.bias.as_deref(), input, Output { values, block, layer: 0 }, walk, false);
+    });
 }
 
 /// A depthwise convolution, and the product behind it where there is one, of one group of images.
-fn separable(
+fn separable<E: Element>(
     source: &Source<'_>,
     branch: &Prepared<'_>,
     staged: &[f32],
     sides: [usize; 2],
     lanes: usize,
-    out: &mut [f32],
-    strip: &mut Strip,
+    out: &mut [E],
+    (strip, room): (&mut Strip, &mut Area),
 ) {
     let plane = sides[0] * sides[1] * LANES;
     let out = &mut out[branch.blocks.start * plane..branch.blocks.end * plane];
     let Some(panels) = branch.dense.as_ref().map(Product::panels) else {
         let planes = staged.chunks_exact(source.canvas.pixels() * LANES).zip(out.chunks_exact_mut(plane));
+        let walk = branch.walk(&source.canvas, sides);
         for ((staged, out), weights) in planes.zip(&branch.depthwise) {
-            depthwise::correlate(staged, weights, &branch.window, branch.walk(&source.canvas, sides), out, false);
+            write(out, Chunks::whole(plane), room, |out, _| {
+                depthwise::correlate(staged, weights, &branch.window, walk, out, false);
+            });
         }
         return;
     };
@@ -155,7 +162,9 @@ fn separable(
             strip.of(source, &branch.depthwise, branch, staged, [first, rows, high * sides[1], sides[1]], lanes);
         let row = Pixels::of(rows * sides[1]);
         let walk = Walk { images: 1, rows: 1, width: rows * sides[1], from: row, to: row };
-        let output = Output { values: &mut out[first * sides[1] * LANES..], block: plane, layer: 0 };
-        product(panels, branch.bias.as_deref(), input, output, walk, false);
+        let [first, length] = [first, rows].map(|rows| rows * sides[1] * LANES);
+        write(out, Chunks { first, length, apart: plane, count: branch.blocks.len() }, room, |values, block| {
+            product(panels, branch.bias.as_deref(), input, Output { values, block, layer: 0 }, walk, false);
+        });
     }
 }

@@ -24,23 +24,23 @@ use super::{
     branches::{Way, depthwise as depthwise_weights, prepare, run, strip_rows},
     canvas::Canvas,
     convolve::Strip,
-    gradient::{Gradient, Slot},
+    element::Element,
+    gradient::{Gradient, Slot, is_alike},
     memory::{Area, Buffer, ScratchGuard, ScratchPool},
-    pass_state::{PassState, SourceBlock},
+    pass_state::PassState,
     reverse::Reverse,
     simd::{
         LANES, Lanes, Pixels, Walk, depthwise, elementwise,
         outer::{self, outer},
         product::{Input, Output, product},
         sums::weighted_sums,
-        tiles::PRODUCTS,
     },
     source::{Prepared, Product, Source},
-    tasks::{Tasks, least, stretches},
+    tasks::{Tasks, stretches},
+    weight_gradients::{self, Sums},
     winograd,
 };
 use crate::program::{Branch, Frame, MapId, Read};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Scratch memory of a thread.
@@ -54,6 +54,8 @@ struct Scratch {
     of_depth: Area,
     of_source: Area,
     tiles: winograd::Scratch,
+    /// Gradients of slots that are not rounded yet.
+    rooms: Vec<Area>,
 }
 
 fn scratch() -> ScratchGuard<Scratch> {
@@ -61,18 +63,10 @@ fn scratch() -> ScratchGuard<Scratch> {
     POOL.take()
 }
 
-/// Where the weights' gradients of a branch are in a task's sums.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    dense: usize,
-    depthwise: usize,
-    bias: usize,
-}
-
 /// A step in reverse.
-struct Step<'a> {
-    state: &'a PassState,
-    gradient: &'a Gradient,
+struct Step<'a, E: Element> {
+    state: &'a PassState<E>,
+    gradient: &'a Gradient<E>,
     output: MapId,
     /// `[oh, ow]`
     sides: [usize; 2],
@@ -86,12 +80,17 @@ struct Step<'a> {
 
 /// Where the gradient of some channels of a map goes: a slot, and whether something has been
 /// written to it.
-type Target = (Slot, bool);
+type Target<E> = (Slot<E>, bool);
 
 /// Adds to the gradients of the weights of a step, and sends the gradient of its output on to what
 /// it read.
-pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId, gradient: &Gradient) {
-    let mut targets: Vec<Target> = Vec::new();
+pub(super) fn backward<E: Element>(
+    reverse: &mut Reverse<E>,
+    branches: &[Branch],
+    output: MapId,
+    gradient: &Gradient<E>,
+) {
+    let mut targets: Vec<Target<E>> = Vec::new();
     for read in branches.iter().flat_map(|branch| &branch.source) {
         if reverse.wants(read) && !targets.iter().any(|(slot, _)| slot.is_of(read)) {
             let (slot, fresh) = reverse.slot(read);
@@ -102,17 +101,18 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     let sides = state.map(output).sides();
     let sources = prepare(state, branches, output, Way::Back);
     let has_sums = reverse.wanted.weights;
-    let (sums, length) = if has_sums { lie(branches, &sources) } else { (vec![Sums::default(); branches.len()], 0) };
+    let (sums, length) =
+        if has_sums { weight_gradients::lie(branches, &sources) } else { (vec![Sums::default(); branches.len()], 0) };
     let depthwise = if has_sums { prepare_depthwise(state, branches) } else { Vec::new() };
     let step = Step { state, gradient, output, sides, has_sums, sums, depthwise };
     let work = |source: &Source<'_>| source.branches.iter().map(|branch| branch.work(source.inputs())).sum::<usize>();
     let all = 2 * sides[0] * sides[1] * sources.iter().map(work).sum::<usize>();
     let tasks = Tasks::new(state.layout.groups(), run(&sources, sides), all, length);
-    let mut stretches_of: Vec<Vec<&mut [f32]>> = std::iter::repeat_with(Vec::new).take(tasks.count()).collect();
+    let mut stretches_of: Vec<Vec<&mut [E]>> = std::iter::repeat_with(Vec::new).take(tasks.count()).collect();
     let written: Vec<bool> = targets.iter().map(|(_, written)| *written).collect();
     let reads: Vec<Read> = targets.iter().map(|(slot, _)| slot.read).collect();
-    for (slot, _) in &mut targets {
-        let chunk = slot.chunk(state);
+    let chunks: Vec<usize> = targets.iter().map(|(slot, _)| slot.chunk(state)).collect();
+    for ((slot, _), &chunk) in targets.iter_mut().zip(&chunks) {
         for (of_task, stretch) in stretches_of.iter_mut().zip(stretches(&tasks, &mut slot.values, chunk)) {
             of_task.push(stretch);
         }
@@ -124,27 +124,47 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
         rest = others;
         of_tasks.push((own, stretches));
     }
-    tasks.each(of_tasks, scratch, |scratch, task, (sums, mut slots): (&mut [f32], Vec<&mut [f32]>)| {
+    // What several sources send back to a slot is summed before it is rounded.
+    let of_slot = |read: &Read| reads.iter().position(|other| is_alike(read, other));
+    let mut writers = vec![0; reads.len()];
+    sources.iter().flat_map(|source| source.reads).filter_map(of_slot).for_each(|slot| writers[slot] += 1);
+    let is_summed = |slot: usize| !E::IS_EXACT && writers[slot] > 1;
+    tasks.each(of_tasks, scratch, |scratch, task, (sums, mut slots): (&mut [f32], Vec<&mut [E]>)| {
         sums.fill(0.0);
+        let mut rooms = std::mem::take(&mut scratch.rooms);
+        rooms.resize_with(rooms.len().max(reads.len()), Area::default);
         for run in tasks.runs(task) {
-            let mut written = written.clone();
+            let first = run.start - tasks.groups(task).start;
+            let mut begun: Vec<bool> = (0..reads.len()).map(|slot| written[slot] && !is_summed(slot)).collect();
             for source in &sources {
-                let is_wanted = source.reads.iter().any(|read| reads.iter().any(|other| is_alike(read, other)));
+                let is_wanted = source.reads.iter().any(|read| of_slot(read).is_some());
                 if !is_wanted && !has_sums {
                     continue;
                 }
                 step.source(source, run.clone(), is_wanted, scratch, sums);
-                for (at, read) in source.reads.iter().enumerate() {
-                    let Some(slot) = reads.iter().position(|other| is_alike(read, other)) else { continue };
-                    let first = run.start - tasks.groups(task).start;
-                    let before: usize = source.reads[..at].iter().map(|read| state.layout.blocks_of(read).len()).sum();
-                    step.write(source, read, before, run.clone(), (&mut *slots[slot], first), written[slot], scratch);
-                    written[slot] = true;
+                let mut before = 0;
+                for read in source.reads {
+                    if let Some(slot) = of_slot(read) {
+                        let (add, run) = (std::mem::replace(&mut begun[slot], true), run.clone());
+                        if is_summed(slot) {
+                            let room = rooms[slot].of(chunks[slot] * run.len());
+                            step.write(source, read, before, run, (room, 0), add, scratch);
+                        } else {
+                            step.write(source, read, before, run, (&mut *slots[slot], first), add, scratch);
+                        }
+                    }
+                    before += state.layout.blocks_of(read).len();
                 }
             }
+            for slot in (0..reads.len()).filter(|slot| is_summed(*slot)) {
+                let (chunk, length) = (chunks[slot], chunks[slot] * run.len());
+                let to = &mut slots[slot][first * chunk..][..length];
+                elementwise::write(rooms[slot].of(length), to, written[slot]);
+            }
         }
+        scratch.rooms = rooms;
     });
-    let found = step.total(&sources, sums, length);
+    let found = weight_gradients::found((&state.layout, output), &sources, &step.sums, sums, length);
     for (first, found) in found.into_iter().flatten() {
         reverse.weights[first..].iter_mut().zip(found).for_each(|(weight, found)| *weight += found);
     }
@@ -153,31 +173,8 @@ pub(super) fn backward(reverse: &mut Reverse, branches: &[Branch], output: MapId
     }
 }
 
-fn is_alike(read: &Read, other: &Read) -> bool {
-    (read.map, read.first, read.channels, read.norm) == (other.map, other.first, other.channels, other.norm)
-}
-
-/// Where each branch's sums are, and how many there are of all.
-fn lie(branches: &[Branch], sources: &[Source<'_>]) -> (Vec<Sums>, usize) {
-    let (mut sums, mut next) = (vec![Sums::default(); branches.len()], 0);
-    for source in sources {
-        for prepared in &source.branches {
-            let lanes = prepared.blocks.len() * LANES;
-            let of_dense = prepared.branch.dense.map_or(0, |dense| {
-                let layers = if prepared.is_by_tile() { PRODUCTS } else { dense.frame.taps() };
-                layers * source.inputs() * lanes
-            });
-            let of_depthwise = prepared.depthwise.len() * prepared.frame.taps() * LANES;
-            sums[prepared.number] =
-                Sums { dense: next, depthwise: next + of_dense, bias: next + of_dense + of_depthwise };
-            next += of_dense + of_depthwise + if prepared.bias.is_some() { lanes } else { 0 };
-        }
-    }
-    (sums, next)
-}
-
 /// Depthwise weights as they go forward, by the branches' numbers, where a product is behind them.
-fn prepare_depthwise(state: &PassState, branches: &[Branch]) -> Vec<Vec<Vec<Lanes>>> {
+fn prepare_depthwise<E: Element>(state: &PassState<E>, branches: &[Branch]) -> Vec<Vec<Vec<Lanes>>> {
     let of_branch = |branch: &Branch| match branch.dense {
         Some(_) if branch.depthwise.is_some() => depthwise_weights(state, branch, Way::Forward),
         _ => Vec::new(),
@@ -185,33 +182,7 @@ fn prepare_depthwise(state: &PassState, branches: &[Branch]) -> Vec<Vec<Vec<Lane
     branches.iter().map(of_branch).collect()
 }
 
-/// The sum of what the tasks found, `length` values each, in their order.
-fn total(sums: &mut [f32], length: usize) {
-    /// Values of each task's sums that are added up at a time.
-    const PIECE: usize = 1 << 12;
-    let (total, rest) = sums.split_at_mut(length);
-    total.par_chunks_mut(PIECE).enumerate().for_each(|(piece, total)| {
-        for of_task in rest.chunks_exact(length) {
-            let of_task = &of_task[piece * PIECE..][..total.len()];
-            total.iter_mut().zip(of_task).for_each(|(total, sum)| *total += sum);
-        }
-    });
-}
-
-impl Step<'_> {
-    /// What all tasks' sums, `length` values each, make of the gradients of the branches' weights.
-    fn total(&self, sources: &[Source<'_>], mut sums: Buffer, length: usize) -> Vec<Vec<(usize, Vec<f32>)>> {
-        if length == 0 {
-            return Vec::new();
-        }
-        total(&mut sums, length);
-        let branches = sources
-            .par_iter()
-            .with_min_len(least(length))
-            .flat_map_iter(|source| source.branches.iter().map(move |branch| (source, branch)));
-        branches.map(|(source, branch)| self.of_weights(source, branch, &sums)).collect()
-    }
-
+impl<E: Element> Step<'_, E> {
     /// Values of a block of the output.
     fn plane(&self) -> usize {
         self.sides[0] * self.sides[1] * LANES
@@ -221,7 +192,7 @@ impl Step<'_> {
     /// `sums`, the source's is left in `scratch.of_source`, laid out as the source is.
     fn source(&self, source: &Source<'_>, run: Range<usize>, is_wanted: bool, scratch: &mut Scratch, sums: &mut [f32]) {
         let (width, groups) = (self.state.layout.width(), run.len());
-        let Scratch { staged, gradients, strip, of_depth, of_source, tiles } = scratch;
+        let Scratch { staged, gradients, strip, of_depth, of_source, tiles, .. } = scratch;
         let staged = staged.of(if self.has_sums { source.values() * groups } else { 0 });
         source.stage(self.state, run.clone(), staged);
         let of_source = of_source.of(if is_wanted { source.values() * groups } else { 0 });
@@ -276,7 +247,7 @@ impl Step<'_> {
             for (at, (block, out)) in branch.blocks.clone().zip(out.chunks_exact_mut(self.plane())).enumerate() {
                 self.gradient.plane(self.state, self.output, group, block, out);
                 if self.has_sums && branch.bias.is_some() {
-                    let (found, []) = weighted_sums(out, []);
+                    let (found, []) = weighted_sums::<_, f32, 0>(out, []);
                     let bias = &mut sums[self.sums[branch.number].bias + at * LANES..][..LANES];
                     bias.iter_mut().zip(found).for_each(|(bias, sum)| *bias += sum as f32);
                 }
@@ -404,13 +375,13 @@ impl Step<'_> {
     /// them, zero where the prologue's ReLU was shut. `before` are the source's blocks before the
     /// read's.
     #[expect(clippy::too_many_arguments, reason = "what is read, what is written, and how both lie")]
-    fn write(
+    fn write<O: Element>(
         &self,
         source: &Source<'_>,
         read: &Read,
         before: usize,
         run: Range<usize>,
-        (slot, first): (&mut [f32], usize),
+        (slot, first): (&mut [O], usize),
         add: bool,
         scratch: &mut Scratch,
     ) {
@@ -430,68 +401,5 @@ impl Step<'_> {
                 elementwise::pass(from, z, &prologue, &Lanes::ONE, walk, to, add);
             }
         }
-    }
-
-    /// What a branch's sums make of the gradients of its weights, and where these begin.
-    fn of_weights(&self, source: &Source<'_>, prepared: &Prepared<'_>, sums: &[f32]) -> Vec<(usize, Vec<f32>)> {
-        let (layout, branch) = (&self.state.layout, prepared.branch);
-        let Sums { dense: first, depthwise, bias } = self.sums[prepared.number];
-        // The sums over the images of a vector, in the lanes of the first.
-        let lanes = |at: usize| {
-            let mut found = Lanes::ZERO;
-            for of_image in sums[at..at + LANES].chunks_exact(layout.width()) {
-                found.0.iter_mut().zip(of_image).for_each(|(found, sum)| *found += sum);
-            }
-            found
-        };
-        let (inputs, mut found) = (source.inputs(), Vec::new());
-        if let Some(of) = branch.depthwise {
-            let taps = of.frame.taps();
-            let mut weights = vec![0.0; inputs * taps];
-            for (block, SourceBlock { first, channels, .. }) in source.blocks.iter().enumerate() {
-                for tap in 0..taps {
-                    let sums = lanes(depthwise + (block * taps + tap) * LANES);
-                    let to = weights[first * taps + tap..].iter_mut().step_by(taps);
-                    to.zip(&sums.0[..*channels]).for_each(|(to, sum)| *to = *sum);
-                }
-            }
-            found.push((of.weight, weights));
-        }
-        let Some(dense) = branch.dense else { return found };
-        let (taps, of_channel) = (dense.frame.taps(), prepared.blocks.len() * LANES);
-        let (in_group, out_group) = (inputs / dense.groups, branch.channels / dense.groups);
-        let (mut weights, mut biases) = (vec![0.0; branch.channels * in_group * taps], Vec::new());
-        let mut taps_of = Vec::with_capacity(taps);
-        for (at, block) in prepared.blocks.clone().enumerate() {
-            let channels = layout.channels(self.output, block);
-            let outputs = channels.start - branch.first..channels.end - branch.first;
-            if dense.bias.is_some() {
-                biases.extend(&lanes(bias + at * LANES).0[..outputs.len()]);
-            }
-            for input in 0..inputs {
-                let layer = |layer: usize| lanes(first + (layer * inputs + input) * of_channel + at * LANES);
-                let tiles;
-                let by_tap = match &prepared.dense {
-                    Some(Product::ByTile(_)) => {
-                        tiles = winograd::weight_gradient(std::array::from_fn(layer));
-                        &tiles[..]
-                    }
-                    _ => {
-                        taps_of.clear();
-                        taps_of.extend((0..taps).map(layer));
-                        &taps_of[..]
-                    }
-                };
-                for (lane, output) in outputs.clone().enumerate() {
-                    if output / out_group == input / in_group {
-                        let to = &mut weights[(output * in_group + input % in_group) * taps..][..taps];
-                        to.iter_mut().zip(by_tap).for_each(|(to, sums)| *to = sums.0[lane]);
-                    }
-                }
-            }
-        }
-        found.push((dense.weight, weights));
-        found.extend(dense.bias.map(|at| (at, biases)));
-        found
     }
 }

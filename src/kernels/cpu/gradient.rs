@@ -6,6 +6,7 @@
 //! each plane when it wants it.
 
 use super::{
+    element::Element,
     memory::Buffer,
     pass_state::PassState,
     simd::{
@@ -35,14 +36,14 @@ impl Placed {
 
     /// The plane that has the channels of a block of a read in its lanes: one of the other map's,
     /// or one that is put together.
-    pub fn plane<'a>(
+    pub fn plane<'a, E: Element>(
         &self,
-        state: &PassState,
-        values: &'a [f32],
+        state: &PassState<E>,
+        values: &'a [E],
         read: &Read,
         block: usize,
         group: usize,
-    ) -> Cow<'a, [f32]> {
+    ) -> Cow<'a, [E]> {
         let blocks = state.layout.blocks(self.map);
         let channels = state.layout.channels(read.map, block);
         let channels = channels.start - read.first..channels.end - read.first;
@@ -50,7 +51,7 @@ impl Placed {
         if self.spread == 1 {
             return Cow::Borrowed(state.layout.plane(self.map, values, blocks, group, first));
         }
-        let mut together = vec![0.0; state.map(self.map).pixels() * LANES];
+        let mut together = vec![E::default(); state.map(self.map).pixels() * LANES];
         for (lane, channel) in channels.enumerate() {
             let (block, place) = state.layout.place(self.map, self.at + channel * self.spread);
             copy_channel(state, state.layout.plane(self.map, values, blocks, group, block), place, &mut together, lane);
@@ -60,7 +61,7 @@ impl Placed {
 }
 
 /// Copies a channel of a plane to another's, for all images of a vector.
-pub(super) fn copy_channel(state: &PassState, from: &[f32], place: usize, to: &mut [f32], lane: usize) {
+pub(super) fn copy_channel<E: Element>(state: &PassState<E>, from: &[E], place: usize, to: &mut [E], lane: usize) {
     let width = state.layout.width();
     for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to.as_chunks_mut::<LANES>().0) {
         for image in (0..LANES).step_by(width) {
@@ -71,36 +72,36 @@ pub(super) fn copy_channel(state: &PassState, from: &[f32], place: usize, to: &m
 
 /// Where the values of a contribution are.
 #[derive(Debug, Clone)]
-pub(super) enum Planes {
+pub(super) enum Planes<E: Element> {
     /// What readers of these channels have left, block by block.
-    Own(Arc<Buffer>),
+    Own(Arc<Buffer<E>>),
     /// The gradient of a node, and where the channels are in it.
-    OfNode(Arc<Buffer>, Placed),
+    OfNode(Arc<Buffer<E>>, Placed),
 }
 
 /// A summand of a map's gradient.
 #[derive(Debug, Clone)]
-pub(super) struct Contribution {
+pub(super) struct Contribution<E: Element> {
     /// The channels it belongs to.
     pub read: Read,
     /// Their blocks, and what each lane is multiplied with.
     pub blocks: Range<usize>,
     pub alpha: Vec<Lanes>,
-    pub planes: Planes,
+    pub planes: Planes<E>,
     /// Row of the factors that images are multiplied with.
     pub factor: Option<usize>,
 }
 
 /// The gradient of a map.
 #[derive(Debug, Default)]
-pub(super) struct Gradient {
-    pub contributions: Vec<Contribution>,
+pub(super) struct Gradient<E: Element> {
+    pub contributions: Vec<Contribution<E>>,
     /// What each channel's own value is multiplied with, and what is added; empty for zeros.
     beta: Vec<f32>,
     delta: Vec<f32>,
 }
 
-impl Gradient {
+impl<E: Element> Gradient<E> {
     pub fn is_zero(&self) -> bool {
         self.contributions.is_empty()
     }
@@ -119,10 +120,10 @@ impl Gradient {
 
     /// One block of the gradient, of one group of images: zero where there are no images. `out` is
     /// as long as the plane.
-    pub fn plane(&self, state: &PassState, map: MapId, group: usize, block: usize, out: &mut [f32]) {
+    pub fn plane<O: Element>(&self, state: &PassState<E>, map: MapId, group: usize, block: usize, out: &mut [O]) {
         let present = state.layout.present(group);
         let masked = |lanes: Lanes| present.map_or(lanes, |present| lanes.times(&present));
-        let mut planes: Vec<(Lanes, Cow<'_, [f32]>)> = Vec::with_capacity(self.contributions.len() + 1);
+        let mut planes: Vec<(Lanes, Cow<'_, [E]>)> = Vec::with_capacity(self.contributions.len() + 1);
         for Contribution { read, blocks, alpha, planes: values, factor } in &self.contributions {
             if !blocks.contains(&block) {
                 continue;
@@ -145,12 +146,12 @@ impl Gradient {
                 planes.push((masked(beta), Cow::Borrowed(state.plane(map, group, block))));
             }
         }
-        let terms: Vec<(Lanes, &[f32])> = planes.iter().map(|(factor, plane)| (*factor, &**plane)).collect();
-        weighted_sum(&delta, &terms, out, false);
+        let terms: Vec<(Lanes, &[E])> = planes.iter().map(|(factor, plane)| (*factor, &**plane)).collect();
+        weighted_sum(&delta, &terms, out);
     }
 
     /// All planes, written out; where they are there as they are, nothing is copied.
-    pub fn whole(self, state: &PassState, map: MapId) -> Arc<Buffer> {
+    pub fn whole(self, state: &PassState<E>, map: MapId) -> Arc<Buffer<E>> {
         let blocks = state.layout.blocks(map);
         if let [Contribution { planes: Planes::Own(values), alpha, blocks: of, factor: None, .. }] =
             self.contributions.as_slice()
@@ -201,26 +202,25 @@ pub(super) fn through_norm(channel: &Channel, weight: f32, sums: Sums, count: Op
 /// What readers of some channels have left: the gradient of what they read, before the norm they
 /// read it through.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct Slot<E: Element> {
     /// What is read, whatever becomes of it.
     pub read: Read,
     pub blocks: Range<usize>,
-    pub values: Buffer,
+    pub values: Buffer<E>,
 }
 
-impl Slot {
+impl<E: Element> Slot<E> {
     pub fn is_of(&self, read: &Read) -> bool {
-        (self.read.map, self.read.first, self.read.channels, self.read.norm)
-            == (read.map, read.first, read.channels, read.norm)
+        is_alike(&self.read, read)
     }
 
     /// Values of a group of images.
-    pub fn chunk(&self, state: &PassState) -> usize {
+    pub fn chunk(&self, state: &PassState<E>) -> usize {
         state.layout.chunk(self.read.map, self.blocks.len())
     }
 
     /// The sums that a norm's gradient needs, by channel.
-    pub fn sums(&self, state: &PassState, norm: &[Channel]) -> Vec<Sums> {
+    pub fn sums(&self, state: &PassState<E>, norm: &[Channel]) -> Vec<Sums> {
         let Self { read, blocks, values } = self;
         let means: Vec<Lanes> =
             blocks.clone().map(|block| state.lanes(read, block, |channel| norm[channel].mean)).collect();
@@ -241,6 +241,11 @@ impl Slot {
     }
 }
 
+/// Whether two reads leave their gradients in one slot.
+pub(super) fn is_alike(read: &Read, other: &Read) -> bool {
+    (read.map, read.first, read.channels, read.norm) == (other.map, other.first, other.channels, other.norm)
+}
+
 /// [`Sums`] of each lane of a block.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LaneSums {
@@ -249,7 +254,7 @@ pub(super) struct LaneSums {
 }
 
 /// Sums of groups of images, in their order.
-pub(super) fn total(state: &PassState, by_group: &[Vec<LaneSums>]) -> Vec<LaneSums> {
+pub(super) fn total<E: Element>(state: &PassState<E>, by_group: &[Vec<LaneSums>]) -> Vec<LaneSums> {
     let mut total = vec![LaneSums::default(); by_group.first().map_or(0, Vec::len)];
     for (group, of_group) in by_group.iter().enumerate() {
         let lanes = state.layout.images_of(group) * state.layout.width();
@@ -264,7 +269,12 @@ pub(super) fn total(state: &PassState, by_group: &[Vec<LaneSums>]) -> Vec<LaneSu
 }
 
 /// The sums of each channel of some blocks, over all images of a vector.
-pub(super) fn by_channel(state: &PassState, read: &Read, blocks: Range<usize>, sums: &[LaneSums]) -> Vec<Sums> {
+pub(super) fn by_channel<E: Element>(
+    state: &PassState<E>,
+    read: &Read,
+    blocks: Range<usize>,
+    sums: &[LaneSums],
+) -> Vec<Sums> {
     let width = state.layout.width();
     let over = |lanes: &sums::Sums, place: usize| lanes.iter().skip(place).step_by(width).sum::<f64>();
     let of_block = |(block, sums): (usize, &LaneSums)| {

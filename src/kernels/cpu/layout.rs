@@ -33,7 +33,10 @@
 //! a branch begins or ends, and what a step copies channel by channel has the blocks of what it
 //! reads.
 
-use super::simd::{LANES, Lanes};
+use super::{
+    element::Element,
+    simd::{LANES, Lanes},
+};
 use crate::program::{MapId, Program, Read, Step};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -125,7 +128,7 @@ impl Layout {
     }
 
     /// A block of a group, of values that have so many blocks of a map.
-    pub fn plane<'a>(&self, map: MapId, values: &'a [f32], blocks: usize, group: usize, block: usize) -> &'a [f32] {
+    pub fn plane<'a, E>(&self, map: MapId, values: &'a [E], blocks: usize, group: usize, block: usize) -> &'a [E] {
         let plane = self.pixels[map] * LANES;
         &values[(group * blocks + block) * plane..][..plane]
     }
@@ -167,19 +170,19 @@ impl Layout {
     }
 
     /// From `[n, c, h, w]`.
-    pub fn import(&self, map: MapId, from: &[f32], to: &mut [f32]) {
-        to.fill(0.0);
+    pub fn import<E: Element>(&self, map: MapId, from: &[f32], to: &mut [E]) {
+        to.fill(E::default());
         self.each_plane(map, |nchw, at| {
             let from = &from[nchw..nchw + self.pixels[map]];
-            to[at..].iter_mut().step_by(LANES).zip(from).for_each(|(to, from)| *to = *from);
+            to[at..].iter_mut().step_by(LANES).zip(from).for_each(|(to, from)| *to = E::of(*from));
         });
     }
 
     /// To `[n, c, h, w]`.
-    pub fn export(&self, map: MapId, from: &[f32], to: &mut [f32]) {
+    pub fn export<E: Element>(&self, map: MapId, from: &[E], to: &mut [f32]) {
         self.each_plane(map, |nchw, at| {
             let to = &mut to[nchw..nchw + self.pixels[map]];
-            from[at..].iter().step_by(LANES).zip(to).for_each(|(from, to)| *to = *from);
+            from[at..].iter().step_by(LANES).zip(to).for_each(|(from, to)| *to = from.value());
         });
     }
 

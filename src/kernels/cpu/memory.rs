@@ -6,6 +6,7 @@
 //! reverse many small ones while it gives the large back: what is given back is joined with what is
 //! free beside it, and cut anew.
 
+use super::element::Element;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
@@ -22,13 +23,13 @@ fn unaligned(values: *const f32) -> usize {
 
 /// Values that hold whatever the memory's last user left there.
 #[derive(Debug)]
-pub(super) struct Buffer {
-    values: NonNull<f32>,
+pub(super) struct Buffer<E: Element = f32> {
+    values: NonNull<E>,
     length: usize,
     piece: Piece,
 }
 
-/// A part of a slab.
+/// A part of a slab, in values of `f32`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Piece {
     slab: usize,
@@ -37,9 +38,9 @@ struct Piece {
 }
 
 // SAFETY: a buffer is the only one that reads or writes its piece of a slab.
-unsafe impl Send for Buffer {}
+unsafe impl<E: Element> Send for Buffer<E> {}
 // SAFETY: as above; a shared buffer is only read.
-unsafe impl Sync for Buffer {}
+unsafe impl<E: Element> Sync for Buffer<E> {}
 
 /// Memory that was asked of the system at one time.
 #[derive(Debug)]
@@ -148,31 +149,39 @@ impl Pool {
 /// One part in so many of what a pass needs may be held beyond that: the gaps between pieces.
 const SPARE: usize = 16;
 
-impl Buffer {
+impl<E: Element> Buffer<E> {
     /// `length` values, not cleared.
     pub fn take(length: usize) -> Self {
         if length == 0 {
             return Self::default();
         }
         let mut pool = pool();
-        let piece = pool.cut(length.next_multiple_of(LINE));
+        let piece = pool.cut((length * size_of::<E>()).div_ceil(size_of::<f32>()).next_multiple_of(LINE));
         pool.used += piece.length;
         pool.most_used = pool.most_used.max(pool.used);
         let slab = pool.slabs[piece.slab].as_ref().expect("a slab that a piece was cut from");
         let first = slab.values.cast::<f32>();
         // SAFETY: the slab has a line more than all its pieces, so that the piece lies in it.
         let values = unsafe { NonNull::new_unchecked(first.add(unaligned(first) + piece.start)) };
-        Self { values, length, piece }
+        Self { values: values.cast(), length, piece }
     }
 }
 
-impl Default for Buffer {
+#[cfg(test)]
+impl<E: Element> Buffer<E> {
+    /// What it takes of the memory that is kept.
+    pub fn bytes(&self) -> usize {
+        self.piece.length * size_of::<f32>()
+    }
+}
+
+impl<E: Element> Default for Buffer<E> {
     fn default() -> Self {
         Self { values: NonNull::dangling(), length: 0, piece: Piece::default() }
     }
 }
 
-impl Drop for Buffer {
+impl<E: Element> Drop for Buffer<E> {
     fn drop(&mut self) {
         if self.length > 0 {
             let mut pool = pool();
@@ -182,18 +191,18 @@ impl Drop for Buffer {
     }
 }
 
-impl Deref for Buffer {
-    type Target = [f32];
+impl<E: Element> Deref for Buffer<E> {
+    type Target = [E];
 
-    fn deref(&self) -> &[f32] {
-        // SAFETY: the piece is this buffer's alone and as long as this; all of a slab was
-        // initialised when it was made.
+    fn deref(&self) -> &[E] {
+        // SAFETY: the piece is this buffer's alone, as long as this and begins a line; all of a
+        // slab was initialised when it was made, and any bits are an element.
         unsafe { std::slice::from_raw_parts(self.values.as_ptr(), self.length) }
     }
 }
 
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl<E: Element> DerefMut for Buffer<E> {
+    fn deref_mut(&mut self) -> &mut [E] {
         // SAFETY: as above, and whoever has the buffer to write has nobody beside it.
         unsafe { std::slice::from_raw_parts_mut(self.values.as_ptr(), self.length) }
     }
@@ -293,7 +302,7 @@ mod tests {
 
     #[test]
     fn buffers_do_not_overlap() {
-        let mut buffers: Vec<Buffer> = (1..40).map(|n| Buffer::take(n * 7)).collect();
+        let mut buffers: Vec<Buffer<f32>> = (1..40).map(|n| Buffer::take(n * 7)).collect();
         for (n, buffer) in buffers.iter_mut().enumerate() {
             assert_eq!(buffer.len(), (n + 1) * 7);
             buffer.fill(n as f32);
@@ -301,6 +310,6 @@ mod tests {
         for (n, buffer) in buffers.iter().enumerate() {
             assert!(buffer.iter().all(|value| *value == n as f32));
         }
-        assert!(Buffer::take(0).is_empty());
+        assert!(Buffer::<f32>::take(0).is_empty());
     }
 }

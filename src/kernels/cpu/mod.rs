@@ -15,6 +15,7 @@ mod canvas;
 mod combine;
 mod convolve;
 mod convolve_backward;
+mod element;
 mod gradient;
 mod layout;
 mod memory;
@@ -26,18 +27,21 @@ mod simd;
 mod source;
 mod statistics;
 mod tasks;
+mod weight_gradients;
 mod winograd;
-
-pub(super) use backward::backward;
-pub(super) use pass_state::PassState;
+mod written;
 
 use super::{
-    Pass,
+    Pass, Precision,
+    pass::Wanted,
     profile::Direction,
     program::{MapId, Step},
 };
+use backward::Gradients;
+use element::{Bf16, Element};
 use layout::Layout;
 use memory::Buffer;
+use pass_state::PassState;
 use simd::sums::{Moments, moments};
 use std::time::Instant;
 
@@ -50,6 +54,13 @@ pub(super) struct Output {
     pub observed: Vec<f32>,
 }
 
+/// What a pass leaves for its reverse.
+#[derive(Debug)]
+pub(super) enum State {
+    F32(PassState<f32>),
+    Bf16(PassState<Bf16>),
+}
+
 /// Runs a program.
 ///
 /// # Shapes
@@ -57,25 +68,37 @@ pub(super) struct Output {
 ///
 /// `keep` says whether the state is wanted: without it every map's memory is given back after its
 /// last reader, with it only that of maps which the reverse makes anew.
-pub(super) fn forward(
-    pass: Pass,
-    images: usize,
-    inputs: &[f32],
-    vectors: [&[f32]; 3],
-    keep: bool,
-) -> (Output, PassState) {
+pub(super) fn forward(pass: Pass, images: usize, inputs: &[f32], vectors: [&[f32]; 3], keep: bool) -> (Output, State) {
     // Among the threads that share the work: from elsewhere, each of many steps would wait until
     // one of them woke up.
-    rayon::scope(|_| run(pass, images, inputs, vectors, keep))
+    rayon::scope(|_| match pass.precision {
+        Precision::Bf16 => {
+            let (output, state) = run(pass, images, inputs, vectors, keep);
+            (output, State::Bf16(state))
+        }
+        _ => {
+            let (output, state) = run(pass, images, inputs, vectors, keep);
+            (output, State::F32(state))
+        }
+    })
 }
 
-fn run(
+/// Runs a pass backwards. `outputs` is the gradient of its outputs, end to end.
+pub(super) fn backward(state: State, outputs: &[f32], wanted: Wanted) -> Gradients {
+    // Among the threads that share the work, as forwards.
+    rayon::scope(|_| match state {
+        State::F32(state) => backward::run(state, outputs, wanted),
+        State::Bf16(state) => backward::run(state, outputs, wanted),
+    })
+}
+
+fn run<E: Element>(
     pass: Pass,
     images: usize,
     inputs: &[f32],
     [weights, mixing, running]: [&[f32]; 3],
     keep: bool,
-) -> (Output, PassState) {
+) -> (Output, PassState<E>) {
     let program = pass.program.clone();
     let norms = statistics::norms_of_maps(&program);
     let mut observed = running.to_vec();
@@ -145,7 +168,7 @@ enum Writer<'a> {
 }
 
 /// An input as maps lie, and its moments by group and block where they are asked for.
-fn take_in(state: &PassState, map: MapId, x: &[f32], wanted: bool) -> (Buffer, Vec<Vec<Moments>>) {
+fn take_in<E: Element>(state: &PassState<E>, map: MapId, x: &[f32], wanted: bool) -> (Buffer<E>, Vec<Vec<Moments>>) {
     let mut input = Buffer::take(state.len(map));
     state.layout.import(map, x, &mut input);
     let group = state.layout.chunk(map, state.layout.blocks(map));
@@ -154,9 +177,33 @@ fn take_in(state: &PassState, map: MapId, x: &[f32], wanted: bool) -> (Buffer, V
 }
 
 /// The moments of each block of a map, of one group of images, where they are asked for.
-fn moments_of(state: &PassState, map: MapId, values: &[f32], wanted: bool) -> Vec<Moments> {
+fn moments_of<E: Element>(state: &PassState<E>, map: MapId, values: &[E], wanted: bool) -> Vec<Moments> {
     if !wanted {
         return Vec::new();
     }
     values.chunks_exact(state.layout.chunk(map, 1)).map(moments).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Plans, draft::small_supernet};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_pass_in_bf16_keeps_half_the_memory() {
+        fn kept<E: Element>() -> usize {
+            let program = Arc::new(small_supernet(9, 10, 12));
+            let [inputs, weights, mixing, running] =
+                [5 * program.input_elements(), program.weights, program.mixing, program.running].map(|n| vec![0.5; n]);
+            let factors = Arc::new(vec![1.0; 5 * program.factors]);
+            let (precision, plans) = (Precision::F32, Plans::default());
+            let pass = Pass { program, training: true, epsilon: 1e-5, precision, factors, plans, clock: None };
+            let (_, state) = run::<E>(pass, 5, &inputs, [&weights, &mixing, &running], true);
+            state.maps.iter().flatten().map(Buffer::bytes).sum()
+        }
+        let (all, half) = (kept::<f32>(), kept::<Bf16>());
+        // A buffer begins and ends with a line.
+        assert!(all / 2 <= half && half < all / 2 + all / 50, "{half} of {all} bytes");
+    }
 }

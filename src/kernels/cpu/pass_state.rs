@@ -1,6 +1,7 @@
 //! The state of a pass: what its steps have written so far, and what its reverse needs of it.
 
 use super::{
+    element::Element,
     layout::Layout,
     memory::Buffer,
     prologue::Prologue,
@@ -17,13 +18,13 @@ const FEW: usize = 4;
 
 /// The maps of a pass, and the statistics of their channels.
 #[derive(Debug)]
-pub(crate) struct PassState {
+pub(crate) struct PassState<E: Element> {
     pub(super) pass: Pass,
     pub(super) images: usize,
     pub(super) layout: Layout,
     pub(super) weights: Buffer,
     pub(super) mixing: Vec<f32>,
-    pub(super) maps: Vec<Option<Buffer>>,
+    pub(super) maps: Vec<Option<Buffer<E>>>,
     /// What each norm makes of its channels, once its map is written.
     pub(super) norms: Vec<Vec<Channel>>,
 }
@@ -38,7 +39,7 @@ pub(super) struct SourceBlock<'a> {
     pub channels: usize,
 }
 
-impl PassState {
+impl<E: Element> PassState<E> {
     pub(super) fn program(&self) -> &Program {
         &self.pass.program
     }
@@ -52,7 +53,7 @@ impl PassState {
         self.layout.len(map, self.layout.blocks(map))
     }
 
-    pub(super) fn values(&self, map: MapId) -> &[f32] {
+    pub(super) fn values(&self, map: MapId) -> &[E] {
         self.maps[map].as_ref().expect("a map is kept as long as a step reads it")
     }
 
@@ -65,7 +66,7 @@ impl PassState {
     }
 
     /// A block of a map, of one group of images.
-    pub(super) fn plane(&self, map: MapId, group: usize, block: usize) -> &[f32] {
+    pub(super) fn plane(&self, map: MapId, group: usize, block: usize) -> &[E] {
         self.layout.plane(map, self.values(map), self.layout.blocks(map), group, block)
     }
 

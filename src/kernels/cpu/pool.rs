@@ -2,6 +2,7 @@
 
 use super::{
     canvas::Canvas,
+    element::Element,
     gradient::{Gradient, Slot},
     memory::{Area, Buffer, ScratchGuard, ScratchPool},
     moments_of,
@@ -10,6 +11,7 @@ use super::{
     reverse::Reverse,
     simd::{LANES, Lanes, Pixels, Walk, depthwise, elementwise, sums::Moments, windows},
     tasks::{Tasks, stretches},
+    written::{Chunks, write},
 };
 use crate::program::{Frame, MapId, PoolKind, PoolStep, Read};
 
@@ -20,6 +22,8 @@ struct Scratch {
     gradient: Area,
     padded: Area,
     of_source: Area,
+    /// Outputs that are not rounded yet.
+    room: Area,
 }
 
 fn scratch() -> ScratchGuard<Scratch> {
@@ -39,7 +43,7 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(state: &PassState, pool: &'a PoolStep, output: MapId) -> Self {
+    fn new<E: Element>(state: &PassState<E>, pool: &'a PoolStep, output: MapId) -> Self {
         let (input, sides) = (state.map(pool.source[0].map).sides(), state.map(output).sides());
         let blocks = state.blocks(&pool.source).into_iter().map(|of| (of, state.prologue(of.read, of.block)));
         let canvas = Canvas::new(input, sides, [pool.frame].into_iter());
@@ -68,32 +72,38 @@ impl<'a> Prepared<'a> {
         Walk { images: 1, rows, width, from: self.canvas.steps(&self.pool.frame), to: Pixels::of(width) }
     }
 
-    fn tasks(&self, state: &PassState) -> Tasks {
+    fn tasks<E: Element>(&self, state: &PassState<E>) -> Tasks {
         let pixels = self.sides[0] * self.sides[1];
         Tasks::new(state.layout.groups(), 1, pixels * self.blocks.len() * self.ones.len(), 0)
     }
 }
 
 /// Writes the output map, and returns its moments by group and block where they are asked for.
-pub(super) fn forward(state: &PassState, pool: &PoolStep, output: MapId, wanted: bool) -> (Buffer, Vec<Vec<Moments>>) {
+pub(super) fn forward<E: Element>(
+    state: &PassState<E>,
+    pool: &PoolStep,
+    output: MapId,
+    wanted: bool,
+) -> (Buffer<E>, Vec<Vec<Moments>>) {
     let prepared = Prepared::new(state, pool, output);
     let Prepared { canvas, ref blocks, ref ones, ref counts, .. } = prepared;
     let (plane, group) = (state.layout.chunk(output, 1), state.layout.chunk(output, blocks.len()));
     let (window, walk, tasks) = (canvas.window(&pool.frame), prepared.walk(), prepared.tasks(state));
     let mut values = Buffer::take(state.len(output));
     let by_task = tasks.each(stretches(&tasks, &mut values, group), scratch, |scratch, task, out| {
-        let of_group = |(number, out): (usize, &mut [f32])| {
+        let of_group = |(number, out): (usize, &mut [E])| {
             let number = tasks.groups(task).start + number;
             for ((of, prologue), out) in blocks.iter().zip(out.chunks_exact_mut(plane)) {
-                let staged = scratch.staged.of(canvas.pixels() * LANES);
+                let Scratch { staged, room, .. } = &mut **scratch;
+                let staged = staged.of(canvas.pixels() * LANES);
                 canvas.stage(state.plane(of.read.map, number, of.block), prologue, prepared.fill(), staged);
-                match pool.kind {
+                write(out, Chunks::whole(plane), room, |out, _| match pool.kind {
                     PoolKind::Max => windows::maximum(staged, &window, walk, out),
                     PoolKind::Mean => {
                         depthwise::correlate(staged, ones, &window, walk, out, false);
                         elementwise::times_of_pixels(counts, out);
                     }
-                }
+                });
             }
             moments_of(state, output, out, wanted)
         };
@@ -103,7 +113,7 @@ pub(super) fn forward(state: &PassState, pool: &PoolStep, output: MapId, wanted:
 }
 
 /// Sends the gradient of a pool on to its source.
-pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gradient: &Gradient) {
+pub(super) fn backward<E: Element>(reverse: &mut Reverse<E>, pool: &PoolStep, output: MapId, gradient: &Gradient<E>) {
     let mut first = 0;
     for read in &pool.source {
         if reverse.wants(read) {
@@ -115,14 +125,14 @@ pub(super) fn backward(reverse: &mut Reverse, pool: &PoolStep, output: MapId, gr
 }
 
 /// Of one read, whose blocks begin with `first` in the output.
-fn reverse_of_read(
-    reverse: &mut Reverse,
+fn reverse_of_read<E: Element>(
+    reverse: &mut Reverse<E>,
     pool: &PoolStep,
     output: MapId,
-    gradient: &Gradient,
+    gradient: &Gradient<E>,
     read: &Read,
     first: usize,
-    (mut slot, fresh): (Slot, bool),
+    (mut slot, fresh): (Slot<E>, bool),
 ) {
     let state = &reverse.state;
     let prepared = Prepared::new(state, pool, output);
@@ -148,7 +158,7 @@ fn reverse_of_read(
             for ((at, (of, prologue)), out) in
                 blocks[first..][..count].iter().enumerate().zip(out.chunks_exact_mut(plane))
             {
-                let Scratch { staged, gradient: of_output, padded, of_source } = &mut **scratch;
+                let Scratch { staged, gradient: of_output, padded, of_source, room } = &mut **scratch;
                 let of_output = of_output.of(sides[0] * sides[1] * LANES);
                 gradient.plane(state, output, group, first + at, of_output);
                 let of_source = of_source.of(canvas.pixels() * LANES);
@@ -169,8 +179,15 @@ fn reverse_of_read(
                     } else {
                         let staged = staged.of(canvas.pixels() * LANES);
                         canvas.stage(z, prologue, f32::NEG_INFINITY, staged);
-                        let most = state.plane(output, group, first + at);
-                        windows::add_to_first(of_output, most, staged, &window, walk, of_source);
+                        if E::IS_EXACT || prologue.keeps_format() {
+                            let most = state.plane(output, group, first + at);
+                            windows::add_to_first(of_output, most, staged, &window, walk, of_source);
+                        } else {
+                            // The output was rounded: no pixel has its value.
+                            let most = room.of(sides[0] * sides[1] * LANES);
+                            windows::maximum(staged, &window, walk, most);
+                            windows::add_to_first(of_output, &*most, staged, &window, walk, of_source);
+                        }
                     }
                 }
                 let inside = &of_source[canvas.first() * LANES..];

@@ -15,4 +15,9 @@ pub(super) struct Prologue {
 impl Prologue {
     /// Values as they are.
     pub const NONE: Self = Self { factor: Lanes::ONE, offset: Lanes::ZERO, least: f32::NEG_INFINITY };
+
+    /// Whether values stay numbers of their format.
+    pub fn keeps_format(&self) -> bool {
+        (self.factor, self.offset) == (Lanes::ONE, Lanes::ZERO)
+    }
 }

@@ -2,6 +2,7 @@
 //! the first.
 
 use super::{
+    element::Element,
     gradient::{Contribution, Gradient, Linear, Planes, Slot, Sums, through_norm},
     memory::Buffer,
     pass_state::PassState,
@@ -14,12 +15,12 @@ use crate::{
 use std::sync::Arc;
 
 /// A reverse pass under way.
-pub(super) struct Reverse {
-    pub state: PassState,
+pub(super) struct Reverse<E: Element> {
+    pub state: PassState<E>,
     /// What is known of each map's gradient.
-    pub gradients: Vec<Gradient>,
+    pub gradients: Vec<Gradient<E>>,
     /// What readers of each map have left.
-    pub slots: Vec<Vec<Slot>>,
+    pub slots: Vec<Vec<Slot<E>>>,
     /// Gradients of the vectors.
     pub weights: Vec<f32>,
     pub mixing: Vec<f32>,
@@ -28,9 +29,9 @@ pub(super) struct Reverse {
     needed: Vec<bool>,
 }
 
-impl Reverse {
+impl<E: Element> Reverse<E> {
     /// Nothing is known yet.
-    pub fn new(state: PassState, wanted: Wanted) -> Self {
+    pub fn new(state: PassState<E>, wanted: Wanted) -> Self {
         let program = state.pass.program.clone();
         let maps = program.maps.len();
         Self {
@@ -60,7 +61,7 @@ impl Reverse {
     }
 
     /// Adds to a map's gradient; without `alpha` as it is.
-    pub fn contribute(&mut self, read: &Read, alpha: Option<&[f32]>, planes: Planes, factor: Option<usize>) {
+    pub fn contribute(&mut self, read: &Read, alpha: Option<&[f32]>, planes: Planes<E>, factor: Option<usize>) {
         let blocks = self.state.layout.blocks_of(read);
         let of_block = |block| match alpha {
             Some(alpha) => self.state.lanes(read, block, |channel| alpha[channel]),
@@ -72,7 +73,7 @@ impl Reverse {
     }
 
     /// All of a map's gradient: nobody reads it any more.
-    pub fn settle(&mut self, map: MapId) -> Gradient {
+    pub fn settle(&mut self, map: MapId) -> Gradient<E> {
         for slot in std::mem::take(&mut self.slots[map]) {
             let alpha = slot.read.norm.map(|norm| {
                 let sums = match self.needs_sums(&slot.read) {
@@ -127,7 +128,7 @@ impl Reverse {
     }
 
     /// The slot of a read, taken out, and whether nothing has been written to it.
-    pub fn slot(&mut self, read: &Read) -> (Slot, bool) {
+    pub fn slot(&mut self, read: &Read) -> (Slot<E>, bool) {
         let slots = &mut self.slots[read.map];
         if let Some(at) = slots.iter().position(|slot| slot.is_of(read)) {
             return (slots.swap_remove(at), false);
@@ -137,7 +138,7 @@ impl Reverse {
         (Slot { read: *read, blocks, values }, true)
     }
 
-    pub fn keep(&mut self, slot: Slot) {
+    pub fn keep(&mut self, slot: Slot<E>) {
         self.slots[slot.read.map].push(slot);
     }
 }

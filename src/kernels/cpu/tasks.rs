@@ -82,6 +82,6 @@ impl Tasks {
 }
 
 /// Each task's stretch of values, of which a group has `chunk`.
-pub(super) fn stretches<'a>(tasks: &Tasks, values: &'a mut [f32], chunk: usize) -> Vec<&'a mut [f32]> {
+pub(super) fn stretches<'a, E>(tasks: &Tasks, values: &'a mut [E], chunk: usize) -> Vec<&'a mut [E]> {
     values.chunks_mut((chunk * tasks.in_task()).max(1)).collect()
 }

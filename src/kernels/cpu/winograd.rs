@@ -25,6 +25,7 @@
 //! are dropped.
 
 use super::{
+    element::Element,
     memory::{Area, Buffer},
     simd::{
         LANES, Lanes, Pixels, Walk,
@@ -224,12 +225,12 @@ fn transform(source: &Source<'_>, staged: &[f32], at: &[Stretch], places: &[[isi
 
 /// Writes the outputs of the branches that are taken by tiles. `out` has all blocks of the output,
 /// of as many groups of images as are laid out in `staged`.
-pub(super) fn forward(
+pub(super) fn forward<E: Element>(
     source: &Source<'_>,
     width: usize,
     staged: &[f32],
     blocks: usize,
-    out: &mut [f32],
+    out: &mut [E],
     scratch: &mut Scratch,
 ) {
     let (sides, groups) = (source.canvas.input, staged.len() / source.values());

@@ -2,6 +2,7 @@
 //! shapes.
 
 mod random;
+mod rounded;
 
 use super::draft::{Draft, Kind, frame, small_supernet};
 use super::program::{Activation, Frame, PoolKind, Program, Read, Term};
@@ -13,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// A program with numbers for all that it is given.
+#[derive(Clone)]
 struct Drawn {
     program: Arc<Program>,
     inputs: Vec<f32>,
@@ -109,8 +111,15 @@ impl Drawn {
     }
 }
 
+/// Outputs and observed statistics.
+type Engine = fn(Pass, Inputs) -> (Tensor<1>, Tensor<1>);
+
 fn by_reference(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
     reference::run(&pass, &inputs)
+}
+
+fn in_bf16(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
+    by_engine(Pass { precision: Precision::Bf16, ..pass }, inputs)
 }
 
 fn by_engine(pass: Pass, inputs: Inputs) -> (Tensor<1>, Tensor<1>) {
@@ -170,9 +179,9 @@ fn compare(found: &Results, expected: &Results, rounding: Rounding, what: &str) 
 }
 
 /// A small supernet in training on `device`.
-pub(super) fn small_supernet_on(images: usize, device: &Device) -> Results {
+pub(super) fn small_supernet_on(images: usize, device: &Device, precision: Precision) -> Results {
     let drawn = Drawn::new(small_supernet(9, 10, 12), images, &mut ChaCha8Rng::seed_from_u64(0));
-    drawn.results(device, true, Tracked::All, by_engine)
+    drawn.results(device, true, Tracked::All, |pass, inputs| by_engine(Pass { precision, ..pass }, inputs))
 }
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -267,10 +276,11 @@ fn a_gradient_has_the_same_bits_whatever_else_is_asked_for() {
             program.outputs.push(seed % program.maps.len());
         }
         let drawn = Drawn::new(program, images, &mut random);
-        for training in [true, false] {
-            let all = drawn.results(&Device::flex(), training, Tracked::All, by_engine);
+        let engines: [(bool, Engine); 4] = [(true, by_engine), (false, by_engine), (true, in_bf16), (false, in_bf16)];
+        for (training, engine) in engines {
+            let all = drawn.results(&Device::flex(), training, Tracked::All, engine);
             for tracked in [Tracked::Weights, Tracked::Mixing, Tracked::Inputs] {
-                let found = drawn.results(&Device::flex(), training, tracked, by_engine);
+                let found = drawn.results(&Device::flex(), training, tracked, engine);
                 for ((found, all), name) in
                     found.iter().zip(&all).zip(NAMES).filter(|((found, _), _)| !found.is_empty())
                 {
@@ -298,9 +308,6 @@ fn gpu() -> Device {
     Device::enumerate(kind).into_vec().first().expect("a GPU, or a software Vulkan in its place").clone()
 }
 
-/// The format is a kernel's parameter and the sums are the same: what is held here is that each
-/// kernel reads and writes it. A rounding may decide a maximum or a sign, and norms over few values
-/// make much of one: results are compared as a whole, and by their median over shapes.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[test]
 #[ignore = "needs a GPU whose driver has bf16 (CUDA) or f16 (wgpu), or a software Vulkan in its place"]
@@ -310,28 +317,5 @@ fn a_gpu_whose_maps_have_sixteen_bits_is_near_the_reference() {
     let (precision, rounding) = if cfg!(feature = "cuda") { (Precision::Bf16, 8.0) } else { (Precision::F16, 1.0) };
     let device = gpu();
     assert!(Dispatch::supports_dtype(device.as_dispatch(), super::gpu::dtype(precision)), "no `{precision}` here");
-    for training in [true, false] {
-        let mut errors: [Vec<f32>; 5] = Default::default();
-        for (images, channels, height, width) in SHAPES {
-            let mut random = ChaCha8Rng::seed_from_u64(1);
-            let drawn = Drawn::new(small_supernet(channels, height, width), images, &mut random);
-            let expected = drawn.results(&Device::flex(), training, Tracked::All, by_reference);
-            let rounded = |pass: Pass, inputs| by_engine(Pass { precision, ..pass }, inputs);
-            let found = drawn.results(&device, training, Tracked::All, rounded);
-            let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>().sqrt();
-            for ((found, expected), errors) in found.iter().zip(&expected).zip(&mut errors) {
-                let apart = length(&mut found.iter().zip(expected).map(|(a, b)| a - b));
-                errors.push(apart / length(&mut expected.iter().copied()));
-            }
-        }
-        for (name, (errors, tolerance)) in NAMES.into_iter().zip(errors.iter_mut().zip([0.01, 0.01, 0.05, 0.05, 0.05]))
-        {
-            // What is observed in evaluation is what was given.
-            assert!(errors.iter().any(|error| *error > 1e-5) || name == "observed", "{name}: as precise as `f32`");
-            errors.sort_by(f32::total_cmp);
-            let (median, most) = (errors[errors.len() / 2], errors[errors.len() - 1]);
-            let holds = median < rounding * tolerance && most < 0.5;
-            assert!(holds, "training {training}: {name} is off by {errors:?}");
-        }
-    }
+    rounded::near(&device, precision, rounding);
 }

@@ -4,43 +4,67 @@ use pulp::{Simd, WithSimd};
 
 use super::vector::{dispatch, load, prologue, store};
 use super::{LANES, Lanes, Walk};
-use crate::cpu::prologue::Prologue;
+use crate::cpu::{element::Element, prologue::Prologue};
 
 /// Planes that are read side by side: it takes a while until memory answers, for several as for
 /// one.
 const BESIDE: usize = 4;
 
-/// `out = shift + Σ factor · x`, or added to `out`.
+/// Pixels of a sum of more planes that are summed in `f32` before they are written in another
+/// format.
+const PIECE: usize = 128;
+
+/// `out = shift + Σ factor · x`, summed in `f32` and rounded once.
 ///
 /// # Panics
 /// When the lengths differ.
-pub(crate) fn weighted_sum(shift: &Lanes, terms: &[(Lanes, &[f32])], out: &mut [f32], add: bool) {
+pub(crate) fn weighted_sum<E: Element, O: Element>(shift: &Lanes, terms: &[(Lanes, &[E])], out: &mut [O]) {
     assert!(out.len().is_multiple_of(LANES), "whole pixels");
     assert!(terms.iter().all(|(_, x)| x.len() == out.len()), "planes of equal length");
-    let (first, rest) = terms.split_at(terms.len().min(BESIDE));
+    if terms.len() <= BESIDE {
+        return beside(shift, terms, out, false);
+    }
+    if let Some(out) = O::floats(out) {
+        return several(shift, terms, out);
+    }
+    let mut sum = [0.0; PIECE * LANES];
+    for (at, out) in out.chunks_mut(sum.len()).enumerate() {
+        let (first, sum) = (at * sum.len(), &mut sum[..out.len()]);
+        let pieces: Vec<_> = terms.iter().map(|(factor, x)| (*factor, &x[first..][..out.len()])).collect();
+        several(shift, &pieces, sum);
+        write(sum, out, false);
+    }
+}
+
+/// More than [`BESIDE`] planes: some, then the next.
+fn several<E: Element>(shift: &Lanes, terms: &[(Lanes, &[E])], out: &mut [f32]) {
+    let (first, rest) = terms.split_at(BESIDE);
+    beside(shift, first, out, false);
+    rest.chunks(BESIDE).for_each(|terms| beside(&Lanes::ZERO, terms, out, true));
+}
+
+/// At most [`BESIDE`] planes, which are added to `out` or written in its place: all are as long.
+fn beside<E: Element, O: Element>(shift: &Lanes, terms: &[(Lanes, &[E])], out: &mut [O], add: bool) {
     let (at, pixels) = (out.as_mut_ptr(), out.len() / LANES);
-    match *first {
-        [] => dispatch(WeightedSum { shift, terms: [], out: at, pixels, add }),
+    match *terms {
+        [] => dispatch(WeightedSum::<E, O, 0> { shift, terms: [], out: at, pixels, add }),
         [ref a] => dispatch(WeightedSum { shift, terms: [a], out: at, pixels, add }),
         [ref a, ref b] => dispatch(WeightedSum { shift, terms: [a, b], out: at, pixels, add }),
         [ref a, ref b, ref c] => dispatch(WeightedSum { shift, terms: [a, b, c], out: at, pixels, add }),
         [ref a, ref b, ref c, ref d, ..] => dispatch(WeightedSum { shift, terms: [a, b, c, d], out: at, pixels, add }),
     }
-    if !rest.is_empty() {
-        weighted_sum(&Lanes::ZERO, rest, out, true);
-    }
 }
 
-struct WeightedSum<'a, const N: usize> {
+struct WeightedSum<'a, E, O, const N: usize> {
     shift: &'a Lanes,
     /// Of as many pixels as are written.
-    terms: [&'a (Lanes, &'a [f32]); N],
-    out: *mut f32,
+    terms: [&'a (Lanes, &'a [E]); N],
+    out: *mut O,
     pixels: usize,
     add: bool,
 }
 
-impl<const N: usize> WithSimd for WeightedSum<'_, N> {
+impl<E: Element, O: Element, const N: usize> WithSimd for WeightedSum<'_, E, O, N> {
     type Output = ();
 
     #[inline(always)]
@@ -49,10 +73,11 @@ impl<const N: usize> WithSimd for WeightedSum<'_, N> {
     }
 }
 
-impl<const N: usize> WeightedSum<'_, N> {
+impl<E: Element, O: Element, const N: usize> WeightedSum<'_, E, O, N> {
     #[inline(always)]
     fn run<S: Simd, const ADD: bool>(self, simd: S) {
-        // SAFETY: `weighted_sum` has checked that all planes have as many pixels as are written.
+        // SAFETY: `weighted_sum` and `write` have checked that all planes have as many pixels as are
+        // written.
         unsafe {
             for part in (0..LANES).step_by(S::F32_LANES) {
                 let shift = load::<S>(self.shift.0.as_ptr().add(part));
@@ -63,11 +88,11 @@ impl<const N: usize> WeightedSum<'_, N> {
                 }
                 let out = self.out.add(part);
                 for at in (0..self.pixels * LANES).step_by(LANES) {
-                    let mut sum = if ADD { simd.add_f32s(load::<S>(out.add(at)), shift) } else { shift };
+                    let mut sum = if ADD { simd.add_f32s(O::load::<S>(out.add(at)), shift) } else { shift };
                     for n in 0..N {
-                        sum = simd.mul_add_e_f32s(load::<S>(from[n].add(at)), factors[n], sum);
+                        sum = simd.mul_add_e_f32s(E::load::<S>(from[n].add(at)), factors[n], sum);
                     }
-                    store::<S>(out.add(at), sum);
+                    O::store::<S>(out.add(at), sum);
                 }
             }
         }
@@ -78,7 +103,7 @@ impl<const N: usize> WeightedSum<'_, N> {
 ///
 /// # Panics
 /// When the pixels do not fit the slices.
-pub(crate) fn through(x: &[f32], before: &Prologue, scale: &Lanes, walk: Walk, out: &mut [f32], add: bool) {
+pub(crate) fn through<E: Element>(x: &[E], before: &Prologue, scale: &Lanes, walk: Walk, out: &mut [f32], add: bool) {
     if walk.is_empty() {
         return;
     }
@@ -87,8 +112,8 @@ pub(crate) fn through(x: &[f32], before: &Prologue, scale: &Lanes, walk: Walk, o
     dispatch(Through { x: x.as_ptr(), before, scale, walk: walk.flat(), out: out.as_mut_ptr(), add });
 }
 
-struct Through<'a> {
-    x: *const f32,
+struct Through<'a, E> {
+    x: *const E,
     before: &'a Prologue,
     scale: &'a Lanes,
     walk: Walk,
@@ -96,7 +121,7 @@ struct Through<'a> {
     add: bool,
 }
 
-impl WithSimd for Through<'_> {
+impl<E: Element> WithSimd for Through<'_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -112,7 +137,7 @@ impl WithSimd for Through<'_> {
                     let x = self.x.add(row * from.pitch * LANES + part);
                     let out = self.out.add(row * to.pitch * LANES + part);
                     for at in 0..width {
-                        let y = prologue(simd, load::<S>(x.add(at * from.step * LANES)), [factor, offset, least]);
+                        let y = prologue(simd, E::load::<S>(x.add(at * from.step * LANES)), [factor, offset, least]);
                         let out = out.add(at * to.step * LANES);
                         let value = if self.add {
                             simd.mul_add_e_f32s(y, scale, load::<S>(out))
@@ -132,13 +157,13 @@ impl WithSimd for Through<'_> {
 ///
 /// # Panics
 /// When the pixels do not fit the slices.
-pub(crate) fn pass(
-    gradient: &[f32],
-    x: &[f32],
+pub(crate) fn pass<G: Element, E: Element, O: Element>(
+    gradient: &[G],
+    x: &[E],
     before: &Prologue,
     scale: &Lanes,
     walk: Walk,
-    out: &mut [f32],
+    out: &mut [O],
     add: bool,
 ) {
     if walk.is_empty() {
@@ -150,17 +175,17 @@ pub(crate) fn pass(
     dispatch(Pass { gradient, x, before, scale, walk: walk.flat(), out, add });
 }
 
-struct Pass<'a> {
-    gradient: *const f32,
-    x: *const f32,
+struct Pass<'a, G, E, O> {
+    gradient: *const G,
+    x: *const E,
     before: &'a Prologue,
     scale: &'a Lanes,
     walk: Walk,
-    out: *mut f32,
+    out: *mut O,
     add: bool,
 }
 
-impl WithSimd for Pass<'_> {
+impl<G: Element, E: Element, O: Element> WithSimd for Pass<'_, G, E, O> {
     type Output = ();
 
     #[inline(always)]
@@ -170,7 +195,7 @@ impl WithSimd for Pass<'_> {
     }
 }
 
-impl Pass<'_> {
+impl<G: Element, E: Element, O: Element> Pass<'_, G, E, O> {
     #[inline(always)]
     fn run<S: Simd, const SHUTS: bool>(self, simd: S) {
         let Walk { rows, width, from, to, .. } = self.walk;
@@ -185,21 +210,30 @@ impl Pass<'_> {
                     let start = row * to.pitch * LANES + part;
                     for at in 0..width {
                         let place = start + at * to.step * LANES;
-                        let mut value = simd.mul_f32s(load::<S>(gradient.add(at * from.step * LANES)), scale);
+                        let mut value = simd.mul_f32s(G::load::<S>(gradient.add(at * from.step * LANES)), scale);
                         if SHUTS {
-                            let y = simd.mul_add_e_f32s(load::<S>(self.x.add(place)), factor, offset);
+                            let y = simd.mul_add_e_f32s(E::load::<S>(self.x.add(place)), factor, offset);
                             value = simd.select_f32s(simd.greater_than_f32s(y, least), value, zero);
                         }
                         let out = self.out.add(place);
                         if self.add {
-                            value = simd.add_f32s(value, load::<S>(out));
+                            value = simd.add_f32s(value, O::load::<S>(out));
                         }
-                        store::<S>(out, value);
+                        O::store::<S>(out, value);
                     }
                 }
             }
         }
     }
+}
+
+/// Rounds values to the format of a map, or their sums with what is there.
+///
+/// # Panics
+/// When the lengths differ.
+pub(crate) fn write<E: Element>(x: &[f32], out: &mut [E], add: bool) {
+    assert!(x.len() == out.len() && x.len().is_multiple_of(LANES), "whole pixels of equal planes");
+    beside(&Lanes::ZERO, &[(Lanes::ONE, x)], out, add);
 }
 
 /// `out = x · factors[pixel]`

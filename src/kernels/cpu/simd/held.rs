@@ -6,7 +6,11 @@ use super::product::{Entry, Input, Output, Panels, product};
 use super::tiles::{self, PRODUCTS, Place};
 use super::vector::levels;
 use super::{LANES, Lanes, Pixels, Walk, elementwise, sums, windows};
-use crate::cpu::{prologue::Prologue, winograd};
+use crate::cpu::{
+    element::{Bf16, Element},
+    prologue::Prologue,
+    winograd,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -266,16 +270,16 @@ fn sums_of_maps_are_those_of_scalar_loops() {
         for count in 0..=9 {
             let planes: Vec<(Lanes, Vec<f32>)> = (0..count).map(|at| (lanes(at, 1)[0], values(at + 20, 21))).collect();
             let terms: Vec<(Lanes, &[f32])> = planes.iter().map(|(factor, x)| (*factor, x.as_slice())).collect();
-            for add in [false, true] {
-                let (mut out, shift) = (values(7, 21), lanes(8, 1)[0]);
-                let of = |at: usize| {
-                    let sum: f64 = terms.iter().map(|(a, x)| f64::from(a.0[at % LANES]) * f64::from(x[at])).sum();
-                    sum + f64::from(shift.0[at % LANES]) + if add { f64::from(out[at]) } else { 0.0 }
-                };
-                let expected: Vec<f64> = (0..out.len()).map(of).collect();
-                elementwise::weighted_sum(&shift, &terms, &mut out, add);
-                assert_close(&out, &expected);
-            }
+            let (mut out, mut rounded, shift) = (values(7, 21), vec![Bf16::default(); 21 * LANES], lanes(8, 1)[0]);
+            let of = |at: usize| {
+                let sum: f64 = terms.iter().map(|(a, x)| f64::from(a.0[at % LANES]) * f64::from(x[at])).sum();
+                sum + f64::from(shift.0[at % LANES])
+            };
+            let expected: Vec<f64> = (0..out.len()).map(of).collect();
+            elementwise::weighted_sum(&shift, &terms, &mut out);
+            assert_close(&out, &expected);
+            elementwise::weighted_sum(&shift, &terms, &mut rounded);
+            assert_eq!(rounded, out.iter().map(|out| Bf16::of(*out)).collect::<Vec<_>>());
         }
     });
 }
@@ -303,5 +307,54 @@ fn sums_of_lanes_are_exact_far_from_zero() {
                 assert!((products[lane] - product).abs() <= bound, "{} {product}", products[lane]);
             }
         }
+    });
+}
+
+/// What is read and written as `bf16` is computed as in `f32`, and rounded once.
+#[test]
+fn loops_over_bf16_are_those_over_the_same_numbers() {
+    let narrow = |values: &[f32]| -> Vec<Bf16> { values.iter().map(|value| Bf16::of(*value)).collect() };
+    levels::each(|| {
+        for walk in walks() {
+            let [x, z, start] = [1, 2, 3].map(|seed| narrow(&values(seed, ROOM)));
+            let [wide_x, wide_z, wide_start] =
+                [&x, &z, &start].map(|values| values.iter().map(|value| value.value()).collect::<Vec<f32>>());
+            let [factor, offset, scale] = [4, 5, 6].map(|seed| lanes(seed, 1)[0]);
+            let before = Prologue { factor, offset, least: 0.0 };
+            let [mut out, mut wide] = [0; 2].map(|_| values(7, ROOM));
+            elementwise::through(&x, &before, &scale, walk, &mut out, true);
+            elementwise::through(&wide_x, &before, &scale, walk, &mut wide, true);
+            assert_eq!(out, wide);
+            let (mut out, mut wide) = (start.clone(), wide_start.clone());
+            elementwise::pass(&x, &z, &before, &scale, walk, &mut out, true);
+            elementwise::pass(&wide_x, &wide_z, &before, &scale, walk, &mut wide, true);
+            assert_eq!(out, narrow(&wide));
+            assert_eq!(sums::moments(&x), sums::moments(&wide_x));
+            let found = sums::weighted_sums(&x, [(&z, &factor), (&start, &offset)]);
+            assert_eq!(found, sums::weighted_sums(&wide_x, [(&wide_z, &factor), (&wide_start, &offset)]));
+        }
+        // Ties, what is no number, what is not finite, and what is less than the least normal one.
+        let special = [
+            0x3f80_8000,
+            0x3f81_8000,
+            0xbf80_8001,
+            0x7f80_0000,
+            0xff80_0000,
+            0x7f80_0001,
+            0xffff_ffff,
+            0x7f7f_ffff,
+            0x0000_8000,
+            0x0001_8000,
+            0x8000_8001,
+            0x007f_ffff,
+            0x0080_0000,
+            0x3f80_7fff,
+            0x4000_0000,
+            0x0000_0000,
+        ];
+        let special = special.map(f32::from_bits);
+        let mut out = [Bf16::default(); LANES];
+        elementwise::write(&special, &mut out, false);
+        assert_eq!(out, special.map(Bf16::of));
     });
 }

@@ -4,6 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use super::vector::{dispatch, load, store};
 use super::{LANES, Lanes};
+use crate::cpu::element::Element;
 
 /// Pixels that are summed in `f32`, several sums side by side, before the sum goes on in `f64`:
 /// rounding stays near one part in 10⁷ whatever the length.
@@ -46,10 +47,10 @@ impl Moments {
 /// The moments of `x`, exact to a few parts in 10⁷ of the squares however far the mean is from
 /// zero. Each block is summed, and summed again about its own mean while it is in the nearest
 /// cache.
-pub(crate) fn moments(x: &[f32]) -> Moments {
+pub(crate) fn moments<E: Element>(x: &[E]) -> Moments {
     x.chunks(BLOCK * LANES).fold(Moments::default(), |moments, block| {
         let count = (block.len() / LANES) as f64;
-        let (sum, []) = dispatch(ProductSums { a: block, a0: &Lanes::ZERO, b: [] });
+        let (sum, []) = dispatch(ProductSums::<E, E, 0> { a: block, a0: &Lanes::ZERO, b: [] });
         let about = Lanes(sum.0.map(|sum| (f64::from(sum) / count) as f32));
         let (first, [squares]) = dispatch(ProductSums { a: block, a0: &about, b: [(block, &about)] });
         let mut of_block = Moments { count, ..Moments::default() };
@@ -71,7 +72,10 @@ pub(crate) type Sums = [f64; LANES];
 ///
 /// # Panics
 /// When the lengths differ.
-pub(crate) fn weighted_sums<const N: usize>(g: &[f32], of: [(&[f32], &Lanes); N]) -> (Sums, [Sums; N]) {
+pub(crate) fn weighted_sums<G: Element, E: Element, const N: usize>(
+    g: &[G],
+    of: [(&[E], &Lanes); N],
+) -> (Sums, [Sums; N]) {
     assert!(of.iter().all(|(z, _)| z.len() == g.len()), "pairs");
     let (mut first, mut products) = ([0.0; LANES], [[0.0; LANES]; N]);
     let add = |sums: &mut Sums, lanes: Lanes| sums.iter_mut().zip(lanes.0).for_each(|(sum, x)| *sum += f64::from(x));
@@ -86,13 +90,13 @@ pub(crate) fn weighted_sums<const N: usize>(g: &[f32], of: [(&[f32], &Lanes); N]
 }
 
 /// `Σ (a − a0)`, and `Σ (a − a0) · (b − b0)` of each `(b, b0)`, in `f32`; all of one length.
-struct ProductSums<'a, const N: usize> {
-    a: &'a [f32],
+struct ProductSums<'a, A, B, const N: usize> {
+    a: &'a [A],
     a0: &'a Lanes,
-    b: [(&'a [f32], &'a Lanes); N],
+    b: [(&'a [B], &'a Lanes); N],
 }
 
-impl<const N: usize> WithSimd for ProductSums<'_, N> {
+impl<A: Element, B: Element, const N: usize> WithSimd for ProductSums<'_, A, B, N> {
     type Output = (Lanes, [Lanes; N]);
 
     #[inline(always)]
@@ -106,7 +110,7 @@ impl<const N: usize> WithSimd for ProductSums<'_, N> {
             unsafe {
                 let a0 = load::<S>(self.a0.0.as_ptr().add(part));
                 let a = self.a.as_ptr().add(part);
-                let (mut b, mut b0) = ([a; N], [a0; N]);
+                let (mut b, mut b0) = ([std::ptr::null::<B>(); N], [a0; N]);
                 for n in 0..N {
                     b[n] = self.b[n].0.as_ptr().add(part);
                     b0[n] = load::<S>(self.b[n].1.0.as_ptr().add(part));
@@ -116,19 +120,19 @@ impl<const N: usize> WithSimd for ProductSums<'_, N> {
                 for at in (0..groups).step_by(SUMS) {
                     for i in 0..SUMS {
                         let at = (at + i) * LANES;
-                        let a = simd.sub_f32s(load::<S>(a.add(at)), a0);
+                        let a = simd.sub_f32s(A::load::<S>(a.add(at)), a0);
                         first[i] = simd.add_f32s(first[i], a);
                         for n in 0..N {
-                            let b = simd.sub_f32s(load::<S>(b[n].add(at)), b0[n]);
+                            let b = simd.sub_f32s(B::load::<S>(b[n].add(at)), b0[n]);
                             products[n][i] = simd.mul_add_e_f32s(a, b, products[n][i]);
                         }
                     }
                 }
                 for at in groups..pixels {
-                    let a = simd.sub_f32s(load::<S>(a.add(at * LANES)), a0);
+                    let a = simd.sub_f32s(A::load::<S>(a.add(at * LANES)), a0);
                     first[0] = simd.add_f32s(first[0], a);
                     for n in 0..N {
-                        let b = simd.sub_f32s(load::<S>(b[n].add(at * LANES)), b0[n]);
+                        let b = simd.sub_f32s(B::load::<S>(b[n].add(at * LANES)), b0[n]);
                         products[n][0] = simd.mul_add_e_f32s(a, b, products[n][0]);
                     }
                 }

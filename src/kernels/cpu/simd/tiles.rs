@@ -7,6 +7,7 @@ use pulp::{Simd, WithSimd};
 
 use super::vector::{dispatch, load, store};
 use super::{LANES, Lanes};
+use crate::cpu::element::Element;
 
 /// Outputs of a tile along a side.
 pub(crate) const SIDE: usize = 4;
@@ -233,30 +234,30 @@ impl<const N: usize, F: Side<N, REACH>> WithSimd for Spread<'_, N, F> {
 ///
 /// # Panics
 /// When the pixels do not fit the slices.
-pub(crate) fn outputs(
+pub(crate) fn outputs<E: Element>(
     products: &[f32],
     layer: usize,
     bias: &Lanes,
     place: Place<'_>,
-    out: &mut [f32],
+    out: &mut [E],
     accumulate: bool,
 ) {
     check(out.len(), &place, products.len(), layer);
     dispatch(Gather { products: products.as_ptr(), layer, bias, place, out: out.as_mut_ptr(), accumulate });
 }
 
-struct Gather<'a> {
+struct Gather<'a, E> {
     /// All products can be read from here.
     products: *const f32,
     layer: usize,
     bias: &'a Lanes,
     place: Place<'a>,
     /// The place's pixels can be read and written from here.
-    out: *mut f32,
+    out: *mut E,
     accumulate: bool,
 }
 
-impl WithSimd for Gather<'_> {
+impl<E: Element> WithSimd for Gather<'_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -279,8 +280,8 @@ impl WithSimd for Gather<'_> {
                             let Some(at) = self.place.pixel(tile, y, x) else { continue };
                             let out = self.out.add(at + part);
                             let value = simd.add_f32s(values[y][x], bias);
-                            let value = if self.accumulate { simd.add_f32s(value, load::<S>(out)) } else { value };
-                            store::<S>(out, value);
+                            let value = if self.accumulate { simd.add_f32s(value, E::load::<S>(out)) } else { value };
+                            E::store::<S>(out, value);
                         }
                     }
                 }

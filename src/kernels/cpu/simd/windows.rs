@@ -5,6 +5,7 @@ use pulp::{Simd, WithSimd};
 use super::depthwise::Window;
 use super::vector::{dispatch, load, store};
 use super::{LANES, Walk};
+use crate::cpu::element::Element;
 
 /// For every pixel the largest of its taps; what is no number wins, and stays.
 ///
@@ -61,9 +62,9 @@ impl WithSimd for Maximum<'_> {
 ///
 /// # Panics
 /// When the pixels do not fit the slices.
-pub(crate) fn add_to_first(
+pub(crate) fn add_to_first<E: Element>(
     gradient: &[f32],
-    most: &[f32],
+    most: &[E],
     input: &[f32],
     window: &Window,
     walk: Walk,
@@ -78,10 +79,10 @@ pub(crate) fn add_to_first(
     dispatch(AddToFirst { gradient, most, input, window, walk, out: out.as_mut_ptr() });
 }
 
-struct AddToFirst<'a> {
+struct AddToFirst<'a, E> {
     /// The walk can be read from these.
     gradient: *const f32,
-    most: *const f32,
+    most: *const E,
     /// Every tap of the walk can be read from here.
     input: *const f32,
     window: &'a Window,
@@ -90,7 +91,7 @@ struct AddToFirst<'a> {
     out: *mut f32,
 }
 
-impl WithSimd for AddToFirst<'_> {
+impl<E: Element> WithSimd for AddToFirst<'_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -103,7 +104,7 @@ impl WithSimd for AddToFirst<'_> {
                 // every pixel read.
                 unsafe {
                     let at = (row * to.pitch + x * to.step) * LANES + part;
-                    let (mut left, most) = (load::<S>(self.gradient.add(at)), load::<S>(self.most.add(at)));
+                    let (mut left, most) = (load::<S>(self.gradient.add(at)), E::load::<S>(self.most.add(at)));
                     let first = (row * from.pitch + x * from.step + self.window.first) * LANES + part;
                     for ky in 0..self.window.kernel[0] {
                         for kx in 0..self.window.kernel[1] {
