@@ -114,6 +114,20 @@ impl Node {
         }
     }
 
+    /// What of it was set for a run, by an argument or in the environment; `None` where nothing was.
+    pub(super) fn of_settings(&self) -> Option<Self> {
+        if matches!(self.origin, Origin::Argument { .. } | Origin::Environment { .. }) {
+            return Some(self.clone());
+        }
+        let Value::Map(map) = &self.value else { return None };
+        let entry = |(key, entry): (&String, &Entry)| {
+            let node = entry.node.of_settings()?;
+            Some((key.clone(), Entry { key: entry.key.clone(), node }))
+        };
+        let set: IndexMap<String, Entry> = map.iter().filter_map(entry).collect();
+        (!set.is_empty()).then(|| Self::new(Value::Map(set), self.origin.clone()))
+    }
+
     /// How many values it is made of, itself among them.
     pub(super) fn size(&self) -> usize {
         match &self.value {

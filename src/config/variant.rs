@@ -87,8 +87,8 @@ impl<'a> Variants<'a> {
         problems.add_with_hint(&with.origin, message, hint);
     }
 
-    /// A stage's keys at a point, its variant's laid over them: maps are merged, all else is
-    /// replaced.
+    /// A stage's keys at a point, its variant's laid over them, and over these what a person set for this
+    /// run: maps are merged, all else is replaced.
     pub fn fill(&self, params: &Node, matrix: &Matrix, point: &Point) -> Node {
         let mut filled = template::fill(params, matrix, point);
         let Value::Map(map) = &mut filled.value else { return filled };
@@ -101,7 +101,10 @@ impl<'a> Variants<'a> {
             Some(set) if set.as_map().is_some() => {
                 // Complaints about the stage as a whole stay where the stage is.
                 let stage = filled.origin.clone();
-                Node { origin: stage, ..filled.overlaid(template::fill(set, matrix, point)) }
+                let set_for_the_run = filled.of_settings();
+                let laid = filled.overlaid(template::fill(set, matrix, point));
+                let laid = set_for_the_run.into_iter().fold(laid, Node::overlaid);
+                Node { origin: stage, ..laid }
             }
             _ => filled,
         }
@@ -111,6 +114,7 @@ impl<'a> Variants<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Origin;
 
     const KIND: KindSlots = KindSlots {
         kind: "search",
@@ -127,6 +131,24 @@ mod tests {
         let line =
             |p: &super::super::Problem| format!("{} {} ({})", p.origin, p.message, p.hint.as_deref().unwrap_or("-"));
         problems.iter().map(line).collect()
+    }
+
+    /// `--set` is for one run, whoever says the key in the file.
+    #[test]
+    fn what_is_set_for_a_run_lies_over_a_variants_keys() {
+        let mut problems = Problems::new();
+        let matrix = Matrix::read(None, &mut problems);
+        let node = Node::parse("v.yaml", "one: {a: {x: 9, z: 3}, b: 4}\n").unwrap();
+        let variants = Variants::read(Some(&node), &mut problems);
+        let mut params = Node::parse("p.yaml", "a: {x: 1, y: 2}\nwith: one\nb: 2\n").unwrap();
+        let argument = || Origin::Argument { text: "search.a.x=7".to_owned() };
+        if let Value::Map(map) = &mut params.value
+            && let Value::Map(a) = &mut map["a"].node.value
+        {
+            a["x"].node = Node::new(Value::Integer(7), argument());
+        }
+        let filled = variants.fill(&params, &matrix, &Point::default());
+        assert_eq!(filled.to_json(), serde_json::json!({"a": {"x": 7, "y": 2, "z": 3}, "b": 4}));
     }
 
     #[test]

@@ -29,13 +29,29 @@ pub(super) fn tables(methods: &[(&str, Vec<&MeasuredEvaluation>)]) -> Vec<Table>
             let (mean, deviation) = (found.map(|found| found.mean), found.and_then(|found| found.deviation));
             [Cell::known(mean, digits), Cell::known(deviation, digits)]
         };
-        let simple = first.sets.iter().flat_map(|set| {
-            let alone = set.mean.beside.get(at).and_then(|&value| Summary::of(&[value]));
-            cells(alone)
-        });
-        let beside = Cell::Text(first.sets[0].beside.clone());
-        table.push([beside, Cell::Missing].into_iter().chain(simple));
-        for (method, trainings) in methods {
+        let simple = |of: &MeasuredEvaluation| -> Vec<Option<f64>> {
+            let of_set = |set: &MeasuredSet| {
+                let same = of.sets.iter().find(|other| other.name == set.name)?;
+                same.mean.beside.get(at).copied()
+            };
+            first.sets.iter().map(of_set).collect()
+        };
+        let beside = |name: String, values: Vec<Option<f64>>| {
+            let values = values.into_iter().flat_map(|value| cells(value.and_then(|value| Summary::of(&[value]))));
+            [Cell::Text(name), Cell::Missing].into_iter().chain(values).collect::<Vec<_>>()
+        };
+        // Methods on other games than the first's have others to stand beside.
+        let known: Vec<Vec<Option<f64>>> =
+            methods.iter().map(|(_, of)| of.first().map(|of| simple(of)).unwrap_or_default()).collect();
+        let name = &first.sets[0].beside;
+        let is_common = known.iter().all(|values| *values == known[0]);
+        if is_common {
+            table.push(beside(name.clone(), known[0].clone()));
+        }
+        for ((method, trainings), known) in methods.iter().zip(&known) {
+            if !is_common {
+                table.push(beside(format!("{name} for {method}"), known.clone()));
+            }
             let of_set = |set: &MeasuredSet| {
                 let sets = trainings.iter().filter_map(|of| of.sets.iter().find(|other| other.name == set.name));
                 let values: Vec<f64> = sets.filter_map(|set| set.mean.network.get(at).copied()).collect();

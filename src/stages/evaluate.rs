@@ -167,9 +167,19 @@ fn check(card: &NetworkCard, material: &Material, task: &dyn TaskSettings) -> Re
             material.name()
         )));
     }
-    // What a network puts out for an action is no class.
-    let known = if images.kind == ImageKind::Frames { images.classes } else { card.class_names.len() };
-    if !of_any_size && (images.classes, images.shape) != (known, card.input) {
+    if images.kind == ImageKind::Frames {
+        if (OutputShapes::of(&task.outputs(images)), images.shape) != (card.outputs.clone(), card.input) {
+            return Err(StageError::input(format!(
+                "the network plays another game than {}: it sees frames of {:?}, and these are {:?} with {} actions",
+                material.name(),
+                card.input,
+                images.shape,
+                images.classes
+            )));
+        }
+        return Ok(());
+    }
+    if !of_any_size && (images.classes, images.shape) != (card.class_names.len(), card.input) {
         return Err(StageError::input(format!(
             "the network knows {} classes of images {:?}, {} has {} of {:?}: evaluate it on what it was trained for",
             card.class_names.len(),

@@ -8,6 +8,7 @@ use crate::{
     recipes::Settings,
     run::sentence,
     space::{Build, Genotype, Space, SpaceError},
+    train::Strategy,
 };
 
 /// The way out of too little memory.
@@ -70,7 +71,8 @@ fn unbuilt(space: &Space, build: &Build, error: &SpaceError) -> String {
 /// Complains where the task cannot be learned from such images; whether it can.
 pub(super) fn check_task(fields: &mut Fields<'_>, settings: &Settings, images: ImageShape) -> bool {
     let of_task = settings.task.check(images).map_err(|why| ("task", why));
-    let checked = of_task.and_then(|()| settings.task.check_batch(settings.feed.batch).map_err(|why| ("batch", why)));
+    let is_bilevel = matches!(settings.training.strategy, Strategy::Bilevel(_));
+    let checked = of_task.and_then(|()| settings.task.check_batch(settings.feed.batch, is_bilevel));
     if let Err((key, why)) = &checked {
         let place = fields.origin_of(key).clone();
         fields.problems().add(&place, why);

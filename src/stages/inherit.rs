@@ -42,9 +42,13 @@ pub(super) fn inherit(
 pub(super) fn begin_search(search: &Input, space: &Space, learner: &mut Learner) -> Result<(), StageError> {
     let of = Weights::of(search, space)?;
     let layout = learner.state.weights.layout();
-    let unlike = layout.iter().find(|(name, shape, _)| of.file.find(name).is_none_or(|stored| stored.shape != *shape));
-    if let Some((name, ..)) = unlike {
-        return Err(of.refused(format!("its supernet is another one, without such a `{name}`")));
+    for (name, shape, _) in layout.iter() {
+        let there = match of.file.find(name) {
+            Some(stored) if stored.shape == *shape => continue,
+            Some(stored) => format!("`{name}` is {:?} there, {shape:?} here", stored.shape),
+            None => format!("it has no `{name}`"),
+        };
+        return Err(of.refused(format!("its supernet is another one, {there}")));
     }
     of.begin(learner, |name| Some(name.to_owned()))?;
     Ok(())

@@ -159,7 +159,7 @@ pub(super) fn train<'a>(
     let mut ended = training.run(&checkpoint, &mut watch);
     if let Ok(Ended::Completed) = ended {
         // What was learned is published next, and that may fail: then it is not learned again.
-        ended = training.save(&checkpoint, &mut watch).map(|()| Ended::Completed).map_err(TrainingError::from);
+        ended = training.save(&checkpoint, &mut watch).map(|()| Ended::Completed);
     }
     let ended = ended.map_err(|error| match error {
         TrainingError::Checkpoint(CheckpointError::Store(error)) => StageError::Store(error),

@@ -48,11 +48,11 @@ pub trait TaskSettings: fmt::Debug + Send + Sync {
         }
     }
 
-    /// Whether so many examples can be learned from in a step.
+    /// Whether so many examples can be learned from in a step, on two levels or on one.
     ///
     /// # Errors
-    /// Why not.
-    fn check_batch(&self, _batch: usize) -> Result<(), String> {
+    /// The key that is to blame, and why.
+    fn check_batch(&self, _batch: usize, _is_bilevel: bool) -> Result<(), (&'static str, String)> {
         Ok(())
     }
 

@@ -58,8 +58,11 @@ pub trait Task {
 
     /// What [`restore`](Self::restore) needs to go on: all that is no function of an epoch's
     /// number.
-    fn state(&self) -> Json {
-        Json::Null
+    ///
+    /// # Errors
+    /// Where it cannot be had any more.
+    fn state(&self) -> Result<Json, TaskError> {
+        Ok(Json::Null)
     }
 
     /// Puts back what [`state`](Self::state) gave.

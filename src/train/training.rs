@@ -352,10 +352,11 @@ impl<'a> Training<'a> {
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn save(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
+    pub fn save(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<(), TrainingError> {
         let begun = Instant::now();
         self.progress.seconds = observer.spent().as_secs_f64();
-        self.progress.task = self.task.state();
+        // What the task cannot say must not take the place of a checkpoint that says it.
+        self.progress.task = self.task.state()?;
         Checkpoint::save(path, &self.learner.state, &self.progress)?;
         observer.checkpoint_saved(self.progress.taken, begun.elapsed());
         Ok(())

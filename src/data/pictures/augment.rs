@@ -87,10 +87,19 @@ impl Augment {
                 return Err(DataError::setting("crop_padding", expected, self.crop_padding));
             }
             ImageKind::InFiles => {}
-            ImageKind::Frames if *self != Self::default() => {
-                return Err(DataError::setting("augment", "left out: frames of games stay as they are", "on"));
+            ImageKind::Frames => {
+                let given = [
+                    ("crop_padding", self.crop_padding > 0),
+                    ("flip", self.flip),
+                    ("turn", self.turn),
+                    ("cutout", self.cutout.is_some()),
+                    ("resized_crop", self.resized_crop.is_some()),
+                    ("jitter", self.jitter.is_some()),
+                ];
+                if let Some((setting, _)) = given.into_iter().find(|(_, given)| *given) {
+                    return Err(DataError::setting(setting, "off: frames of games stay as they are", "on"));
+                }
             }
-            ImageKind::Frames => {}
         }
         self.resized_crop.map_or(Ok(()), |crop| crop.check())?;
         self.jitter.map_or(Ok(()), |jitter| jitter.check())?;

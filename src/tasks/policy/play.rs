@@ -261,12 +261,11 @@ impl Task for Play {
         Ok(())
     }
 
-    fn state(&self) -> Json {
+    fn state(&self) -> Result<Json, TaskError> {
         let mut playing = self.playing.borrow_mut();
         let Playing { games, scale, episodes, .. } = &mut *playing;
-        // Games that are over say so when they are played on.
-        let games = games.save().map(|bytes| STANDARD.encode(bytes)).unwrap_or_default();
-        json!(State { games, scale: scale.clone(), episodes: episodes.clone() })
+        let games = STANDARD.encode(games.save()?);
+        Ok(json!(State { games, scale: scale.clone(), episodes: episodes.clone() }))
     }
 
     fn restore(&self, state: &Json) -> Result<(), String> {

@@ -64,10 +64,14 @@ impl TaskSettings for PolicySettings {
         }
     }
 
-    fn check_batch(&self, batch: usize) -> Result<(), String> {
+    fn check_batch(&self, batch: usize, is_bilevel: bool) -> Result<(), (&'static str, String)> {
         let frames = self.frames_per_epoch();
         if batch > frames {
-            return Err(format!("a `batch` of {batch} is more than the {frames} frames of an epoch"));
+            return Err(("batch", format!("a `batch` of {batch} is more than the {frames} frames of an epoch")));
+        }
+        if is_bilevel && self.actors < 2 {
+            let why = "half of the actors play for the alphas of a bilevel search, and there is one";
+            return Err(("policy", why.to_owned()));
         }
         Ok(())
     }

@@ -212,6 +212,11 @@ struct Gathering {
     gathered: Cell<u64>,
 }
 
+impl Gathering {
+    /// What it gathered cannot be said any more.
+    const LOST: u64 = u64::MAX;
+}
+
 impl Task for Gathering {
     fn objective(&self) -> &Arc<dyn Objective> {
         self.inner.objective()
@@ -240,8 +245,11 @@ impl Task for Gathering {
         self.gathered.set(self.gathered.get() + 1 + (scores * 1e3) as u64);
         Ok(())
     }
-    fn state(&self) -> Json {
-        self.gathered.get().into()
+    fn state(&self) -> Result<Json, TaskError> {
+        match self.gathered.get() {
+            Self::LOST => Err(crate::data::DataError::Stopped.into()),
+            gathered => Ok(gathered.into()),
+        }
     }
     fn restore(&self, state: &Json) -> Result<(), String> {
         self.gathered.set(state.as_u64().ok_or("it has no count")?);
@@ -295,4 +303,25 @@ fn what_a_task_gathers_begins_each_epoch_once_and_is_saved_between_two() {
         assert_eq!(search.run(&path, &mut Eager(StopAt::never(), 0)).unwrap(), Ended::Completed);
         assert_eq!(bits(&search.learner), bits(&whole.learner), "stopped at question {question}");
     }
+}
+
+/// A state that cannot be had must not take the place of the checkpoint that was: all since would be lost
+/// with it.
+#[test]
+fn a_task_that_cannot_say_its_state_leaves_the_checkpoint_as_it_was() {
+    let (device, config) = (Device::flex(), TrainingConfig { epochs: 3, ..config(By::Step) });
+    let task = Gathering { inner: tiny::task(), gathered: Cell::new(0) };
+    let learner = || tiny::learner(tiny::SPACE, &tiny::config(Mixing::Softmax));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let mut stopped = Training::new(learner(), &task, &config);
+    assert_eq!(stopped.run(&path, &mut Eager(StopAt::question(8), 0)).unwrap(), Ended::Stopped);
+    let saved = std::fs::read(&path).unwrap();
+    task.gathered.set(Gathering::LOST);
+    let error = stopped.save(&path, &mut Eager(StopAt::never(), 0)).unwrap_err();
+    assert!(matches!(error, TrainingError::Task(_)), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), saved);
+    let task = Gathering { inner: tiny::task(), gathered: Cell::new(0) };
+    let mut search = Training::new(learner(), &task, &config);
+    assert_eq!(search.resume(&path, &device).unwrap().as_deref(), Some("epoch 2, step 1"));
 }

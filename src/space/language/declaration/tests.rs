@@ -8,11 +8,11 @@ const SMALL: &str = "
 name: small
 operations:
   wide:
-label: body
-steps:
-  - conv: {kernel: [1, 7], stride: [1, edge], out: 2C}
-  - conv: {kernel: [7, 1], stride: [edge, 1], bias: true}
-  - concat: [[{pointwise: {out: C/2, label: left}}], [{pointwise: {out: C/2, label: right}}]]
+    label: body
+    steps:
+      - conv: {kernel: [1, 7], stride: [1, edge], out: 2C}
+      - conv: {kernel: [7, 1], stride: [edge, 1], bias: true}
+      - concat: [[{pointwise: {out: C/2, label: left}}], [{pointwise: {out: C/2, label: right}}]]
   skip: {stride_1: [identity], stride_2: [{avg_pool: {kernel: 3, stride: 2}}]}
 cells:
   plain: {alphas: a, candidates: [[wide], [skip, wide], [skip]]}
@@ -26,11 +26,11 @@ derive: {edges: 1}
 labels: {cell: 'cells.{cell}', edge: '{source}-{target}', candidate: '{operation}', choice: '{choice}'}
 skeletons:
   search:
-channels: 4
-size: 2
-stems: [[{conv: {kernel: 3}}]]
-body: {cell: plain, count: per_segment, segments: 2, transition: {cell: down, widen: 2}}
-head: [global_avg_pool, linear]
+    channels: 4
+    size: 2
+    stems: [[{conv: {kernel: 3}}]]
+    body: {cell: plain, count: per_segment, segments: 2, transition: {cell: down, widen: 2}}
+    head: [global_avg_pool, linear]
 ";
 
 fn parse(text: &str) -> Result<Space, Problems> {
