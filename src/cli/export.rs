@@ -19,7 +19,7 @@ use crate::{
     space::GenotypeText,
 };
 use burn::tensor::Device;
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum, builder::RangedU64ValueParser};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -63,7 +63,7 @@ pub(super) struct ExportArguments {
     form: Option<Form>,
     /// Fix height and width of the ONNX network's images; by default they are free, or where the
     /// network reads one size alone those it was trained on, or its skeleton's customary side
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = RangedU64ValueParser::<usize>::new().range(1..=LARGEST_SIDE))]
     side: Option<usize>,
     #[command(flatten)]
     store: StoreArguments,
@@ -104,6 +104,9 @@ impl From<Form> for GenotypeText {
         }
     }
 }
+
+/// No picture that a network reads is larger.
+const LARGEST_SIDE: u64 = 1 << 14;
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<u8, Complaint> {
     let subject = subject(arguments)?;

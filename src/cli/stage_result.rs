@@ -9,7 +9,7 @@ use crate::{
         tensor_file::{Numbers, StoredTensor, TensorFile},
     },
     plan::{self, Manifest},
-    records::{self, AlphaHistory, NetworkCard, SupernetCard, Unreadable},
+    records::{self, AlphaHistory, NetworkCard, SHAPES, SupernetCard, SupernetShapes, Unreadable},
     stages,
     store::{Record, Store},
 };
@@ -73,10 +73,14 @@ impl StageResult {
             (None, Some(card)) => card.into(),
             (None, None) => Description::default(),
         };
+        let shapes = record.notes.get(SHAPES).map(|note| records::value::<SupernetShapes>(word, SHAPES, note));
+        let shapes = shapes.transpose().map_err(unreadable)?;
         let description = Description {
             space_text: text("space")?,
             genotype: text("genotype")?,
             mixing: alphas.as_ref().map(|history| history.mixing),
+            outputs: shapes.as_ref().map(|shapes| shapes.outputs.clone()).or(network.outputs),
+            input: shapes.map(|shapes| shapes.input).or(network.input),
             ..network
         };
         let tensors = |bytes: Vec<u8>| {

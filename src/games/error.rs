@@ -65,9 +65,7 @@ impl GameError {
         match self {
             Self::Mode { mode, games, .. } => Some(format!("`{mode}` is for {}", quoted(games, ", "))),
             Self::Platform => Some("`catch` is built in and runs everywhere".to_owned()),
-            Self::NoProcgen { .. } => {
-                Some(format!("{GET}, then `path` names the folder `procgen`, or `data.root` the folder around it"))
-            }
+            Self::NoProcgen { .. } => Some(format!("{GET}, then `data.root` names the folder around `procgen`")),
             Self::NoAssets { .. } => Some(format!("unpack the whole wheel: {GET}")),
             Self::State { .. } | Self::StateVersion { .. } => Some("begin the games anew".to_owned()),
             Self::Refused { .. } | Self::Ended { .. } => Some(format!(

@@ -177,9 +177,20 @@ impl File<'_> {
         Tensor::from_data(TensorData::new(numbers.to_vec(), shape), self.device)
     }
 
+    /// Actions of which there are `known`.
+    fn actions(&self, prefix: &str, known: usize) -> Result<&[i64], GoldenError> {
+        let actions = self.golden.integer(&format!("{prefix}actions"))?;
+        match actions.iter().find(|&&action| usize::try_from(action).map_or(true, |action| action >= known)) {
+            Some(action) => {
+                Err(self.golden.content(format!("`{prefix}actions` has {action}, and there are {known} actions")))
+            }
+            None => Ok(actions),
+        }
+    }
+
     /// What is known of examples: their actions, and all else.
-    fn known(&self, prefix: &str) -> Result<(Tensor<1, Int>, Tensor<2>), GoldenError> {
-        let actions = self.golden.integer(&format!("{prefix}actions"))?.to_vec();
+    fn known(&self, prefix: &str, known: usize) -> Result<(Tensor<1, Int>, Tensor<2>), GoldenError> {
+        let actions = self.actions(prefix, known)?.to_vec();
         let columns = ["old_log_prob", "advantages", "old_values", "returns"]
             .map(|name| self.as_long(&format!("{prefix}{name}"), actions.len()).map(<[f32]>::to_vec));
         let [log, advantage, value, returned] = columns;
@@ -202,10 +213,14 @@ impl File<'_> {
     }
 
     fn losses(&self) -> Result<Vec<Part>, GoldenError> {
-        let (actions, known) = self.known("")?;
-        let [count] = actions.dims();
+        let &[count, columns] = self.golden.float("logits")?.0 else {
+            return Err(self.golden.content("`logits` has not two sides"));
+        };
+        let (actions, known) = self.known("", columns)?;
+        if actions.dims()[0] != count {
+            return Err(self.golden.content("`logits` has not as many rows as there are actions"));
+        }
         let logits = self.float("logits")?;
-        let columns = logits.len() / count.max(1);
         let logits = self.tensor(logits, [count, columns]).autodiff().require_grad();
         let values = self.tensor(self.as_long("values", count)?, [count, 1]).autodiff().require_grad();
         let ppo = self.ppo();
@@ -357,7 +372,7 @@ impl File<'_> {
         if let Some(roundings) = &mut roundings {
             frames = roundings.moved(frames);
         }
-        let (actions, known) = self.known("batch0.")?;
+        let (actions, known) = self.known("batch0.", self.golden.count("actions")?)?;
         if actions.dims()[0] != frames.dims()[0] {
             return Err(self.golden.content("`batch0` has not as many actions as frames"));
         }
@@ -422,7 +437,7 @@ impl File<'_> {
             found("advantages", LOGIT_TOLERANCE, "rollout.returns", returns.clone()),
         ];
         let count = advantages.len();
-        let actions = self.golden.integer("rollout.actions")?;
+        let actions = self.actions("rollout.", self.golden.count("actions")?)?;
         let [log, values] = ["log_prob", "values"].map(|name| self.as_long(&format!("rollout.{name}"), count));
         let (log, values) = (log?, values?);
         let shape = self.golden.find("minibatches").map(|found| found.shape.as_slice()).unwrap_or_default();

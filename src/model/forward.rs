@@ -1,6 +1,7 @@
 //! One pass through layers: which primitive is which operator.
 
 use super::{DropPath, Views, layers, noise::Draws};
+use crate::space::network::tensor_name;
 use crate::space::network::{Chain, Layer, LayerKind, Nonlinearity};
 use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
@@ -70,8 +71,8 @@ impl<'a> Forward<'a> {
             LayerKind::Upsample { by } => layers::upsample(x, *by),
             LayerKind::PixelShuffle { by } => layers::pixel_shuffle(x, *by),
             LayerKind::Conv(conv) => {
-                let weight = self.weights.get(&format!("{}.weight", layer.label));
-                let bias = conv.bias.then(|| self.weights.get(&format!("{}.bias", layer.label)));
+                let weight = self.weights.get(&tensor_name(&layer.label, "weight"));
+                let bias = conv.bias.then(|| self.weights.get(&tensor_name(&layer.label, "bias")));
                 layers::conv(x, weight, bias, conv)
             }
             LayerKind::FactorizedReduce { first, second } => self.factorized_reduce(first, second, x),
@@ -83,8 +84,8 @@ impl<'a> Forward<'a> {
                 x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels, 1, 1])
             }
             LayerKind::Linear => {
-                let weight = self.weights.get::<2>(&format!("{}.weight", layer.label));
-                let bias = self.weights.get::<1>(&format!("{}.bias", layer.label));
+                let weight = self.weights.get::<2>(&tensor_name(&layer.label, "weight"));
+                let bias = self.weights.get::<1>(&tensor_name(&layer.label, "bias"));
                 let batch = x.dims()[0];
                 let [classes, features] = weight.dims();
                 let scores = module::linear(x.reshape([batch, features]), weight.transpose(), Some(bias));
@@ -105,16 +106,16 @@ impl<'a> Forward<'a> {
         let [batch, channels, height, width] = x.dims();
         let shifted = x.clone().slice([0..batch, 0..channels, 1..height, 1..width]);
         let halve = |label: &str, x| {
-            let weight: Tensor<4> = self.weights.get(&format!("{label}.weight"));
+            let weight: Tensor<4> = self.weights.get(&tensor_name(label, "weight"));
             layers::pointwise(x, weight, 2)
         };
         Tensor::cat(vec![halve(first, x), halve(second, shifted)], 1)
     }
 
     fn batch_norm(&self, label: &str, x: Tensor<4>) -> Tensor<4> {
-        let scale = self.weights.find::<1>(&format!("{label}.weight"));
-        let shift = self.weights.find::<1>(&format!("{label}.bias"));
-        let (mean, variance) = (format!("{label}.running_mean"), format!("{label}.running_var"));
+        let scale = self.weights.find::<1>(&tensor_name(label, "weight"));
+        let shift = self.weights.find::<1>(&tensor_name(label, "bias"));
+        let (mean, variance) = (tensor_name(label, "running_mean"), tensor_name(label, "running_var"));
         if self.mode == Mode::Evaluate {
             let (mean, variance) = (self.running.get::<1>(&mean), self.running.get::<1>(&variance));
             return layers::batch_norm_eval(x, scale, shift, mean, variance, EPSILON);

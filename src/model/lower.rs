@@ -11,6 +11,7 @@ use crate::{
     kernels::program::{
         Activation, Branch, Dense, Depthwise, Frame, MapId, Norm, PoolKind, PoolStep, Program, Read, Step, Term,
     },
+    space::network::tensor_name,
     space::network::{
         AlphaRows, AlphaTable, Block, Cell, CellOutput, Chain, Conv, Edge, Extra, FeatureMap, Layer, LayerKind,
         Network, Pool,
@@ -367,7 +368,7 @@ impl Lowering<'_> {
         // Statistics are of maps as they were written.
         let as_written = value.iter().all(|read| read.norm.is_none() && read.activation == Activation::None);
         let value = if as_written { value } else { vec![self.write(terms(&value, None, None), size)] };
-        let offset = |layout: &Layout, part: &str| layout.start(&format!("{label}.{part}"));
+        let offset = |layout: &Layout, part: &str| layout.start(&tensor_name(label, part));
         let (mean, variance) = (offset(self.running, "running_mean"), offset(self.running, "running_var"));
         let (scale, shift) = (offset(self.weights, "weight"), offset(self.weights, "bias"));
         let mut first = 0;
@@ -423,11 +424,11 @@ impl Lowering<'_> {
     }
 
     fn weight(&self, label: &str) -> usize {
-        self.weights.start(&format!("{label}.weight")).expect("a layer's weight is in its group")
+        self.weights.start(&tensor_name(label, "weight")).expect("a layer's weight is in its group")
     }
 
     fn bias(&self, label: &str) -> usize {
-        self.weights.start(&format!("{label}.bias")).expect("a layer's bias is in its group")
+        self.weights.start(&tensor_name(label, "bias")).expect("a layer's bias is in its group")
     }
 }
 fn rectify(value: &mut Value) {

@@ -22,8 +22,8 @@ pub(crate) use benchmark::{BenchmarkCell, CellAccuracy};
 pub(crate) use derivation::{Derivation, DerivedEpoch, DerivedSearch};
 pub(crate) use epoch::{Benefits, CELL_ACCURACY, Epoch, EpochDiagnosis, Watched};
 pub(crate) use evaluation::{CostAtSize, Evaluation, Tested};
-pub(crate) use network::{NetworkCard, Size, SupernetCard};
-pub(crate) use notes::{DRAWN, LATTICE_SIZE, MEASURES, STOPPED_EARLY};
+pub(crate) use network::{NetworkCard, Size, SupernetCard, SupernetShapes};
+pub(crate) use notes::{DRAWN, LATTICE_SIZE, MEASURES, SHAPES, STOPPED_EARLY};
 pub(crate) use published::{Unreadable, bytes, genotype, json, note, parse, sorted_bytes, space, value};
 pub(crate) use random_draw::{DrawnLike, RandomDraw};
 

@@ -58,6 +58,14 @@ pub(crate) struct SupernetCard {
     auxiliary_skip: Option<bool>,
 }
 
+/// What the supernet of a search reads and puts out: its note [`SHAPES`](super::SHAPES).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SupernetShapes {
+    /// Channels, height, width of an image.
+    pub input: [usize; 3],
+    pub outputs: OutputShapes,
+}
+
 impl Size {
     /// Its network with these outputs, for images of `[channels, height, width]`.
     pub fn build(&self, outputs: Vec<OutputSpec>, [channels, height, width]: [usize; 3], auxiliary: bool) -> Build {

@@ -6,6 +6,10 @@ pub(crate) const DRAWN: &str = "drawn";
 /// How many cells the lattice has behind its first that a path leads through.
 pub(crate) const LATTICE_SIZE: &str = "lattice_size";
 
+/// What the supernet of a search reads and puts out, where that is no row of scores: a
+/// [`SupernetShapes`](super::SupernetShapes).
+pub(crate) const SHAPES: &str = "shapes";
+
 /// What the task of a stage measures: a list of [`Measure`](crate::tasks::Measure)s.
 pub(crate) const MEASURES: &str = "measures";
 

@@ -6,7 +6,7 @@
 
 pub use super::feature_map::FeatureMap;
 pub use super::primitives::{Chain, Conv, Layer, LayerKind, Nonlinearity, Pool};
-pub use super::tensor_spec::{TensorRole, TensorSpec};
+pub use super::tensor_spec::{TensorRole, TensorSpec, tensor_name};
 use std::ops::Range;
 
 /// A whole network: stem, blocks, head.

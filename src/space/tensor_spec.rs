@@ -27,10 +27,15 @@ pub enum TensorRole {
     RunningVar,
 }
 
+/// What the tensor `part` of the layer is called that is called `label`.
+pub fn tensor_name(label: &str, part: &str) -> String {
+    if label.is_empty() { part.to_owned() } else { format!("{label}.{part}") }
+}
+
 impl TensorSpec {
     /// The tensor `part` of the layer that is called `label`.
     pub(super) fn new(label: &str, part: &str, shape: Vec<usize>, role: TensorRole) -> Self {
-        let name = if label.is_empty() { part.to_owned() } else { format!("{label}.{part}") };
+        let name = tensor_name(label, part);
         Self { name, shape, role, gain: 1.0 }
     }
 

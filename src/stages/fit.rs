@@ -69,10 +69,16 @@ fn unbuilt(space: &Space, build: &Build, error: &SpaceError) -> String {
 }
 
 /// Complains where the task cannot be learned from such images; whether it can.
-pub(super) fn check_task(fields: &mut Fields<'_>, settings: &Settings, images: ImageShape) -> bool {
+pub(super) fn check_task(
+    fields: &mut Fields<'_>,
+    settings: &Settings,
+    images: ImageShape,
+    memory: Option<u64>,
+) -> bool {
     let of_task = settings.task.check(images).map_err(|why| ("task", why));
     let is_bilevel = matches!(settings.training.strategy, Strategy::Bilevel(_));
     let checked = of_task.and_then(|()| settings.task.check_batch(settings.feed.batch, is_bilevel));
+    let checked = checked.and_then(|()| settings.rollout_fits(images, memory).map_err(|why| ("policy", why)));
     if let Err((key, why)) = &checked {
         let place = fields.origin_of(key).clone();
         fields.problems().add(&place, why);

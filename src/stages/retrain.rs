@@ -45,7 +45,7 @@ fn read_with(fields: &mut Fields<'_>, context: &PlanContext<'_>, recipe: &Recipe
     let compute = compute?;
     settings.tell(context);
     if let Some(images) = context.images()
-        && fit::check_task(fields, &settings, images)
+        && fit::check_task(fields, &settings, images, context.memory)
     {
         fit::check_augment(fields, &settings.feed.augment, images);
         let genotype = context.inputs_of("genotype").first().and_then(|of| of.tells.genotype.get());

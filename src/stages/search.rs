@@ -11,9 +11,11 @@ use super::{
 use crate::{
     config::Fields,
     data::Dataset,
+    interop::output_shapes::OutputShapes,
     recipes::{FittedImages, HOLD_OUT, NO_EIGENVALUE, Settings, SpaceFile},
-    records::{self, AlphaHistory, EpochAlphas, MEASURES, STOPPED_EARLY, Watched},
+    records::{self, AlphaHistory, EpochAlphas, MEASURES, SHAPES, STOPPED_EARLY, SupernetShapes, Watched},
     run::{Context, Resource, Stage, StageError, sentence},
+    space::network::{FeatureMap, OutputSpec},
     tasks::Supervised,
     train::{Diagnosis, DiagnosisConfig, EpochRecord, Learner, Strategy, Training},
 };
@@ -47,7 +49,7 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
     }
     settings.tell(context);
     if let Some(images) = context.images()
-        && fit::check_task(fields, &settings, images)
+        && fit::check_task(fields, &settings, images, context.memory)
     {
         fit::check_augment(fields, &settings.feed.augment, images);
         fit::check(fields, context, &compute, &settings, (&file.space, None), images);
@@ -178,6 +180,12 @@ impl Search {
             context.metric("stopped_at_epoch", stopped.at as f64);
             context.metric("kept_epoch", stopped.kept as f64);
             context.note(STOPPED_EARLY, json!(stopped));
+        }
+        let network = learner.model.network();
+        let outputs: Vec<OutputSpec> = network.heads.iter().map(|head| head.output.clone()).collect();
+        if let Some(outputs) = OutputShapes::of(&outputs) {
+            let FeatureMap { channels, height, width } = network.input;
+            context.note(SHAPES, json!(SupernetShapes { input: [channels, height, width], outputs }));
         }
         context.note(MEASURES, json!(learner.objective.measures()));
         context.summary(summary);

@@ -2,7 +2,7 @@
 
 use super::{PlanContext, material::Material, watch::Watch};
 use crate::{
-    data::{Dataset, Loader, LoaderOptions, Order, Part},
+    data::{Dataset, ImageShape, Loader, LoaderOptions, Order, Part},
     model::Model,
     recipes::{Feed, FittedImages, HOLD_OUT, Settings},
     records::Watched,
@@ -18,6 +18,22 @@ impl Settings {
     pub(super) fn tell(&self, context: &PlanContext<'_>) {
         let classes = context.images().map_or(0, |images| images.classes);
         context.tells.measures.get_or_init(|| self.task.measures(classes));
+    }
+
+    /// Whether the frames of an epoch, which are kept until it ends, have room in so many bytes.
+    ///
+    /// # Errors
+    /// How much they need.
+    pub(super) fn rollout_fits(&self, images: ImageShape, there: Option<u64>) -> Result<(), String> {
+        let frame = images.shape.iter().product::<usize>() as f64;
+        let needed = self.frames(1).unwrap_or_default() * frame;
+        match there {
+            Some(there) if needed > there as f64 => {
+                let [needed, there] = [needed, there as f64].map(|bytes| bytes / 1e9);
+                Err(format!("the frames of an epoch need {needed:.1} GB of memory, and there are {there:.1}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Frames that were played in so many epochs, where a game is played.

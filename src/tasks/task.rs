@@ -48,12 +48,18 @@ pub trait Task {
     fn watched(&self) -> Result<Option<Batches<'_>>, TaskError>;
 
     /// Called before the first step of each epoch, not when one is gone on with. `network` computes
-    /// outputs in evaluation mode: who makes their own examples makes them with it.
+    /// outputs in evaluation mode: who makes their own examples makes them with it, and asks now and then
+    /// whether to stop. Says whether the epoch has begun; where not, it is to begin again from a checkpoint.
     ///
     /// # Errors
     /// Where the epoch's examples cannot be made.
-    fn begin_epoch(&self, _epoch: usize, _network: &dyn Fn(Tensor<4>) -> Outputs) -> Result<(), TaskError> {
-        Ok(())
+    fn begin_epoch(
+        &self,
+        _epoch: usize,
+        _network: &dyn Fn(Tensor<4>) -> Outputs,
+        _stop: &dyn Fn() -> bool,
+    ) -> Result<bool, TaskError> {
+        Ok(true)
     }
 
     /// What [`restore`](Self::restore) needs to go on: all that is no function of an epoch's

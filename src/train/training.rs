@@ -181,7 +181,10 @@ impl<'a> Training<'a> {
         while self.progress.epoch < self.config.epochs && self.stopped_early().is_none() {
             if self.progress.step == 0 {
                 self.learner.position = self.position();
-                task.begin_epoch(self.progress.epoch, &|inputs| self.learner.evaluate(inputs))?;
+                let (network, stop) = (|inputs| self.learner.evaluate(inputs), || observer.stop_requested());
+                if !task.begin_epoch(self.progress.epoch, &network, &stop)? {
+                    return Ok(Ended::Stopped);
+                }
             }
             if self.fit(&mut validation, checkpoint, observer)? == Ended::Stopped {
                 return Ok(Ended::Stopped);

@@ -8,6 +8,7 @@ mod sides;
 use super::{description::ENTRY, trained::TrainedNetwork};
 use crate::{
     model::{EPSILON, TensorGroup},
+    space::network::tensor_name,
     space::network::{Block, Cell, CellOutput, Chain, Conv, Head, Layer, LayerKind, Network, Nonlinearity, Pool},
 };
 use graph::{Graph, INPUT, Output, float, integer, integers, signed, text, zero};
@@ -200,7 +201,7 @@ impl Writer {
                 self.concat(label, &halves)
             }
             LayerKind::BatchNorm { affine } => {
-                let tensor = |part: &str| format!("{label}.{part}");
+                let tensor = |part: &str| tensor_name(label, part);
                 let (scale, shift) = (tensor("weight"), tensor("bias"));
                 if !affine {
                     // The operator has no form without them.
@@ -219,7 +220,7 @@ impl Writer {
             LayerKind::GlobalAvgPool => self.graph.node("GlobalAveragePool", label, &[&x], vec![]),
             LayerKind::Linear => {
                 let flat = self.graph.node("Flatten", "", &[&x], vec![integer("axis", 1)]);
-                let (weight, bias) = (format!("{label}.weight"), format!("{label}.bias"));
+                let (weight, bias) = (tensor_name(label, "weight"), tensor_name(label, "bias"));
                 self.graph.node("Gemm", label, &[&flat, &weight, &bias], vec![integer("transB", 1)])
             }
             LayerKind::Sum(chains) => {
@@ -269,7 +270,7 @@ impl Writer {
             integers("dilations", &conv.dilation),
             integer("group", conv.groups),
         ];
-        let (weight, bias) = (format!("{label}.weight"), format!("{label}.bias"));
+        let (weight, bias) = (tensor_name(label, "weight"), tensor_name(label, "bias"));
         let inputs: &[&str] = if conv.bias { &[x, &weight, &bias] } else { &[x, &weight] };
         self.graph.node("Conv", label, inputs, attributes)
     }

@@ -36,14 +36,15 @@ pub struct WidthChoices {
 
 impl WidthChoices {
     /// The channels of each choice where the cell has so many: the nearest multiple, one more where that
-    /// loses more than a tenth; at least three. The rule of the code that the trilevel search grew from
+    /// loses more than a tenth; at least three, and never more than the cell has. The rule of the code that the trilevel search grew from
     /// (`make_divisible` of AGD).
     pub fn channels(&self, cell: usize) -> Vec<usize> {
         let step = self.multiple_of;
         let of = |share: &f64| {
             let wanted = cell as f64 * share;
             let nearest = ((wanted + step as f64 / 2.0) as usize / step * step).max(3);
-            if (nearest as f64) < 0.9 * wanted { nearest + step } else { nearest }
+            let found = if (nearest as f64) < 0.9 * wanted { nearest + step } else { nearest };
+            found.min(cell)
         };
         self.shares.iter().map(of).collect()
     }

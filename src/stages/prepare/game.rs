@@ -3,10 +3,10 @@
 use crate::{
     config::Fields,
     games::{Game, Mode},
-    machine, records,
+    records,
     run::{Context, Stage, StageError, sentence},
     stages::{PlanContext, material::GAME},
-    tasks::policy::{GameKind, GameSet, PROCGEN, Part},
+    tasks::policy::{GameKind, GameSet, Part},
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -40,19 +40,12 @@ pub(super) fn read(fields: &mut Fields<'_>, name: &'static str, context: &PlanCo
             let modes: Vec<(&str, &str)> = Mode::ALL.iter().map(|mode| (mode.name(), mode.name())).collect();
             let mode = keys.choice("mode", Mode::Easy.name(), &modes).to_owned();
             let levels = Some(keys.integer("levels", LEVELS, 1..=1_000_000_000, "a whole number from 1"));
-            let path = machine::expanded(keys.text_or("path", PROCGEN)).display().to_string();
-            // Where it lies is nothing.
-            keys.exclude_from_hash("path");
-            Some(GameSet { kind: GameKind::Procgen { game, mode, path }, levels })
+            Some(GameSet { kind: GameKind::Procgen { game, mode }, levels })
         }),
     };
     fields.exclude_from_hash(name);
     let game = kind?;
-    let mut known = json!(game);
-    if let Some(kind) = known.get_mut("kind").and_then(|kind| kind.as_object_mut()) {
-        kind.remove("path");
-    }
-    fields.hash("source", json!({"dataset": name, "version": GAME_VERSION, "game": known}));
+    fields.hash("source", json!({"dataset": name, "version": GAME_VERSION, "game": game}));
     context.tells.images.get_or_init(|| game.images());
     let place = fields.origin_of(name).clone();
     // A game that cannot be had is found out before anything runs.

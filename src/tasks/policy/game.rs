@@ -19,30 +19,12 @@ pub struct GameSet {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum GameKind {
-    Catch {
-        rows: usize,
-        columns: usize,
-        scale: usize,
-    },
-    Procgen {
-        game: String,
-        mode: String,
-        /// Of the library, in one of the data roots.
-        #[serde(default = "usual_path", skip_serializing_if = "is_usual")]
-        path: String,
-    },
+    Catch { rows: usize, columns: usize, scale: usize },
+    Procgen { game: String, mode: String },
 }
 
-/// Where the library is unless told.
-pub const PROCGEN: &str = "procgen";
-
-fn usual_path() -> String {
-    PROCGEN.to_owned()
-}
-
-fn is_usual(path: &str) -> bool {
-    path == PROCGEN
-}
+/// The folder in a data root that has Procgen's library.
+const PROCGEN: &str = "procgen";
 
 /// Which of its levels are played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +53,9 @@ impl GameSet {
     }
 
     fn procgen(&self, levels: Levels, copies: usize, seed: u64, roots: &[PathBuf]) -> Result<Procgen, GameError> {
-        let GameKind::Procgen { game, mode, path } = &self.kind else {
-            unreachable!("asked for Procgen's games alone")
-        };
-        let mut folders = roots.iter().map(|root| root.join(path));
-        let folder = folders.find(|folder| folder.is_dir()).or_else(|| Some(roots.last()?.join(path)));
+        let GameKind::Procgen { game, mode } = &self.kind else { unreachable!("asked for Procgen's games alone") };
+        let mut folders = roots.iter().map(|root| root.join(PROCGEN));
+        let folder = folders.find(|folder| folder.is_dir()).or_else(|| Some(roots.last()?.join(PROCGEN)));
         let (game, mode) = (Game::named(game)?, Mode::named(mode)?);
         // Its seeds have 31 bits. A copy's own work is little: threads would mostly wait.
         let (folder, seed) = (folder.unwrap_or_default(), seed & u64::from(u32::MAX >> 1));

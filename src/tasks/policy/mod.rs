@@ -16,7 +16,7 @@ mod settings;
 pub use actor::{Acted, Actor};
 pub use advantages::{Discount, Rewarded, normalise};
 pub use episodes::{Manner, Played, Session, episodes};
-pub use game::{GameKind, GameSet, PROCGEN, Part};
+pub use game::{GameKind, GameSet, Part};
 pub use play::Play;
 pub use ppo::{ACTION, KNOWN, KNOWN_NUMBERS, Known, Losses, POLICY, Ppo, VALUE};
 pub use rewards::RewardScale;

@@ -228,7 +228,12 @@ impl Task for Play {
     }
 
     /// Plays the epoch's rollout.
-    fn begin_epoch(&self, epoch: usize, network: &dyn Fn(Tensor<4>) -> Outputs) -> Result<(), TaskError> {
+    fn begin_epoch(
+        &self,
+        epoch: usize,
+        network: &dyn Fn(Tensor<4>) -> Outputs,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, TaskError> {
         let PolicySettings { actors, steps, discount, scale_rewards, .. } = self.settings;
         let mut playing = self.playing.borrow_mut();
         let Playing { games, scale, episodes, rollout } = &mut *playing;
@@ -238,6 +243,9 @@ impl Task for Play {
         *rollout = Rollout::default();
         let (mut rewards, mut ends) = (Vec::new(), Vec::new());
         for _ in 0..steps {
+            if stop() {
+                return Ok(false);
+            }
             let acted = actor.acts(games.as_ref());
             rollout.frames.extend_from_slice(games.observe().frames);
             let actions: Vec<u32> = acted.iter().map(|acted| acted.action).collect();
@@ -258,7 +266,7 @@ impl Task for Play {
         let of = Rewarded { rewards: &rewards, values: &values, ends: &ends, last_values: &last_values };
         [rollout.advantages, rollout.returns] = discount.advantages(of);
         rollout.episode_return = episodes.mean() as f32;
-        Ok(())
+        Ok(true)
     }
 
     fn state(&self) -> Result<Json, TaskError> {

@@ -34,7 +34,7 @@ impl PolicySettings {
                 lambda: keys.number("lambda", usual.discount.lambda, 0.0..=1.0, SHARE),
             },
             ppo: Ppo {
-                clip: keys.number("clip", usual.ppo.clip, f64::MIN_POSITIVE.., "a number above 0"),
+                clip: keys.number("clip", usual.ppo.clip, 1e-6..=1e6, "a number from 0.000001 to 1000000"),
                 value_weight: keys.number("value_weight", usual.ppo.value_weight, 0.0.., WEIGHT),
                 entropy_weight: keys.number("entropy_weight", usual.ppo.entropy_weight, 0.0.., WEIGHT),
             },
@@ -65,13 +65,13 @@ impl TaskSettings for PolicySettings {
     }
 
     fn check_batch(&self, batch: usize, is_bilevel: bool) -> Result<(), (&'static str, String)> {
-        let frames = self.frames_per_epoch();
-        if batch > frames {
-            return Err(("batch", format!("a `batch` of {batch} is more than the {frames} frames of an epoch")));
-        }
         if is_bilevel && self.actors < 2 {
             let why = "half of the actors play for the alphas of a bilevel search, and there is one";
             return Err(("policy", why.to_owned()));
+        }
+        let fitted = if is_bilevel { self.actors / 2 } else { self.actors } * self.steps;
+        if batch > fitted.max(1) {
+            return Err(("batch", format!("a `batch` of {batch} is more than the {fitted} frames of an epoch")));
         }
         Ok(())
     }

@@ -239,11 +239,16 @@ impl Task for Gathering {
     fn watched(&self) -> Result<Option<Batches<'_>>, TaskError> {
         self.inner.watched()
     }
-    fn begin_epoch(&self, epoch: usize, network: &dyn Fn(Tensor<4>) -> Outputs) -> Result<(), TaskError> {
+    fn begin_epoch(
+        &self,
+        epoch: usize,
+        network: &dyn Fn(Tensor<4>) -> Outputs,
+        _: &dyn Fn() -> bool,
+    ) -> Result<bool, TaskError> {
         let batch = self.inner.batches(epoch, 0)?.next().transpose()?.unwrap();
         let scores: f32 = host(network(batch.inputs).scores(OUTPUT)).iter().map(|score| score.abs()).sum();
         self.gathered.set(self.gathered.get() + 1 + (scores * 1e3) as u64);
-        Ok(())
+        Ok(true)
     }
     fn state(&self) -> Result<Json, TaskError> {
         match self.gathered.get() {

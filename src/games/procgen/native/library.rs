@@ -145,7 +145,10 @@ pub(super) struct Shown<'a> {
 impl Library {
     /// `setup` was checked: what the library refuses ends the process.
     pub(super) fn make(setup: &Setup) -> Result<Self, String> {
-        let functions = Functions::open(setup).map_err(|error| format!("its library cannot be used: {error}"))?;
+        let functions = Functions::open(setup).map_err(|error| {
+            let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            format!("its library cannot be used: {error}{why}")
+        })?;
         // SAFETY: the function takes nothing.
         let version = unsafe { (functions.version)() };
         if version != 1 {
