@@ -106,6 +106,25 @@ fn an_agent_that_is_not_the_reference_is_found_out() {
     }
 }
 
+/// Where a number is no action, or a file lacks what is read of it, a sentence says so.
+#[test]
+fn actions_that_there_are_not_are_refused() {
+    let bytes = fs::read(golden("rl/ppo_loss")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let wild: Vec<u8> = (0..32_i64).flat_map(|_| (1_i64 << 40).to_le_bytes()).collect();
+    let tensors = file.tensors();
+    let views = tensors.iter().map(|(name, view)| {
+        let bytes = if name == "actions" { &wild[..] } else { view.data() };
+        (name, TensorView::new(view.dtype(), view.shape().to_vec(), bytes).unwrap())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wild.safetensors");
+    fs::write(&path, safetensors::serialize(views, header.metadata().clone()).unwrap()).unwrap();
+    let error = parity::replay(&path, root(), Kernels::Native, &Device::flex()).unwrap_err().to_string();
+    assert!(error.contains("`actions` has 1099511627776, and there are 15 actions"), "{error}");
+}
+
 /// A copy of a golden file with something wrong in it: the metadata and the numbers of the F32
 /// tensors are `edit`'s to change.
 fn wrong(name: &str, edit: impl FnOnce(&mut Metadata, &mut Floats)) -> Parity {

@@ -20,14 +20,18 @@ pub(super) fn tables(methods: &[(&str, Vec<&MeasuredEvaluation>)]) -> Vec<Table>
     let table = |(at, measure)| {
         let measure = Measure::of(measure);
         let mut columns = vec![Column::text("method"), Column::number("n")];
-        columns.extend(first.sets.iter().flat_map(|set| [measure.column(&set.name), Column::number("±")]));
-        let caption =
-            format!("{}: the mean of each set's examples, mean and deviation over n trainings.", measure.words);
+        // One training of each has no spread.
+        let has_spread = methods.iter().any(|(_, trainings)| trainings.len() > 1);
+        let spread = || has_spread.then(|| Column::number("±"));
+        columns.extend(first.sets.iter().flat_map(|set| [measure.column(&set.name)].into_iter().chain(spread())));
+        let over = if has_spread { ", mean and deviation over n trainings" } else { "" };
+        let caption = format!("{}: the mean of each set's examples{over}.", measure.words);
         let mut table = Table::new(caption, columns);
         let digits = if measure.unit.is_empty() { 4 } else { 2 };
         let cells = |found: Option<Summary>| {
             let (mean, deviation) = (found.map(|found| found.mean), found.and_then(|found| found.deviation));
-            [Cell::known(mean, digits), Cell::known(deviation, digits)]
+            let deviation = has_spread.then(|| Cell::known(deviation, digits));
+            [Cell::known(mean, digits)].into_iter().chain(deviation)
         };
         let simple = |of: &MeasuredEvaluation| -> Vec<Option<f64>> {
             let of_set = |set: &MeasuredSet| {

@@ -39,6 +39,10 @@ fn an_agent_is_searched_derived_trained_and_tested_beside_chance() {
     ended.line(&["test", "seen", "unseen", "random"]);
     assert!(ended.stdout.contains("return by epoch"), "{}", ended.stdout);
     scratch.run(&["played.yaml"]).exits(0).line(&["network", "cached"]);
+    for stage in ["search", "network"] {
+        let (result, output) = (format!("played/{stage}"), format!("{stage}.safetensors"));
+        scratch.run(&["export", &result, "--to", "safetensors", "--output", &output]).exits(0);
+    }
     // What it is tested with is in the key of the test alone.
     let again = scratch.run(&["played.yaml", "--set", "test.episodes=12"]).exits(0);
     again.line(&["network", "cached"]);
@@ -86,6 +90,14 @@ fn what_cannot_be_played_or_learned_so_is_said_with_its_place() {
         (["columns: 3", "columns: 30"], "`columns`"),
         (["batch: 16", "batch: 100"], "`batch`"),
         (["passes: 2", "paces: 2"], "`paces`"),
+        (
+            [
+                "actors: 4, steps: 12, passes: 2}\n    batch: 16",
+                "actors: 1, steps: 12}\n    strategy: bilevel\n    batch: 4",
+            ],
+            "half of the actors",
+        ),
+        (["epochs: 2, drop_path: 0", "epochs: 2, drop_path: 0, augment: {flip: true}"], "`flip`"),
         (["{catch: {rows: 5, columns: 3, levels: 20}}", "{procgen: {game: coinrum}}"], "coinrun"),
         (["{catch: {rows: 5, columns: 3, levels: 20}}", "{procgen: {game: coinrun}}"], "procgen"),
     ] {
@@ -94,4 +106,13 @@ fn what_cannot_be_played_or_learned_so_is_said_with_its_place() {
         let ended = scratch.run(&["played.yaml", "--set", "data.root=."]).exits(3);
         assert!(ended.stderr.contains(said) && ended.stdout.is_empty(), "{said}: {}", ended.stderr);
     }
+}
+
+/// The frames of an epoch are kept until it ends.
+#[test]
+fn a_rollout_that_has_no_room_in_memory_is_refused_before_it_is_played() {
+    let scratch = written();
+    let sizes = ["variants.agent.policy={actors: 4096, steps: 65536}", "game.catch={rows: 64, columns: 64, scale: 8}"];
+    let ended = scratch.run(&["played.yaml", "--set", sizes[0], "--set", sizes[1]]).exits(3);
+    assert!(ended.stderr.contains("GB of memory, and there are"), "{}", ended.stderr);
 }

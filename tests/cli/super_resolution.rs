@@ -98,7 +98,10 @@ fn a_network_is_trained_killed_resumed_tested_beside_the_filter_reported_and_mak
     }
     let told = |name: &str| String::from_utf8(output(&scratch, "whole", "report", name)).unwrap();
     let text = told("report.txt");
-    assert!(text.contains("PSNR on Y: mean over the examples of each set.") && text.contains("bicubic (dB)"), "{text}");
+    assert!(
+        text.contains("PSNR on Y: the mean of each set's examples.") && text.contains("five (dB)  grey (dB)"),
+        "{text}"
+    );
     assert_eq!(told("report.html").matches("data:image/png;base64,").count(), 8, "four parts of a picture a set");
 
     // What predicts is what was tested.
