@@ -1,8 +1,8 @@
 //! The nodes of a cell: sums of terms.
 
-use super::UNITS;
 use super::record::{Record, Records, count_of, first_of, record};
-use super::source::{Plane, Prologue, Source, start_of};
+use super::source::{Located, Plane, Prologue, Source};
+use super::{TOGETHER, UNITS};
 use crate::gpu::launch::{Bindings, Launch};
 use cubecl::prelude::*;
 
@@ -32,15 +32,9 @@ pub fn mixing_of(table: &[u32], term: usize) -> usize {
     table[term + Term::mixing] as usize
 }
 
-/// The place in the numbers of a term's factor for an image.
-#[cube]
-pub fn factor_of(table: &[u32], term: usize, image: usize) -> usize {
-    table[term + Term::factor] as usize + image
-}
-
 /// `out[c, n, p] = Σ_term weight · factor[n] · term[n, p]`, all terms of a node in one pass.
 ///
-/// Grid: positions `n · h · w` by [`UNITS`], records ([`Node`], one an output channel).
+/// Grid: positions `n · h · w` by [`UNITS`] times [`TOGETHER`], records ([`Node`], one an output channel).
 #[cube(launch, address_type = "dynamic")]
 pub fn combine<E: Float>(
     arena: &mut [E],
@@ -51,21 +45,38 @@ pub fn combine<E: Float>(
     plane: u32,
     #[define(E)] _format: ElemType,
 ) {
-    let position = CUBE_POS_X * UNITS + UNIT_POS;
-    if position < positions {
-        let node = records as usize + CUBE_POS_Y as usize * Node::WORDS;
-        let first = first_of(table, node + Node::terms);
-        let (image, pixel) = ((position / plane) as usize, (position % plane) as usize);
-        let mut sum = 0.0f32;
-        for at in 0..count_of(table, node + Node::terms) {
-            let term = first + at as usize * Term::WORDS;
-            let source = term + Term::source;
-            let weight = numbers[mixing_of(table, term)] * numbers[factor_of(table, term, image)];
-            let value = f32::cast_from(arena[start_of(table, source + Source::plane, image) + pixel]);
-            sum += weight * Prologue::of(numbers, table, source).apply(value);
+    let node = records as usize + CUBE_POS_Y as usize * Node::WORDS;
+    let begin = CUBE_POS_X * comptime!(UNITS * TOGETHER as u32) + UNIT_POS;
+    let mut images = Array::<usize>::new(TOGETHER);
+    let mut pixels = Array::<usize>::new(TOGETHER);
+    let mut sums = Array::<f32>::new(TOGETHER);
+    #[unroll]
+    for step in 0..TOGETHER {
+        // The last is read again where there is none, so that no load waits for another.
+        let at = min(begin + comptime!(step as u32 * UNITS), positions - 1);
+        images[step] = (at / plane) as usize;
+        pixels[step] = (at % plane) as usize;
+        sums[step] = 0.0;
+    }
+    let first = first_of(table, node + Node::terms);
+    for at in 0..count_of(table, node + Node::terms) {
+        let term = first + at as usize * Term::WORDS;
+        let source = term + Term::source;
+        let read = Located::of(table, source + Source::plane);
+        let prologue = Prologue::of(numbers, table, source);
+        let (weight, factor) = (numbers[mixing_of(table, term)], table[term + Term::factor] as usize);
+        #[unroll]
+        for step in 0..TOGETHER {
+            let value = f32::cast_from(arena[read.start(images[step]) + pixels[step]]);
+            sums[step] += weight * numbers[factor + images[step]] * prologue.apply(value);
         }
-        let to = start_of(table, node + Node::plane, image) + pixel;
-        arena[to] = E::cast_from(sum);
+    }
+    let written = Located::of(table, node + Node::plane);
+    #[unroll]
+    for step in 0..TOGETHER {
+        if begin + comptime!(step as u32 * UNITS) < positions {
+            arena[written.start(images[step]) + pixels[step]] = E::cast_from(sums[step]);
+        }
     }
 }
 
@@ -80,7 +91,7 @@ pub struct Combine {
 
 impl Launch for Combine {
     fn cubes(&self, _images: usize) -> [usize; 3] {
-        [self.positions.div_ceil(UNITS as usize), self.nodes.count, 1]
+        [self.positions.div_ceil(UNITS as usize * TOGETHER), self.nodes.count, 1]
     }
 
     fn run(&self, on: &Bindings<'_>) {

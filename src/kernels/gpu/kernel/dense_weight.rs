@@ -188,17 +188,19 @@ pub fn dense_weight_gradient<E: Float>(
             }
         }
         if turn > begin {
-            #[unroll]
-            for k in 0..comptime!(depth.div_ceil(tile.groups())) {
-                let at = group + k * comptime!(tile.groups());
-                if group < comptime!(tile.groups()) && at < depth {
+            // As many as there are, which the compiler does not know: it unrolls what it knows, and
+            // then has no registers left for other cubes.
+            let mut filled = min(end + comptime!(depth as u32) - turn, comptime!(depth as u32)) as usize;
+            if group >= comptime!(tile.groups()) {
+                filled *= 0;
+            }
+            for at in range_stepped(group, filled, comptime!(tile.groups())) {
+                #[unroll]
+                for j in 0..PART {
+                    let value = right[at * column_step + part_column + j * across];
                     #[unroll]
-                    for j in 0..PART {
-                        let value = right[at * column_step + part_column + j * across];
-                        #[unroll]
-                        for i in 0..PART {
-                            sums[i * PART + j] += left[at * row_step + part_row + i] * value;
-                        }
+                    for i in 0..PART {
+                        sums[i * PART + j] += left[at * row_step + part_row + i] * value;
                     }
                 }
             }

@@ -4,7 +4,7 @@
 
 use super::UNITS;
 use super::record::{Record, Records, count_of, first_of, record};
-use super::source::{Plane, Prologue, Source, start_of};
+use super::source::{Located, Plane, Prologue, Source, start_of};
 use super::sums::cube_sums;
 use super::taps::{Sides, column_reached, column_read, sides};
 use crate::gpu::launch::{Bindings, Launch};
@@ -143,14 +143,14 @@ record! {
     }
 }
 
-/// Partial gradients of depthwise filters: the sum over one chunk of strips of one column of taps.
+/// Partial gradients of depthwise filters: the sum over one chunk of strips.
 ///
 /// ```text
 /// partial[chunk, c, t]
 ///     = Σ_{(n, y, x) in chunk} dout[c, n, y, x] · source[c, n, y · s + ty · d + start, …]
 /// ```
 ///
-/// Grid: columns of taps in chunks of `length` strips, records ([`FilterGradient`], one a channel).
+/// Grid: chunks of `length` strips, records ([`FilterGradient`], one a channel).
 #[cube(launch, address_type = "dynamic")]
 pub fn depthwise_weight_gradient<E: Float>(
     arena: &[E],
@@ -163,57 +163,58 @@ pub fn depthwise_weight_gradient<E: Float>(
     #[comptime] frame: Frame,
     #[define(E)] _format: ElemType,
 ) {
-    let columns = comptime!(frame.kernel[1] as u32);
+    let taps = comptime!(frame.taps());
     let filter = records as usize + CUBE_POS_Y as usize * FilterGradient::WORDS;
     let source = filter + FilterGradient::source;
-    let (chunk, column) = (CUBE_POS_X / columns, CUBE_POS_X % columns);
     let strips = (sides.out_height + comptime!(STRIP as u32 - 1)) / comptime!(STRIP as u32) * sides.out_width;
     let prologue = Prologue::of(&*numbers, table, source);
-    let mut sums = Array::<f32>::new(comptime!(frame.kernel[0]));
-    let begin = chunk * length;
+    let read = Located::of(table, source + Source::plane);
+    let arrives = Located::of(table, filter + FilterGradient::gradient);
+    let mut sums = Array::<f32>::new(taps);
+    let begin = CUBE_POS_X * length;
     let end = min(begin + length, images * strips);
     for position in range_stepped(begin + UNIT_POS, end, UNITS) {
         let (image, strip) = ((position / strips) as usize, position % strips);
         let (oy, ox) = (strip / sides.out_width * comptime!(STRIP as u32), strip % sides.out_width);
-        let x = column_read(ox, column, frame);
-        if x < sides.width {
-            let from = start_of(table, source + Source::plane, image) + x as usize;
-            let towards = start_of(table, filter + FilterGradient::gradient, image) + ox as usize;
-            let mut gradients = Array::<f32>::new(STRIP);
-            #[unroll]
-            for output in 0..STRIP {
-                let y = oy + comptime!(output as u32);
-                gradients[output] = 0.0;
-                if y < sides.out_height {
-                    gradients[output] = f32::cast_from(arena[towards + (y * sides.out_width) as usize]);
-                }
+        let (from, towards) = (read.start(image), arrives.start(image) + ox as usize);
+        let mut gradients = Array::<f32>::new(STRIP);
+        #[unroll]
+        for output in 0..STRIP {
+            let y = oy + comptime!(output as u32);
+            gradients[output] = 0.0;
+            if y < sides.out_height {
+                gradients[output] = f32::cast_from(arena[towards + (y * sides.out_width) as usize]);
             }
+        }
+        #[unroll]
+        for column in 0..comptime!(frame.kernel[1]) {
+            let x = column_read(ox, comptime!(column as u32), frame);
             #[unroll]
             for row in 0..comptime!(reach(frame)) {
                 if comptime!(serves(frame, row)) {
                     let y = oy * comptime!(frame.stride[0] as u32) + comptime!((row as isize + frame.start[0]) as u32);
                     let mut value = 0.0f32;
-                    if y < sides.height {
-                        value = prologue.apply(f32::cast_from(arena[from + (y * sides.width) as usize]));
+                    if y < sides.height && x < sides.width {
+                        value = prologue.apply(f32::cast_from(arena[from + (y * sides.width + x) as usize]));
                     }
                     #[unroll]
                     for output in 0..STRIP {
                         let tap = comptime!(tap(frame, row, output));
                         if comptime!(tap < frame.kernel[0]) {
-                            sums[tap] += gradients[output] * value;
+                            sums[comptime!(tap * frame.kernel[1] + column)] += gradients[output] * value;
                         }
                     }
                 }
             }
         }
     }
-    cube_sums(&mut sums, comptime!(frame.kernel[0]), 1usize, comptime!(UNITS as usize));
+    cube_sums(&mut sums, taps, 1usize, comptime!(UNITS as usize));
     if UNIT_POS == 0 {
         let partial = table[filter + FilterGradient::partial] as usize
-            + (chunk * table[filter + FilterGradient::stride]) as usize;
+            + (CUBE_POS_X * table[filter + FilterGradient::stride]) as usize;
         #[unroll]
-        for tap in 0..comptime!(frame.kernel[0]) {
-            numbers[partial + comptime!(tap * frame.kernel[1]) + column as usize] = sums[tap];
+        for tap in 0..taps {
+            numbers[partial + tap] = sums[tap];
         }
     }
 }
@@ -229,7 +230,7 @@ pub struct DepthwiseWeight {
 
 impl Launch for DepthwiseWeight {
     fn cubes(&self, _images: usize) -> [usize; 3] {
-        [self.split.chunks * self.window.frame.kernel[1], self.filters.count, 1]
+        [self.split.chunks, self.filters.count, 1]
     }
 
     fn run(&self, on: &Bindings<'_>) {

@@ -4,13 +4,11 @@
 //! gradients of the nodes that it was added to, each with its weight, and batch norm's part in it
 //! is a slope and an offset for the whole channel.
 
-use super::UNITS;
-use super::combine::{Term, factor_of, mixing_of};
+use super::combine::{Term, mixing_of};
 use super::record::{Record, Records, count_of, first_of, record};
-use super::source::{
-    GAIN, INVERSE_DEVIATION, MEAN, Plane, Source, is_normed, is_rectified, normalised, prologue_of, start_of,
-};
+use super::source::{GAIN, INVERSE_DEVIATION, Located, MEAN, Plane, Prologue, Source, is_normed, prologue_of};
 use super::sums::cube_sum;
+use super::{TOGETHER, UNITS};
 use crate::gpu::launch::{Bindings, Launch};
 use crate::gpu::split::Split;
 use cubecl::prelude::*;
@@ -37,25 +35,30 @@ pub const SUMS: usize = 2;
 pub const PLAIN: usize = 0;
 pub const CENTRED: usize = 1;
 
-/// The gradient of the normalised value that arrives through one entry, without the term's weight.
+/// How the gradient of the normalised value arrives through one entry, without the term's weight:
+/// loaded once for many numbers.
+#[derive(CubeType, Clone, Copy)]
+struct Arriving {
+    gradient: Located,
+    factor: usize,
+    prologue: Prologue,
+}
+
 #[cube]
-fn arriving<E: Float>(
-    arena: &[E],
-    numbers: &[f32],
-    table: &[u32],
-    entry: usize,
-    image: usize,
-    pixel: usize,
-    z: usize,
-) -> f32 {
-    let gradient = f32::cast_from(arena[start_of(table, entry + Entry::gradient, image) + pixel]);
-    let gradient = gradient * numbers[factor_of(table, entry + Entry::term, image)];
-    let source = source_of(entry);
-    let mut passes = true;
-    if is_rectified(table, source) {
-        passes = normalised::<E>(arena, numbers, prologue_of(table, source), z) > 0.0;
+impl Arriving {
+    fn of(numbers: &[f32], table: &[u32], entry: usize) -> Arriving {
+        Arriving {
+            gradient: Located::of(table, entry + Entry::gradient),
+            factor: table[entry + Entry::term + Term::factor] as usize,
+            prologue: Prologue::of(numbers, table, source_of(entry)),
+        }
     }
-    select(passes, gradient, 0.0)
+
+    /// At a pixel of an image where the map has the number `z`.
+    fn at<E: Float>(&self, arena: &[E], numbers: &[f32], image: usize, pixel: usize, z: f32) -> f32 {
+        let gradient = f32::cast_from(arena[self.gradient.start(image) + pixel]) * numbers[self.factor + image];
+        select(self.prologue.passes(z), gradient, 0.0)
+    }
 }
 
 /// Partial sums of an entry over one chunk of positions: `Σ g` and `Σ g · (z − mean)`, `g` what
@@ -80,16 +83,25 @@ pub fn entry_sums<E: Float>(
     let entry = records as usize + CUBE_POS_Y as usize * Entry::WORDS;
     let source = source_of(entry);
     let mean = numbers[prologue_of(table, source) + MEAN];
+    let own = Located::of(table, source + Source::plane);
+    let arriving = Arriving::of(&*numbers, table, entry);
     let begin = CUBE_POS_X * length;
     let end = min(begin + length, positions);
     let mut plain = 0.0f32;
     let mut centred = 0.0f32;
-    for position in range_stepped(begin + UNIT_POS, end, UNITS) {
-        let (image, pixel) = ((position / plane) as usize, (position % plane) as usize);
-        let z = start_of(table, source + Source::plane, image) + pixel;
-        let gradient = arriving::<E>(arena, &*numbers, table, entry, image, pixel, z);
-        plain += gradient;
-        centred += gradient * (f32::cast_from(arena[z]) - mean);
+    for first in range_stepped(begin + UNIT_POS, end, comptime!(UNITS * TOGETHER as u32)) {
+        #[unroll]
+        for step in 0..TOGETHER {
+            let position = first + comptime!(step as u32 * UNITS);
+            // The last is read again where there is none, so that no load waits for another.
+            let at = min(position, end - 1);
+            let (image, pixel) = ((at / plane) as usize, (at % plane) as usize);
+            let z = f32::cast_from(arena[own.start(image) + pixel]);
+            let gradient = arriving.at::<E>(arena, &*numbers, image, pixel, z);
+            let gradient = select(position < end, gradient, 0.0);
+            plain += gradient;
+            centred += gradient * (z - mean);
+        }
     }
     let plain = cube_sum(&mut shared, plain);
     let centred = cube_sum(&mut shared, centred);
@@ -245,7 +257,7 @@ impl Launch for Coefficients {
 /// The gradient of a map from everything that read it:
 /// `dz[c, n, p] = Σ_entry weight · gain · arriving + slope · (z − mean) + offset`.
 ///
-/// Grid: positions `n · h · w` by [`UNITS`], channels (a [`Channel`] each).
+/// Grid: positions `n · h · w` by [`UNITS`] times [`TOGETHER`], channels (a [`Channel`] each).
 #[cube(launch, address_type = "dynamic")]
 pub fn gather<E: Float>(
     arena: &mut [E],
@@ -257,25 +269,51 @@ pub fn gather<E: Float>(
     #[comptime] normed: bool,
     #[define(E)] _format: ElemType,
 ) {
-    let position = CUBE_POS_X * UNITS + UNIT_POS;
-    if position < positions {
-        let record = records as usize + CUBE_POS_Y as usize * Channel::WORDS;
-        let (image, pixel) = ((position / plane) as usize, (position % plane) as usize);
-        let z = start_of(table, record + Channel::own, image) + pixel;
-        let first = first_of(table, record + Channel::entries);
-        let mut sum = 0.0f32;
+    let record = records as usize + CUBE_POS_Y as usize * Channel::WORDS;
+    let begin = CUBE_POS_X * comptime!(UNITS * TOGETHER as u32) + UNIT_POS;
+    let own = Located::of(table, record + Channel::own);
+    let mut images = Array::<usize>::new(TOGETHER);
+    let mut pixels = Array::<usize>::new(TOGETHER);
+    let mut zs = Array::<f32>::new(TOGETHER);
+    let mut sums = Array::<f32>::new(TOGETHER);
+    let mut slope = 0.0f32;
+    let mut centre = 0.0f32;
+    let mut offset = 0.0f32;
+    if comptime!(normed) {
+        let from = table[record + Channel::coefficients] as usize;
+        slope += numbers[from + SLOPE];
+        centre += numbers[from + CENTRE];
+        offset += numbers[from + OFFSET];
+    }
+    #[unroll]
+    for step in 0..TOGETHER {
+        // The last is read again where there is none, so that no load waits for another.
+        let at = min(begin + comptime!(step as u32 * UNITS), positions - 1);
+        images[step] = (at / plane) as usize;
+        pixels[step] = (at % plane) as usize;
+        zs[step] = f32::cast_from(arena[own.start(images[step]) + pixels[step]]);
+        sums[step] = 0.0;
         if comptime!(normed) {
-            let from = table[record + Channel::coefficients] as usize;
-            sum += numbers[from + SLOPE] * (f32::cast_from(arena[z]) - numbers[from + CENTRE]) + numbers[from + OFFSET];
+            sums[step] = slope * (zs[step] - centre) + offset;
         }
-        for at in 0..count_of(table, record + Channel::entries) {
-            let entry = first + at as usize * Entry::WORDS;
-            let gain =
-                numbers[prologue_of(table, source_of(entry)) + GAIN] * numbers[mixing_of(table, entry + Entry::term)];
-            sum += gain * arriving::<E>(&*arena, numbers, table, entry, image, pixel, z);
+    }
+    let first = first_of(table, record + Channel::entries);
+    for at in 0..count_of(table, record + Channel::entries) {
+        let entry = first + at as usize * Entry::WORDS;
+        let arriving = Arriving::of(numbers, table, entry);
+        let weight = numbers[mixing_of(table, entry + Entry::term)];
+        let gain = arriving.prologue.gain * weight;
+        #[unroll]
+        for step in 0..TOGETHER {
+            sums[step] += gain * arriving.at::<E>(&*arena, numbers, images[step], pixels[step], zs[step]);
         }
-        let to = start_of(table, record + Channel::gradient, image) + pixel;
-        arena[to] = E::cast_from(sum);
+    }
+    let written = Located::of(table, record + Channel::gradient);
+    #[unroll]
+    for step in 0..TOGETHER {
+        if begin + comptime!(step as u32 * UNITS) < positions {
+            arena[written.start(images[step]) + pixels[step]] = E::cast_from(sums[step]);
+        }
     }
 }
 
@@ -292,7 +330,7 @@ pub struct Gather {
 
 impl Launch for Gather {
     fn cubes(&self, _images: usize) -> [usize; 3] {
-        [self.positions.div_ceil(UNITS as usize), self.channels.count, 1]
+        [self.positions.div_ceil(UNITS as usize * TOGETHER), self.channels.count, 1]
     }
 
     fn run(&self, on: &Bindings<'_>) {

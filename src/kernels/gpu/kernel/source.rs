@@ -64,12 +64,32 @@ pub const GAIN: usize = 1;
 pub const SHIFT: usize = 2;
 pub const INVERSE_DEVIATION: usize = 3;
 
+/// Where a plane lies: a record's words, loaded once for many images.
+#[derive(CubeType, Clone, Copy)]
+pub struct Located {
+    first: usize,
+    image: usize,
+}
+
+#[cube]
+impl Located {
+    pub fn of(table: &[u32], plane: usize) -> Located {
+        Located {
+            first: table[plane + Plane::region] as usize * REGION + table[plane + Plane::first] as usize,
+            image: table[plane + Plane::image] as usize,
+        }
+    }
+
+    /// Where the plane of an image begins.
+    pub fn start(&self, image: usize) -> usize {
+        self.first + image * self.image
+    }
+}
+
 /// Where the plane of an image begins.
 #[cube]
 pub fn start_of(table: &[u32], plane: usize, image: usize) -> usize {
-    table[plane + Plane::region] as usize * REGION
-        + table[plane + Plane::first] as usize
-        + image * table[plane + Plane::image] as usize
+    Located::of(table, plane).start(image)
 }
 
 /// Whether a ReLU stands between a source's prologue and its reader.
@@ -90,17 +110,11 @@ pub fn prologue_of(table: &[u32], source: usize) -> usize {
     table[source + Source::prologue] as usize
 }
 
-/// A number of a map as batch norm leaves it, before its activation.
-#[cube]
-pub fn normalised<E: Float>(arena: &[E], numbers: &[f32], prologue: usize, at: usize) -> f32 {
-    (f32::cast_from(arena[at]) - numbers[prologue + MEAN]) * numbers[prologue + GAIN] + numbers[prologue + SHIFT]
-}
-
 /// What is done to a channel as it is read: loaded once, for one number or many.
 #[derive(CubeType, Clone, Copy)]
 pub struct Prologue {
     mean: f32,
-    gain: f32,
+    pub gain: f32,
     shift: f32,
     rectified: bool,
 }
@@ -121,5 +135,10 @@ impl Prologue {
     pub fn apply(&self, value: f32) -> f32 {
         let value = (value - self.mean) * self.gain + self.shift;
         select(self.rectified && value < 0.0, 0.0, value)
+    }
+
+    /// Whether a gradient gets through to what is applied to a number.
+    pub fn passes(&self, value: f32) -> bool {
+        !self.rectified || (value - self.mean) * self.gain + self.shift > 0.0
     }
 }

@@ -2,7 +2,7 @@
 
 use super::record::{NONE, Record, Records, record};
 use super::source::{GAIN, INVERSE_DEVIATION, MEAN, SHIFT};
-use super::{REGION, UNITS};
+use super::{REGION, TOGETHER, UNITS};
 use crate::gpu::launch::{Bindings, Launch};
 use crate::gpu::split::Split;
 use cubecl::prelude::*;
@@ -56,19 +56,20 @@ pub fn moments<E: Float>(
     let begin = CUBE_POS_X * length;
     let end = min(begin + length, positions);
     let mut count = 0.0f32;
-    let mut about = 0.0f32;
     let mut sum = 0.0f32;
     let mut square = 0.0f32;
-    for position in range_stepped(begin + UNIT_POS, end, UNITS) {
-        let at = first + (position / plane) as usize * (channels * plane) as usize + (position % plane) as usize;
-        let value = f32::cast_from(arena[at]);
-        if count == 0.0 {
-            about = value;
+    let about = value_at::<E>(arena, first, min(begin + UNIT_POS, end - 1), channels, plane);
+    for position in range_stepped(begin + UNIT_POS, end, comptime!(UNITS * TOGETHER as u32)) {
+        #[unroll]
+        for step in 0..TOGETHER {
+            let at = position + comptime!(step as u32 * UNITS);
+            // The last is read again where there is none, so that no load waits for another.
+            let away = value_at::<E>(arena, first, min(at, end - 1), channels, plane) - about;
+            let away = select(at < end, away, 0.0);
+            count += select(at < end, 1.0f32, 0.0f32);
+            sum += away;
+            square += away * away;
         }
-        let away = value - about;
-        count += 1.0;
-        sum += away;
-        square += away * away;
     }
     let own = max(count, 1.0);
     counts[unit] = count;
@@ -96,6 +97,13 @@ pub fn moments<E: Float>(
         let found = ChannelMoments { count: counts[0], mean: means[0], squares: squares[0] };
         found.write(numbers, to);
     }
+}
+
+/// A number of a channel whose first image begins at `first`, by its position.
+#[cube]
+fn value_at<E: Float>(arena: &[E], first: usize, position: u32, channels: u32, plane: u32) -> f32 {
+    let image = first + (position / plane) as usize * (channels * plane) as usize;
+    f32::cast_from(arena[image + (position % plane) as usize])
 }
 
 /// A launch of [`moments()`].

@@ -7,7 +7,7 @@ use super::gradients::{Arrival, Gradients, View};
 use super::{Planner, Stretch};
 use crate::gpu::kernel::gradient::{Entry, EntrySums, SUMS};
 use crate::gpu::kernel::parameters::{Bias, Reduce, ReduceBiases, Run};
-use crate::gpu::kernel::pool::{InputTarget, PoolInput};
+use crate::gpu::kernel::pool::{InputTarget, PoolInput, PoolMaxima};
 use crate::gpu::kernel::source::Plane;
 use crate::gpu::split::Split;
 use crate::program::{Branch, PoolKind, PoolStep, Read, Step, Term};
@@ -143,18 +143,24 @@ impl Planner<'_> {
                 read.entry(view).or_default().push(self.plane(gradient.start, output, channel));
             }
         }
+        if read.is_empty() {
+            return;
+        }
+        let (maximum, positions) = (pool.kind == PoolKind::Max, self.positions(output));
+        let maxima = self.numbers.take(if maximum { read.len() * positions } else { 0 });
         let mut targets = Vec::new();
-        for ((view, channel), readers) in read {
+        for (number, ((view, channel), readers)) in read.into_iter().enumerate() {
             let (plane, adds) = self.target(gradients, view, channel..channel + 1);
             let readers = self.table.put(readers);
             let source = self.table.put([self.view_source(view, channel)]).at(0);
-            targets.push(InputTarget { plane, readers, adds, source });
-        }
-        if targets.is_empty() {
-            return;
+            targets.push(InputTarget { plane, readers, adds, source, maxima: maxima.start + number * positions });
         }
         let (targets, window) = (self.table.put(targets), self.window(pool.frame, &pool.source, output));
-        self.launch(PoolInput { targets, window, maximum: pool.kind == PoolKind::Max });
+        if maximum {
+            self.launch(PoolMaxima { targets, window });
+        }
+        self.launch(PoolInput { targets, window, maximum });
+        self.numbers.give(maxima);
     }
 }
 

@@ -42,7 +42,7 @@ impl Planner<'_> {
         for (window, branches) in windows {
             let taps = window.frame.taps();
             let channels: usize = branches.iter().map(|filters| filters.channels.len()).sum();
-            let split = Split::of(self.images * window.strips(), 1024, channels * window.frame.kernel[1]);
+            let split = Split::of(self.images * window.strips(), 512, channels);
             let all = self.numbers.take(channels * taps * split.chunks);
             let (mut filters, mut runs) = (Vec::new(), Vec::new());
             let mut next = all.start;
