@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// Both passes of a program. The four tensors of the forward pass are outputs, observed statistics,
 /// and what the reverse pass needs; the three of the reverse pass the gradients of weights, mixing
-/// weights and inputs, the last one a single number where it is not asked for.
+/// weights and inputs; those of weights and inputs are a single number where they are not asked for.
 #[backend_extension(Cube, Fusion: cfg(feature = "cuda"))]
 pub(crate) trait GpuNetwork: Backend {
     #[fusion(meta = fusion::forward)]
@@ -123,7 +123,8 @@ mod fusion {
         images: &usize,
     ) -> (TensorSpec, TensorSpec, TensorSpec) {
         let entered = if purpose.inputs { *images * pass.program.input_elements() } else { 1 };
-        (weights.clone(), vector(pass.program.mixing.max(1)), vector(entered))
+        let of_weights = if purpose.weights { weights.clone() } else { vector(1) };
+        (of_weights, vector(pass.program.mixing.max(1)), vector(entered))
     }
 }
 
@@ -135,7 +136,7 @@ impl NetworkOperator for Cube {
         running: FloatTensor<Self>,
         pass: Pass,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let purpose = Purpose { of_batch: pass.training, reverse: false, inputs: false };
+        let purpose = Purpose { of_batch: pass.training, reverse: false, inputs: false, weights: false };
         let (outputs, observed, _, _) = Self::gpu_network_forward(inputs, weights, mixing, running, pass, purpose);
         (outputs, observed)
     }
@@ -182,13 +183,15 @@ impl<C: CheckpointStrategy> NetworkOperator for Autodiff<Cube, C> {
         pass: Pass,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [inputs.node(), weights.node(), mixing.node()];
-        let of_inputs = inputs.is_tracked();
+        let wanted = [inputs.is_tracked(), weights.is_tracked()];
         let images = inputs.primitive().shape()[0] / pass.program.input_elements();
         let tensors = [inputs, weights, mixing, running];
         let [inputs, weights, mixing, running] = tensors.map(|tensor| tensor.into_primitive());
         let (outputs, observed) = match NetworkGradient.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let purpose = Purpose { of_batch: pass.training, reverse: true, inputs: of_inputs };
+                let [inputs_wanted, weights_wanted] = wanted;
+                let purpose =
+                    Purpose { of_batch: pass.training, reverse: true, inputs: inputs_wanted, weights: weights_wanted };
                 let values = weights.clone();
                 let (outputs, observed, arena, numbers) =
                     Cube::gpu_network_forward(inputs, weights, mixing, running, pass.clone(), purpose);

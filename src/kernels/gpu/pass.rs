@@ -66,8 +66,9 @@ pub(super) struct ForwardOutputs {
 /// The gradients of a pass.
 #[derive(Debug, Clone)]
 pub(super) struct Gradients {
-    /// `[weights]`, `[mixing]`
+    /// `[weights]` where it was asked for, else a single number.
     pub weights: CubeTensor,
+    /// `[mixing]`
     pub mixing: CubeTensor,
     /// Of the inputs end to end, where it was asked for; else a single number.
     pub inputs: CubeTensor,
@@ -131,7 +132,7 @@ pub(super) fn reverse(
     let plan = &planned.plan;
     let [arena, numbers, weights, gradient] = [arena, numbers, weights, gradient].map(Buffer::of);
     let elements = Elements { client: &client, format };
-    let of_weights = Buffer::empty(&client, program.weights);
+    let of_weights = Buffer::empty(&client, if planned.purpose.weights { program.weights } else { 0 });
     let of_mixing = Buffer::empty(&client, program.mixing);
     elements.clear(&of_weights);
     elements.clear(&of_mixing);

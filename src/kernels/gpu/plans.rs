@@ -44,7 +44,7 @@ impl Plans {
     /// Launches of a training pass, forward and reverse; `None` where the batch is too large for a
     /// plan.
     pub fn launches(&self, program: &Program, images: usize) -> Option<[usize; 2]> {
-        let purpose = Purpose { of_batch: true, reverse: true, inputs: false };
+        let purpose = Purpose { of_batch: true, reverse: true, inputs: false, weights: true };
         let plan = &self.plan(program, images, purpose).ok()?.plan;
         Some([plan.forward.len(), plan.reverse.len()])
     }

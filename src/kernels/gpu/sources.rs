@@ -35,10 +35,10 @@ pub enum CudaSourceError {
 }
 
 const PURPOSES: [Purpose; 4] = [
-    Purpose { of_batch: true, reverse: true, inputs: true },
-    Purpose { of_batch: true, reverse: true, inputs: false },
-    Purpose { of_batch: false, reverse: true, inputs: true },
-    Purpose { of_batch: false, reverse: false, inputs: false },
+    Purpose { of_batch: true, reverse: true, inputs: true, weights: true },
+    Purpose { of_batch: true, reverse: true, inputs: false, weights: true },
+    Purpose { of_batch: false, reverse: true, inputs: true, weights: true },
+    Purpose { of_batch: false, reverse: false, inputs: false, weights: false },
 ];
 
 /// Of the arena.

@@ -55,7 +55,7 @@ impl Tile {
 
     /// Positions in a stage.
     fn depth(self) -> usize {
-        if self.rows + self.columns <= 64 { 64 } else { 32 }
+        if self.rows + self.columns <= 48 { 64 } else { 32 }
     }
 
     /// Rows or columns that are loaded at one time.
@@ -107,7 +107,6 @@ pub fn dense_weight_gradient<E: Float>(
     let mut norms = Shared::<[f32]>::new_slice(comptime!(columns * HELD));
     let mut next_left = Array::<f32>::new(comptime!(rows.div_ceil(lines)));
     let mut next_right = Array::<f32>::new(comptime!(columns.div_ceil(lines)));
-    let mut there = Array::<u32>::new(comptime!(columns.div_ceil(lines)));
     let mut sums = Array::<f32>::new(comptime!(PART * PART));
 
     let filters = records as usize + (CUBE_POS_Z / chunks) as usize * FilterGradient::WORDS;
@@ -132,6 +131,8 @@ pub fn dense_weight_gradient<E: Float>(
     }
     sync_cube();
 
+    // Which of the next numbers are there, a bit each.
+    let mut there = 0u32;
     let (lane, line) = (unit % depth, unit / depth);
     let across = comptime!(columns / PART);
     let (group, part) = (unit / comptime!(tile.group()), unit % comptime!(tile.group()));
@@ -150,8 +151,8 @@ pub fn dense_weight_gradient<E: Float>(
             for load in 0..comptime!(columns.div_ceil(lines)) {
                 let at = line + load * lines;
                 if at < columns {
-                    right[lane * column_step + at] =
-                        applied(&planes, &norms, at * HELD, next_right[load], there[load] != 0);
+                    let there = (there >> comptime!(load as u32)) & 1u32 != 0;
+                    right[lane * column_step + at] = applied(&planes, &norms, at * HELD, next_right[load], there);
                 }
             }
             sync_cube();
@@ -170,6 +171,7 @@ pub fn dense_weight_gradient<E: Float>(
                     next_left[load] = f32::cast_from(arena[towards + (first_row + at) * plane as usize]);
                 }
             }
+            there *= 0;
             #[unroll]
             for load in 0..comptime!(columns.div_ceil(lines)) {
                 let at = line + load * lines;
@@ -179,11 +181,10 @@ pub fn dense_weight_gradient<E: Float>(
                     y = row_read(oy, tap / comptime!(frame.kernel[1] as u32), frame);
                     x = column_read(ox, tap % comptime!(frame.kernel[1] as u32), frame);
                 }
-                there[load] = 0;
                 if inside && at < columns && first_column + at < inner && y < sides.height && x < sides.width {
                     let from = pixel_of(&planes, at * HELD, image, (y * sides.width + x) as usize);
                     next_right[load] = f32::cast_from(arena[from]);
-                    there[load] = 1;
+                    there |= comptime!(1u32 << load);
                 }
             }
         }

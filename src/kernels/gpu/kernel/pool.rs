@@ -47,9 +47,9 @@ pub fn pool<E: Float>(
         if comptime!(maximum) {
             value = Maximum::of::<E>(&*arena, &prologue, from, &sides, oy, ox, frame).value;
         } else {
-            #[unroll]
+            #[unroll(comptime!(is_small(frame)))]
             for row in 0..comptime!(frame.kernel[0] as u32) {
-                #[unroll]
+                #[unroll(comptime!(is_small(frame)))]
                 for column in 0..comptime!(frame.kernel[1] as u32) {
                     let (y, x) = (row_read(oy, row, frame), column_read(ox, column, frame));
                     if y < sides.height && x < sides.width {
@@ -85,9 +85,9 @@ impl Maximum {
         let mut value = 0.0f32;
         let mut pixel = 0u32;
         let mut any = false;
-        #[unroll]
+        #[unroll(comptime!(is_small(frame)))]
         for row in 0..comptime!(frame.kernel[0] as u32) {
-            #[unroll]
+            #[unroll(comptime!(is_small(frame)))]
             for column in 0..comptime!(frame.kernel[1] as u32) {
                 let (y, x) = (row_read(oy, row, frame), column_read(ox, column, frame));
                 let inside = y < sides.height && x < sides.width;
@@ -103,6 +103,11 @@ impl Maximum {
         }
         Maximum { value, pixel }
     }
+}
+
+/// Whether a window has so few pixels that all its loads may be under way at one time.
+fn is_small(frame: Frame) -> bool {
+    frame.taps() <= 25
 }
 
 /// How many pixels a window has, at least one.
@@ -196,9 +201,9 @@ pub fn pool_input_gradient<E: Float>(
         if table[target + InputTarget::adds] != 0 {
             sum += f32::cast_from(arena[to]);
         }
-        #[unroll]
+        #[unroll(comptime!(is_small(frame)))]
         for row in 0..comptime!(frame.kernel[0] as u32) {
-            #[unroll]
+            #[unroll(comptime!(is_small(frame)))]
             for column in 0..comptime!(frame.kernel[1] as u32) {
                 let (oy, ox) = (row_reached(y, row, frame), column_reached(x, column, frame));
                 if oy < sides.out_height && ox < sides.out_width {

@@ -81,7 +81,7 @@ impl Planner<'_> {
     fn convolve_back(&mut self, gradients: &mut Gradients, step: Convolved<'_>) {
         let Convolved { branches, output, .. } = step;
         let dense = branches.iter().any(|branch| branch.dense.is_some());
-        if dense {
+        if dense && self.purpose.weights {
             self.biases_back(step);
             let scratch = self.scratch(branches, output);
             self.depthwise(branches, output, &scratch, |branch| branch.dense.is_some());
@@ -95,7 +95,9 @@ impl Planner<'_> {
             self.dense_inputs_back(gradients, step, &between);
         }
         if branches.iter().any(|branch| branch.depthwise.is_some()) {
-            self.depthwise_weights_back(step, &between);
+            if self.purpose.weights {
+                self.depthwise_weights_back(step, &between);
+            }
             self.depthwise_inputs_back(gradients, step, &between);
         }
         self.arena.give(between.stretch);

@@ -191,7 +191,7 @@ impl Planner<'_> {
         let entries = self.table.put(all().map(|arrival| arrival.entry));
         for (number, arrival) in all().enumerate() {
             let share = Share { entry: entries.at(number), sums: sums + number * SUMS };
-            if let Some(channel) = arrival.norm {
+            if let Some(channel) = arrival.norm.filter(|_| self.purpose.weights) {
                 gradients.norms.entry(channel).or_default().push(share);
             }
             if let Some(weight) = arrival.weight {

@@ -26,8 +26,9 @@ pub(crate) struct Purpose {
     pub of_batch: bool,
     /// Whether the reverse pass will be run.
     pub reverse: bool,
-    /// Whether the gradient of the inputs is asked for.
+    /// Whether the gradients of the inputs and of the weights are asked for.
     pub inputs: bool,
+    pub weights: bool,
 }
 
 /// A program cannot be run on so many images.
