@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What a GPU must show, on a machine where nothing is built: kernels held to PyTorch's tensors, then speed, then PyTorch beside it.
+# What a GPU must show, on a machine where nothing is built: kernels held to PyTorch's tensors, then speed, then PyTorch beside it,
+# then the search of `pipelines/nb201.yaml` for as long as there is time. What is not reached is left out and said.
 #
 #   benches/gpu.sh BINARY [--device cuda] [--precision f32|bf16…] [--batch N…] [--steps K]
 #
@@ -7,6 +8,8 @@
 # DARTS_RUN_DATA  folder with CIFAR-10: the binary files, the official .tar.gz, or a `cifar10-jpeg.pack`. Without it, pictures are drawn
 # PYTHON       a Python that has PyTorch (default python3); without one its side is left out
 # MODES, ROUNDS   PyTorch's modes (default: all that the device has), rounds of the comparison (default 3)
+# MINUTES      for all of it (default 8). The search goes on where it was when the script is started again
+# STORE        where the search's results are kept (default the project's `artifacts`)
 # RESULTS      file that raw lines are added to (default benches/results/gpu_DATE.jsonl)
 #
 # `--device cpu` runs the same on a processor. Exit code 5: a kernel is out of tolerance; nothing is timed then.
@@ -14,7 +17,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
-    sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
@@ -60,14 +63,17 @@ if command -v nvidia-smi >/dev/null; then
     nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
 fi
 
-# Says where CIFAR-10's binary files are, or nothing.
+# Says where CIFAR-10's binary files are, or nothing: all images if they are to be had, else a part.
 cifar10() {
-    local root=${DARTS_RUN_DATA:-} found
+    local root=${DARTS_RUN_DATA:-} found part=
     [[ -n $root ]] || return 0
-    for found in "$root" "$root"/cifar-10-batches-bin "$root"/cifar10* ; do
+    for found in "$root" "$root"/cifar-10-batches-bin "$root"/cifar10*; do
         if [[ -f $found/data_batch_1.bin && -f $found/test_batch.bin ]]; then
-            echo "$found"
-            return
+            if (($(stat -c %s "$found/data_batch_1.bin") == 30730000)); then
+                echo "$found"
+                return
+            fi
+            part=$found
         fi
     done
     found=$(find -L "$root" -maxdepth 2 -name cifar-10-binary.tar.gz -print -quit)
@@ -78,7 +84,9 @@ cifar10() {
     found=$(find -L "$root" -maxdepth 2 -name cifar10-jpeg.pack -print -quit)
     if [[ -n $found ]] && "$python" "$here/unpack_cifar10.py" "$found" "$scratch/cifar10" >&2; then
         echo "$scratch/cifar10"
+        return
     fi
+    echo "$part"
 }
 
 printf '\n== data\n'
@@ -96,12 +104,30 @@ for precision in "${precisions[@]}"; do
         echo "not all of it could be measured" >&2
 done
 
+# Seconds that are left when so many are kept for what follows.
+left() {
+    local seconds=$((${MINUTES:-8} * 60 - SECONDS - $1))
+    echo $((seconds > 1 ? seconds : 1))
+}
+
+# The comparison may take all but two minutes: its lines are written as they come.
 printf '\n== beside PyTorch\n'
-if ! "$python" -c 'import torch' 2>/dev/null; then
+if "$python" -c 'import torch' 2>/dev/null; then
+    modes=(${MODES:-eager nhwc amp compile $([[ $device != cuda* ]] || echo compile-amp)})
+    timeout "$(left 120)" "$python" "$here/compare.py" --binary "$binary" --python "$python" --device "$device" --precision "${precisions[@]}" \
+        --work "${works[@]}" --batch "${batches[@]}" --modes "${modes[@]}" --steps "$steps" --rounds "${ROUNDS:-3}" --out "$results" ||
+        echo "the comparison was not done in time: its lines so far are in $results"
+else
     echo "$python has no PyTorch: its side is left out"
-    exit 0
 fi
-modes=(${MODES:-eager nhwc amp compile $([[ $device != cuda* ]] || echo compile-amp)})
-"$python" "$here/compare.py" --binary "$binary" --python "$python" --device "$device" --precision "${precisions[@]}" --work "${works[@]}" --batch "${batches[@]}" \
-    --modes "${modes[@]}" --steps "$steps" --rounds "${ROUNDS:-3}" --out "$results"
+
+printf '\n== a search of full size\n'
+if [[ -n $data ]]; then
+    # An interrupted search says so with a code of its own and goes on from its last checkpoint.
+    timeout --signal INT --kill-after 20 "$(left 10)" "$binary" "$here/../pipelines/nb201.yaml" --store "${STORE:-$here/../artifacts}" \
+        --set "runtime.device=$device" --set "stages.cifar10.prepare.cifar10.path=$data" ||
+        echo "not done in time: started again, this goes on"
+else
+    echo "left out, as there is no CIFAR-10"
+fi
 printf '\nraw lines: %s\n' "$results"
