@@ -9,13 +9,16 @@ use crate::{GameError, procgen::Launch};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{MemfdFlags, memfd_create},
-    io::Errno,
+    io::{Errno, ioctl_fionbio},
     pipe::fcntl_setpipe_size,
 };
 use std::{
     fs::File,
-    io::{self, Read},
-    os::unix::{fs::FileExt, process::CommandExt},
+    io::{self, Read, Write},
+    os::{
+        fd::AsFd,
+        unix::{fs::FileExt, process::CommandExt},
+    },
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -32,8 +35,8 @@ pub(super) struct Process {
     game: &'static str,
     launch: Launch,
     child: Child,
-    requests: ChildStdin,
-    replies: Patient,
+    requests: Patient<ChildStdin>,
+    replies: Patient<ChildStdout>,
     /// Its standard error: a file in memory, so that nobody need read it while the child writes.
     said: File,
     is_over: bool,
@@ -60,6 +63,9 @@ impl Process {
         // Frames of 64 copies fit in whole then, so that neither waits for the other in between. Some
         // systems allow less, and it works all the same.
         let _ = fcntl_setpipe_size(&replies, WIDE);
+        // A write to a pipe that nobody empties would wait for ever.
+        ioctl_fionbio(&requests, true).map_err(|error| failed(error.into()))?;
+        let requests = Patient { pipe: requests, patience: launch.patience };
         let replies = Patient { pipe: replies, patience: launch.patience };
         let mut this = Self { game, launch: launch.clone(), child, requests, replies, said, is_over: false };
         let mut greeting = [0; GREETING.len()];
@@ -140,22 +146,78 @@ impl Drop for Process {
 }
 
 /// A pipe that is waited for no longer than so long at a time.
-struct Patient {
-    pipe: ChildStdout,
+struct Patient<P> {
+    pipe: P,
     patience: Duration,
 }
 
-impl Read for Patient {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl<P: AsFd> Patient<P> {
+    fn wait(&self, event: PollFlags) -> io::Result<()> {
         let patience = Timespec::try_from(self.patience).map_err(io::Error::other)?;
         loop {
-            match poll(&mut [PollFd::new(&self.pipe, PollFlags::IN)], Some(&patience)) {
+            match poll(&mut [PollFd::new(&self.pipe, event)], Some(&patience)) {
                 Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-                Ok(_) => return self.pipe.read(buffer),
+                Ok(_) => return Ok(()),
                 // A signal of the parent's own.
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+impl Read for Patient<ChildStdout> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait(PollFlags::IN)?;
+        self.pipe.read(buffer)
+    }
+}
+
+impl Write for Patient<ChildStdin> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.wait(PollFlags::OUT)?;
+            match self.pipe.write(bytes) {
+                // There was room, but not for what must be written at one time.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pipe.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Levels;
+    use crate::procgen::native::folder::Folder;
+
+    #[test]
+    fn a_child_that_takes_nothing_in_is_ended() {
+        let scratch = tempfile::tempdir().unwrap();
+        let program = scratch.path().join("greets");
+        // By another process, as a file that is open for writing cannot be run.
+        let write = "printf '#!/bin/sh\nprintf \"darts-games 0001\"\nexec sleep 1000\n' >\"$0\" && chmod +x \"$0\"";
+        assert!(Command::new("/bin/sh").args(["-c", write]).arg(&program).status().unwrap().success());
+        let setup = Setup {
+            folder: Folder { library: "/libenv.so".into(), assets: "/assets".into() },
+            game: "coinrun".to_owned(),
+            mode: 0,
+            levels: Levels::ALL,
+            copies: 1,
+            seed: 0,
+            threads: 0,
+        };
+        let launch = Launch { program, patience: Duration::from_secs(1) };
+        let mut process = Process::start("coinrun", &launch, &setup).unwrap();
+        let state = vec![0; 4 << 20];
+        let error = process.ask(message::RESTORE, &state, message::SHOWN, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "the process that plays `coinrun` did not answer for 1 s and was ended");
+        let error = process.ask(message::SAVE, &[], message::SAVED, &mut Vec::new()).unwrap_err();
+        assert!(matches!(error, GameError::Over { .. }), "{error}");
     }
 }
