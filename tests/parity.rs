@@ -73,8 +73,8 @@ fn agents_and_what_they_learn_are_the_references() {
         ("rl/gae", &["advantages", "normalised"][..]),
         ("rl/ppo_loss", &["loss", "grad"]),
         ("rl/reward_normaliser", &["normalised"]),
-        ("rl/impala", &["eval", "loss", "grad"]),
-        ("rl/rl_darts", &["eval", "loss", "grad", "grad.alpha"]),
+        ("rl/impala", &["eval", "loss", "grad", "same"]),
+        ("rl/rl_darts", &["eval", "loss", "grad", "grad.alpha", "same", "zeros"]),
         ("rl/ppo_iteration", &["advantages", "step.loss", "step", "after8"]),
     ] {
         for kernels in [Kernels::Native, Kernels::Reference] {

@@ -1,10 +1,10 @@
 //! Layers by burn's own operators, on every device: what networks are made of where they do not run
 //! as programs.
 
-use crate::space::network::{Conv, Pool};
+use crate::space::network::{Conv, Padding, Pool};
 use burn::tensor::{
     Device, Tensor, module,
-    ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
+    ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode},
 };
 
 /// Convolves `x` as `conv` says and adds `bias` to every pixel of its channel.
@@ -51,7 +51,10 @@ pub fn upsample(x: Tensor<4>, by: usize) -> Tensor<4> {
 /// `[n, c, h, w]` → `[n, c, oh, ow]`
 pub fn max_pool(x: Tensor<4>, pool: &Pool) -> Tensor<4> {
     let options = MaxPoolOptions::new([pool.kernel; 2]).with_stride([pool.stride; 2]);
-    module::max_pool2d(x, options.with_padding([pool.padding; 2]))
+    match pool.padding {
+        Padding::Each(padding) => module::max_pool2d(x, options.with_padding([padding; 2])),
+        Padding::Same => module::max_pool2d(padded(x, pool, f32::NEG_INFINITY), options),
+    }
 }
 
 /// Takes the mean of each window's pixels, those of the padding not counted.
@@ -60,7 +63,22 @@ pub fn max_pool(x: Tensor<4>, pool: &Pool) -> Tensor<4> {
 /// `[n, c, h, w]` → `[n, c, oh, ow]`
 pub fn avg_pool(x: Tensor<4>, pool: &Pool) -> Tensor<4> {
     let options = AvgPoolOptions::new([pool.kernel; 2]).with_stride([pool.stride; 2]);
-    module::avg_pool2d(x, options.with_padding([pool.padding; 2]).with_count_include_pad(false))
+    match pool.padding {
+        Padding::Each(padding) => {
+            module::avg_pool2d(x, options.with_padding([padding; 2]).with_count_include_pad(false))
+        }
+        Padding::Same => {
+            let share = padded(x.ones_like(), pool, 0.0);
+            module::avg_pool2d(padded(x, pool, 0.0), options.clone()) / module::avg_pool2d(share, options)
+        }
+    }
+}
+
+/// With what lies around it where a pool's window steps.
+fn padded(x: Tensor<4>, pool: &Pool, value: f32) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    let [[top, bottom], [left, right]] = [height, width].map(|side| pool.around(side));
+    x.pad((left, right, top, bottom), PadMode::Constant(value))
 }
 
 /// What [`batch_norm_train`] gives.

@@ -322,8 +322,8 @@ impl Lowering<'_> {
                 self.factorized_reduce([first, second], value, layer.output)
             }
             LayerKind::BatchNorm { affine } => self.batch_norm(&layer.label, *affine, value, layer.output),
-            LayerKind::MaxPool(pool) => self.pool(value, pool_frame(pool), PoolKind::Max, layer.output),
-            LayerKind::AvgPool(pool) => self.pool(value, pool_frame(pool), PoolKind::Mean, layer.output),
+            LayerKind::MaxPool(pool) => self.pool(value, pool_frame(pool, layer.input), PoolKind::Max, layer.output),
+            LayerKind::AvgPool(pool) => self.pool(value, pool_frame(pool, layer.input), PoolKind::Mean, layer.output),
             LayerKind::GlobalAvgPool => {
                 let frame = Frame { kernel: [layer.input.height, layer.input.width], ..Frame::PIXEL };
                 self.pool(value, frame, PoolKind::Mean, layer.output)
@@ -448,7 +448,7 @@ fn frame(conv: &Conv) -> Frame {
     Frame { kernel: conv.kernel, stride: conv.stride, start, dilation: conv.dilation }
 }
 
-fn pool_frame(pool: &Pool) -> Frame {
-    let start = [-(pool.padding as isize); 2];
+fn pool_frame(pool: &Pool, input: FeatureMap) -> Frame {
+    let start = [input.height, input.width].map(|side| -(pool.around(side)[0] as isize));
     Frame { kernel: [pool.kernel; 2], stride: [pool.stride; 2], start, dilation: [1; 2] }
 }

@@ -5,7 +5,7 @@
 //! the names of tensors in files. It holds no tensor itself.
 
 pub use super::feature_map::FeatureMap;
-pub use super::primitives::{Chain, Conv, Layer, LayerKind, Nonlinearity, Pool};
+pub use super::primitives::{Chain, Conv, Layer, LayerKind, Nonlinearity, Padding, Pool};
 pub use super::tensor_spec::{TensorRole, TensorSpec, tensor_name};
 use std::ops::Range;
 

@@ -9,7 +9,9 @@ use super::{description::ENTRY, trained::TrainedNetwork};
 use crate::{
     model::{EPSILON, TensorGroup},
     space::network::tensor_name,
-    space::network::{Block, Cell, CellOutput, Chain, Conv, Head, Layer, LayerKind, Network, Nonlinearity, Pool},
+    space::network::{
+        Block, Cell, CellOutput, Chain, Conv, Head, Layer, LayerKind, Network, Nonlinearity, Padding, Pool,
+    },
 };
 use graph::{Graph, INPUT, Output, float, integer, integers, signed, text, zero};
 use message::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
@@ -309,7 +311,10 @@ fn window(pool: &Pool) -> Vec<message::AttributeProto> {
     vec![
         integers("kernel_shape", &[pool.kernel; 2]),
         integers("strides", &[pool.stride; 2]),
-        integers("pads", &[pool.padding; 4]),
+        match pool.padding {
+            Padding::Each(padding) => integers("pads", &[padding; 4]),
+            Padding::Same => text("auto_pad", "SAME_UPPER"),
+        },
     ]
 }
 

@@ -4,7 +4,7 @@ use super::lower::{CellGeometry, Lowering};
 use crate::space::genotype::{CellGenotype, Choice};
 use crate::space::language::labels::{fill, join};
 use crate::space::language::width::Letters;
-use crate::space::network::{Candidate, Chain, Edge, FeatureMap, Layer, LayerKind, Partial, Pool};
+use crate::space::network::{Candidate, Chain, Edge, FeatureMap, Layer, LayerKind, Padding, Partial, Pool};
 use crate::space::primitives::place::Place;
 use crate::space::{CellKind, SpaceError};
 
@@ -123,7 +123,7 @@ fn bypass(edge: &str, source: usize, geometry: &CellGeometry<'_>) -> Result<Chai
     if output != geometry.size {
         return Err(SpaceError::Shape { place: edge.to_owned(), found: output, needed: geometry.size });
     }
-    let kind = LayerKind::MaxPool(Pool { kernel: stride, stride, padding: 0 });
+    let kind = LayerKind::MaxPool(Pool { kernel: stride, stride, padding: Padding::Each(0) });
     Ok(Chain { layers: vec![Layer::plain(kind, input, output)] })
 }
 

@@ -23,7 +23,7 @@ mod zero;
 
 pub use conv::Conv;
 pub use elementwise::Nonlinearity;
-pub use pool::Pool;
+pub use pool::{Padding, Pool};
 
 use super::feature_map::FeatureMap;
 use super::language::width::Width;

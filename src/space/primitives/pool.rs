@@ -2,19 +2,47 @@
 
 use super::options::{LARGEST_KERNEL, Role, Stride, read_padding, slid};
 use super::{Effect, FeatureMap, Layer, LayerKind, Phase, Place, Primitive, SpaceError};
-use crate::config::Fields;
+use crate::config::{Fields, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     pub kernel: usize,
     pub stride: usize,
-    pub padding: usize,
+    pub padding: Padding,
+}
+
+/// What lies around a map where a window steps over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// So many pixels on each side.
+    Each(usize),
+    /// As TensorFlow's `SAME`: as few as give a map of the sides divided by the stride, rounded up;
+    /// where their number is odd, one more lies behind the map than before it.
+    Same,
 }
 
 impl Pool {
     /// What it gives of a map.
     pub(super) fn slid(&self, input: FeatureMap, place: impl FnOnce() -> String) -> Result<FeatureMap, SpaceError> {
-        slid([self.kernel; 2], [self.stride; 2], [self.padding; 2], input, place)
+        match self.padding {
+            Padding::Each(padding) => slid([self.kernel; 2], [self.stride; 2], [padding; 2], input, place),
+            Padding::Same => {
+                let [height, width] = [input.height, input.width].map(|side| side.div_ceil(self.stride));
+                Ok(FeatureMap { height, width, ..input })
+            }
+        }
+    }
+
+    /// Pixels of the padding before a side of so many, and behind it.
+    pub fn around(&self, side: usize) -> [usize; 2] {
+        match self.padding {
+            Padding::Each(padding) => [padding; 2],
+            Padding::Same => {
+                let reached = (side.div_ceil(self.stride).max(1) - 1) * self.stride + self.kernel;
+                let missing = reached.saturating_sub(side);
+                [missing / 2, missing.div_ceil(2)]
+            }
+        }
     }
 }
 
@@ -24,7 +52,7 @@ pub struct WrittenPool {
     kind: fn(Pool) -> LayerKind,
     kernel: usize,
     stride: Stride,
-    padding: usize,
+    padding: Padding,
 }
 
 impl WrittenPool {
@@ -32,12 +60,14 @@ impl WrittenPool {
         fields.required_node("kernel");
         let expected = format!("a whole number from 1 to {LARGEST_KERNEL}");
         let kernel = fields.integer("kernel", 1, 1..=LARGEST_KERNEL as usize, &expected);
-        let padding = match fields.node("padding") {
+        let padding = match fields.node("padding").map(|node| &node.value) {
+            Some(Value::Text(word)) if word == "same" => Padding::Same,
             // A window must not lie in the padding alone: PyTorch's rule.
             Some(_) => {
-                fields.integer("padding", 0, 0..=kernel / 2, &format!("a whole number from 0 to {}", kernel / 2))
+                let expected = format!("a whole number from 0 to {}, or `same`", kernel / 2);
+                Padding::Each(fields.integer("padding", 0, 0..=kernel / 2, &expected))
             }
-            None => read_padding(fields, [kernel - 1, kernel - 1])[0],
+            None => Padding::Each(read_padding(fields, [kernel - 1, kernel - 1])[0]),
         };
         Self { kind, kernel, stride: Stride::read(fields, role), padding }
     }
@@ -61,5 +91,23 @@ pub struct GlobalAvgPool;
 impl Primitive for GlobalAvgPool {
     fn lower(&self, _: &Place<'_>, input: FeatureMap) -> Result<Layer, SpaceError> {
         Ok(Layer::plain(LayerKind::GlobalAvgPool, input, FeatureMap { height: 1, width: 1, ..input }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_is_divided_by_the_stride_and_padded_behind_first() {
+        let pool = |kernel, stride| Pool { kernel, stride, padding: Padding::Same };
+        let slid = |pool: Pool, height, width| {
+            let output = pool.slid(FeatureMap { channels: 1, height, width }, String::new).unwrap();
+            [output.height, output.width]
+        };
+        assert_eq!((pool(3, 2).around(64), pool(3, 2).around(7)), ([0, 1], [1, 1]));
+        assert_eq!((pool(2, 2).around(8), pool(2, 2).around(7), pool(5, 1).around(3)), ([0, 0], [0, 1], [2, 2]));
+        assert_eq!(slid(pool(3, 2), 64, 7), [32, 4]);
+        assert_eq!(slid(pool(5, 1), 3, 4), [3, 4]);
     }
 }
