@@ -23,6 +23,20 @@ pub(super) struct OutputOptions<'a> {
     pub inputs: Vec<PathBuf>,
 }
 
+impl OutputOptions<'_> {
+    /// Complains of a name that ends as a file of another kind than `extension`.
+    pub fn written_as(&self, extension: &str, what: &str) -> Result<(), Complaint> {
+        let of_name = self.path.extension().filter(|of_name| !of_name.eq_ignore_ascii_case(extension));
+        if of_name.is_none() {
+            return Ok(());
+        }
+        let kind = extension.to_ascii_uppercase();
+        let message = format!("{what} is written as {kind}, and `{}` has another ending", self.path.display());
+        let named = self.path.with_extension(extension);
+        Err(Complaint::input(message).hint(format!("name it `{}`", named.display())))
+    }
+}
+
 /// A place that may be written.
 #[derive(Debug)]
 pub(super) struct Destination {

@@ -3,6 +3,7 @@
 mod bench;
 mod complaint;
 mod destination;
+mod episode;
 mod export;
 mod images;
 mod internal_error;
@@ -68,7 +69,7 @@ enum Command {
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
     Parity(parity::ParityArguments),
-    /// Class scores or pictures of a trained network, from weights that any program saved
+    /// Class scores, pictures or a played episode of a trained network, from weights that any program saved
     Predict(predict::PredictArguments),
     /// Write a cell or a trained network as a file for other programs
     Export(export::ExportArguments),
@@ -97,6 +98,12 @@ const STORE: &str = "artifacts";
 /// An empty variable says nothing.
 fn store_folder(written: OsString) -> PathBuf {
     if written.is_empty() { STORE.into() } else { machine::expanded(written) }
+}
+
+const DATA: &str = "data";
+
+fn data_folder(written: OsString) -> PathBuf {
+    if written.is_empty() { DATA.into() } else { machine::expanded(written) }
 }
 
 /// Runs the command line of this process.

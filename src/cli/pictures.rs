@@ -48,6 +48,9 @@ impl<F: Fn(Tensor<4>) -> Outputs> Made<'_, F> {
             let message = format!("{} pictures are written to a folder, and `{folder}` is none", paths.len());
             return Err(Complaint::input(message).hint(format!("make it, or name another with `{}`", wish.option)));
         }
+        if one.is_some() {
+            wish.written_as("png", "a picture that a network makes")?;
+        }
         // Before anything is computed.
         let places = paths.iter().map(|path| {
             let name = path.with_extension("png").file_name().map(PathBuf::from).unwrap_or_default();

@@ -4,6 +4,7 @@
 use super::{
     Complaint, ExitClass,
     destination::{Destination, OutputOptions},
+    episode::EpisodeArguments,
     images::{ImageArguments, ImageInputs, Images},
     network::{self, NetworkArguments, open},
     output,
@@ -31,6 +32,8 @@ Examples:
       pictures: the middle of each, normalised as in training; prints the likeliest class of each
   darts-run predict --weights network.safetensors --input photo.jpg --output larger.png
       super-resolution: the picture made larger
+  darts-run predict --weights agent.safetensors --play --output episode.gif
+      a network that learned a game: an episode of it, as a picture that moves
   darts-run predict --genotype darts_v2 --weights cifar10_model.pt \\
       --input x.safetensors --output logits.safetensors
       a state dict of the DARTS code at its published size;
@@ -54,7 +57,7 @@ pub(super) struct PredictArguments {
     #[arg(long, value_name = "FILE", value_parser = path())]
     weights: PathBuf,
     /// Where to write the class scores, or other outputs: a safetensors file; of a network that
-    /// makes pictures a PNG file, or a folder for several
+    /// makes pictures a PNG file, or a folder for several; of an episode a GIF file
     #[arg(long, value_name = "FILE", value_parser = path())]
     output: PathBuf,
     /// Replace a file that is there, unless it is one that is read or may not be written
@@ -76,6 +79,8 @@ pub(super) struct PredictArguments {
     #[command(flatten)]
     images: ImageArguments,
     #[command(flatten)]
+    episode: EpisodeArguments,
+    #[command(flatten)]
     network: NetworkArguments,
 }
 
@@ -89,8 +94,17 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
     let destination = if arguments.output.is_dir() { None } else { Some(Destination::at(&wish)?) };
     threads::start(None)?;
     let file = open(&arguments.weights)?;
-    let given = arguments.images.given()?;
     let of_file = Description::of_metadata(&file.metadata);
+    if arguments.episode.is_wanted() {
+        let destination = destination.map_or_else(|| Destination::at(&wish), Ok)?;
+        wish.written_as("gif", "an episode")?;
+        let network = arguments.network.assemble(of_file, &file, None, None, &device)?;
+        network::finite(&network, format_args!("`{}`", arguments.weights.display()))?;
+        let outputs = network.outputs(arguments.kernels.into());
+        output::say(arguments.episode.write(&network, &outputs, (&destination, wish.path), &device)?)?;
+        return Ok(0);
+    }
+    let given = arguments.images.given()?;
     let network = arguments.network.assemble(of_file, &file, None, arguments.images.shape(&given), &device)?;
     network::finite(&network, format_args!("`{}`", arguments.weights.display()))?;
     if let (Some(output), ImageInputs::Pictures { paths, .. }) = (pictures::output(&network), &given) {

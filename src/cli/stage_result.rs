@@ -80,6 +80,7 @@ impl StageResult {
             genotype: text("genotype")?,
             mixing: alphas.as_ref().map(|history| history.mixing),
             outputs: shapes.as_ref().map(|shapes| shapes.outputs.clone()).or(network.outputs),
+            game: shapes.as_ref().and_then(|shapes| shapes.game.clone()).or(network.game),
             input: shapes.map(|shapes| shapes.input).or(network.input),
             ..network
         };

@@ -31,6 +31,7 @@ pub use error::{DataError, DownloadFault};
 pub use loading::batch::{Batch, Partners};
 pub use loading::loader::{Loader, LoaderOptions, Order};
 pub use loading::prefetch::Prefetch;
+pub use pictures::animation::Animation;
 pub use pictures::augment::{Augment, Cutout};
 pub use pictures::jitter::Jitter;
 pub use pictures::picture::Picture;

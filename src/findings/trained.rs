@@ -17,16 +17,21 @@ pub(super) fn section(
     members: &[&Input],
     missing: &[Missing],
 ) -> Result<Section, StageError> {
+    let figure = |prefix: &str| measure.map(|measure| format!("{prefix}_{}", measure.name));
+    let watched = |member: &Input| {
+        WATCHED.iter().find_map(|(examples, _)| member.metrics.get(&figure(examples.name())?).copied())
+    };
+    // Who learns by playing watches nothing beside it.
+    let is_watched = members.iter().any(|member| watched(member).is_some());
     let mut columns = ["epochs", "steps", "train loss"].map(Column::number).to_vec();
     columns.insert(0, Column::text("training"));
-    columns.extend(measure.into_iter().flat_map(|measure| ["train", "watched"].map(|name| measure.column(name))));
-    let figure = |prefix: &str| measure.map(|measure| format!("{prefix}_{}", measure.name));
+    let names = ["train", "watched"].into_iter().take(if is_watched { 2 } else { 1 });
+    columns.extend(measure.into_iter().flat_map(|measure| names.clone().map(|name| measure.column(name))));
     let mut table =
         Table::new("After the last epoch, which is the result: no epoch is chosen by what it scores.", columns);
     let (mut measured, mut loss) = (Vec::new(), Vec::new());
     for (member, called) in members.iter().zip(names::distinct(members)) {
         let metric = |name: &str| member.metrics.get(name).copied();
-        let watched = WATCHED.iter().find_map(|(examples, _)| metric(&figure(examples.name())?));
         let mut row = vec![
             Cell::Text(called.name.clone()),
             Cell::known(metric("epochs"), 0),
@@ -34,7 +39,8 @@ pub(super) fn section(
             Cell::known(metric("train_loss"), 3),
         ];
         let fitted = figure("train").map(|name| metric(&name));
-        row.extend(fitted.into_iter().flat_map(|fitted| [fitted, watched]).map(|value| Cell::known(value, 2)));
+        row.extend(fitted.map(|fitted| Cell::known(fitted, 2)));
+        row.extend(measure.filter(|_| is_watched).map(|_| Cell::known(watched(member), 2)));
         table.push(row);
         let epochs: Vec<Epoch> = records::json(member, "metrics")?;
         let lines = |name: &str| {

@@ -26,6 +26,11 @@ impl Levels {
         Self { start: count, count: Self::LIMIT.saturating_sub(count) }
     }
 
+    /// One alone.
+    pub const fn one(level: u32) -> Self {
+        Self { start: level, count: 1 }
+    }
+
     pub(crate) fn check(self) -> Result<(), GameError> {
         let there = Self::LIMIT.saturating_sub(self.start);
         if (1..=there).contains(&self.count) {

@@ -13,6 +13,7 @@ use crate::{
         self, Build, EdgeOptions, Genotype, GenotypeError, NotFound, Space, SpaceError, SpaceFileError,
         network::{FeatureMap, Network, OutputSpec},
     },
+    tasks::policy::GameSet,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,9 @@ pub struct Description {
     /// What its images were normalised by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalise: Option<Statistics>,
+    /// What it learned to play.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameSet>,
 }
 
 /// A space, a genotype of it and a skeleton of it that a description may mean.
@@ -204,6 +208,7 @@ impl Description {
             auxiliary_skip: self.auxiliary_skip.or(other.auxiliary_skip),
             class_names: self.class_names.or(other.class_names),
             normalise: self.normalise.or(other.normalise),
+            game: self.game.or(other.game),
         }
     }
 

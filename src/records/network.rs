@@ -11,6 +11,7 @@ use crate::{
         Build, EdgeOptions,
         network::{FeatureMap, OutputSpec},
     },
+    tasks::policy::GameSet,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,9 @@ pub(crate) struct NetworkCard {
     pub class_names: Vec<String>,
     /// What the images were normalised with, by channel, white being 1.
     pub normalise: Statistics,
+    /// What it learned to play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameSet>,
 }
 
 /// What the parameters of a search say of its supernet. How it mixes is said with its alphas.
@@ -64,6 +68,9 @@ pub(crate) struct SupernetShapes {
     /// Channels, height, width of an image.
     pub input: [usize; 3],
     pub outputs: OutputShapes,
+    /// What it learned to play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameSet>,
 }
 
 impl Size {
@@ -110,7 +117,7 @@ impl SupernetCard {
 impl From<NetworkCard> for Description {
     fn from(card: NetworkCard) -> Self {
         // The auxiliary head is no part of the network that is used.
-        let NetworkCard { size, task, classes, outputs, input, auxiliary: _, class_names, normalise } = card;
+        let NetworkCard { size, task, classes, outputs, input, auxiliary: _, class_names, normalise, game } = card;
         let Size { skeleton, channels, size } = size;
         Self {
             supernet: false,
@@ -130,6 +137,7 @@ impl From<NetworkCard> for Description {
             auxiliary_skip: None,
             class_names: Some(class_names),
             normalise: Some(normalise),
+            game,
         }
     }
 }
@@ -156,6 +164,7 @@ impl From<SupernetCard> for Description {
             auxiliary_skip,
             class_names: None,
             normalise: None,
+            game: None,
         }
     }
 }

@@ -34,6 +34,13 @@ impl Material {
         }
     }
 
+    pub fn game(&self) -> Option<&GameSet> {
+        match self {
+            Self::Examples(_) => None,
+            Self::Game(game) => Some(game),
+        }
+    }
+
     pub fn images(&self) -> ImageShape {
         match self {
             Self::Examples(dataset) => dataset.images(),

@@ -19,8 +19,9 @@ pub(super) struct Playing {
     seed: u64,
 }
 
-/// What an episode is measured by: name, words, unit.
-const MEASURES: [[&str; 3]; 2] = [["return", "return", ""], ["steps", "episode length", "steps"]];
+/// What an episode is measured by: name, words, unit. The last has no meaning without a range.
+const MEASURES: [[&str; 3]; 3] =
+    [["return", "return", ""], ["steps", "episode length", "steps"], ["normalised_return", "normalised return", ""]];
 const BESIDE: &str = "random";
 
 impl Playing {
@@ -61,6 +62,7 @@ impl Playing {
                 |error: crate::games::GameError| StageError::Input { message: sentence(&error), hint: error.hint() };
             session.map_err(failed)?.ok_or(StageError::Interrupted)
         };
+        let measured = Measured { range: game.range() };
         let (mut sets, mut metrics, mut said, mut files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for &(name, part) in parts {
             let Session { played: beside, .. } = play(part, Manner::Random)?;
@@ -69,11 +71,13 @@ impl Playing {
                 let (name, output) = (format!("{name}{ending}"), format!("{name}{ending}/strip.svg"));
                 files.push((output.clone(), session.strip().into_bytes()));
                 let played = session.played;
-                let mean = Compared { network: means(&played), beside: means(&beside) };
+                let mean = Compared { network: measured.means(&played), beside: measured.means(&beside) };
                 metrics.push((format!("{name}_return"), mean.network[0]));
                 metrics.push((format!("{name}_return_error"), standard_error(&played)));
                 metrics.push((format!("{name}_random_return"), mean.beside[0]));
                 metrics.push((format!("{name}_steps"), mean.network[1]));
+                metrics
+                    .extend(mean.network.get(2).map(|&normalised| (format!("{name}_normalised_return"), normalised)));
                 said.push(format!(
                     "{} {:.2} ± {:.2} ({BESIDE} {:.2})",
                     name.replace('_', " "),
@@ -83,7 +87,7 @@ impl Playing {
                 ));
                 let example = |(at, (network, beside)): (usize, (&Played, &Played))| MeasuredExample {
                     name: format!("episode {}, level {}", at + 1, network.level),
-                    values: Compared { network: values(network), beside: values(beside) },
+                    values: Compared { network: measured.values(network), beside: measured.values(beside) },
                 };
                 let examples = played.iter().zip(&beside).enumerate().map(example).collect();
                 let first = played.first().map_or(0.0, |played| played.returned);
@@ -106,19 +110,35 @@ impl Playing {
     }
 }
 
-fn values(played: &Played) -> Vec<f64> {
-    vec![played.returned, played.steps as f64]
+/// Episodes in numbers, in the order of [`MEASURES`].
+#[derive(Clone, Copy)]
+struct Measured {
+    /// The returns that normalised ones count from, 0 and 1.
+    range: Option<[f64; 2]>,
 }
 
-fn means(played: &[Played]) -> Vec<f64> {
-    let count = played.len().max(1) as f64;
-    let sum = |of: fn(&Played) -> f64| played.iter().map(of).sum::<f64>() / count;
-    vec![sum(|played| played.returned), sum(|played| played.steps as f64)]
+impl Measured {
+    fn of(self, returned: f64, steps: f64) -> Vec<f64> {
+        let normalised = self.range.map(|[least, most]| (returned - least) / (most - least));
+        [Some(returned), Some(steps), normalised].into_iter().flatten().collect()
+    }
+
+    fn values(self, played: &Played) -> Vec<f64> {
+        self.of(played.returned, played.steps as f64)
+    }
+
+    fn means(self, played: &[Played]) -> Vec<f64> {
+        self.of(mean(played, |played| played.returned), mean(played, |played| played.steps as f64))
+    }
+}
+
+fn mean(played: &[Played], of: fn(&Played) -> f64) -> f64 {
+    played.iter().map(of).sum::<f64>() / played.len().max(1) as f64
 }
 
 /// Of the mean return.
 fn standard_error(played: &[Played]) -> f64 {
-    let (count, mean) = (played.len() as f64, means(played)[0]);
+    let (count, mean) = (played.len() as f64, mean(played, |played| played.returned));
     let squares: f64 = played.iter().map(|played| (played.returned - mean).powi(2)).sum();
     if count > 1.0 { (squares / (count - 1.0) / count).sqrt() } else { 0.0 }
 }

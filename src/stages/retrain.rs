@@ -134,6 +134,7 @@ impl Retrain {
             auxiliary: task.trains_auxiliary(),
             class_names: material.classes().to_vec(),
             normalise: material.statistics(),
+            game: material.game().cloned(),
         }
     }
 }

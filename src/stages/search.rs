@@ -106,7 +106,7 @@ impl Stage for Search {
         let search = Training::new(learner, task.as_ref(), training).diagnosing(diagnosis);
         let told = |record: &EpochRecord| trajectory.told(record);
         let searched = training::train(context, search, watched, training.epochs, &device, &told)?;
-        self.publish(&searched, &trajectory, context)
+        self.publish(&searched, &trajectory, &material, context)
     }
 }
 
@@ -128,6 +128,7 @@ impl Search {
         &self,
         searched: &Training<'_>,
         trajectory: &Trajectory<'_>,
+        material: &Material,
         context: &mut Context<'_>,
     ) -> Result<(), StageError> {
         let (records, learner) = (searched.records(), &searched.learner);
@@ -185,7 +186,10 @@ impl Search {
         let outputs: Vec<OutputSpec> = network.heads.iter().map(|head| head.output.clone()).collect();
         if let Some(outputs) = OutputShapes::of(&outputs) {
             let FeatureMap { channels, height, width } = network.input;
-            context.note(SHAPES, json!(SupernetShapes { input: [channels, height, width], outputs }));
+            context.note(
+                SHAPES,
+                json!(SupernetShapes { input: [channels, height, width], outputs, game: material.game().cloned() }),
+            );
         }
         context.note(MEASURES, json!(learner.objective.measures()));
         context.summary(summary);

@@ -1,6 +1,7 @@
 //! Agents that learn a game by playing it, from the pipeline file to the report.
 
 use crate::scratch::Scratch;
+use std::fs;
 
 const PLAYED: &str = "
 name: played
@@ -67,6 +68,41 @@ fn killed_at_random_moments_an_agent_comes_to_the_bits_of_an_uninterrupted_one()
         run.kill();
         scratch.run(&arguments("killed")).exits(0).line(&["search", "resumed at"]);
         assert_eq!(scratch.outputs("whole", "search"), scratch.outputs("killed", "search"), "{strategy}");
+    }
+}
+
+#[test]
+fn an_episode_is_played_and_drawn_of_a_network_whose_file_says_what_it_plays() {
+    let scratch = written();
+    scratch.run(&["played.yaml"]).exits(0);
+    for stage in ["search", "network"] {
+        let (result, output) = (format!("played/{stage}"), format!("{stage}.safetensors"));
+        scratch.run(&["export", &result, "--to", "safetensors", "--output", &output]).exits(0);
+    }
+    let play = |weights: &str, output: &str, more: &[&str]| {
+        let arguments = ["predict", "--weights", weights, "--output", output, "--play"];
+        scratch.run(&[arguments.as_slice(), more].concat())
+    };
+    for weights in ["network.safetensors", "search.safetensors"] {
+        let said = play(weights, "episode.gif", &["--level", "7", "--force"]).exits(0).stdout;
+        assert!(said.starts_with("catch on 5 rows and 3 columns, level 7: a return of "), "{said}");
+        assert!(said.ends_with(" in 4 steps, episode.gif\n"), "{said}");
+        assert!(fs::read(scratch.path("episode.gif")).unwrap().starts_with(b"GIF89a"));
+    }
+    let again = |seed| {
+        play("network.safetensors", "episode.gif", &["--seed", seed, "--force"]).exits(0);
+        fs::read(scratch.path("episode.gif")).unwrap()
+    };
+    assert_eq!(again("3"), again("3"));
+    for (output, more, code, said) in [
+        ("episode.mp4", &[][..], 3, "an episode is written as GIF"),
+        ("other.gif", &["maze"], 3, "the network sees frames of [3, 5, 3]"),
+        ("other.gif", &["chess"], 2, "`game` must be one of"),
+        ("other.gif", &["--input", "x.png"], 2, "cannot be used with"),
+    ] {
+        let ended = play("network.safetensors", output, more).exits(code);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(!scratch.path(output).exists());
     }
 }
 

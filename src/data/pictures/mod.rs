@@ -1,5 +1,6 @@
 //! Pictures of any size: decoded, looked at, changed at random.
 
+pub(super) mod animation;
 pub(super) mod augment;
 pub(super) mod bicubic;
 pub(super) mod decode;

@@ -36,7 +36,41 @@ impl Game {
     pub fn name(self) -> &'static str {
         self.0
     }
+
+    /// The returns that a normalised one counts from, 0 and 1: what a player who does not look gets,
+    /// and the most, or the most that was reached. `None` for modes that OpenAI gives none for.
+    ///
+    /// They are those of `train_procgen/constants.py`. The table of the Procgen paper (arXiv
+    /// 1912.01588) has 3 and not 1 and 1.5 for `jumper` and `leaper` in easy mode.
+    pub fn range(self, mode: Mode) -> Option<[f64; 2]> {
+        let (_, easy, hard) = RANGES.into_iter().find(|(name, ..)| *name == self.0)?;
+        match mode {
+            Mode::Easy => Some(easy),
+            Mode::Hard => Some(hard),
+            Mode::Extreme | Mode::Memory => None,
+        }
+    }
 }
+
+/// By game: in easy mode, in hard mode.
+const RANGES: [(&str, [f64; 2], [f64; 2]); 16] = [
+    ("bigfish", [1.0, 40.0], [0.0, 40.0]),
+    ("bossfight", [0.5, 13.0], [0.5, 13.0]),
+    ("caveflyer", [3.5, 12.0], [2.0, 13.4]),
+    ("chaser", [0.5, 13.0], [0.5, 14.2]),
+    ("climber", [2.0, 12.6], [1.0, 12.6]),
+    ("coinrun", [5.0, 10.0], [5.0, 10.0]),
+    ("dodgeball", [1.5, 19.0], [1.5, 19.0]),
+    ("fruitbot", [-1.5, 32.4], [-0.5, 27.2]),
+    ("heist", [3.5, 10.0], [2.0, 10.0]),
+    ("jumper", [1.0, 10.0], [1.0, 10.0]),
+    ("leaper", [1.5, 10.0], [1.5, 10.0]),
+    ("maze", [5.0, 10.0], [4.0, 10.0]),
+    ("miner", [1.5, 13.0], [1.5, 20.0]),
+    ("ninja", [3.5, 10.0], [2.0, 10.0]),
+    ("plunder", [4.5, 30.0], [3.0, 30.0]),
+    ("starpilot", [2.5, 64.0], [1.5, 35.0]),
+];
 
 /// How hard a game is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +145,18 @@ mod tests {
         assert!(said.starts_with("`game` must be one of `bigfish`, ") && said.ends_with("found `Coinrun`"), "{said}");
         let said = Mode::named("exploration").unwrap_err().to_string();
         assert_eq!(said, "`mode` must be one of `easy`, `hard`, `extreme`, `memory`, found `exploration`");
+    }
+
+    #[test]
+    fn every_game_has_a_range_of_returns_where_it_is_easy_or_hard() {
+        for game in Game::ALL {
+            for mode in [Mode::Easy, Mode::Hard] {
+                let [least, most] = game.range(mode).unwrap();
+                assert!(least < most, "{}", game.name());
+            }
+            assert_eq!(game.range(Mode::Memory), None);
+        }
+        assert_eq!(Game::named("fruitbot").unwrap().range(Mode::Hard), Some([-0.5, 27.2]));
     }
 
     #[test]

@@ -40,18 +40,40 @@ impl Discount {
     }
 }
 
+/// The share of the returns' variance that `values` knew beforehand: 1 at most, below 0 where they are
+/// worse than one number for all; 0 where all returns are equal.
+pub fn explained(returns: &[f32], values: &[f32]) -> f64 {
+    let missed: Vec<f64> = returns.iter().zip(values).map(|(&of, &value)| f64::from(of) - f64::from(value)).collect();
+    let all = variance(&returns.iter().map(|&of| f64::from(of)).collect::<Vec<_>>());
+    if all > 0.0 { 1.0 - variance(&missed) / all } else { 0.0 }
+}
+
+fn variance(numbers: &[f64]) -> f64 {
+    let count = numbers.len().max(1) as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / count
+}
+
 /// Brings numbers to a mean of 0 and a deviation of 1, those of a minibatch together.
 pub fn normalise(numbers: &mut [f32]) {
     let count = numbers.len().max(1) as f64;
     let mean = numbers.iter().map(|&number| f64::from(number)).sum::<f64>() / count;
-    let variance = numbers.iter().map(|&number| (f64::from(number) - mean).powi(2)).sum::<f64>() / count;
-    let deviation = variance.sqrt() + 1e-8;
+    let deviation = variance(&numbers.iter().map(|&number| f64::from(number)).collect::<Vec<_>>()).sqrt() + 1e-8;
     numbers.iter_mut().for_each(|number| *number = ((f64::from(*number) - mean) / deviation) as f32);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_explain_all_nothing_or_less() {
+        let returns = [1.0, 2.0, 3.0, 6.0];
+        assert_eq!(explained(&returns, &returns), 1.0);
+        assert_eq!(explained(&returns, &[2.5; 4]), 0.0);
+        assert_eq!(explained(&returns, &[-1.0, -2.0, -3.0, -6.0]), -3.0);
+        assert_eq!(explained(&[2.0; 4], &returns), 0.0);
+    }
 
     #[test]
     fn an_episode_knows_nothing_of_the_next() {

@@ -23,6 +23,8 @@ pub enum GameKind {
     Procgen { game: String, mode: String },
 }
 
+const CATCH: &str = "catch";
+
 /// The folder in a data root that has Procgen's library.
 const PROCGEN: &str = "procgen";
 
@@ -31,15 +33,35 @@ const PROCGEN: &str = "procgen";
 pub enum Part {
     Learned,
     Unseen,
+    /// This one alone, whether it was learned on or not.
+    Level(u32),
 }
 
 impl GameSet {
+    /// One by its name, all of its levels: `catch`, which has cells of a pixel then and so many rows
+    /// and columns, or a game of Procgen, easy where no mode follows a colon.
+    ///
+    /// # Errors
+    /// Where there is none of the name.
+    pub fn named(name: &str, [rows, columns]: [usize; 2]) -> Result<Self, GameError> {
+        let (name, mode) = name.split_once(':').unwrap_or((name, Mode::Easy.name()));
+        let kind = match name {
+            CATCH => GameKind::Catch { rows, columns, scale: 1 },
+            _ => GameKind::Procgen {
+                game: Game::named(name)?.name().to_owned(),
+                mode: Mode::named(mode)?.name().to_owned(),
+            },
+        };
+        Ok(Self { kind, levels: None })
+    }
+
     /// Opens copies of the game; its files lie in one of `roots`.
     ///
     /// # Errors
     /// Where they do not, or the game cannot be had.
     pub fn open(&self, part: Part, copies: usize, seed: u64, roots: &[PathBuf]) -> Result<Box<dyn Games>, GameError> {
         let levels = match (self.levels, part) {
+            (_, Part::Level(level)) => Levels::one(level),
             (None, _) => Levels::ALL,
             (Some(count), Part::Learned) => Levels::first(count),
             (Some(count), Part::Unseen) => Levels::after(count),
@@ -81,6 +103,14 @@ impl GameSet {
         }
     }
 
+    /// The returns that a normalised one counts from, 0 and 1, where there are customary ones.
+    pub fn range(&self) -> Option<[f64; 2]> {
+        match &self.kind {
+            GameKind::Catch { .. } => None,
+            GameKind::Procgen { game, mode } => Game::named(game).ok()?.range(Mode::named(mode).ok()?),
+        }
+    }
+
     /// What a network sees of it.
     pub fn images(&self) -> ImageShape {
         let (height, width, actions) = match self.kind {
@@ -93,13 +123,19 @@ impl GameSet {
 
 impl fmt::Display for GameSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            GameKind::Catch { rows, columns, .. } => write!(f, "catch on {rows} rows and {columns} columns")?,
-            GameKind::Procgen { game, mode, .. } => write!(f, "{game} of Procgen, {mode}")?,
-        }
+        write!(f, "{}", self.kind)?;
         match self.levels {
             None => f.write_str(", all levels"),
             Some(levels) => write!(f, ", {levels} levels to learn on"),
+        }
+    }
+}
+
+impl fmt::Display for GameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Catch { rows, columns, .. } => write!(f, "catch on {rows} rows and {columns} columns"),
+            Self::Procgen { game, mode } => write!(f, "{game} of Procgen, {mode}"),
         }
     }
 }

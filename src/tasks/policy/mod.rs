@@ -14,11 +14,11 @@ mod rollouts;
 mod settings;
 
 pub use actor::{Acted, Actor};
-pub use advantages::{Discount, Rewarded, normalise};
+pub use advantages::{Discount, Rewarded, explained, normalise};
 pub use episodes::{Manner, Played, Session, episodes};
 pub use game::{GameKind, GameSet, Part};
 pub use play::Play;
-pub use ppo::{ACTION, KNOWN, KNOWN_NUMBERS, Known, Losses, POLICY, Ppo, VALUE};
+pub use ppo::{ACTION, KNOWN, KNOWN_NUMBERS, Known, Losses, POLICY, Ppo, Rated, VALUE};
 pub use rewards::RewardScale;
 pub use rollouts::PolicySettings;
 pub use settings::KIND;

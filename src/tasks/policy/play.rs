@@ -2,8 +2,9 @@
 //! minibatches.
 
 use super::{
-    Discount, GameSet, Known, PolicySettings, Ppo, RewardScale, Rewarded,
+    Discount, GameSet, Known, PolicySettings, Ppo, Rated, RewardScale, Rewarded,
     actor::{Acted, Actor},
+    explained,
     game::Part,
     normalise,
     ppo::{ACTION, KNOWN, KNOWN_NUMBERS},
@@ -54,8 +55,15 @@ struct Playing {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Episodes {
-    returns: Vec<f64>,
-    latest: VecDeque<f64>,
+    under_way: Vec<Episode>,
+    latest: VecDeque<Episode>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Episode {
+    returned: f64,
+    steps: u64,
 }
 
 /// What was played, step after step and in each the actors: `[steps, actors]`.
@@ -66,7 +74,7 @@ struct Rollout {
     acted: Vec<Acted>,
     advantages: Vec<f32>,
     returns: Vec<f32>,
-    episode_return: f32,
+    rated: Rated,
 }
 
 /// All that an epoch begins with and that is no function of its number.
@@ -81,22 +89,25 @@ struct State {
 impl Episodes {
     /// An actor's reward, and whether its episode ended with it.
     fn add(&mut self, actor: usize, reward: f32, ended: bool) {
-        self.returns[actor] += f64::from(reward);
+        let episode = &mut self.under_way[actor];
+        episode.returned += f64::from(reward);
+        episode.steps += 1;
         if ended {
             if self.latest.len() == LATEST {
                 self.latest.pop_front();
             }
-            self.latest.push_back(std::mem::take(&mut self.returns[actor]));
+            self.latest.push_back(std::mem::take(episode));
         }
     }
 
-    /// The mean return of the latest; of those under way before the first has ended.
-    fn mean(&self) -> f64 {
-        let mean = |sum: f64, count: usize| sum / count.max(1) as f64;
-        match self.latest.len() {
-            0 => mean(self.returns.iter().sum(), self.returns.len()),
-            count => mean(self.latest.iter().sum(), count),
-        }
+    /// The mean return and length of the latest; of those under way before the first has ended.
+    fn means(&self) -> [f64; 2] {
+        let (latest, under_way) = (self.latest.iter(), self.under_way.iter());
+        let of: Vec<&Episode> = if self.latest.is_empty() { under_way.collect() } else { latest.collect() };
+        let mean = |number: fn(&Episode) -> f64| {
+            of.iter().map(|episode| number(episode)).sum::<f64>() / of.len().max(1) as f64
+        };
+        [mean(|episode| episode.returned), mean(|episode| episode.steps as f64)]
     }
 }
 
@@ -114,7 +125,7 @@ impl Play {
         let playing = Playing {
             games,
             scale: RewardScale::new(settings.actors),
-            episodes: Episodes { returns: vec![0.0; settings.actors], latest: VecDeque::new() },
+            episodes: Episodes { under_way: vec![Episode::default(); settings.actors], latest: VecDeque::new() },
             rollout: Rollout::default(),
         };
         let objective: Arc<dyn Objective> = Arc::new(Ppo { ..settings.ppo });
@@ -152,8 +163,8 @@ impl Play {
         }
         let known = places.iter().zip(advantages).flat_map(|(&at, advantage)| {
             let Acted { log_probability, value, .. } = rollout.acted[at];
-            let (returned, episode_return) = (rollout.returns[at], rollout.episode_return);
-            Known { log_probability, advantage, value, returned, episode_return }.numbers()
+            let (returned, rollout) = (rollout.returns[at], rollout.rated);
+            Known { log_probability, advantage, value, returned, rollout }.numbers()
         });
         let known: Vec<f32> = known.collect();
         let actions: Vec<i64> = places.iter().map(|&at| i64::from(rollout.acted[at].action)).collect();
@@ -265,7 +276,8 @@ impl Task for Play {
         let discount: Discount = discount;
         let of = Rewarded { rewards: &rewards, values: &values, ends: &ends, last_values: &last_values };
         [rollout.advantages, rollout.returns] = discount.advantages(of);
-        rollout.episode_return = episodes.mean() as f32;
+        let [episode_return, episode_steps] = episodes.means().map(|mean| mean as f32);
+        rollout.rated = Rated { episode_return, episode_steps, explained: explained(&rollout.returns, &values) as f32 };
         Ok(true)
     }
 
@@ -279,8 +291,8 @@ impl Task for Play {
     fn restore(&self, state: &Json) -> Result<(), String> {
         let State { games, scale, episodes } = State::deserialize(state).map_err(|error| error.to_string())?;
         let mut playing = self.playing.borrow_mut();
-        if episodes.returns.len() != self.settings.actors {
-            return Err(format!("it has {} actors, not {}", episodes.returns.len(), self.settings.actors));
+        if episodes.under_way.len() != self.settings.actors {
+            return Err(format!("it has {} actors, not {}", episodes.under_way.len(), self.settings.actors));
         }
         let bytes = STANDARD.decode(games).map_err(|error| error.to_string())?;
         playing.games.restore(&bytes).map_err(|error| error.to_string())?;

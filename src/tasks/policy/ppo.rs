@@ -14,7 +14,7 @@ pub const VALUE: &str = "value";
 pub const ACTION: &str = "action";
 pub const KNOWN: &str = "known";
 /// Numbers of [`KNOWN`].
-pub const KNOWN_NUMBERS: usize = 5;
+pub const KNOWN_NUMBERS: usize = 7;
 
 /// What is known of a frame when it is learned from, in the order of [`KNOWN`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,13 +25,23 @@ pub struct Known {
     /// What the frame was thought to be worth then, and what it was worth after all.
     pub value: f32,
     pub returned: f32,
-    /// The mean return of the latest episodes.
+    pub rollout: Rated,
+}
+
+/// How well a rollout went: what is measured of all its frames alike.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rated {
+    /// Means of the latest episodes.
     pub episode_return: f32,
+    pub episode_steps: f32,
+    /// The share of the returns' variance that the values knew, at most 1; 0 where all returns are equal.
+    pub explained: f32,
 }
 
 impl Known {
     pub fn numbers(self) -> [f32; KNOWN_NUMBERS] {
-        [self.log_probability, self.advantage, self.value, self.returned, self.episode_return]
+        let Rated { episode_return, episode_steps, explained } = self.rollout;
+        [self.log_probability, self.advantage, self.value, self.returned, episode_return, episode_steps, explained]
     }
 }
 
@@ -56,12 +66,14 @@ const RETURN: Measure =
 const OTHER: Measure = Measure { told: false, ..RETURN };
 
 /// In the order of [`score`](Ppo::score).
-pub(super) const MEASURES: [Measure; 5] = [
+pub(super) const MEASURES: [Measure; 7] = [
     RETURN,
     Measure { name: "entropy", words: "entropy", ..OTHER },
     Measure { name: "divergence", words: "divergence from the acting policy", better: Better::Lower, ..OTHER },
     Measure { name: "clipped_percent", words: "clipped", unit: "%", better: Better::Lower, scale: 100.0, ..OTHER },
     Measure { name: "value_error", words: "squared error of values", better: Better::Lower, ..OTHER },
+    Measure { name: "episode_steps", words: "episode length", unit: "steps", ..OTHER },
+    Measure { name: "explained_percent", words: "explained variance", unit: "%", scale: 100.0, ..OTHER },
 ];
 
 impl Ppo {
@@ -124,6 +136,8 @@ impl Objective for Ppo {
             sums[2] += ratio - 1.0 - ratio.ln();
             sums[3] += if (ratio - 1.0).abs() > self.clip { 1.0 } else { 0.0 };
             sums[4] += f64::from(values[at] - known[3]).powi(2);
+            sums[5] += f64::from(known[5]);
+            sums[6] += f64::from(known[6]);
         }
         Score::new(sums.to_vec(), seen)
     }
