@@ -3,6 +3,7 @@
 use super::{
     Complaint, ExitClass,
     destination::{Destination, OutputOptions},
+    output,
 };
 use crate::{
     data::{Picture, Statistics},
@@ -35,14 +36,14 @@ pub(super) struct Made<'a, F> {
 }
 
 impl<F: Fn(Tensor<4>) -> Outputs> Made<'_, F> {
-    /// Writes a PNG a picture: to `one` where it is one, else to the folder that is wished for.
-    /// Says what was made.
+    /// Writes a PNG a picture: to `one` where it is one, else to the folder that is wished for, and
+    /// says what was made. Pictures that cannot be are complained of when the others are there.
     pub fn write(
         &self,
         paths: &[PathBuf],
         one: Option<&Destination>,
         wish: &OutputOptions<'_>,
-    ) -> Result<String, Complaint> {
+    ) -> Result<(), Complaint> {
         let folder = wish.path.display();
         if let (Some(_), [_, _, ..]) = (one, paths) {
             let message = format!("{} pictures are written to a folder, and `{folder}` is none", paths.len());
@@ -65,17 +66,31 @@ impl<F: Fn(Tensor<4>) -> Outputs> Made<'_, F> {
             let message = format!("two pictures would both be written to `{}`", path.display());
             return Err(Complaint::input(message).hint("rename one, or give them one at a time"));
         }
-        let mut said = String::new();
+        let (mut said, mut failed) = (String::new(), Vec::new());
         for (path, (place, destination)) in paths.iter().zip(&places) {
-            let made = self.of(path)?;
-            if let Some(destination) = destination.as_ref().or(one) {
-                destination.write(&made.png())?;
+            match self.of(path) {
+                Err(complaint) => failed.push(complaint),
+                Ok(made) => {
+                    if let Some(destination) = destination.as_ref().or(one) {
+                        destination.write(&made.png())?;
+                    }
+                    let place = if one.is_some() { wish.path } else { place };
+                    writeln!(said, "{}: {}x{} pixels, {}", path.display(), made.width, made.height, place.display())
+                        .expect("writing to a string succeeds");
+                }
             }
-            let place = if one.is_some() { wish.path } else { place };
-            writeln!(said, "{}: {}x{} pixels, {}", path.display(), made.width, made.height, place.display())
-                .expect("writing to a string succeeds");
         }
-        Ok(said)
+        output::say(said)?;
+        // The others are made all the same.
+        match failed.len() {
+            0 => Ok(()),
+            1 => Err(failed.remove(0)),
+            count => {
+                let all: Vec<String> = failed.iter().map(|complaint| format!("\n  {}", complaint.message)).collect();
+                let message = format!("{count} of {} pictures were not made:{}", paths.len(), all.concat());
+                Err(Complaint::input(message).hinted(failed.remove(0).hint))
+            }
+        }
     }
 
     fn of(&self, path: &Path) -> Result<Picture, Complaint> {

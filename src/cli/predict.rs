@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
         let of = network.outputs(arguments.kernels.into());
         let made =
             pictures::Made { network: &network, output, of: &of, tile: usize::from(arguments.tile), device: &device };
-        output::say(made.write(paths, destination.as_ref(), &wish)?)?;
+        made.write(paths, destination.as_ref(), &wish)?;
         return Ok(0);
     }
     let destination = destination.map_or_else(|| Destination::at(&wish), Ok)?;

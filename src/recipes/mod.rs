@@ -43,11 +43,15 @@ fn batch(fields: &mut Fields<'_>) -> usize {
 }
 
 /// Complains of `key`, which names an epoch that the training does not come to, so that it would
-/// mean nothing.
+/// mean nothing. Milestones go with their schedule, other keys can be left out.
 fn never_reached(keys: &mut Fields<'_>, key: &str, epoch: usize, epochs: usize) {
     let place = keys.origin_of(key).clone();
     let message = format!("a training of `epochs: {epochs}` does not come to what `{key}` names, {epoch}");
-    keys.problems().add_with_hint(&place, message, format!("lower `{key}`, raise `epochs`, or leave `{key}` out"));
+    let otherwise = match key {
+        "milestones" => "take `schedule: constant`".to_owned(),
+        key => format!("leave `{key}` out"),
+    };
+    keys.problems().add_with_hint(&place, message, format!("lower `{key}`, raise `epochs`, or {otherwise}"));
 }
 
 /// `seed: 0`; the number is ours (DARTS' code has 2), and gives other draws than PyTorch's in any

@@ -34,6 +34,13 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &PlanContext<'_>) -> Option
     let batch = fields.integer("batch", 128, 1.., "a whole number from 1");
     // There is no other part to choose, but results know it.
     fields.hash("part", "test");
+    let fitted = context.inputs_of("network").first().and_then(|network| network.tells.fitted.get());
+    if let (Some(&fitted), Some(images)) = (fitted, context.images())
+        && let Err(message) = comparable(fitted, images)
+    {
+        let place = fields.origin_of("data").clone();
+        fields.problems().add_with_hint(&place, message, "test it on what it learned from");
+    }
     let is_played = context.images().is_some_and(|images| images.kind == ImageKind::Frames);
     let playing = is_played.then(|| Playing::read(fields));
     Some(Box::new(Evaluate {
@@ -152,6 +159,23 @@ impl Evaluate {
         }
         Ok(test.finish())
     }
+}
+
+/// Whether a network that learned from the one can be tested on the other, as far as both are known.
+///
+/// # Errors
+/// What both are.
+fn comparable(fitted: ImageShape, images: ImageShape) -> Result<(), String> {
+    let shown = |of: ImageShape| match of.kind {
+        ImageKind::Pairs { scale } => format!("pairs of pictures of scale {scale}"),
+        ImageKind::Frames => format!("frames of {:?} with {} actions", of.shape, of.classes),
+        ImageKind::InMemory | ImageKind::InFiles => format!("images of {:?} with {} classes", of.shape, of.classes),
+    };
+    let [fitted, images] = [fitted, images].map(shown);
+    if fitted == images {
+        return Ok(());
+    }
+    Err(format!("the network learns from {fitted}, and is to be tested on {images}"))
 }
 
 /// Whether the network is for images such as those of the data set.

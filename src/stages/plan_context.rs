@@ -75,6 +75,8 @@ pub struct Tells {
     pub space: OnceCell<Arc<SpaceFile>>,
     /// The images that it prepares.
     pub images: OnceCell<ImageShape>,
+    /// The images that its network learns from.
+    pub fitted: OnceCell<ImageShape>,
     /// The genotype that is not yet to be found.
     pub genotype: OnceCell<Arc<Genotype>>,
     /// What is measured of its network, besides the loss.

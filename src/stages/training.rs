@@ -14,9 +14,13 @@ use burn::tensor::Device;
 use std::{path::PathBuf, sync::Arc};
 
 impl Settings {
-    /// Makes known what the stage's network will be measured by.
+    /// Makes known what the stage's network learns from, and what it will be measured by.
     pub(super) fn tell(&self, context: &PlanContext<'_>) {
-        let classes = context.images().map_or(0, |images| images.classes);
+        let images = context.images();
+        if let Some(images) = images {
+            context.tells.fitted.get_or_init(|| images);
+        }
+        let classes = images.map_or(0, |images| images.classes);
         context.tells.measures.get_or_init(|| self.task.measures(classes));
     }
 

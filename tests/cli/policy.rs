@@ -144,6 +144,17 @@ fn what_cannot_be_played_or_learned_so_is_said_with_its_place() {
     }
 }
 
+#[test]
+fn an_agent_that_is_tested_on_another_game_is_refused_before_it_learns() {
+    let scratch = written();
+    let other = "  other: {prepare: {catch: {rows: 6, columns: 4}}}\n  test:";
+    scratch
+        .edit("played.yaml", &[("  test:", other), ("network: network, data: game", "network: network, data: other")]);
+    let ended = scratch.run(&["played.yaml"]).exits(3);
+    ended.line(&["the network learns from frames of [3, 5, 3] with 3 actions, and is to be"]);
+    assert!(ended.stdout.is_empty());
+}
+
 /// The frames of an epoch are kept until it ends.
 #[test]
 fn a_rollout_that_has_no_room_in_memory_is_refused_before_it_is_played() {

@@ -145,6 +145,12 @@ fn a_network_is_trained_killed_resumed_tested_beside_the_filter_reported_and_mak
     fs::create_dir(scratch.path("both")).unwrap();
     predict(&several, "both").exits(0);
     assert_eq!(fs::read(scratch.path("both/photo.png")).unwrap(), fs::read(scratch.path("larger.png")).unwrap());
+    // What cannot be read holds up none of the others.
+    fs::write(scratch.path("torn.png"), &fs::read(scratch.path("photo.png")).unwrap()[..60]).unwrap();
+    let ended = predict(&["torn.png", "photo.png", "--force"], "both").exits(3);
+    ended.line(&["torn.png"]);
+    assert!(ended.stdout.contains("both/photo.png") && !ended.stdout.contains("torn"), "{}", ended.stdout);
+    predict(&["photo.png"], "photo.jpg").exits(3).line(&["is written as PNG, and `photo.jpg` has another ending"]);
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn a_network_is_tested_on_any_pictures_of_its_scale_alone() {
         &[("  test:", other), ("network: network, data: pictures", "network: network, data: other")],
     );
     let run = || scratch.run(&["larger.yaml", "--store", "store", "--set", "network.epochs=1"]);
-    run().exits(3).line(&["the network was trained for pairs of another scale than those of data set `image_pairs`"]);
+    run().exits(3).line(&["the network learns from pairs of pictures of scale 2, and is to be tested"]);
     scratch.edit("larger.yaml", &[("scale: 4", "scale: 2")]);
     run().exits(0).line(&["test: ran", "PSNR on Y: five"]);
 }
