@@ -3,22 +3,29 @@
 mod bench;
 mod complaint;
 mod destination;
+mod doctor;
 mod episode;
 mod export;
+mod graph;
 mod images;
 mod internal_error;
+mod list;
+mod manual;
 mod network;
 mod output;
 mod parity;
 mod pictures;
+mod plan;
 mod predict;
 mod resolved;
 mod run;
+mod runs;
 mod show;
 mod stage_result;
 mod store;
 mod threads;
 mod times;
+mod verify_resume;
 
 pub use complaint::{Complaint, ExitClass};
 
@@ -49,6 +56,11 @@ Exit codes:
    75  stopped by SIGTERM or a closed terminal (SIGHUP); run again to go on
   130  interrupted; run again to go on";
 
+const COMPLETIONS: &str = "\
+Examples:
+  darts-run completions bash > ~/.local/share/bash-completion/completions/darts-run
+  darts-run completions zsh > ~/.zfunc/_darts-run";
+
 /// Differentiable architecture search from one YAML file: data prepared, a supernet searched, cells
 /// derived, networks trained and tested, a report written. Every stage's result is kept under the
 /// hash of what made it, so a second run answers at once.
@@ -65,6 +77,12 @@ struct Arguments {
 enum Command {
     /// Run a pipeline (`darts-run FILE` does the same)
     Run(run::RunArguments),
+    /// Say what a run would do, stage by stage and why, and do nothing
+    Plan(plan::PlanArguments),
+    /// Run a pipeline whole, and again killed at random moments, and compare the results to the byte
+    VerifyResume(verify_resume::VerifyResumeArguments),
+    /// Draw which stage reads which, for Markdown or Graphviz
+    Graph(graph::GraphArguments),
     /// Draw a genotype, count its cost, look its benchmark up
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
@@ -77,6 +95,27 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Read all of the store, or keep it small
     Store(store::StoreCommand),
+    /// List the newest results of a store
+    Runs(runs::RunsArguments),
+    /// Say what this machine and this build have: devices, memory, disk, store, data, spaces
+    Doctor(doctor::DoctorArguments),
+    /// Name the kinds of stages, tasks, search spaces or primitives that there are
+    List {
+        #[arg(value_enum, value_name = "WHAT")]
+        what: list::What,
+    },
+    /// Write a script that completes this program's words in a shell
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page of the program, or of a command
+    #[command(after_help = "Example:\n  darts-run man export | man -l -")]
+    Man {
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
 
 /// A path, in which `~` is the home folder: of `--output=~/net.onnx` no shell sees one.
@@ -135,12 +174,20 @@ fn command() -> Result<u8, Complaint> {
     match arguments.command {
         None => run::run(&arguments.run),
         Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Plan(plan)) => plan::run(&plan),
+        Some(Command::VerifyResume(verify)) => verify_resume::run(&verify),
+        Some(Command::Graph(graph)) => graph::run(&graph),
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),
         Some(Command::Predict(predict)) => predict::run(&predict),
         Some(Command::Export(export)) => export::run(&export),
         Some(Command::Bench(bench)) => bench::run(&bench),
         Some(Command::Store(store)) => store::run(&store),
+        Some(Command::Runs(runs)) => runs::run(&runs),
+        Some(Command::Doctor(doctor)) => doctor::run(&doctor),
+        Some(Command::List { what }) => list::run(what),
+        Some(Command::Completions { shell }) => manual::completions(shell),
+        Some(Command::Man { command }) => manual::page(command.as_deref()),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     tasks,
 };
 use clap::Args;
+use indexmap::IndexSet;
 use std::{
     collections::BTreeSet,
     ffi::OsString,
@@ -23,14 +24,24 @@ use std::{
     sync::Arc,
 };
 
+/// What is changed of a pipeline's file.
+#[derive(Args, Debug)]
+pub(super) struct PipelineArguments {
+    /// Set a key: `--set search.epochs=3`, `--set data.root=/data`, `--set matrix.seed=[1,2]`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Only these stages and what they read; `search`, or of a matrix `'search[seed=1]'`
+    #[arg(value_name = "STAGE")]
+    pub stages: Vec<String>,
+}
+
 #[derive(Args, Debug)]
 pub(super) struct RunArguments {
     /// Pipeline to run
     #[arg(value_name = "FILE", value_parser = path())]
     file: Option<PathBuf>,
-    /// Set a key: `--set search.epochs=3`, `--set data.root=/data`, `--set matrix.seed=[1,2]`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
+    #[command(flatten)]
+    pipeline: PipelineArguments,
     /// Print the pipeline with every default filled in, and run nothing
     #[arg(long)]
     resolve: bool,
@@ -47,7 +58,7 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     // Optional for clap alone, which knows a command or a file, but not "one of the two".
     let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
-    let (pipeline, planned) = plan(file, arguments)?;
+    let (pipeline, planned) = planned(file, &arguments.pipeline)?;
     if arguments.resolve {
         output::say(resolved::yaml(&pipeline, &planned)?)?;
         return Ok(0);
@@ -108,11 +119,11 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
 
 /// The pipeline with its stages, or everything that is wrong with the file and with the keys of its
 /// stages.
-fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
+pub(super) fn planned(file: &Path, arguments: &PipelineArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
     let environment = environment(std::env::vars_os())?;
     match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
         Ok(pipeline) => match stages::plan(&pipeline, tasks::KINDS) {
-            Ok(planned) => Ok((pipeline, planned)),
+            Ok(planned) => only(pipeline, planned, &arguments.stages),
             Err(problems) => Err(invalid(&problems)),
         },
         Err(ConfigError::Invalid { mut problems, understood }) => {
@@ -124,6 +135,35 @@ fn plan(file: &Path, arguments: &RunArguments) -> Result<(Pipeline, Vec<Planned>
         }
         Err(other) => Err(Complaint::caused(ExitClass::Input, &other).hinted(other.hint())),
     }
+}
+
+/// A part of a pipeline: the stages that are named, and what they read. All of it where none is.
+fn only(
+    mut pipeline: Pipeline,
+    planned: Vec<Planned>,
+    stages: &[String],
+) -> Result<(Pipeline, Vec<Planned>), Complaint> {
+    if stages.is_empty() {
+        return Ok((pipeline, planned));
+    }
+    let mut wanted = Vec::new();
+    for stage in stages {
+        let named = pipeline.named(stage);
+        if named.is_empty() {
+            let names = || pipeline.members.iter().flat_map(|member| [member.stage.as_str(), member.name.as_str()]);
+            let known: IndexSet<&str> = pipeline.members.iter().map(|member| member.stage.as_str()).collect();
+            let known = known.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let hint = config::nearest(stage, names())
+                .map_or_else(|| format!("it has {known}"), |near| format!("did you mean `{near}`?"));
+            let message = format!("pipeline `{}` has no stage `{stage}`", pipeline.name);
+            return Err(Complaint::new(ExitClass::Usage, message).hint(hint));
+        }
+        wanted.extend(named);
+    }
+    let kept = pipeline.needed_for(wanted);
+    pipeline.keep(&kept);
+    let planned = planned.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, stage)| stage);
+    Ok((pipeline, planned.collect()))
 }
 
 /// The variables that are ours. One that is no text cannot be obeyed, and is not passed by.

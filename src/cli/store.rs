@@ -45,7 +45,7 @@ pub(super) fn run(command: &StoreCommand) -> Result<u8, Complaint> {
     }
 }
 
-fn existing(arguments: &StoreArguments) -> Result<Store, Complaint> {
+pub(super) fn existing(arguments: &StoreArguments) -> Result<Store, Complaint> {
     let root = &arguments.store;
     Store::existing(root).ok_or_else(|| {
         Complaint::input(format!("`{}` is no store", root.display()))

@@ -4,7 +4,10 @@
 use super::{Node, Origin, Runtime};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::{Path, PathBuf},
+};
 
 /// All that a run needs to know of its file.
 #[derive(Debug, Clone)]
@@ -24,6 +27,36 @@ impl Pipeline {
     /// The folder of the pipeline's file: what relative paths in it start from.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The members that `name` means: one, `search[seed=1]`, or all of a stage, `search`.
+    pub fn named(&self, name: &str) -> Vec<usize> {
+        let is_meant = |member: &Member| member.name == name || member.stage == name;
+        (0..self.members.len()).filter(|&at| is_meant(&self.members[at])).collect()
+    }
+
+    /// These members and all that they read, at first or second hand, in their order.
+    pub fn needed_for(&self, members: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+        let (mut needed, mut open) = (BTreeSet::new(), Vec::from_iter(members));
+        while let Some(at) = open.pop() {
+            if needed.insert(at) {
+                open.extend(self.members[at].inputs.values().flatten());
+            }
+        }
+        needed
+    }
+
+    /// Leaves no members but these, of which none may read another one.
+    ///
+    /// # Panics
+    /// Where one does.
+    pub fn keep(&mut self, kept: &BTreeSet<usize>) {
+        let place: HashMap<usize, usize> = kept.iter().enumerate().map(|(to, &from)| (from, to)).collect();
+        let mut at = 0..;
+        self.members.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
+        for of in self.members.iter_mut().flat_map(|member| member.inputs.values_mut()).flatten() {
+            *of = place[of];
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a disk takes no more.
 
-use rustix::fs::statvfs;
+use rustix::fs::{StatVfs, statvfs};
 use std::{fmt, path::Path};
 
 /// What has run out on the disk that holds a path.
@@ -11,11 +11,21 @@ pub enum Full {
     Files,
 }
 
+/// Bytes that may still be written where `path` lies or would lie; `None` where the system does not say.
+pub fn free(path: &Path) -> Option<u64> {
+    around(path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// The disk of the nearest folder that is there.
+fn around(path: &Path) -> Option<StatVfs> {
+    let found = path.ancestors().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    found.filter_map(|folder| statvfs(folder).ok()).next()
+}
+
 /// What has run out where writing at `path` failed for want of space.
 pub fn full(path: &Path) -> Full {
     // The file itself is gone or was never there.
-    let found = path.ancestors().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-    match found.filter_map(|folder| statvfs(folder).ok()).next() {
+    match around(path) {
         Some(disk) if disk.f_files > 0 && disk.f_favail == 0 && disk.f_bavail > 0 => Full::Files,
         _ => Full::Bytes,
     }
@@ -41,6 +51,7 @@ mod tests {
         // run.
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(full(&folder.path().join("no/such/file")), Full::Bytes);
+        assert!(free(&folder.path().join("no/such/file")).is_some_and(|bytes| bytes > 0));
         assert_eq!(Full::Files.to_string(), "has no inodes left: it holds as many files as it can");
     }
 }

@@ -13,7 +13,7 @@ mod memory;
 mod text;
 
 pub use cpu_time::cpu_time;
-pub use disk::{Full, full};
+pub use disk::{Full, free, full};
 pub use home::expanded;
 pub use input::{is_file, open, read, read_text, read_up_to, reason};
 pub use lines::Lines;

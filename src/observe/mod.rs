@@ -6,6 +6,7 @@
 //! | `lines` | no terminal: plain lines without control characters |
 //! | `jsonl` | every event as a line of JSON in a file |
 //! | `fan` | one listener made of several |
+//! | `outlook` | what a run would do, on stdout |
 //!
 //! The wording (`phrases`, `quantity`, `bar_line`, `transcript`) is pure text and knows no
 //! terminal.
@@ -16,6 +17,7 @@ mod fan;
 mod jsonl;
 mod lines;
 mod look;
+mod outlook;
 mod phrases;
 mod quantity;
 mod transcript;
@@ -26,6 +28,7 @@ pub use jsonl::{Jsonl, is_of_events};
 pub use lines::Lines;
 pub use look::Look;
 pub(crate) use look::{Tone, fold, is_hidden, without_hidden};
+pub use outlook::outlook;
 pub use quantity::{bytes, duration, number, percent};
 
 use crate::run::Listener;

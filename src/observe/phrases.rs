@@ -74,6 +74,15 @@ pub(super) fn closing(tally: &Tally, elapsed: Duration) -> String {
     format!("{}: {} in {}", counted(stages), parts.join(", "), duration(elapsed)).replace(":  in", ", done in")
 }
 
+/// The first names of a list, and how many more there are.
+pub(super) fn some(names: &[String]) -> String {
+    let told = names[..names.len().min(TOLD)].join(", ");
+    match names.len().saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
 /// `1 stage`, `4 stages`.
 pub(super) fn counted(stages: usize) -> String {
     format!("{stages} stage{}", if stages == 1 { "" } else { "s" })

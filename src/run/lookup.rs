@@ -42,7 +42,7 @@ pub(super) fn look_up(store: &Store, key: Key, member: &str, announcer: &Announc
     Ok(if broken.is_empty() { Found::Whole(Box::new(record)) } else { Found::Broken { outputs: broken } })
 }
 
-/// Why a stage runs, a line each: never nothing.
+/// Why a stage runs: never nothing.
 pub(super) fn reasons(
     store: &Store,
     pipeline: &str,
@@ -50,7 +50,7 @@ pub(super) fn reasons(
     manifest: &Manifest,
     broken: Vec<String>,
     announcer: &Announcer<'_>,
-) -> Vec<String> {
+) -> Vec<DirtyReason> {
     let mut reasons: Vec<_> = broken.into_iter().map(|name| DirtyReason::OutputMissing { name }).collect();
     if reasons.is_empty()
         && let Some(old) = last_manifest(store, pipeline, member, announcer)
@@ -60,7 +60,7 @@ pub(super) fn reasons(
     if reasons.is_empty() {
         reasons.push(DirtyReason::NeverRun);
     }
-    reasons.iter().map(DirtyReason::to_string).collect()
+    reasons
 }
 
 /// The manifest of the newest success. What cannot be read explains nothing, and must not stop the

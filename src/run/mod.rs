@@ -1,6 +1,6 @@
 //! Runs a plan: asks the store, works off what is missing, tells listeners.
 //!
-//! [`run`] is the way in. What a kind of stage does is a [`Stage`], which works with a [`Context`]:
+//! [`run`] is the way in; [`foresee`] says what it would do. What a kind of stage does is a [`Stage`], which works with a [`Context`]:
 //! it reads [`Input`]s, publishes outputs, figures and notes, and says how far it is. Whoever wants
 //! to know of it is a [`Listener`] of [`Event`]s.
 
@@ -10,6 +10,7 @@ pub(crate) mod coordinates;
 mod error;
 mod event;
 mod fetch;
+mod foresee;
 mod input;
 mod lookup;
 mod missing;
@@ -27,6 +28,7 @@ pub use context::Context;
 pub use error::StageError;
 pub use event::{Event, EventKind, Listener, Measured, Outcome, Progress, Transfer};
 pub use fetch::Fetch;
+pub use foresee::{Foreseen, Outlook, foresee};
 pub use input::{Input, Output};
 pub use missing::{Failure, Missing};
 pub use outcome::{Ending, MemberReport, RunReport};

@@ -43,9 +43,7 @@ pub fn run(
     listener: &dyn Listener,
 ) -> RunReport {
     assert_eq!(stages.len(), pipeline.members.len(), "one planned stage for each member");
-    let task = |planned| Task { planned, prepared: None, end: None, waited: false, healed: false };
-    let tasks = stages.into_iter().map(task).collect();
-    let mut run = Run { pipeline, store, stop, announcer: Announcer::new(listener), tasks, halted: None };
+    let mut run = Run::new(pipeline, stages, store, stop, listener);
     run.work_off();
     run.into_report()
 }
@@ -87,6 +85,20 @@ pub(super) struct End {
 enum Halt {
     Stopped(Signal),
     StoreFailed,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        pipeline: &'a Pipeline,
+        stages: Vec<Planned>,
+        store: &'a Store,
+        stop: &'a Stop,
+        listener: &'a dyn Listener,
+    ) -> Self {
+        let task = |planned| Task { planned, prepared: None, end: None, waited: false, healed: false };
+        let tasks = stages.into_iter().map(task).collect();
+        Self { pipeline, store, stop, announcer: Announcer::new(listener), tasks, halted: None }
+    }
 }
 
 impl Run<'_> {

@@ -17,6 +17,7 @@ use std::{
 use walkdir::WalkDir;
 
 mod damage;
+mod foreseeing;
 mod gathering;
 
 type Act = Arc<dyn Fn(&mut Context<'_>) -> Result<(), StageError> + Send + Sync>;
@@ -127,6 +128,11 @@ impl Story {
     }
 
     fn run_with(&self, store: &Store, stop: &Stop, listener: &dyn Listener) -> RunReport {
+        let (pipeline, stages) = self.planned();
+        run(&pipeline, stages, store, stop, listener)
+    }
+
+    fn planned(&self) -> (Pipeline, Vec<Planned>) {
         let pipeline = Pipeline {
             name: "story".to_owned(),
             path: PathBuf::from("story.yaml"),
@@ -139,7 +145,7 @@ impl Story {
             let settings = Effective { hashed, ..Effective::default() };
             Planned { version: 1, settings, stage: Box::new(fake.clone()) as Box<dyn Stage> }
         });
-        run(&pipeline, stages.collect(), store, stop, listener)
+        (pipeline, stages.collect())
     }
 
     /// Runs, checks that the store is sound, and says how each member ended, which of them worked

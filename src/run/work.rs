@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::Member,
-    plan::{InputDigest, Manifest, SCHEMA},
+    plan::{DirtyReason, InputDigest, Manifest, SCHEMA},
     store::{Digest, ObjectRef, Record},
 };
 use indexmap::IndexMap;
@@ -25,11 +25,18 @@ use std::{
 const RECORD: &str = "(record)";
 
 impl Run<'_> {
-    /// What the member's result depends on. Asked for once all its inputs are there.
+    /// What the member's result depends on, once what it reads that no stage made is there. Asked for
+    /// once all its inputs are.
     pub(super) fn prepare(&self, at: usize) -> Result<Prepared, StageError> {
-        let Planned { version, settings, stage } = &self.tasks[at].planned;
+        let stage = &self.tasks[at].planned.stage;
         let member = &self.pipeline.members[at].name;
         guarded(|| stage.fetch(&Fetch { member, stop: self.stop, announcer: self.announcer }))?;
+        self.depends_on(at)
+    }
+
+    /// What the member's result depends on, as things are.
+    pub(super) fn depends_on(&self, at: usize) -> Result<Prepared, StageError> {
+        let Planned { version, settings, stage } = &self.tasks[at].planned;
         let mut resources = BTreeMap::new();
         for (name, resource) in stage.resources() {
             let digest = match resource {
@@ -80,7 +87,10 @@ impl Run<'_> {
             stage: member.name.clone(),
             kind: member.kind.clone(),
             position: at + 1,
-            reasons: reasons(self.store, &self.pipeline.name, &member.name, manifest, broken, &self.announcer),
+            reasons: reasons(self.store, &self.pipeline.name, &member.name, manifest, broken, &self.announcer)
+                .iter()
+                .map(DirtyReason::to_string)
+                .collect(),
         });
         let mut context = Context::new(Situation {
             member,

@@ -53,6 +53,6 @@ pub use lowering::edge_options::EdgeOptions;
 pub use lowering::error::SpaceError;
 pub use lowering::lower::Build;
 pub use narrowed::beginning;
-pub use primitives::place::MOST_CHANNELS;
+pub use primitives::{names as primitive_names, place::MOST_CHANNELS};
 #[cfg(test)]
 pub(crate) use tests::shipped;

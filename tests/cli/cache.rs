@@ -24,6 +24,52 @@ fn a_second_run_answers_from_the_store_and_a_changed_key_reruns_what_depends_on_
 }
 
 #[test]
+fn a_plan_says_what_a_run_then_does_and_makes_nothing() {
+    let scratch = Scratch::new();
+    let ended = scratch.run(&["plan", "tiny.yaml"]).exits(0);
+    assert!(ended.stdout.starts_with("images: would run, never run\nsearch: waits for images\n"), "{}", ended.stdout);
+    assert!(!scratch.path("artifacts").exists() && ended.stderr.is_empty());
+    scratch.run(&["tiny.yaml"]).exits(0);
+    let cached = scratch.run(&["plan", "tiny.yaml"]).exits(0).stdout;
+    assert!(cached.ends_with("cached\n5 stages: 5 cached\n"), "{cached}");
+
+    let changed = ["plan", "tiny.yaml", "--set", "search.epochs=4"];
+    let said = scratch.run(&changed).exits(0).stdout;
+    assert!(said.contains("\nsearch: would run, because params.epochs 3 → 4; took "), "{said}");
+    assert!(said.contains("\ncell: waits for search; took "), "{said}");
+    let lines = scratch.run(&[&changed[..], &["--json"]].concat()).exits(0).stdout;
+    let search: serde_json::Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&search["stage"], &search["outlook"]), (&"search".into(), &"runs".into()));
+    assert_eq!(search["reasons"][0], serde_json::json!({"reason": "param", "path": "epochs", "old": 3, "new": 4}));
+}
+
+#[test]
+fn the_newest_results_are_listed_with_what_came_of_them() {
+    let scratch = Scratch::new();
+    scratch.run(&["runs"]).exits(3).line(&["`artifacts` is no store"]);
+    scratch.run(&["tiny.yaml"]).exits(0);
+    let runs = scratch.run(&["runs"]).exits(0);
+    assert_eq!(runs.stdout.lines().filter(|line| line.starts_with("tiny/")).count(), 5, "{}", runs.stdout);
+    assert_eq!(scratch.run(&["runs", "other"]).exits(0).stdout, "no result\n");
+    let line = scratch.run(&["runs", "tiny", "--last", "1", "--json"]).exits(0).stdout;
+    let result: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(result["stage"].as_str().unwrap().starts_with("tiny/") && result["finished"].is_u64(), "{line}");
+}
+
+#[test]
+fn of_stages_that_are_named_only_these_and_what_they_read_run() {
+    let scratch = Scratch::new();
+    let part = scratch.run(&["tiny.yaml", "search"]).exits(0);
+    part.line(&["images", "ran"]);
+    part.line(&["2 stages: 2 ran"]);
+    let all = scratch.run(&["plan", "tiny.yaml"]).exits(0).stdout;
+    assert!(all.ends_with("5 stages: 2 cached, 1 would run, 2 behind them\n"), "{all}");
+    assert_eq!(scratch.run(&["plan", "tiny.yaml", "images"]).exits(0).stdout, "images: cached\n1 stage: 1 cached\n");
+    scratch.run(&["tiny.yaml", "serch"]).exits(2).line(&["pipeline `tiny` has no stage `serch`"]);
+    scratch.run(&["tiny.yaml", "serch"]).exits(2).line(&["did you mean `search`?"]);
+}
+
+#[test]
 fn what_runs_the_result_but_not_what_it_is_changes_no_key() {
     let scratch = Scratch::new();
     scratch.run(&["tiny.yaml"]).exits(0);

@@ -317,3 +317,31 @@ fn no_file_of_a_store_is_written_over() {
     scratch.run(&["store", "verify"]).exits(0);
     scratch.run(&[&export[..], &["artifacts/cell.txt"]].concat()).exits(0);
 }
+
+#[test]
+fn graphs_completions_and_manuals_are_written_for_others_to_draw() {
+    let scratch = Scratch::new();
+    let graph = |format: &str| scratch.run(&["graph", "tiny.yaml", "--format", format]).exits(0).stdout;
+    let mermaid = graph("mermaid");
+    assert!(mermaid.starts_with("flowchart LR\n  s0[\"images<br/>prepare\"]\n"), "{mermaid}");
+    assert!(mermaid.contains("  s0 --> s1\n"), "{mermaid}");
+    let dot = graph("dot");
+    assert!(dot.starts_with("digraph \"tiny\" {\n") && dot.ends_with("  s3 -> s4;\n}\n"), "{dot}");
+    let part = scratch.run(&["graph", "tiny.yaml", "search"]).exits(0).stdout;
+    assert_eq!(part.lines().count(), 4, "{part}");
+    assert!(scratch.run(&["completions", "bash"]).exits(0).stdout.contains("verify-resume"));
+    assert!(scratch.run(&["man"]).exits(0).stdout.contains(".TH darts"));
+    assert!(scratch.run(&["man", "plan"]).exits(0).stdout.contains("darts\\-run\\-plan"));
+    let doctor = scratch.run(&["doctor"]).exits(0).stdout;
+    assert!(doctor.contains("\nstore      `artifacts` is not there yet, "), "{doctor}");
+    assert!(doctor.lines().all(|line| line.chars().count() <= 80), "{doctor}");
+    let list = |what: &str| scratch.run(&["list", what]).exits(0).stdout;
+    assert!(list("kinds").contains("\nderive     reads search (one or more search), judged_by ("), "{}", list("kinds"));
+    assert!(list("tasks").lines().any(|line| line == "super_resolution"));
+    assert!(
+        list("primitives").lines().any(|line| line == "pixel_shuffle      in heads only"),
+        "{}",
+        list("primitives")
+    );
+    scratch.run(&["man", "plant"]).exits(2).line(&["there is no command `plant`"]);
+}

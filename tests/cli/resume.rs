@@ -100,3 +100,15 @@ fn the_number_of_threads_does_not_change_a_bit() {
     assert_eq!(one, scratch.outputs("2", "search"));
     assert_eq!(one, scratch.outputs("3", "search"));
 }
+
+/// The command that people prove it with themselves.
+#[test]
+fn a_run_that_is_killed_is_compared_with_one_that_is_not() {
+    let scratch = Scratch::new();
+    let ended = scratch.run(&["verify-resume", "tiny.yaml", "--kills", "3", "--seed", "7"]).exits(0);
+    assert!(ended.stdout.contains("search: the same "), "{}", ended.stdout);
+    assert!(ended.stdout.ends_with(" times of 3, 0 of 5 stages differ\n"), "{}", ended.stdout);
+    assert!(!scratch.path("verify-resume").exists());
+    scratch.write("verify-resume", "");
+    scratch.run(&["verify-resume", "tiny.yaml"]).exits(3).line(&["failed to make the folder `verify-resume`"]);
+}

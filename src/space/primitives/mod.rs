@@ -78,6 +78,11 @@ const PRIMITIVES: &[(&str, Reader)] = &[
 /// Those that turn a feature map into something else, and stand in heads only.
 const OF_HEADS: &[&str] = &["linear", "global_avg_pool", "pixel_shuffle"];
 
+/// The names of all, and whether each stands in heads only.
+pub fn names() -> impl Iterator<Item = (&'static str, bool)> {
+    PRIMITIVES.iter().map(|&(name, _)| (name, OF_HEADS.contains(&name)))
+}
+
 fn nonlinearity(function: Nonlinearity) -> Arc<dyn Primitive> {
     Arc::new(elementwise::Elementwise(LayerKind::Nonlinearity(function)))
 }

@@ -1,0 +1,72 @@
+//! `darts-run list`: what a file may name.
+
+use super::{Complaint, output};
+use crate::{
+    config::{KindSlots, Slot},
+    observe::{self, Look},
+    space::{self, Space},
+    stages, tasks,
+};
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum What {
+    /// Kinds of stages, and what each reads
+    Kinds,
+    /// What a network may be for
+    Tasks,
+    /// Search spaces that have a name here, `space: NAME`
+    Spaces,
+    /// Of which the operations of spaces are made
+    Primitives,
+}
+
+pub(super) fn run(what: What) -> Result<u8, Complaint> {
+    let rows: Vec<[String; 2]> = match what {
+        What::Kinds => kinds(),
+        What::Tasks => tasks::KINDS.iter().map(|task| [task.name.to_owned(), String::new()]).collect(),
+        What::Spaces => spaces(),
+        What::Primitives => primitives(),
+    };
+    let look = Look::of_stdout();
+    let width = rows.iter().map(|[name, _]| name.chars().count()).max().unwrap_or(0);
+    let line = |[name, about]: &[String; 2]| {
+        let line = format!("{name:width$}  {about}");
+        observe::fold(&look.text(line.trim_end()), look.width, width + 2) + "\n"
+    };
+    output::say(rows.iter().map(line).collect::<String>())?;
+    Ok(0)
+}
+
+fn kinds() -> Vec<[String; 2]> {
+    let reads = |slots: &[Slot]| {
+        let slots = slots.iter().map(|slot| {
+            let many = if slot.many { "one or more " } else { "" };
+            let optional = if slot.required { "" } else { ", may be left out" };
+            let of = if slot.accepts.is_empty() { "any stage".to_owned() } else { slot.accepts.join(" or ") };
+            format!("{} ({many}{of}{optional})", slot.key)
+        });
+        slots.collect::<Vec<_>>().join(", ")
+    };
+    let row = |kind: KindSlots| {
+        let of = reads(kind.slots);
+        [kind.kind.to_owned(), if of.is_empty() { "reads no stage".to_owned() } else { format!("reads {of}") }]
+    };
+    stages::slots().into_iter().map(row).collect()
+}
+
+fn spaces() -> Vec<[String; 2]> {
+    let row = |path: &PathBuf| match Space::read(path) {
+        Ok(space) => [space.name, space.about],
+        Err(_) => [path.display().to_string(), "cannot be read: `darts-run show --space` says why".to_owned()],
+    };
+    space::all(Path::new("")).iter().map(row).collect()
+}
+
+fn primitives() -> Vec<[String; 2]> {
+    let row = |(name, in_heads_only): (&str, bool)| {
+        [name.to_owned(), if in_heads_only { "in heads only".to_owned() } else { String::new() }]
+    };
+    space::primitive_names().map(row).collect()
+}

@@ -1,0 +1,121 @@
+//! What a run would do and why, without doing it.
+
+use super::{
+    Event, Listener, Outcome, Stop,
+    announce::sentence,
+    lookup::{Found, look_up, reasons},
+    runner::{End, Planned, Run},
+};
+use crate::{
+    config::{Member, Pipeline},
+    plan::{DirtyReason, Key},
+    store::{Store, StoreError},
+};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// What a run would do with a member.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "outlook", rename_all = "snake_case")]
+pub enum Outlook {
+    /// Its result is in the store.
+    Cached,
+    /// It would be made: why, and whether from a checkpoint on.
+    Runs { reasons: Vec<DirtyReason>, from_checkpoint: bool },
+    /// What it reads would be made first. What comes of that decides whether it runs.
+    Waits { on: Vec<String> },
+    /// What it reads is not there, or not yet: the run would fetch it or fail.
+    Unknown { why: String },
+}
+
+/// A member's outlook.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Foreseen {
+    /// `search[seed=1]`
+    pub stage: String,
+    pub kind: String,
+    #[serde(flatten)]
+    pub outlook: Outlook,
+    /// Of its result, once all that it reads is there.
+    pub key: Option<Key>,
+    /// How long its newest result took, in all the processes that worked on it.
+    pub last_seconds: Option<f64>,
+}
+
+/// Looks at each member of a pipeline, in their order, as [`run`](super::run) would come to it; `stages`
+/// are as for that. Nothing is made, fetched or warned of: what is damaged would be made again.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn foresee(pipeline: &Pipeline, stages: Vec<Planned>, store: Option<&Store>) -> Result<Vec<Foreseen>, StoreError> {
+    let Some(store) = store else { return Ok(anew(pipeline)) };
+    let stop = Stop::new();
+    let mut run = Run::new(pipeline, stages, store, &stop, &Deaf);
+    (0..pipeline.members.len()).map(|at| run.foresee(at)).collect()
+}
+
+/// As it is where there is no store yet.
+fn anew(pipeline: &Pipeline) -> Vec<Foreseen> {
+    let outlook = |member: &Member| match names(pipeline, member.inputs.values().flatten().copied()) {
+        on if on.is_empty() => Outlook::Runs { reasons: vec![DirtyReason::NeverRun], from_checkpoint: false },
+        on => Outlook::Waits { on },
+    };
+    let foreseen = |member: &Member| Foreseen {
+        stage: member.name.clone(),
+        kind: member.kind.clone(),
+        outlook: outlook(member),
+        key: None,
+        last_seconds: None,
+    };
+    pipeline.members.iter().map(foreseen).collect()
+}
+
+/// Of some members, each once.
+fn names(pipeline: &Pipeline, members: impl Iterator<Item = usize>) -> Vec<String> {
+    let members: BTreeSet<usize> = members.collect();
+    members.into_iter().map(|of| pipeline.members[of].name.clone()).collect()
+}
+
+/// Hears nothing: what is foreseen has not happened.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn hear(&self, _: &Event) {}
+}
+
+impl Run<'_> {
+    fn foresee(&mut self, at: usize) -> Result<Foreseen, StoreError> {
+        let member = &self.pipeline.members[at];
+        let last = self.store.last(&self.pipeline.name, &member.name).ok().flatten();
+        let last = last.and_then(|key| self.store.record(key).ok().flatten());
+        let (stage, kind) = (member.name.clone(), member.kind.clone());
+        let (outlook, key) = self.outlook(at)?;
+        Ok(Foreseen { stage, kind, outlook, key, last_seconds: last.map(|record| record.wall_seconds) })
+    }
+
+    fn outlook(&mut self, at: usize) -> Result<(Outlook, Option<Key>), StoreError> {
+        let member = &self.pipeline.members[at];
+        let on = names(self.pipeline, member.inputs.values().flatten().copied().filter(|&of| !self.has_record(of)));
+        if !on.is_empty() {
+            return Ok((Outlook::Waits { on }, None));
+        }
+        let prepared = match self.depends_on(at) {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok((Outlook::Unknown { why: sentence(&error) }, None)),
+        };
+        let key = prepared.key;
+        let broken = match look_up(self.store, key, &member.name, &self.announcer)? {
+            Found::Whole(record) => {
+                self.tasks[at].prepared = Some(prepared);
+                self.tasks[at].end = Some(End { outcome: Outcome::Cached, record: Some(*record), error: None });
+                return Ok((Outlook::Cached, Some(key)));
+            }
+            Found::Broken { outputs } => outputs,
+            Found::Nothing => Vec::new(),
+        };
+        let (pipeline, manifest) = (&self.pipeline.name, &prepared.manifest);
+        let reasons = reasons(self.store, pipeline, &member.name, manifest, broken, &self.announcer);
+        let from_checkpoint = self.store.work_path(key).read_dir().is_ok_and(|mut files| files.next().is_some());
+        Ok((Outlook::Runs { reasons, from_checkpoint }, Some(key)))
+    }
+}
