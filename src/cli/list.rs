@@ -42,9 +42,9 @@ pub(super) fn run(what: What) -> Result<u8, Complaint> {
 fn kinds() -> Vec<[String; 2]> {
     let reads = |slots: &[Slot]| {
         let slots = slots.iter().map(|slot| {
-            let many = if slot.many { "one or more " } else { "" };
+            let many = if slot.many { "one or more of " } else { "" };
             let optional = if slot.required { "" } else { ", may be left out" };
-            let of = if slot.accepts.is_empty() { "any stage".to_owned() } else { slot.accepts.join(" or ") };
+            let of = if slot.accepts.is_empty() { "any kind".to_owned() } else { slot.accepts.join(" or ") };
             format!("{} ({many}{of}{optional})", slot.key)
         });
         slots.collect::<Vec<_>>().join(", ")

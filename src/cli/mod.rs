@@ -5,6 +5,7 @@ mod complaint;
 mod destination;
 mod doctor;
 mod episode;
+mod explain;
 mod export;
 mod graph;
 mod images;
@@ -79,6 +80,8 @@ enum Command {
     Run(run::RunArguments),
     /// Say what a run would do, stage by stage and why, and do nothing
     Plan(plan::PlanArguments),
+    /// Say why stages would run, all reasons; or in what two results differ and since which epoch
+    Explain(explain::ExplainArguments),
     /// Run a pipeline whole, and again killed at random moments, and compare the results to the byte
     VerifyResume(verify_resume::VerifyResumeArguments),
     /// Draw which stage reads which, for Markdown or Graphviz
@@ -175,6 +178,7 @@ fn command() -> Result<u8, Complaint> {
         None => run::run(&arguments.run),
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Plan(plan)) => plan::run(&plan),
+        Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::VerifyResume(verify)) => verify_resume::run(&verify),
         Some(Command::Graph(graph)) => graph::run(&graph),
         Some(Command::Show(show)) => show::run(&show),

@@ -39,20 +39,22 @@ impl StageResult {
             Complaint::input(format!("there is no store `{}`", folder.display()))
                 .hint("run a pipeline first, name the store with `--store`, or give a file with `--weights`")
         })?;
+        Self::read(&store, word, &Self::record(&store, word)?)
+    }
+
+    /// What is recorded of the result that `word` names.
+    pub fn record(store: &Store, word: &str) -> Result<Record, Complaint> {
         let key = match word.split_once('/') {
             Some((pipeline, member)) => {
                 store.last(pipeline, member).map_err(|error| Complaint::store(&error))?.map(|key| key.to_string())
             }
-            None => by_digits(&store, word)?,
+            None => by_digits(store, word)?,
         };
         let record = match &key {
             Some(key) => store.record(key).map_err(|error| Complaint::store(&error))?,
             None => None,
         };
-        match record {
-            Some(record) => Self::read(&store, word, &record),
-            None => Err(unknown(&store, word)),
-        }
+        record.ok_or_else(|| unknown(store, word))
     }
 
     fn read(store: &Store, word: &str, record: &Record) -> Result<Self, Complaint> {
@@ -95,7 +97,11 @@ impl StageResult {
 }
 
 /// The JSON output `name` of the result `word`, where it has one.
-fn published<T: DeserializeOwned>(word: &str, name: &str, bytes: Option<Vec<u8>>) -> Result<Option<T>, Complaint> {
+pub(super) fn published<T: DeserializeOwned>(
+    word: &str,
+    name: &str,
+    bytes: Option<Vec<u8>>,
+) -> Result<Option<T>, Complaint> {
     bytes.map(|bytes| records::parse(word, name, &bytes)).transpose().map_err(unreadable)
 }
 
@@ -104,7 +110,7 @@ fn unreadable(error: Unreadable) -> Complaint {
 }
 
 /// What a result was made of, where this version knows what it means.
-fn manifest(word: &str, manifest: &Json) -> Result<Manifest, Complaint> {
+pub(super) fn manifest(word: &str, manifest: &Json) -> Result<Manifest, Complaint> {
     let manifest: Manifest = records::value(word, "manifest", manifest).map_err(unreadable)?;
     let Manifest { schema, kind, version, .. } = &manifest;
     match stages::version(kind) {

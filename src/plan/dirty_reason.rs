@@ -120,7 +120,7 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<DirtyReason> {
 }
 
 /// Calls `differs` with each path where the two differ: down through maps and lists of one length.
-fn leaves<'a>(
+pub fn leaves<'a>(
     path: String,
     old: Option<&'a Value>,
     new: Option<&'a Value>,

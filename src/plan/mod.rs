@@ -6,5 +6,5 @@
 mod dirty_reason;
 mod manifest;
 
-pub use dirty_reason::{DirtyReason, diff};
+pub use dirty_reason::{DirtyReason, diff, leaves};
 pub use manifest::{InputDigest, Key, Manifest, SCHEMA};

@@ -38,7 +38,7 @@ pub struct Foreseen {
     pub outlook: Outlook,
     /// Of its result, once all that it reads is there.
     pub key: Option<Key>,
-    /// How long its newest result took, in all the processes that worked on it.
+    /// How long its result took, or the one before it, in all the processes that worked on it.
     pub last_seconds: Option<f64>,
 }
 
@@ -85,12 +85,14 @@ impl Listener for Deaf {
 
 impl Run<'_> {
     fn foresee(&mut self, at: usize) -> Result<Foreseen, StoreError> {
-        let member = &self.pipeline.members[at];
-        let last = self.store.last(&self.pipeline.name, &member.name).ok().flatten();
-        let last = last.and_then(|key| self.store.record(key).ok().flatten());
-        let (stage, kind) = (member.name.clone(), member.kind.clone());
         let (outlook, key) = self.outlook(at)?;
-        Ok(Foreseen { stage, kind, outlook, key, last_seconds: last.map(|record| record.wall_seconds) })
+        let member = &self.pipeline.members[at];
+        let found = self.tasks[at].end.as_ref().and_then(|end| end.record.as_ref());
+        let last_seconds = found.map(|record| record.wall_seconds).or_else(|| {
+            let last = self.store.last(&self.pipeline.name, &member.name).ok()??;
+            Some(self.store.record(last).ok()??.wall_seconds)
+        });
+        Ok(Foreseen { stage: member.name.clone(), kind: member.kind.clone(), outlook, key, last_seconds })
     }
 
     fn outlook(&mut self, at: usize) -> Result<(Outlook, Option<Key>), StoreError> {

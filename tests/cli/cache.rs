@@ -57,6 +57,29 @@ fn the_newest_results_are_listed_with_what_came_of_them() {
 }
 
 #[test]
+fn two_results_are_compared_down_to_the_epoch_and_the_alpha() {
+    let scratch = Scratch::new();
+    scratch.run(&["tiny.yaml"]).exits(0);
+    let line = scratch.run(&["runs", "--json", "--last", "9"]).exits(0).stdout;
+    let of_search = line.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let key = of_search.filter(|run| run["stage"] == "tiny/search").map(|run| run["key"].as_str().unwrap().to_owned());
+    let key = key.collect::<Vec<_>>().remove(0);
+    let same = scratch.run(&["explain", &key[..8], "tiny/search"]).exits(0).stdout;
+    assert!(same.starts_with("made of the same\nthe same bytes: alphas, metrics, space, weights\n"), "{same}");
+
+    scratch.run(&["tiny.yaml", "search", "--set", "search.seed=7"]).exits(0);
+    let other = scratch.run(&["explain", &key[..8], "tiny/search"]).exits(0).stdout;
+    assert!(other.starts_with("made of\n  params.seed 1 → 7\nthe same bytes: space\n"), "{other}");
+    assert!(other.contains("\ntheir ways part in epoch 1\n"), "{other}");
+    assert!(other.contains("\nthe alpha that differs most after epoch 3: arch_parameters "), "{other}");
+
+    let reasons = scratch.run(&["explain", "tiny.yaml", "search", "--set", "search.epochs=4"]).exits(0).stdout;
+    assert!(reasons.ends_with("search: would run\n  params.epochs 3 → 4\n  params.seed 7 → 1\n"), "{reasons}");
+    scratch.run(&["explain", "tiny/search"]).exits(2).line(&["of results two are compared"]);
+    scratch.run(&["explain", "tiny/search", "tiny/nothing"]).exits(3);
+}
+
+#[test]
 fn of_stages_that_are_named_only_these_and_what_they_read_run() {
     let scratch = Scratch::new();
     let part = scratch.run(&["tiny.yaml", "search"]).exits(0);

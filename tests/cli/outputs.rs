@@ -336,7 +336,11 @@ fn graphs_completions_and_manuals_are_written_for_others_to_draw() {
     assert!(doctor.contains("\nstore      `artifacts` is not there yet, "), "{doctor}");
     assert!(doctor.lines().all(|line| line.chars().count() <= 80), "{doctor}");
     let list = |what: &str| scratch.run(&["list", what]).exits(0).stdout;
-    assert!(list("kinds").contains("\nderive     reads search (one or more search), judged_by ("), "{}", list("kinds"));
+    assert!(
+        list("kinds").contains("\nderive     reads search (one or more of search), judged_by ("),
+        "{}",
+        list("kinds")
+    );
     assert!(list("tasks").lines().any(|line| line == "super_resolution"));
     assert!(
         list("primitives").lines().any(|line| line == "pixel_shuffle      in heads only"),
