@@ -24,6 +24,8 @@ pub(super) struct Watch<'a, 'c> {
     watched: &'static str,
     /// Further figures of an epoch.
     told: &'a dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
+    /// Steps of an epoch that made its examples: of a game those that were played.
+    made: usize,
     pace: Pace,
     cadence: Cadence,
 }
@@ -37,7 +39,7 @@ impl<'a, 'c> Watch<'a, 'c> {
         told: &'a dyn Fn(&EpochRecord) -> Vec<(String, f64)>,
     ) -> Self {
         let cadence = Cadence::new(context.runtime(), Instant::now());
-        Self { context, epochs, objective, watched, told, pace: Pace::default(), cadence }
+        Self { context, epochs, objective, watched, told, made: 0, pace: Pace::default(), cadence }
     }
 }
 
@@ -49,12 +51,26 @@ impl Observer for Watch<'_, '_> {
         self.context.progress(Progress {
             epoch,
             epochs: self.epochs,
-            step,
-            steps,
+            step: self.made + step,
+            steps: self.made + steps,
             images_per_second: self.pace.step_seconds().map(|seconds| batch / seconds),
             loss: score.loss(),
             measures: measured(self.objective.as_ref(), score),
             remaining: self.pace.remaining(self.epochs - epoch - 1, steps, steps - step),
+        });
+    }
+
+    fn made(&mut self, epoch: usize, (done, of): (usize, usize), steps: usize) {
+        self.made = of;
+        let remaining = self.pace.remaining(self.epochs - epoch - 1, steps, steps);
+        let steps = of + steps;
+        self.context.progress(Progress {
+            epoch,
+            epochs: self.epochs,
+            step: done,
+            steps,
+            remaining,
+            ..Progress::default()
         });
     }
 

@@ -49,7 +49,8 @@ pub trait Task {
 
     /// Called before the first step of each epoch, not when one is gone on with. `network` computes
     /// outputs in evaluation mode: who makes their own examples makes them with it, and asks now and then
-    /// whether to stop. Says whether the epoch has begun; where not, it is to begin again from a checkpoint.
+    /// whether to go on, saying how many of how many are made. Says whether the epoch has begun; where not,
+    /// it is to begin again from a checkpoint.
     ///
     /// # Errors
     /// Where the epoch's examples cannot be made.
@@ -57,7 +58,7 @@ pub trait Task {
         &self,
         _epoch: usize,
         _network: &dyn Fn(Tensor<4>) -> Outputs,
-        _stop: &dyn Fn() -> bool,
+        _go_on: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<bool, TaskError> {
         Ok(true)
     }

@@ -45,6 +45,9 @@ pub struct TrainingConfig {
 pub trait Observer {
     /// After each step of `epoch` (from 0): steps done in it, and the epoch's score so far.
     fn step(&mut self, epoch: usize, step: usize, steps: usize, score: &Score);
+    /// While a task makes the examples of `epoch`: how many of how many, and the steps that will learn
+    /// from them.
+    fn made(&mut self, _epoch: usize, _examples: (usize, usize), _steps: usize) {}
     /// After each epoch and its look at the watched images.
     fn epoch(&mut self, record: &EpochRecord);
     /// Asked after each step: whether to save a checkpoint now.
@@ -181,8 +184,12 @@ impl<'a> Training<'a> {
         while self.progress.epoch < self.config.epochs && self.stopped_early().is_none() {
             if self.progress.step == 0 {
                 self.learner.position = self.position();
-                let (network, stop) = (|inputs| self.learner.evaluate(inputs), || observer.stop_requested());
-                if !task.begin_epoch(self.progress.epoch, &network, &stop)? {
+                let network = |inputs| self.learner.evaluate(inputs);
+                let mut go_on = |done, of| {
+                    observer.made(self.progress.epoch, (done, of), task.batches_per_epoch());
+                    !observer.stop_requested()
+                };
+                if !task.begin_epoch(self.progress.epoch, &network, &mut go_on)? {
                     return Ok(Ended::Stopped);
                 }
             }

@@ -243,7 +243,7 @@ impl Task for Play {
         &self,
         epoch: usize,
         network: &dyn Fn(Tensor<4>) -> Outputs,
-        stop: &dyn Fn() -> bool,
+        go_on: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<bool, TaskError> {
         let PolicySettings { actors, steps, discount, scale_rewards, .. } = self.settings;
         let mut playing = self.playing.borrow_mut();
@@ -253,8 +253,8 @@ impl Task for Play {
         let mut actor = Actor { network, device: &self.device, random: Some(random) };
         *rollout = Rollout::default();
         let (mut rewards, mut ends) = (Vec::new(), Vec::new());
-        for _ in 0..steps {
-            if stop() {
+        for step in 0..steps {
+            if !go_on(step, steps) {
                 return Ok(false);
             }
             let acted = actor.acts(games.as_ref());

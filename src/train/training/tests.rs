@@ -243,7 +243,7 @@ impl Task for Gathering {
         &self,
         epoch: usize,
         network: &dyn Fn(Tensor<4>) -> Outputs,
-        _: &dyn Fn() -> bool,
+        _: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<bool, TaskError> {
         let batch = self.inner.batches(epoch, 0)?.next().transpose()?.unwrap();
         let scores: f32 = host(network(batch.inputs).scores(OUTPUT)).iter().map(|score| score.abs()).sum();
