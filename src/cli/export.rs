@@ -193,6 +193,7 @@ fn onnx(subject: &StageResult, arguments: &ExportArguments) -> Result<Vec<u8>, C
         let complaint = Complaint::caused(ExitClass::Input, &error);
         match error {
             OnnxError::Supernet => complaint.hint("derive a cell, train it, and export that network"),
+            OnnxError::NormsOfBatch => complaint.hint("`--to safetensors` keeps the network as it is"),
             OnnxError::TooLarge { .. } => complaint.hint("`--to safetensors` has no such bound"),
         }
     })

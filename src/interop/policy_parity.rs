@@ -54,15 +54,22 @@ impl PolicyFile {
         beside: &Path,
         kernels: Kernels,
         device: &Device,
-        roundings: Option<Roundings>,
+        mut roundings: Option<Roundings>,
     ) -> Result<Vec<Part>, GoldenError> {
         let file = File { golden, device };
         match self {
             Self::Advantages => file.advantages(),
             Self::Losses => file.losses(),
             Self::Rewards => file.rewards(),
-            Self::Network => file.network(beside, kernels, &[""], roundings),
-            Self::Supernet => file.network(beside, kernels, &["none."], roundings),
+            Self::Network => file.network((beside, kernels), "", None, roundings.as_mut()),
+            Self::Supernet => {
+                let mut parts = file.network((beside, kernels), "none.", None, roundings.as_mut())?;
+                if golden.find("batch.eval.logits").is_some() {
+                    let epsilon = golden.number("epsilon")?;
+                    parts.extend(file.network((beside, kernels), "batch.", Some(epsilon), roundings.as_mut())?);
+                }
+                Ok(parts)
+            }
             Self::Iteration => file.iteration(beside, kernels, roundings),
         }
     }

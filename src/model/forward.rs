@@ -2,13 +2,12 @@
 
 use super::{DropPath, Views, layers, noise::Draws};
 use crate::space::network::tensor_name;
-use crate::space::network::{Chain, Layer, LayerKind, Nonlinearity};
+use crate::space::network::{Chain, Layer, LayerKind, Nonlinearity, Norms};
 use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
 
-/// Batch norm's epsilon and the weight of a new batch in the running statistics (PyTorch's
-/// defaults, which both reference code bases keep).
-pub(crate) const EPSILON: f64 = 1e-5;
+/// The weight of a new batch in the running statistics (PyTorch's default, which both reference code
+/// bases keep).
 const MOMENTUM: f64 = 0.1;
 
 /// What a pass is for.
@@ -17,13 +16,14 @@ pub enum Mode {
     /// Batch norm looks at the batch, the auxiliary head is asked, paths of a discrete network are
     /// dropped.
     Train { drop_path: Option<DropPath> },
-    /// Batch norm looks at the running statistics.
+    /// Batch norm looks at the running statistics, unless a space says otherwise.
     Evaluate,
 }
 
 /// One pass: the tensors it reads, and the batch statistics it leaves behind.
 pub struct Forward<'a> {
     mode: Mode,
+    norms: Norms,
     weights: &'a Views,
     running: &'a Views,
     draws: Draws,
@@ -32,8 +32,8 @@ pub struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    pub(super) fn new(mode: Mode, weights: &'a Views, running: &'a Views, draws: Draws) -> Self {
-        Self { mode, weights, running, draws, observed: RefCell::new(vec![None; running.len()]) }
+    pub(super) fn new((mode, norms): (Mode, Norms), weights: &'a Views, running: &'a Views, draws: Draws) -> Self {
+        Self { mode, norms, weights, running, draws, observed: RefCell::new(vec![None; running.len()]) }
     }
 
     /// Layers in sequence.
@@ -116,13 +116,14 @@ impl<'a> Forward<'a> {
         let scale = self.weights.find::<1>(&tensor_name(label, "weight"));
         let shift = self.weights.find::<1>(&tensor_name(label, "bias"));
         let (mean, variance) = (tensor_name(label, "running_mean"), tensor_name(label, "running_var"));
-        if self.mode == Mode::Evaluate {
+        let Norms { epsilon, of_batch } = self.norms;
+        if self.mode == Mode::Evaluate && !of_batch {
             let (mean, variance) = (self.running.get::<1>(&mean), self.running.get::<1>(&variance));
-            return layers::batch_norm_eval(x, scale, shift, mean, variance, EPSILON);
+            return layers::batch_norm_eval(x, scale, shift, mean, variance, epsilon);
         }
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
-        let normalised = layers::batch_norm_train(x, scale, shift, EPSILON);
+        let normalised = layers::batch_norm_train(x, scale, shift, epsilon);
         // The running variance is unbiased, the one that normalises is not. A single value has no
         // variance.
         let unbiased = normalised.variance.inner().mul_scalar(count / (count - 1.0).max(1.0));
@@ -170,7 +171,8 @@ mod tests {
     fn nonlinearities_are_what_papers_say() {
         let device = Device::flex();
         let nothing = TensorGroup::from_host(Arc::new(Layout::new([])), Vec::new(), &device).views();
-        let forward = Forward::new(Mode::Evaluate, &nothing, &nothing, Noise::default().next_pass());
+        let forward =
+            Forward::new((Mode::Evaluate, Norms::default()), &nothing, &nothing, Noise::default().next_pass());
         let size = FeatureMap { channels: 5, height: 1, width: 1 };
         let xs = [-4.0_f32, -1.0, 0.0, 0.5, 3.5];
         let of = |function| {

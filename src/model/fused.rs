@@ -1,7 +1,7 @@
 //! A pass of a network that runs as programs.
 
 use super::{
-    AUXILIARY, Computed, DropPath, EPSILON, Forward, Mode, Outputs, Passed, TensorGroup, Views,
+    AUXILIARY, Computed, DropPath, Forward, Mode, Outputs, Passed, TensorGroup, Views,
     forward::statistics_after,
     lower::{Brought, Lowered, Purpose, StandsAlone, lower, stands_alone},
     noise::Draws,
@@ -158,7 +158,7 @@ impl Programs {
         let training = matches!(mode, Mode::Train { .. });
         let factors = Arc::new(factors(lowered, mode, images));
         let statistics = running.views();
-        let between = Forward::new(mode, weights, &statistics, draws);
+        let between = Forward::new((mode, network.norms), weights, &statistics, draws);
         let mut observed = running.values();
         let mut values = Values(std::iter::once(Some(x)).chain(brought(lowered, draws, images, &device)).collect());
         for (part, (plans, clock)) in lowered.parts.iter().zip(plans.iter().zip(clocks)) {
@@ -172,8 +172,8 @@ impl Programs {
             };
             let pass = Pass {
                 program: program.clone(),
-                training,
-                epsilon: EPSILON,
+                training: training || network.norms.of_batch,
+                epsilon: network.norms.epsilon,
                 precision: self.precision,
                 factors: factors.clone(),
                 plans: plans.clone(),

@@ -41,7 +41,6 @@ pub use device::{DeviceError, DeviceName};
 pub(crate) use draw::generator;
 pub use drop_path::DropPath;
 pub use edge_weights::edge_weights;
-pub(crate) use forward::EPSILON;
 pub use forward::{Forward, Mode};
 pub use gumbel::Gumbel;
 pub use initialise::{initial_alphas, initial_running, initial_weights};

@@ -222,7 +222,7 @@ impl Model {
             Mode::Train { drop_path } => (true, drop_path),
             Mode::Evaluate => (false, None),
         };
-        let forward = Forward::new(mode, weights, &views, self.noise.next_pass());
+        let forward = Forward::new((mode, network.norms), weights, &views, self.noise.next_pass());
         let mixing: Vec<Scalars> = mixing.iter().map(scalars).collect();
         let mut newest = x;
         let mut states: Vec<Tensor<4>> = Vec::with_capacity(network.stems.len() + network.blocks.len());

@@ -28,6 +28,24 @@ pub struct Network {
     pub alphas: Vec<AlphaTable>,
     /// Of a supernet whose nodes choose their widths.
     pub widths: Option<Widths>,
+    pub norms: Norms,
+}
+
+/// How all batch norms of a network compute.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Norms {
+    /// What is added to a variance.
+    pub epsilon: f64,
+    /// Whether they look at the batch in evaluation too, not at running statistics: then what comes of
+    /// an image depends on those beside it.
+    pub of_batch: bool,
+}
+
+/// PyTorch's, which the reference code bases of most spaces keep.
+impl Default for Norms {
+    fn default() -> Self {
+        Self { epsilon: 1e-5, of_batch: false }
+    }
 }
 
 /// The widths among which nodes choose.

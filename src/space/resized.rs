@@ -62,6 +62,7 @@ impl Network {
             auxiliary,
             alphas: self.alphas.clone(),
             widths: self.widths.clone(),
+            norms: self.norms,
         })
     }
 }

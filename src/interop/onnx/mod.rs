@@ -7,7 +7,7 @@ mod sides;
 
 use super::{description::ENTRY, trained::TrainedNetwork};
 use crate::{
-    model::{EPSILON, TensorGroup},
+    model::TensorGroup,
     space::network::tensor_name,
     space::network::{
         Block, Cell, CellOutput, Chain, Conv, Head, Layer, LayerKind, Network, Nonlinearity, Padding, Pool,
@@ -34,6 +34,10 @@ pub enum OnnxError {
     Supernet,
     #[error("the network takes {bytes} bytes, an ONNX file of one part holds 2 GiB")]
     TooLarge { bytes: usize },
+    #[error(
+        "its batch norms look at the batch in evaluation too (`norms: {{statistics: batch}}`), which an ONNX graph does not"
+    )]
+    NormsOfBatch,
 }
 
 /// The file of a network in evaluation mode, without its auxiliary head. Input `x`
@@ -46,6 +50,9 @@ pub enum OnnxError {
 pub fn to_onnx(trained: &TrainedNetwork, fixed: bool) -> Result<Vec<u8>, OnnxError> {
     if !trained.network.alphas.is_empty() {
         return Err(OnnxError::Supernet);
+    }
+    if trained.network.norms.of_batch {
+        return Err(OnnxError::NormsOfBatch);
     }
     let description = serde_json::to_string(&trained.description).expect("a description is plain data");
     let names = trained.network.heads.iter().map(|head| trained.name_of(&head.output).to_owned()).collect();
@@ -63,7 +70,7 @@ fn model(
     groups: [&TensorGroup; 2],
     description: String,
 ) -> ModelProto {
-    let mut writer = Writer { graph: Graph::new(&names) };
+    let mut writer = Writer { graph: Graph::new(&names), epsilon: network.norms.epsilon };
     for group in groups {
         let numbers = group.to_host();
         for (name, shape, range) in group.layout().iter() {
@@ -87,6 +94,8 @@ fn model(
 /// Goes through a network as `model` does when it evaluates one, with names of values for tensors.
 struct Writer {
     graph: Graph,
+    /// Of all batch norms.
+    epsilon: f64,
 }
 
 impl Writer {
@@ -212,7 +221,7 @@ impl Writer {
                     self.graph.floats(&shift, &[channels], &vec![0.0; channels]);
                 }
                 let inputs = [&*x, &scale, &shift, &tensor("running_mean"), &tensor("running_var")];
-                self.graph.node("BatchNormalization", label, &inputs, vec![float("epsilon", EPSILON as f32)])
+                self.graph.node("BatchNormalization", label, &inputs, vec![float("epsilon", self.epsilon as f32)])
             }
             LayerKind::MaxPool(pool) => self.graph.node("MaxPool", label, &[&x], window(pool)),
             LayerKind::AvgPool(pool) => {

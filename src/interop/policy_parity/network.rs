@@ -34,6 +34,15 @@ const LONGEST: f64 = 0.5;
 const POOL: &str = "{kernel: 3, stride: 2}";
 const SAME_POOL: &str = "{kernel: 3, stride: 2, padding: same}";
 
+/// A network that a file is of, as no space says it alone.
+#[derive(Clone, Copy)]
+struct Variant {
+    /// That ends a transition.
+    pool: &'static str,
+    /// The epsilon of nodes' batch norms, which look at the batch always; the space's own steps where absent.
+    norms: Option<f64>,
+}
+
 impl File<'_> {
     /// Frames, `[examples, height, width, 3]` bytes, channels first and white 1.
     fn frames(&self, name: &str) -> Result<Tensor<4>, GoldenError> {
@@ -51,13 +60,24 @@ impl File<'_> {
 
     /// The network of the first space that acts and judges and has the file's tensors, with transitions
     /// that end in such a pool.
-    fn space_of(&self, beside: &Path, frames: &Tensor<4>, pool: &str) -> Result<Network, GoldenError> {
+    fn space_of(
+        &self,
+        beside: &Path,
+        frames: &Tensor<4>,
+        Variant { pool, norms }: Variant,
+    ) -> Result<Network, GoldenError> {
         let list = |key: &str| self.golden.metadata.get(key).map(Json::to_string);
         let count = |key: &str| self.golden.count(key);
         let (widths, hidden, actions) = (list("widths"), count("hidden")?, count("actions")?);
         let widths = widths.ok_or_else(|| self.golden.content("its metadata lack the list `widths`"))?;
         let segments = widths.matches(',').count() + 1;
-        let nodes = count("nodes").map_or(String::new(), |nodes| format!("cell: {{nodes: {nodes}}}\n"));
+        let cell = count("nodes").map_or(String::new(), |nodes| match norms {
+            None => format!("cell: {{nodes: {nodes}}}\n"),
+            Some(epsilon) => format!(
+                "cell: {{nodes: {nodes}, node: [{{batch_norm: {{affine: false}}}}]}}\n\
+                 norms: {{epsilon: {epsilon}, statistics: batch}}\n"
+            ),
+        });
         let [_, channels, height, width] = frames.dims();
         let row = |name: &str, channels| OutputSpec {
             name: name.to_owned(),
@@ -68,7 +88,7 @@ impl File<'_> {
             let Ok(known) = Space::read(path) else { continue };
             for skeleton in known.skeleton_names() {
                 let text = format!(
-                    "name: golden\nextends: {}\n{nodes}\
+                    "name: golden\nextends: {}\n{cell}\
                      blocks: {{down: [{{conv: {{kernel: 3, bias: true, label: conv}}}}, {{max_pool: {pool}}}]}}\nskeletons:\n  {skeleton}:\n    body: {{segments: {segments}, \
                      widths: {widths}}}\n    trunk: [relu, {{linear: {{out: {hidden}, label: linear}}}}, relu]\n",
                     known.name
@@ -99,7 +119,7 @@ impl File<'_> {
     }
 
     fn fits(&self, network: &Network) -> bool {
-        network.tensors().iter().all(|tensor| {
+        network.tensors().iter().filter(|tensor| tensor.role.is_learned()).all(|tensor| {
             self.golden.float(&format!("state.{}", tensor.name)).is_ok_and(|(shape, _)| shape == tensor.shape)
         })
     }
@@ -159,14 +179,15 @@ impl File<'_> {
 
     pub(super) fn network(
         &self,
-        beside: &Path,
-        kernels: Kernels,
-        prefixes: &[&str],
-        mut roundings: Option<Roundings>,
+        (beside, kernels): (&Path, Kernels),
+        prefix: &str,
+        norms: Option<f64>,
+        mut roundings: Option<&mut Roundings>,
     ) -> Result<Vec<Part>, GoldenError> {
         let mut frames = self.frames("batch0.x")?;
-        let learner = self.learner(self.space_of(beside, &frames, POOL)?, kernels, roundings.as_mut())?;
-        if let Some(roundings) = &mut roundings {
+        let plain = Variant { pool: POOL, norms };
+        let learner = self.learner(self.space_of(beside, &frames, plain)?, kernels, roundings.as_deref_mut())?;
+        if let Some(roundings) = roundings.as_deref_mut() {
             frames = roundings.moved(frames);
         }
         let (actions, known) = self.known("batch0.", self.golden.count("actions")?)?;
@@ -178,52 +199,50 @@ impl File<'_> {
         let batch = batch(frames.clone(), actions, known);
         let pass = learner.pass(&batch);
         let mut parts = Vec::new();
-        for prefix in prefixes {
-            let forward = |name: &str, tensor| one("eval", LOGIT_TOLERANCE, &format!("{prefix}eval.{name}"), tensor);
-            parts.push(forward("logits", outputs.scores(POLICY)));
-            parts.push(forward("value", outputs.scores(VALUE)));
-            let loss = |name: &str, tensor| one("loss", LOGIT_TOLERANCE, &format!("{prefix}eval.{name}"), tensor);
-            parts.push(loss("loss", pass.loss.clone()));
-            for (name, tensor) in
-                [("loss.policy", &losses.policy), ("loss.value", &losses.value), ("entropy", &losses.entropy)]
-            {
-                if self.golden.find(&format!("{prefix}eval.{name}")).is_some() {
-                    parts.push(loss(name, tensor.clone()));
-                }
+        let forward = |name: &str, tensor| one("eval", LOGIT_TOLERANCE, &format!("{prefix}eval.{name}"), tensor);
+        parts.push(forward("logits", outputs.scores(POLICY)));
+        parts.push(forward("value", outputs.scores(VALUE)));
+        let loss = |name: &str, tensor| one("loss", LOGIT_TOLERANCE, &format!("{prefix}eval.{name}"), tensor);
+        parts.push(loss("loss", pass.loss.clone()));
+        for (name, tensor) in
+            [("loss.policy", &losses.policy), ("loss.value", &losses.value), ("entropy", &losses.entropy)]
+        {
+            if self.golden.find(&format!("{prefix}eval.{name}")).is_some() {
+                parts.push(loss(name, tensor.clone()));
             }
-            let gradients = learner.state.weights.with(pass.weight_gradient.clone());
-            parts.push(self.group("grad", &format!("{prefix}grad."), &gradients)?);
-            let of_alphas = learner.alpha_gradient(&pass.mixing_gradient);
-            let of_alphas = learner.state.alphas.with(of_alphas).to_host();
-            let mut rest = of_alphas.as_slice();
-            let names = (0..).map(|node| format!("{prefix}grad.alpha.normal.{node}"));
-            let mut tensors = Vec::new();
-            for name in names.take_while(|name| self.golden.find(name).is_some()) {
-                let (own, others) = rest.split_at(self.float(&name)?.len().min(rest.len()));
-                tensors.push((name, own.to_vec()));
-                rest = others;
-            }
-            if !tensors.is_empty() {
-                let (group, measure) = ("grad.alpha", Measure::Relative);
-                parts.push(Part { group, measure, stated: GRADIENT_TOLERANCE, tensors });
-            }
-            // With other pools, and as a supernet begins.
-            let of = |learner: &Learner, group: &'static str| {
-                let outputs = learner.evaluate(frames.clone());
-                [("logits", POLICY), ("value", VALUE)].map(|(name, output)| {
-                    one(group, LOGIT_TOLERANCE, &format!("{prefix}{group}.{name}"), outputs.scores(output))
-                })
-            };
-            if self.golden.find(&format!("{prefix}same.logits")).is_some() {
-                let network = self.space_of(beside, &frames, SAME_POOL)?;
-                parts.extend(of(&self.learner(network, kernels, roundings.as_mut())?, "same"));
-            }
-            if self.golden.find(&format!("{prefix}zeros.logits")).is_some() {
-                let network = self.space_of(beside, &frames, POOL)?;
-                let mut learner = self.learner(network, kernels, roundings.as_mut())?;
-                learner.state.alphas.set(learner.state.alphas.values().zeros_like());
-                parts.extend(of(&learner, "zeros"));
-            }
+        }
+        let gradients = learner.state.weights.with(pass.weight_gradient.clone());
+        parts.push(self.group("grad", &format!("{prefix}grad."), &gradients)?);
+        let of_alphas = learner.alpha_gradient(&pass.mixing_gradient);
+        let of_alphas = learner.state.alphas.with(of_alphas).to_host();
+        let mut rest = of_alphas.as_slice();
+        let names = (0..).map(|node| format!("{prefix}grad.alpha.normal.{node}"));
+        let mut tensors = Vec::new();
+        for name in names.take_while(|name| self.golden.find(name).is_some()) {
+            let (own, others) = rest.split_at(self.float(&name)?.len().min(rest.len()));
+            tensors.push((name, own.to_vec()));
+            rest = others;
+        }
+        if !tensors.is_empty() {
+            let (group, measure) = ("grad.alpha", Measure::Relative);
+            parts.push(Part { group, measure, stated: GRADIENT_TOLERANCE, tensors });
+        }
+        // With other pools, and as a supernet begins.
+        let of = |learner: &Learner, group: &'static str| {
+            let outputs = learner.evaluate(frames.clone());
+            [("logits", POLICY), ("value", VALUE)].map(|(name, output)| {
+                one(group, LOGIT_TOLERANCE, &format!("{prefix}{group}.{name}"), outputs.scores(output))
+            })
+        };
+        if self.golden.find(&format!("{prefix}same.logits")).is_some() {
+            let network = self.space_of(beside, &frames, Variant { pool: SAME_POOL, norms })?;
+            parts.extend(of(&self.learner(network, kernels, roundings.as_deref_mut())?, "same"));
+        }
+        if self.golden.find(&format!("{prefix}zeros.logits")).is_some() {
+            let network = self.space_of(beside, &frames, plain)?;
+            let mut learner = self.learner(network, kernels, roundings)?;
+            learner.state.alphas.set(learner.state.alphas.values().zeros_like());
+            parts.extend(of(&learner, "zeros"));
         }
         Ok(parts)
     }
@@ -244,7 +263,11 @@ impl File<'_> {
         mut roundings: Option<Roundings>,
     ) -> Result<Vec<Part>, GoldenError> {
         let frames = self.frames("rollout.x")?;
-        let mut learner = self.learner(self.space_of(beside, &frames, POOL)?, kernels, roundings.as_mut())?;
+        let mut learner = self.learner(
+            self.space_of(beside, &frames, Variant { pool: POOL, norms: None })?,
+            kernels,
+            roundings.as_mut(),
+        )?;
         let [advantages, returns] = self.advantages_of("rollout.", self.discount()?)?;
         let mut parts = vec![
             found("advantages", LOGIT_TOLERANCE, "rollout.advantages", advantages.clone()),

@@ -12,6 +12,7 @@ use crate::config::{Fields, Node, Problems, Value};
 use crate::machine;
 use crate::space::derivation::rule::Derivation;
 use crate::space::genotype::text::GenotypeText;
+use crate::space::network::Norms;
 use crate::space::primitives::{options::Role, steps::Steps};
 use crate::store::Digest;
 use indexmap::IndexMap;
@@ -43,6 +44,7 @@ pub struct Space {
     pub(in crate::space) labels: Labels,
     pub(in crate::space) notation: Notation,
     pub(in crate::space) blocks: IndexMap<String, Steps>,
+    pub(in crate::space) norms: Norms,
     pub(in crate::space) skeletons: IndexMap<String, Skeleton>,
 }
 
@@ -128,6 +130,7 @@ impl Space {
             Skeleton::read(name, node, earlier, &known, problems)
         });
         consistency::lattices(&node, &kinds, &skeletons, fields.problems());
+        let norms = fields.map("norms", norms);
         let notation = fields.node("notation").map(|node| Notation::read(node, &operations, fields.problems()));
         let notation = notation.unwrap_or_default();
         fields.close();
@@ -150,6 +153,7 @@ impl Space {
             labels,
             notation,
             blocks,
+            norms,
             skeletons,
         };
         problems.into_result(space)
@@ -234,6 +238,15 @@ impl Space {
     /// What a network of `skeleton` is like unless told; `None` where there is no such skeleton.
     pub fn skeleton_defaults(&self, skeleton: &str) -> Option<SkeletonDefaults> {
         self.skeletons.get(skeleton).map(|skeleton| skeleton.defaults)
+    }
+}
+
+/// `norms: {epsilon: 1e-5, statistics: running}`
+fn norms(keys: &mut Fields<'_>) -> Norms {
+    let usual = Norms::default();
+    Norms {
+        epsilon: keys.number("epsilon", usual.epsilon, 1e-12..=1.0, "a number from 1e-12 to 1"),
+        of_batch: keys.choice("statistics", usual.of_batch, &[("running", false), ("batch", true)]),
     }
 }
 

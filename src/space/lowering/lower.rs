@@ -237,6 +237,7 @@ impl<'a> Lowering<'a> {
             auxiliary,
             widths: self.widths(&alphas),
             alphas,
+            norms: self.space.norms,
         };
         network.check_widths()?;
         match network.duplicate_tensor() {
