@@ -35,6 +35,7 @@ pub struct Learner {
 }
 
 /// All that a step changes, which is what a checkpoint holds.
+#[derive(Clone)]
 pub struct LearnerState {
     /// *w*
     pub weights: TensorGroup,

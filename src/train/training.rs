@@ -2,7 +2,7 @@
 //! then.
 
 use super::{
-    Checkpoint, CheckpointError, Diagnosis, EpochRecord, Learner, Position, Rate,
+    Checkpoint, CheckpointError, Diagnosis, EpochRecord, Learner, LearnerState, Position, Rate,
     diagnosis::Stopped,
     strategy::{Rates, StepOutcome, Strategy},
 };
@@ -99,6 +99,9 @@ pub struct Training<'a> {
     config: &'a TrainingConfig,
     diagnosis: Option<Diagnosis<'a>>,
     progress: Progress,
+    /// Where the epoch under way began, of a task that has checkpoints there alone: what is saved where one
+    /// is to stop in it.
+    begun: Option<Box<(LearnerState, Progress)>>,
 }
 
 /// What the loop rests on when it speaks of an epoch's mean.
@@ -125,7 +128,7 @@ struct Progress {
 
 impl<'a> Training<'a> {
     pub fn new(learner: Learner, task: &'a dyn Task, config: &'a TrainingConfig) -> Self {
-        Self { learner, task, config, diagnosis: None, progress: Progress::default() }
+        Self { learner, task, config, diagnosis: None, progress: Progress::default(), begun: None }
     }
 
     /// With a look after each epoch at what a search comes to, which may end it early.
@@ -183,6 +186,7 @@ impl<'a> Training<'a> {
         let mut validation = task.validation(self.progress.validated)?;
         while self.progress.epoch < self.config.epochs && self.stopped_early().is_none() {
             if self.progress.step == 0 {
+                self.begun = self.beginning()?.map(Box::new);
                 self.learner.position = self.position();
                 let network = |inputs| self.learner.evaluate(inputs);
                 let mut go_on = |done, of| {
@@ -190,19 +194,14 @@ impl<'a> Training<'a> {
                     !observer.stop_requested()
                 };
                 if !task.begin_epoch(self.progress.epoch, &network, &mut go_on)? {
-                    return Ok(Ended::Stopped);
+                    return self.stopped(checkpoint, observer);
                 }
             }
             if self.fit(&mut validation, checkpoint, observer)? == Ended::Stopped {
-                return Ok(Ended::Stopped);
+                return self.stopped(checkpoint, observer);
             }
             self.learner.position = self.position();
-            let Some(record) = self.look(observer)? else {
-                if task.may_checkpoint(self.progress.step) {
-                    self.save(checkpoint, observer)?;
-                }
-                return Ok(Ended::Stopped);
-            };
+            let Some(record) = self.look(observer)? else { return self.stopped(checkpoint, observer) };
             observer.epoch(&record);
             self.progress.records.push(record);
             self.progress = Progress {
@@ -249,13 +248,11 @@ impl<'a> Training<'a> {
             self.progress.taken += 1;
             observer.step(epoch, self.progress.step, steps, &self.progress.score);
 
-            let stop = observer.stop_requested();
-            let may = task.may_checkpoint(self.progress.step);
-            if may && (stop || observer.checkpoint_due()) {
-                self.save(checkpoint, observer)?;
-            }
-            if stop {
+            if observer.stop_requested() {
                 return Ok(Ended::Stopped);
+            }
+            if task.may_checkpoint(self.progress.step) && observer.checkpoint_due() {
+                self.save(checkpoint, observer)?;
             }
         }
         Ok(Ended::Completed)
@@ -356,6 +353,30 @@ impl<'a> Training<'a> {
 
     fn rate(&self, step: usize) -> f64 {
         self.config.rate.at(self.progress.epoch, self.config.epochs, step, self.steps())
+    }
+
+    /// Where an epoch begins that has no checkpoint within it.
+    fn beginning(&self) -> Result<Option<(LearnerState, Progress)>, TaskError> {
+        if self.task.may_checkpoint(1) {
+            return Ok(None);
+        }
+        let progress = Progress { task: self.task.state()?, ..self.progress.clone() };
+        Ok(Some((self.learner.state.clone(), progress)))
+    }
+
+    /// Saves a checkpoint where it was asked to stop, or of the beginning of the epoch where it may not.
+    fn stopped(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
+        match self.begun.take() {
+            Some(begun) if !self.task.may_checkpoint(self.progress.step) => {
+                let (state, mut progress) = *begun;
+                progress.seconds = observer.spent().as_secs_f64();
+                let now = Instant::now();
+                Checkpoint::save(path, &state, &progress)?;
+                observer.checkpoint_saved(progress.taken, now.elapsed());
+            }
+            _ => self.save(path, observer)?,
+        }
+        Ok(Ended::Stopped)
     }
 
     /// Saves a checkpoint of where it is, its end included.
