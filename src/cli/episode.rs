@@ -57,6 +57,7 @@ impl EpisodeArguments {
         (destination, path): (&Destination, &Path),
         device: &Device,
     ) -> Result<String, Complaint> {
+        acts(network)?;
         let game = self.game(network)?;
         fits(network, &game)?;
         let part = match (self.level, game.levels) {
@@ -82,6 +83,8 @@ impl EpisodeArguments {
         let asked = self.play.as_ref().and_then(Option::as_deref);
         let game = match (asked, &network.description.game) {
             (None, Some(game)) => game.clone(),
+            // It says more than the name: the sizes of catch, the levels that were learned on.
+            (Some(name), Some(own)) if own.kind.is_called(name) => own.clone(),
             (Some(name), _) => {
                 let input = network.network.input;
                 GameSet::named(name, [input.height, input.width])
@@ -96,20 +99,32 @@ impl EpisodeArguments {
     }
 }
 
-/// Whether the network can play that.
-fn fits(network: &TrainedNetwork, game: &GameSet) -> Result<(), Complaint> {
-    let heads = &network.network.heads;
-    let count = |name| heads.iter().find(|head| head.output.name == name).map(|head| head.output.size.elements());
-    let images = game.images();
-    let input = network.network.input;
-    let seen = [input.channels, input.height, input.width];
-    match (count(POLICY), count(VALUE)) {
-        (Some(actions), Some(1)) if (actions, seen) == (images.classes, images.shape) => Ok(()),
-        (Some(actions), Some(1)) => Err(Complaint::input(format!(
-            "the network sees frames of {seen:?} and has {actions} actions, in {} there are frames of {:?} and {}",
-            game.kind, images.shape, images.classes
-        ))),
+/// Whether the network acts at all.
+fn acts(network: &TrainedNetwork) -> Result<(), Complaint> {
+    match (numbers(network, POLICY), numbers(network, VALUE)) {
+        (Some(_), Some(1)) => Ok(()),
         _ => Err(Complaint::input("the network does not act: it has no outputs `policy` and `value`")
             .hint("`--play` is for networks of the task `policy`; others are given `--input`")),
     }
+}
+
+/// How many an output has.
+fn numbers(network: &TrainedNetwork, name: &str) -> Option<usize> {
+    let head = network.network.heads.iter().find(|head| head.output.name == name)?;
+    Some(head.output.size.elements())
+}
+
+/// Whether the network sees what the game shows, and can do what may be done in it.
+fn fits(network: &TrainedNetwork, game: &GameSet) -> Result<(), Complaint> {
+    let images = game.images();
+    let input = network.network.input;
+    let seen = [input.channels, input.height, input.width];
+    let actions = numbers(network, POLICY).unwrap_or_default();
+    if (actions, seen) == (images.classes, images.shape) {
+        return Ok(());
+    }
+    Err(Complaint::input(format!(
+        "the network sees frames of {seen:?} and has {actions} actions, in {} there are frames of {:?} and {}",
+        game.kind, images.shape, images.classes
+    )))
 }

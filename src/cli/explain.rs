@@ -4,7 +4,7 @@ use super::{
     Complaint, StoreArguments, output, path,
     run::{PipelineArguments, planned},
     stage_result::{StageResult, manifest, published},
-    store::existing,
+    store::{existing, if_there},
 };
 use crate::{
     observe::{self, Look},
@@ -42,7 +42,8 @@ pub(super) struct ExplainArguments {
 }
 
 pub(super) fn run(arguments: &ExplainArguments) -> Result<u8, Complaint> {
-    let text = if arguments.what.is_file() { of_file(arguments)? } else { of_results(arguments)? };
+    let is_file = arguments.what.is_file() || arguments.what.extension().is_some_and(|ending| ending == "yaml");
+    let text = if is_file { of_file(arguments)? } else { of_results(arguments)? };
     let look = Look::of_stdout();
     let line = |line: &str| {
         let indent = line.len() - line.trim_start().len();
@@ -54,8 +55,10 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<u8, Complaint> {
 
 fn of_file(arguments: &ExplainArguments) -> Result<String, Complaint> {
     let (pipeline, stages) = planned(&arguments.what, &arguments.pipeline)?;
-    let store = Store::existing(&arguments.store.store);
-    let foreseen = run::foresee(&pipeline, stages, store.as_ref()).map_err(|error| Complaint::store(&error))?;
+    let store = if_there(&arguments.store)?;
+    let screen = observe::on_stderr();
+    let foreseen = run::foresee(&pipeline, stages, store.as_ref(), screen.as_ref());
+    let foreseen = foreseen.map_err(|error| Complaint::store(&error))?;
     let lines = foreseen.iter().map(|stage| {
         let name = &stage.stage;
         match &stage.outlook {
@@ -80,6 +83,9 @@ fn of_results(arguments: &ExplainArguments) -> Result<String, Complaint> {
         return Err(Complaint::usage(format!("`{first}` is no file, and of results two are compared"))
             .hint("name a pipeline file and a stage, or two results as PIPELINE/STAGE"));
     };
+    if let Some(setting) = arguments.pipeline.settings.first() {
+        return Err(Complaint::usage(format!("`--set {setting}` has a meaning for pipeline files, not for results")));
+    }
     let store = existing(&arguments.store)?;
     let read = |word: &str| -> Result<Compared<'_>, Complaint> {
         Ok(Compared { store: &store, word: word.to_owned(), record: StageResult::record(&store, word)? })
@@ -171,6 +177,12 @@ impl Compared<'_> {
     /// Of searches the entry of the alphas that differs most at the end of both.
     fn alphas(&self, other: &Self) -> Result<Vec<String>, Complaint> {
         let Some([one, two]) = self.both::<AlphaHistory>(other, "alphas")? else { return Ok(Vec::new()) };
+        let labels = |of: &AlphaHistory| -> Vec<String> {
+            of.epochs.last().map_or_else(Vec::new, |last| last.tables.iter().map(|table| table.label.clone()).collect())
+        };
+        if one.space != two.space || labels(&one) != labels(&two) {
+            return Ok(vec![format!("alphas of two spaces: `{}` and `{}`", one.space, two.space)]);
+        }
         let space = self.record.outputs.get("space").and_then(|object| self.store.bytes(object).ok());
         let space = space.and_then(|text| Space::parse(Path::new(&one.space), String::from_utf8(text).ok()?).ok());
         let (mut largest, mut found) = (0.0, None);

@@ -2,7 +2,7 @@
 
 use super::{
     Complaint, output, path,
-    run::{PipelineArguments, planned},
+    run::{PipelineArguments, loaded},
 };
 use crate::config::Pipeline;
 use clap::{Args, ValueEnum};
@@ -30,7 +30,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &GraphArguments) -> Result<u8, Complaint> {
-    let (pipeline, _) = planned(&arguments.file, &arguments.pipeline)?;
+    let pipeline = loaded(&arguments.file, &arguments.pipeline)?;
     let graph = Graph::of(&pipeline);
     output::say(match arguments.format {
         Format::Mermaid => graph.mermaid(),

@@ -19,7 +19,7 @@ pub(super) struct ImageArguments {
     /// A file with a tensor [N, channels, height, width] (safetensors, `.npy`, `.npz`, `.pt`),
     /// float32, normalised as in training; or pictures and folders of them: JPEG, PNG, WebP, GIF,
     /// BMP, TIFF and PNM
-    #[arg(long, value_name = "FILE", required_unless_present = "play", num_args = 1.., value_parser = path())]
+    #[arg(long, value_name = "FILE", num_args = 1.., value_parser = path())]
     input: Vec<PathBuf>,
     /// Name of the tensor [default: `x`, or else `batch0.x`, as golden files call it, or else the
     /// only one of four sides]

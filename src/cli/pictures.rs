@@ -56,7 +56,7 @@ impl<F: Fn(Tensor<4>) -> Outputs> Made<'_, F> {
         let places = paths.iter().map(|path| {
             let name = path.with_extension("png").file_name().map(PathBuf::from).unwrap_or_default();
             let path = wish.path.join(name);
-            let inputs = wish.inputs.clone();
+            let inputs = wish.inputs.iter().chain(paths).cloned().collect();
             let place = one.is_none().then(|| Destination::at(&OutputOptions { path: &path, inputs, ..*wish }));
             place.transpose().map(|place| (path, place))
         });

@@ -3,8 +3,9 @@
 use super::{
     Complaint, StoreArguments, output, path,
     run::{PipelineArguments, planned},
+    store::if_there,
 };
-use crate::{observe, run, store::Store};
+use crate::{observe, run};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -24,9 +25,10 @@ pub(super) struct PlanArguments {
 
 pub(super) fn run(arguments: &PlanArguments) -> Result<u8, Complaint> {
     let (pipeline, stages) = planned(&arguments.file, &arguments.pipeline)?;
-    // A store that is not there yet is not made.
-    let store = Store::existing(&arguments.store.store);
-    let foreseen = run::foresee(&pipeline, stages, store.as_ref()).map_err(|error| Complaint::store(&error))?;
+    let store = if_there(&arguments.store)?;
+    let screen = observe::on_stderr();
+    let foreseen = run::foresee(&pipeline, stages, store.as_ref(), screen.as_ref());
+    let foreseen = foreseen.map_err(|error| Complaint::store(&error))?;
     output::say(if arguments.json {
         let line = |stage| serde_json::to_string(stage).expect("an outlook is JSON") + "\n";
         foreseen.iter().map(line).collect()

@@ -16,6 +16,7 @@ use crate::{
     kernels::Kernels,
     model::DeviceName,
     space::network::{FeatureMap, OutputSpec},
+    tasks::policy,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -103,6 +104,11 @@ pub(super) fn run(arguments: &PredictArguments) -> Result<u8, Complaint> {
         let outputs = network.outputs(arguments.kernels.into());
         output::say(arguments.episode.write(&network, &outputs, (&destination, wish.path), &device)?)?;
         return Ok(0);
+    }
+    if arguments.images.files().is_empty() {
+        let complaint = Complaint::new(ExitClass::Usage, "neither images nor a game to play are given");
+        let plays = of_file.game.is_some() || of_file.task.as_deref() == Some(policy::KIND.name);
+        return Err(complaint.hint(if plays { "this network plays: `--play`" } else { "name images with `--input`" }));
     }
     let given = arguments.images.given()?;
     let network = arguments.network.assemble(of_file, &file, None, arguments.images.shape(&given), &device)?;

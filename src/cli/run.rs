@@ -60,6 +60,11 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
     let (pipeline, planned) = planned(file, &arguments.pipeline)?;
     if arguments.resolve {
+        let is_stage = |name: &&String| pipeline.members.iter().any(|member| member.stage == **name);
+        if let Some(part) = arguments.pipeline.stages.iter().find(|name| !is_stage(name)) {
+            let complaint = Complaint::usage(format!("`--resolve` takes whole stages, and `{part}` is a part of one"));
+            return Err(complaint.hint("name the stage, and say with `--set matrix.…` what of the matrix is wanted"));
+        }
         output::say(resolved::yaml(&pipeline, &planned)?)?;
         return Ok(0);
     }
@@ -122,10 +127,13 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
 pub(super) fn planned(file: &Path, arguments: &PipelineArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
     let environment = environment(std::env::vars_os())?;
     match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
-        Ok(pipeline) => match stages::plan(&pipeline, tasks::KINDS) {
-            Ok(planned) => only(pipeline, planned, &arguments.stages),
-            Err(problems) => Err(invalid(&problems)),
-        },
+        Ok(pipeline) => {
+            let pipeline = only(pipeline, &arguments.stages)?;
+            match stages::plan(&pipeline, tasks::KINDS) {
+                Ok(planned) => Ok((pipeline, planned)),
+                Err(problems) => Err(invalid(&problems)),
+            }
+        }
         Err(ConfigError::Invalid { mut problems, understood }) => {
             let stages = understood.map(|pipeline| stages::plan(&pipeline, tasks::KINDS));
             if let Some(Err(more)) = stages {
@@ -137,14 +145,20 @@ pub(super) fn planned(file: &Path, arguments: &PipelineArguments) -> Result<(Pip
     }
 }
 
+/// The pipeline, whatever its stages need of this machine.
+pub(super) fn loaded(file: &Path, arguments: &PipelineArguments) -> Result<Pipeline, Complaint> {
+    let environment = environment(std::env::vars_os())?;
+    match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
+        Ok(pipeline) => only(pipeline, &arguments.stages),
+        Err(ConfigError::Invalid { problems, .. }) => Err(invalid(&problems)),
+        Err(other) => Err(Complaint::caused(ExitClass::Input, &other).hinted(other.hint())),
+    }
+}
+
 /// A part of a pipeline: the stages that are named, and what they read. All of it where none is.
-fn only(
-    mut pipeline: Pipeline,
-    planned: Vec<Planned>,
-    stages: &[String],
-) -> Result<(Pipeline, Vec<Planned>), Complaint> {
+fn only(mut pipeline: Pipeline, stages: &[String]) -> Result<Pipeline, Complaint> {
     if stages.is_empty() {
-        return Ok((pipeline, planned));
+        return Ok(pipeline);
     }
     let mut wanted = Vec::new();
     for stage in stages {
@@ -162,8 +176,7 @@ fn only(
     }
     let kept = pipeline.needed_for(wanted);
     pipeline.keep(&kept);
-    let planned = planned.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, stage)| stage);
-    Ok((pipeline, planned.collect()))
+    Ok(pipeline)
 }
 
 /// The variables that are ours. One that is no text cannot be obeyed, and is not passed by.

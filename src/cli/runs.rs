@@ -1,8 +1,9 @@
 //! `darts-run runs`: the newest results of the store, when each was made, how long it took, what came of it.
 
-use super::{Complaint, StoreArguments, output, store::existing};
+use super::{Complaint, StoreArguments, complaint::warn, output, store::existing};
 use crate::{
     observe::{self, Look},
+    run,
     store::{Record, StoreError},
 };
 use clap::Args;
@@ -15,8 +16,8 @@ pub(super) struct RunsArguments {
     #[arg(value_name = "PIPELINE")]
     pipeline: Option<String>,
     /// As many as this, the newest
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    last: usize,
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    last: u16,
     /// Print a line of JSON for each
     #[arg(long)]
     json: bool,
@@ -28,18 +29,20 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<u8, Complaint> {
     let store = existing(&arguments.store)?;
     let failed = |error: StoreError| Complaint::store(&error);
     let mut results: Vec<(String, String, Record)> = Vec::new();
-    for name in store.remembered().map_err(failed)? {
-        let (pipeline, member) = name.split_once('/').unwrap_or((&name, ""));
-        if arguments.pipeline.as_deref().is_some_and(|only| only != pipeline) {
+    for (pipeline, member, key) in store.newest().map_err(failed)? {
+        if arguments.pipeline.as_ref().is_some_and(|only| *only != pipeline) {
             continue;
         }
-        // What is damaged is the business of `store verify`; what was swept is no news.
-        let Ok(Some(key)) = store.last(pipeline, member) else { continue };
-        let Ok(Some(record)) = store.record(key) else { continue };
-        results.push((name, key.to_string(), record));
+        let name = format!("{pipeline}/{member}");
+        match store.record(key) {
+            Ok(Some(record)) => results.push((name, key.to_string(), record)),
+            // Swept.
+            Ok(None) => {}
+            Err(error) => warn(&format!("{name}: {}", run::sentence(&error))),
+        }
     }
     results.sort_by_key(|(name, _, record)| (std::cmp::Reverse(record.finished), name.clone()));
-    results.truncate(arguments.last);
+    results.truncate(usize::from(arguments.last));
     let lines: String = if arguments.json {
         results.iter().map(|(name, key, record)| as_json(name, key, record)).collect()
     } else {
@@ -47,15 +50,18 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<u8, Complaint> {
         let width = results.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let line = |(name, _, record): &(String, String, Record)| {
-            let ago = observe::duration(Duration::from_secs(now.saturating_sub(record.finished)));
+            let ago = match now.saturating_sub(record.finished) {
+                0 => "just now".to_owned(),
+                seconds => format!("{} ago", observe::duration(Duration::from_secs(seconds))),
+            };
             let took = observe::duration(Duration::try_from_secs_f64(record.wall_seconds).unwrap_or_default());
             let summary = record.summary.as_ref().map_or_else(String::new, |summary| format!("; {summary}"));
-            let line = format!("{name:width$}  {ago} ago, took {took}{summary}");
+            let line = format!("{name:width$}  {ago}, took {took}{summary}");
             observe::fold(&look.text(&line), look.width, width + 2) + "\n"
         };
         results.iter().map(line).collect()
     };
-    output::say(if results.is_empty() { "no result\n".to_owned() } else { lines })?;
+    output::say(if results.is_empty() && !arguments.json { "no result\n".to_owned() } else { lines })?;
     Ok(0)
 }
 

@@ -45,6 +45,15 @@ pub(super) fn run(command: &StoreCommand) -> Result<u8, Complaint> {
     }
 }
 
+/// The store, where there is one: who only looks makes none.
+pub(super) fn if_there(arguments: &StoreArguments) -> Result<Option<Store>, Complaint> {
+    let root = &arguments.store;
+    if root.exists() && !root.is_dir() {
+        return Err(Complaint::new(ExitClass::Store, format!("`{}` is no folder", root.display())));
+    }
+    Ok(Store::existing(root))
+}
+
 pub(super) fn existing(arguments: &StoreArguments) -> Result<Store, Complaint> {
     let root = &arguments.store;
     Store::existing(root).ok_or_else(|| {

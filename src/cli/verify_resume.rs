@@ -8,16 +8,19 @@ use super::{
 use crate::{
     config::Pipeline,
     observe,
+    run::{Signal, Stop},
     store::{Record, Store},
 };
 use clap::Args;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::{
+    ffi::OsString,
     fs,
     io::Read,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -42,111 +45,182 @@ pub(super) struct VerifyResumeArguments {
 
 /// How often it is looked whether a run has ended.
 const LOOK: Duration = Duration::from_millis(2);
+/// Runs for each kill that is asked for, at most: those that end before their moment prove nothing.
+const TRIES: u32 = 10;
+/// Of what a run that failed said.
+const LINES: usize = 12;
 
 pub(super) fn run(arguments: &VerifyResumeArguments) -> Result<u8, Complaint> {
     let (pipeline, _) = planned(&arguments.file, &arguments.pipeline)?;
     let work = &arguments.work;
     fs::create_dir(work).map_err(|error| {
         let message = format!("failed to make the folder `{}`: {error}", work.display());
-        Complaint::input(message).hint("name one that is not there yet with `--work`")
+        Complaint::input(message).hint("remove it, or name one that is not there yet with `--work`")
     })?;
-    let [whole, killed] = ["whole", "killed"].map(|name| work.join(name));
+    let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
+    let proved = prove(&pipeline, arguments, &stop);
+    // Two stores that differ are worth a look; what else is left would only take space.
+    if !matches!(proved, Ok(Proof::Differs)) {
+        let _ = fs::remove_dir_all(work);
+    }
+    match proved? {
+        Proof::Same => Ok(0),
+        Proof::Stopped(signal) => Ok(u8::try_from(signal.exit_code()).unwrap_or(1)),
+        Proof::Differs => {
+            let seed = arguments.seed;
+            let message = format!("a killed run came to other results than one that was not (`--seed {seed}`)");
+            let hint =
+                format!("both stores are in `{}`; this is a fault of the program: please report it", work.display());
+            Err(Complaint::new(ExitClass::Failed, message).hint(hint))
+        }
+    }
+}
+
+/// What came of both runs.
+enum Proof {
+    Same,
+    Differs,
+    Stopped(Signal),
+}
+
+fn prove(pipeline: &Pipeline, arguments: &VerifyResumeArguments, stop: &Stop) -> Result<Proof, Complaint> {
+    let [whole, killed] = ["whole", "killed"].map(|name| arguments.work.join(name));
     let begun = Instant::now();
-    Runner { arguments, store: &whole }.to_its_end()?;
+    if let Some(signal) = (Runner { arguments, store: &whole, stop }).to_its_end()? {
+        return Ok(Proof::Stopped(signal));
+    }
     let took = begun.elapsed();
     output::say(format!("run to its end in {}\n", observe::duration(took)))?;
-
-    let landed = Runner { arguments, store: &killed }.killed(took)?;
-    let (found, differ) = compared(&pipeline, &whole, &killed)?;
-    let kills = format!("killed {landed} times of {}", arguments.kills);
-    output::say(format!("{found}{kills}, {} of {} stages differ\n", differ, pipeline.members.len()))?;
-    if differ > 0 {
-        let message = format!("a killed run came to other results than one that was not, of seed {}", arguments.seed);
-        return Err(Complaint::new(ExitClass::Failed, message).hint(format!(
-            "both stores are in `{}`; this is a fault of the program: please report it",
-            work.display()
-        )));
+    let landed = match (Runner { arguments, store: &killed, stop }).killed(took)? {
+        Killed::Landed(landed) => landed,
+        Killed::Stopped(signal) => return Ok(Proof::Stopped(signal)),
+    };
+    if landed == 0 {
+        return Err(Complaint::new(ExitClass::Failed, "every run ended before it could be killed: nothing is proved")
+            .hint("take a pipeline that runs longer, or more `--kills`"));
     }
-    // What is left would only take space.
-    let _ = fs::remove_dir_all(work);
-    Ok(0)
+    let (found, differ) = compared(pipeline, &whole, &killed)?;
+    let stages = pipeline.members.len();
+    output::say(format!("{found}killed {landed} times, {differ} of {stages} stages differ\n"))?;
+    Ok(if differ > 0 { Proof::Differs } else { Proof::Same })
 }
 
 /// Runs of the pipeline by processes of this same program, over one store.
 struct Runner<'a> {
     arguments: &'a VerifyResumeArguments,
     store: &'a Path,
+    stop: &'a Stop,
+}
+
+/// How a run ended.
+enum Ended {
+    /// By itself: how, and what it said.
+    Itself(ExitStatus, String),
+    /// At its moment, by us.
+    Killed,
+    /// Because we are to stop.
+    Stopped(Signal),
+}
+
+/// How killed runs ended.
+enum Killed {
+    /// So many kills met a run that was under way.
+    Landed(u32),
+    Stopped(Signal),
 }
 
 impl Runner<'_> {
-    fn start(&self) -> Result<Child, Complaint> {
-        let program = std::env::current_exe();
+    /// Runs until it ends, its moment comes, or one is to stop.
+    fn run(&self, moment: Option<Duration>) -> Result<Ended, Complaint> {
         let VerifyResumeArguments { file, pipeline, .. } = self.arguments;
-        let child = program.and_then(|program| {
+        let mut store = OsString::from("--store=");
+        store.push(self.store);
+        let child = std::env::current_exe().and_then(|program| {
             let mut command = Command::new(program);
-            command.arg("run").arg(file).args(&pipeline.stages);
+            command.arg("run").arg(store);
             command.args(pipeline.settings.iter().map(|setting| format!("--set={setting}")));
-            command.arg("--store").arg(self.store);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+            command.arg("--").arg(file).args(&pipeline.stages);
+            // Ctrl-C is ours to hear.
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).spawn()
         });
-        child.map_err(|error| Complaint::new(ExitClass::Failed, format!("failed to start this program again: {error}")))
+        let failed = |error| Complaint::new(ExitClass::Failed, format!("failed to run this program again: {error}"));
+        let mut child = child.map_err(failed)?;
+        // A full pipe would hold it up.
+        let mut said = child.stderr.take();
+        let reader = thread::spawn(move || {
+            let mut text = Vec::new();
+            // What cannot be read is not said.
+            let _ = said.as_mut().map(|said| said.read_to_end(&mut text));
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let begun = Instant::now();
+        let killed = loop {
+            if child.try_wait().map_err(failed)?.is_some() {
+                break None;
+            }
+            let stopped = self.stop.signal().map(Ended::Stopped);
+            let due = moment.is_some_and(|moment| begun.elapsed() >= moment).then_some(Ended::Killed);
+            if let Some(ended) = stopped.or(due) {
+                // It may have ended this very moment.
+                let _ = child.kill();
+                break Some(ended);
+            }
+            thread::sleep(LOOK);
+        };
+        let status = child.wait().map_err(failed)?;
+        let said = reader.join().unwrap_or_default();
+        Ok(killed.unwrap_or(Ended::Itself(status, said)))
     }
 
-    fn to_its_end(&self) -> Result<(), Complaint> {
-        let child = self.start()?;
-        let ended = child.wait_with_output();
-        let ended = ended.map_err(|error| Complaint::new(ExitClass::Failed, format!("failed to run: {error}")))?;
+    /// The signal, where one was to stop.
+    fn to_its_end(&self) -> Result<Option<Signal>, Complaint> {
+        let (status, said) = match self.run(None)? {
+            Ended::Itself(status, said) => (status, said),
+            Ended::Stopped(signal) => return Ok(Some(signal)),
+            Ended::Killed => return Ok(None),
+        };
         // An expectation that is missed is missed in both.
-        let codes = [0, i32::from(ExitClass::ExpectationMissed.code())];
-        if ended.status.code().is_some_and(|code| codes.contains(&code)) {
-            return Ok(());
+        let class = [ExitClass::Usage, ExitClass::Input, ExitClass::Store];
+        match status.code() {
+            Some(code) if code == 0 || code == i32::from(ExitClass::ExpectationMissed.code()) => Ok(None),
+            code => {
+                let class = class.into_iter().find(|class| code == Some(i32::from(class.code())));
+                let lines: Vec<&str> = said.lines().collect();
+                let last = lines[lines.len().saturating_sub(LINES)..].join("\n  ");
+                let message = format!("the run ended with {status}; it said last:\n  {last}");
+                Err(Complaint::new(class.unwrap_or(ExitClass::Failed), message))
+            }
         }
-        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-        let last: Vec<&str> = said.lines().rev().take(3).collect();
-        let last: Vec<&str> = last.into_iter().rev().collect();
-        let message = format!("the run ended with {}; it said last:\n  {}", ended.status, last.join("\n  "));
-        Err(Complaint::new(ExitClass::Failed, message))
     }
 
     /// Kills it at moments that are spread over `took`, how long a whole run takes, and lets the last one
-    /// come to its end. How many kills met a run that was still under way.
-    fn killed(&self, took: Duration) -> Result<u32, Complaint> {
+    /// come to its end. Where one ends before its moment, all begins anew with sooner moments.
+    fn killed(&self, took: Duration) -> Result<Killed, Complaint> {
+        let kills = self.arguments.kills;
         let mut random = ChaCha8Rng::seed_from_u64(self.arguments.seed);
         // Each run begins where the one before was at its last checkpoint, so that it must live longer
         // than a share of the whole to come any further.
-        let longest = 2.0 * took.as_secs_f64() / f64::from(self.arguments.kills);
+        let mut longest = (2.0 / f64::from(kills)).min(1.0) * took.as_secs_f64();
         let mut landed = 0;
-        for _ in 0..self.arguments.kills {
-            let moment = Duration::from_secs_f64(random.random_range(0.0..1.0) * longest);
-            landed += u32::from(killed_at(self.start()?, moment)?);
+        for _ in 0..kills * TRIES {
+            if landed == kills {
+                break;
+            }
+            match self.run(Some(Duration::from_secs_f64(random.random_range(0.0..1.0) * longest)))? {
+                Ended::Killed => landed += 1,
+                Ended::Stopped(signal) => return Ok(Killed::Stopped(signal)),
+                Ended::Itself(..) => {
+                    landed = 0;
+                    longest /= 2.0;
+                    fs::remove_dir_all(self.store).map_err(|error| {
+                        let store = self.store.display();
+                        Complaint::new(ExitClass::Failed, format!("failed to remove `{store}`: {error}"))
+                    })?;
+                }
+            }
         }
-        self.to_its_end()?;
-        Ok(landed)
+        Ok(self.to_its_end()?.map_or(Killed::Landed(landed), Killed::Stopped))
     }
-}
-
-/// Whether it was still under way.
-fn killed_at(mut child: Child, moment: Duration) -> Result<bool, Complaint> {
-    let failed = |error| Complaint::new(ExitClass::Failed, format!("failed to wait for a run: {error}"));
-    // A full pipe would hold it up.
-    let mut said = child.stderr.take();
-    let reader = thread::spawn(move || said.as_mut().map(|said| said.read_to_end(&mut Vec::new())));
-    let begun = Instant::now();
-    let under_way = loop {
-        if child.try_wait().map_err(failed)?.is_some() {
-            break false;
-        }
-        if begun.elapsed() >= moment {
-            // It may have ended this very moment.
-            let _ = child.kill();
-            break true;
-        }
-        thread::sleep(LOOK);
-    };
-    child.wait().map_err(failed)?;
-    // Its pipe has ended with it.
-    let _ = reader.join();
-    Ok(under_way)
 }
 
 /// A line a stage, and how many of them differ.
@@ -170,7 +244,8 @@ fn compared(pipeline: &Pipeline, whole: &Path, killed: &Path) -> Result<(String,
                     .collect();
                 let resumed = other.resumed.as_ref().map_or_else(String::new, |at| format!(", resumed at {at}"));
                 if other_bytes.is_empty() {
-                    format!("{name}: the same {} outputs{resumed}\n", one.outputs.len())
+                    let outputs = if one.outputs.len() == 1 { "output" } else { "outputs" };
+                    format!("{name}: the same {} {outputs}{resumed}\n", one.outputs.len())
                 } else {
                     differ += 1;
                     format!("{name}: other bytes in {}{resumed}\n", other_bytes.join(", "))

@@ -1,7 +1,7 @@
 //! What a run would do and why, without doing it.
 
 use super::{
-    Event, Listener, Outcome, Stop,
+    Listener, Outcome, Stop,
     announce::sentence,
     lookup::{Found, look_up, reasons},
     runner::{End, Planned, Run},
@@ -43,15 +43,31 @@ pub struct Foreseen {
 }
 
 /// Looks at each member of a pipeline, in their order, as [`run`](super::run) would come to it; `stages`
-/// are as for that. Nothing is made, fetched or warned of: what is damaged would be made again.
+/// are as for that. Nothing is made or fetched. What is found damaged is set aside, as a run would, and the
+/// listener hears of it.
 ///
 /// # Errors
 /// Where the store cannot be read.
-pub fn foresee(pipeline: &Pipeline, stages: Vec<Planned>, store: Option<&Store>) -> Result<Vec<Foreseen>, StoreError> {
+pub fn foresee(
+    pipeline: &Pipeline,
+    stages: Vec<Planned>,
+    store: Option<&Store>,
+    listener: &dyn Listener,
+) -> Result<Vec<Foreseen>, StoreError> {
     let Some(store) = store else { return Ok(anew(pipeline)) };
     let stop = Stop::new();
-    let mut run = Run::new(pipeline, stages, store, &stop, &Deaf);
-    (0..pipeline.members.len()).map(|at| run.foresee(at)).collect()
+    let mut run = Run::new(pipeline, stages, store, &stop, listener);
+    let mut foreseen: Vec<Foreseen> = Vec::with_capacity(pipeline.members.len());
+    for at in 0..pipeline.members.len() {
+        let mut of = run.foresee(at)?;
+        // Of equal work the first is done, and the others find it.
+        let equal = foreseen.iter().find(|other| of.key.is_some() && other.key == of.key);
+        if let (Outlook::Runs { .. }, Some(equal)) = (&of.outlook, equal) {
+            of.outlook = Outlook::Waits { on: vec![equal.stage.clone()] };
+        }
+        foreseen.push(of);
+    }
+    Ok(foreseen)
 }
 
 /// As it is where there is no store yet.
@@ -76,13 +92,6 @@ fn names(pipeline: &Pipeline, members: impl Iterator<Item = usize>) -> Vec<Strin
     members.into_iter().map(|of| pipeline.members[of].name.clone()).collect()
 }
 
-/// Hears nothing: what is foreseen has not happened.
-struct Deaf;
-
-impl Listener for Deaf {
-    fn hear(&self, _: &Event) {}
-}
-
 impl Run<'_> {
     fn foresee(&mut self, at: usize) -> Result<Foreseen, StoreError> {
         let (outlook, key) = self.outlook(at)?;
@@ -100,6 +109,9 @@ impl Run<'_> {
         let on = names(self.pipeline, member.inputs.values().flatten().copied().filter(|&of| !self.has_record(of)));
         if !on.is_empty() {
             return Ok((Outlook::Waits { on }, None));
+        }
+        if let Some(why) = self.tasks[at].planned.stage.lacks() {
+            return Ok((Outlook::Unknown { why }, None));
         }
         let prepared = match self.depends_on(at) {
             Ok(prepared) => prepared,

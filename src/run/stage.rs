@@ -16,6 +16,11 @@ pub trait Stage: Send + Sync {
         Ok(())
     }
 
+    /// What [`fetch`](Self::fetch) would have to get first, in words; `None` where all is there.
+    fn lacks(&self) -> Option<String> {
+        None
+    }
+
     /// What the stage reads besides other stages' outputs: name → content, hashed into the key.
     fn resources(&self) -> Vec<(String, Resource)> {
         Vec::new()

@@ -100,8 +100,9 @@ impl Playing {
             .iter()
             .zip(&first.mean.network)
             .map(|(words, &value)| {
-                let [name, words, unit] = words.map(str::to_owned);
-                MeasuredValue { name, words, unit, value }
+                let [name, words, unit] = words;
+                let words = if parts.len() > 1 { format!("{words} ({})", first.name) } else { (*words).to_owned() };
+                MeasuredValue { name: (*name).to_owned(), words, unit: (*unit).to_owned(), value }
             })
             .collect();
         metrics.extend(measures.iter().map(|measure| (measure.name.clone(), measure.value)));

@@ -74,6 +74,22 @@ impl Store {
         Ok(names)
     }
 
+    /// All that is remembered: pipeline, member and key, in the order of their files. What is damaged is left
+    /// out.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn newest(&self) -> Result<Vec<(String, String, Digest)>, StoreError> {
+        let mut found = Vec::new();
+        for name in self.remembered()? {
+            let path = self.folder(Self::LAST).join(name);
+            if let Ok(Some(Last { pipeline, member, key })) = self.read_last(&path) {
+                found.push((pipeline, member, key));
+            }
+        }
+        Ok(found)
+    }
+
     fn last_path(&self, pipeline: &str, member: &str) -> PathBuf {
         self.folder(Self::LAST).join(file_name(pipeline)).join(file_name(member))
     }

@@ -89,6 +89,10 @@ fn an_episode_is_played_and_drawn_of_a_network_whose_file_says_what_it_plays() {
         assert!(said.ends_with(" in 4 steps, episode.gif\n"), "{said}");
         assert!(fs::read(scratch.path("episode.gif")).unwrap().starts_with(b"GIF89a"));
     }
+    let without = scratch.run(&["predict", "--weights", "network.safetensors", "--output", "x.gif"]).exits(2);
+    without.line(&["this network plays: `--play`"]);
+    let named = play("network.safetensors", "episode.gif", &["catch", "--force"]).exits(0).stdout;
+    assert!(named.starts_with("catch on 5 rows and 3 columns"), "{named}");
     let again = |seed| {
         play("network.safetensors", "episode.gif", &["--seed", seed, "--force"]).exits(0);
         fs::read(scratch.path("episode.gif")).unwrap()
@@ -96,8 +100,9 @@ fn an_episode_is_played_and_drawn_of_a_network_whose_file_says_what_it_plays() {
     assert_eq!(again("3"), again("3"));
     for (output, more, code, said) in [
         ("episode.mp4", &[][..], 3, "an episode is written as GIF"),
+        ("other.gif", &["catch:hard"], 2, "found `catch:hard`"),
         ("other.gif", &["maze"], 3, "the network sees frames of [3, 5, 3]"),
-        ("other.gif", &["chess"], 2, "`game` must be one of"),
+        ("other.gif", &["chess"], 2, "`game` must be `catch`, or of Procgen one of"),
         ("other.gif", &["--input", "x.png"], 2, "cannot be used with"),
     ] {
         let ended = play("network.safetensors", output, more).exits(code);

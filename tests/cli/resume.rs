@@ -1,6 +1,6 @@
 //! Searches that are stopped in every way and still come to the same bits.
 
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, wait_until};
 use rand::{RngExt, SeedableRng};
 
 /// More steps than are taken while the program is stopped a few times.
@@ -107,8 +107,24 @@ fn a_run_that_is_killed_is_compared_with_one_that_is_not() {
     let scratch = Scratch::new();
     let ended = scratch.run(&["verify-resume", "tiny.yaml", "--kills", "3", "--seed", "7"]).exits(0);
     assert!(ended.stdout.contains("search: the same "), "{}", ended.stdout);
-    assert!(ended.stdout.ends_with(" times of 3, 0 of 5 stages differ\n"), "{}", ended.stdout);
+    assert!(ended.stdout.ends_with("\nkilled 3 times, 0 of 5 stages differ\n"), "{}", ended.stdout);
     assert!(!scratch.path("verify-resume").exists());
     scratch.write("verify-resume", "");
     scratch.run(&["verify-resume", "tiny.yaml"]).exits(3).line(&["failed to make the folder `verify-resume`"]);
+}
+
+#[test]
+fn a_proof_that_is_stopped_or_whose_run_fails_leaves_nothing_behind() {
+    let scratch = Scratch::new();
+    let slow = ["verify-resume", "tiny.yaml", "--set", "search.epochs=500"];
+    let proof = scratch.start_deaf(&slow);
+    wait_until("the first run has a store", || scratch.path("verify-resume/whole").is_dir());
+    proof.signal("TERM");
+    proof.ended().exits(75);
+    assert!(!scratch.path("verify-resume").exists());
+
+    let diverging = ["--set", "search.weights.learning_rate=1e30", "--set", "search.weights.clip_norm=1e30"];
+    let failed = scratch.run(&[&["verify-resume", "tiny.yaml"], &diverging[..]].concat()).exits(1);
+    assert!(failed.stderr.contains("the run ended with exit status: 1"), "{}", failed.stderr);
+    assert!(!scratch.path("verify-resume").exists());
 }

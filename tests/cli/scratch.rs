@@ -109,6 +109,12 @@ impl Scratch {
         self.hear(self.command(arguments))
     }
 
+    /// Starts a command that has no events.
+    pub fn start_deaf(&self, arguments: &[&str]) -> Running {
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Running { child, events: channel().1 }
+    }
+
     /// The same where a hangup is ignored, as `nohup` does.
     pub fn start_without_hangup(&self, arguments: &[&str]) -> Running {
         let program = self.command(arguments);

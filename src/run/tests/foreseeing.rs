@@ -6,7 +6,8 @@ impl Story {
     /// Each member with what would become of it.
     fn foresee(&self, store: Option<&Store>) -> Vec<(String, Outlook)> {
         let (pipeline, stages) = self.planned();
-        let foreseen = foresee(&pipeline, stages, store).unwrap();
+        let ear = Ear::default();
+        let foreseen = foresee(&pipeline, stages, store, &ear).unwrap();
         assert!(self.log.lock().unwrap().is_empty(), "nothing is made");
         foreseen.into_iter().map(|of| (of.stage, of.outlook)).collect()
     }
@@ -41,6 +42,28 @@ fn a_changed_key_is_told_and_what_does_not_read_it_is_there() {
     let expected = [Outlook::Cached, runs(vec![reason]), waits("b"), Outlook::Cached];
     assert_eq!(changed.foresee(Some(&store)).into_iter().map(|(_, outlook)| outlook).collect::<Vec<_>>(), expected);
     assert_eq!(changed.tell(&store).worked, "b", "the same came of it, so that `c` need not run");
+}
+
+#[test]
+fn equal_work_is_foreseen_once_and_damage_is_told() {
+    let (_folder, store) = scratch();
+    let twins = || {
+        let mut story = Story::default().stage("a", &[]).stage("b", &[]);
+        story.fake("b").params = json!({"name": "a"});
+        story
+    };
+    let foreseen = twins().foresee(Some(&store));
+    assert_eq!(foreseen[1].1, waits("a"));
+    let told = twins().tell(&store);
+    assert_eq!(told.worked, "a");
+
+    let key = told.report.members[0].key.unwrap();
+    fs::write(store.record_path(key), b"{").unwrap();
+    let (pipeline, stages) = twins().planned();
+    let ear = Ear::default();
+    foresee(&pipeline, stages, Some(&store), &ear).unwrap();
+    let heard = ear.0.into_inner().unwrap();
+    assert!(matches!(&heard[..], [EventKind::Warning { .. }]), "{heard:?}");
 }
 
 #[test]

@@ -243,6 +243,11 @@ impl Stage for Prepare {
         Ok(())
     }
 
+    fn lacks(&self) -> Option<String> {
+        let missing = self.missing.as_ref().filter(|_| self.located.get().is_none())?;
+        Some(format!("its files are to be downloaded into `{}`", missing.place.display()))
+    }
+
     fn resources(&self) -> Vec<(String, Resource)> {
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         self.located().files().iter().map(|path| (name(path), Resource::Path(path.clone()))).collect()

@@ -43,10 +43,16 @@ impl GameSet {
     ///
     /// # Errors
     /// Where there is none of the name.
-    pub fn named(name: &str, [rows, columns]: [usize; 2]) -> Result<Self, GameError> {
-        let (name, mode) = name.split_once(':').unwrap_or((name, Mode::Easy.name()));
+    pub fn named(word: &str, [rows, columns]: [usize; 2]) -> Result<Self, GameError> {
+        let (name, mode) = word.split_once(':').unwrap_or((word, Mode::Easy.name()));
+        let is_known = Game::named(name).is_ok();
         let kind = match name {
-            CATCH => GameKind::Catch { rows, columns, scale: 1 },
+            CATCH if mode == Mode::Easy.name() => GameKind::Catch { rows, columns, scale: 1 },
+            _ if !is_known => {
+                let all = Game::ALL.map(|game| format!("`{}`", game.name())).join(", ");
+                let (expected, found) = (format!("`{CATCH}`, or of Procgen one of {all}"), word.to_owned());
+                return Err(GameError::Setting { setting: "game", expected, found });
+            }
             _ => GameKind::Procgen {
                 game: Game::named(name)?.name().to_owned(),
                 mode: Mode::named(mode)?.name().to_owned(),
@@ -127,6 +133,19 @@ impl fmt::Display for GameSet {
         match self.levels {
             None => f.write_str(", all levels"),
             Some(levels) => write!(f, ", {levels} levels to learn on"),
+        }
+    }
+}
+
+impl GameKind {
+    /// Whether [`GameSet::named`] would give such a game.
+    pub fn is_called(&self, word: &str) -> bool {
+        match self {
+            Self::Catch { .. } => word == CATCH,
+            Self::Procgen { game, mode } => {
+                let (name, of) = word.split_once(':').unwrap_or((word, Mode::Easy.name()));
+                (name, of) == (game.as_str(), mode.as_str())
+            }
         }
     }
 }
