@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = files![
     "search_spaces/impala.yaml",
     "search_spaces/nas_bench_201.yaml",
     "search_spaces/rl_darts.yaml",
+    "search_spaces/rl_darts_batch_norm.yaml",
     "search_spaces/rl_darts_small.yaml",
     "search_spaces/robust_s1.yaml",
     "search_spaces/robust_s2.yaml",
