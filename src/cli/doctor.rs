@@ -1,6 +1,6 @@
 //! `darts-run doctor`: what this machine and this build have, before a pipeline needs it.
 
-use super::{Complaint, DATA, StoreArguments, data_folder, output};
+use super::{Complaint, DataArguments, StoreArguments, output};
 use crate::{
     machine,
     model::DeviceName,
@@ -8,42 +8,29 @@ use crate::{
     space::{self, Space},
     store::Store,
 };
-use clap::{
-    Args,
-    builder::{OsStringValueParser, TypedValueParser},
-};
-use std::{
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    thread::available_parallelism,
-};
+use clap::Args;
+use std::{num::NonZeroUsize, path::Path, thread::available_parallelism};
 
 #[derive(Args, Debug)]
 pub(super) struct DoctorArguments {
     #[command(flatten)]
     store: StoreArguments,
-    /// Where data sets lie
-    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_DATA", default_value = DATA,
-        value_parser = OsStringValueParser::new().map(data_folder))]
-    data: PathBuf,
+    #[command(flatten)]
+    data: DataArguments,
 }
 
 pub(super) fn run(arguments: &DoctorArguments) -> Result<u8, Complaint> {
     let store = &arguments.store.store;
-    let lines = [
+    output::say_rows(&[
         ("program", format!("darts-run {}{}", env!("CARGO_PKG_VERSION"), features())),
         ("processor", processor()),
         ("memory", machine::memory().map_or_else(|| "not known".to_owned(), observe::bytes)),
         ("cuda", device(DeviceName::Cuda { index: 0 })),
         ("wgpu", device(DeviceName::Wgpu { index: 0 })),
         ("store", self::store(store)),
-        ("data", data(&arguments.data)),
+        ("data", data(&arguments.data.data)),
         ("spaces", spaces()),
-    ];
-    let look = observe::Look::of_stdout();
-    let line =
-        |(name, said): &(&str, String)| observe::fold(&look.text(&format!("{name:9}  {said}")), look.width, 11) + "\n";
-    output::say(lines.iter().map(line).collect::<String>())?;
+    ])?;
     Ok(0)
 }
 
@@ -69,6 +56,7 @@ fn store(folder: &Path) -> String {
     let free = machine::free(folder).map_or_else(String::new, |bytes| format!(", {} free", observe::bytes(bytes)));
     let shown = folder.display();
     match Store::existing(folder) {
+        None if folder.exists() => format!("`{shown}` is no store{free}"),
         None => format!("`{shown}` is not there yet{free}"),
         Some(store) => {
             let stages = store.remembered().map_or_else(
@@ -82,7 +70,10 @@ fn store(folder: &Path) -> String {
 
 fn data(folder: &Path) -> String {
     let shown = folder.display();
-    let Ok(entries) = folder.read_dir() else { return format!("`{shown}` is not there") };
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) => return format!("`{shown}` cannot be read: {}", machine::reason(&error)),
+    };
     let mut names: Vec<String> =
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();

@@ -1,6 +1,6 @@
 //! An episode that a network plays, as a picture that moves.
 
-use super::{Complaint, ExitClass, data_folder, destination::Destination};
+use super::{Complaint, DataArguments, ExitClass, destination::Destination};
 use crate::{
     data::Animation,
     interop::trained::TrainedNetwork,
@@ -9,7 +9,7 @@ use crate::{
     tasks::policy::{GameSet, Manner, POLICY, Part, Played, Session, VALUE, episodes},
 };
 use burn::tensor::{Device, Tensor};
-use clap::{Args, builder::OsStringValueParser, builder::TypedValueParser};
+use clap::Args;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -28,10 +28,8 @@ pub(super) struct EpisodeArguments {
     /// What levels and actions are drawn by
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Where data sets lie: its folder `procgen` has Procgen's library
-    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_DATA", default_value = super::DATA,
-        value_parser = OsStringValueParser::new().map(data_folder))]
-    data: PathBuf,
+    #[command(flatten)]
+    data: DataArguments,
 }
 
 /// As many levels as games count.
@@ -66,7 +64,7 @@ impl EpisodeArguments {
             (None, None) => Part::Learned,
         };
         let manner = if self.greedy { Manner::Likeliest(outputs) } else { Manner::Drawn(outputs) };
-        let roots = [PathBuf::new(), self.data.clone()];
+        let roots = [PathBuf::new(), self.data.data.clone()];
         let played = episodes((&game, part), manner, (1, self.seed), (&roots, device), &mut |_| true);
         let played = played.map_err(|error| Complaint::input(sentence(&error)).hinted(error.hint()))?;
         let Some(Session { played, film }) = played else { return Ok(String::new()) };

@@ -1,25 +1,24 @@
-//! `darts-run explain`: why stages would run, every reason of each; or in what two results differ, and since which epoch.
+//! `darts-run explain`: why stages would run, every reason of each; or in what two results differ,
+//! and since which epoch.
 
 use super::{
     Complaint, StoreArguments, output, path,
-    run::{PipelineArguments, planned},
+    plan::foreseen,
+    run::PipelineArguments,
     stage_result::{StageResult, manifest, published},
-    store::{existing, if_there},
+    store::existing,
 };
 use crate::{
     observe::{self, Look},
     plan,
     records::AlphaHistory,
-    run::{self, Outlook},
     space::Space,
     store::{Record, Store},
 };
 use clap::Args;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +33,7 @@ pub(super) struct ExplainArguments {
     /// A pipeline file, or a result: PIPELINE/STAGE, or the first digits of its key
     #[arg(value_name = "FILE|RESULT", value_parser = path())]
     what: PathBuf,
-    /// Of a file its stages, of a result the one to compare with
+    // Of a file its stages, of a result the one to compare with.
     #[command(flatten)]
     pipeline: PipelineArguments,
     #[command(flatten)]
@@ -43,41 +42,22 @@ pub(super) struct ExplainArguments {
 
 pub(super) fn run(arguments: &ExplainArguments) -> Result<u8, Complaint> {
     let is_file = arguments.what.is_file() || arguments.what.extension().is_some_and(|ending| ending == "yaml");
-    let text = if is_file { of_file(arguments)? } else { of_results(arguments)? };
     let look = Look::of_stdout();
-    let line = |line: &str| {
-        let indent = line.len() - line.trim_start().len();
-        observe::fold(&look.text(line), look.width, indent + 2) + "\n"
-    };
-    output::say(text.lines().map(line).collect::<String>())?;
+    if is_file {
+        let foreseen = foreseen(&arguments.what, &arguments.pipeline, &arguments.store)?;
+        output::say(observe::explained(&foreseen, &look))?;
+    } else {
+        let line = |line: &String| {
+            let indent = line.len() - line.trim_start().len();
+            observe::fold(&look.text(line), look.width, indent + 2) + "\n"
+        };
+        output::say(of_results(arguments)?.iter().map(line).collect::<String>())?;
+    }
     Ok(0)
 }
 
-fn of_file(arguments: &ExplainArguments) -> Result<String, Complaint> {
-    let (pipeline, stages) = planned(&arguments.what, &arguments.pipeline)?;
-    let store = if_there(&arguments.store)?;
-    let screen = observe::on_stderr();
-    let foreseen = run::foresee(&pipeline, stages, store.as_ref(), screen.as_ref());
-    let foreseen = foreseen.map_err(|error| Complaint::store(&error))?;
-    let lines = foreseen.iter().map(|stage| {
-        let name = &stage.stage;
-        match &stage.outlook {
-            Outlook::Cached => {
-                format!("{name}: cached, {}\n", stage.key.map_or_else(String::new, |key| key.to_string()))
-            }
-            Outlook::Runs { reasons, from_checkpoint } => {
-                let from = if *from_checkpoint { " on from its checkpoint" } else { "" };
-                let reasons: String = reasons.iter().map(|reason| format!("  {reason}\n")).collect();
-                format!("{name}: would run{from}\n{reasons}")
-            }
-            Outlook::Waits { on } => format!("{name}: waits for {}\n", on.join(", ")),
-            Outlook::Unknown { why } => format!("{name}: not known before it runs: {why}\n"),
-        }
-    });
-    Ok(lines.collect())
-}
-
-fn of_results(arguments: &ExplainArguments) -> Result<String, Complaint> {
+/// In what they differ, line by line.
+fn of_results(arguments: &ExplainArguments) -> Result<Vec<String>, Complaint> {
     let first = arguments.what.to_string_lossy().into_owned();
     let [second] = &arguments.pipeline.stages[..] else {
         return Err(Complaint::usage(format!("`{first}` is no file, and of results two are compared"))
@@ -96,7 +76,7 @@ fn of_results(arguments: &ExplainArguments) -> Result<String, Complaint> {
     lines.extend(one.figures(&other));
     lines.extend(one.epochs(&other)?);
     lines.extend(one.alphas(&other)?);
-    Ok(lines.iter().map(|line| format!("{line}\n")).collect())
+    Ok(lines)
 }
 
 /// As many figures as are told.
@@ -112,8 +92,7 @@ struct Compared<'a> {
 impl Compared<'_> {
     /// What went in.
     fn made_of(&self, other: &Self) -> Result<Vec<String>, Complaint> {
-        let manifests = [self, other].map(|of| manifest(&of.word, &of.record.manifest));
-        let [one, two] = manifests;
+        let [one, two] = [self, other].map(|of| manifest(&of.word, &of.record.manifest));
         let reasons = plan::diff(&one?, &two?);
         if reasons.is_empty() {
             return Ok(vec!["made of the same".to_owned()]);
@@ -123,14 +102,9 @@ impl Compared<'_> {
     }
 
     fn outputs(&self, other: &Self) -> Vec<String> {
-        let (one, two) = (&self.record.outputs, &other.record.outputs);
-        let names: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
-        let (same, differ): (Vec<&String>, Vec<&String>) =
-            names.into_iter().partition(|name| one.get(*name) == two.get(*name));
-        let listed = |words: &str, names: Vec<&String>| {
-            let names = names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            (!names.is_empty()).then(|| format!("{words}: {names}"))
-        };
+        let [same, differ] = self.record.compare_outputs(&other.record);
+        let listed =
+            |words: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("{words}: {}", names.join(", ")));
         [listed("the same bytes", same), listed("other bytes", differ)].into_iter().flatten().collect()
     }
 
@@ -141,12 +115,11 @@ impl Compared<'_> {
             let new = two.get(name).filter(|new| *new != value)?;
             Some(format!("  {name} {} → {}", observe::number(*value), observe::number(*new)))
         });
-        let lines: Vec<String> = differ.collect();
-        few("figures".to_owned(), lines)
+        few("figures".to_owned(), differ.collect())
     }
 
     /// The JSON output `name`, where both have it.
-    fn both<T: serde::de::DeserializeOwned>(&self, other: &Self, name: &str) -> Result<Option<[T; 2]>, Complaint> {
+    fn both<T: DeserializeOwned>(&self, other: &Self, name: &str) -> Result<Option<[T; 2]>, Complaint> {
         let read = |of: &Self| -> Result<Option<T>, Complaint> {
             let bytes = of.record.outputs.get(name).map(|object| of.store.bytes(object)).transpose();
             published(&of.word, name, bytes.map_err(|error| Complaint::store(&error))?)
@@ -159,15 +132,12 @@ impl Compared<'_> {
         let Some([one, two]) = self.both::<Vec<Json>>(other, "metrics")? else { return Ok(Vec::new()) };
         let Some(at) = one.iter().zip(&two).position(|(one, two)| one != two) else {
             let [one, two] = [one.len(), two.len()];
-            let shorter = one.min(two);
-            return Ok(if one == two {
-                Vec::new()
-            } else {
-                vec![format!("alike for {shorter} epochs, of {one} and {two}")]
-            });
+            let of_other_lengths =
+                (one != two).then(|| format!("alike for {} epochs, of {one} and {two}", one.min(two)));
+            return Ok(of_other_lengths.into_iter().collect());
         };
         let mut lines = Vec::new();
-        plan::leaves(String::new(), one.get(at), two.get(at), &mut |path, old, new| {
+        plan::differences(String::new(), one.get(at), two.get(at), &mut |path, old, new| {
             let [old, new] = [old, new].map(|value| value.map_or_else(|| "none".to_owned(), shown));
             lines.push(format!("  {path} {old} → {new}"));
         });
@@ -185,23 +155,22 @@ impl Compared<'_> {
         }
         let space = self.record.outputs.get("space").and_then(|object| self.store.bytes(object).ok());
         let space = space.and_then(|text| Space::parse(Path::new(&one.space), String::from_utf8(text).ok()?).ok());
-        let (mut largest, mut found) = (0.0, None);
         let last = one.epochs.iter().zip(&two.epochs).next_back();
-        for (one, two) in last.iter().flat_map(|(one, two)| one.tables.iter().zip(&two.tables)) {
-            for (row, (old, new)) in one.alphas.iter().zip(&two.alphas).enumerate() {
-                for (column, (&old, &new)) in old.iter().zip(new).enumerate() {
-                    if (new - old).abs() > largest {
-                        (largest, found) = ((new - old).abs(), Some((&one.label, row, column, old, new)));
-                    }
-                }
-            }
-        }
-        Ok(found.map_or_else(Vec::new, |(table, row, column, old, new)| {
-            let name = space.and_then(|space| space.entry_name(table, row, column));
-            let name = name.unwrap_or_else(|| format!("row {row}, column {column}"));
-            let epoch = last.map_or(0, |(one, _)| one.epoch);
-            vec![format!("the alpha that differs most after epoch {epoch}: {table} {name}, {old:.4} → {new:.4}")]
-        }))
+        let tables = last.iter().flat_map(|(one, two)| one.tables.iter().zip(&two.tables));
+        let entries = tables.flat_map(|(one, two)| {
+            let rows = one.alphas.iter().zip(&two.alphas).enumerate();
+            rows.flat_map(move |(row, (old, new))| {
+                old.iter().zip(new).enumerate().map(move |(column, (&old, &new))| (&one.label, row, column, old, new))
+            })
+        });
+        let most = entries.max_by(|(.., a, b), (.., c, d)| (b - a).abs().total_cmp(&(d - c).abs()));
+        let Some((table, row, column, old, new)) = most.filter(|(.., old, new)| old != new) else {
+            return Ok(Vec::new());
+        };
+        let name = space.and_then(|space| space.entry_name(table, row, column));
+        let name = name.unwrap_or_else(|| format!("row {row}, column {column}"));
+        let epoch = last.map_or(0, |(one, _)| one.epoch);
+        Ok(vec![format!("the alpha that differs most after epoch {epoch}: {table} {name}, {old:.4} → {new:.4}")])
     }
 }
 

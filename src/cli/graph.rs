@@ -1,4 +1,4 @@
-//! `darts-run graph FILE`: the stages of a pipeline and what reads what, as text that is drawn elsewhere.
+//! `darts-run graph FILE`: the stages of a pipeline and what reads what, as text that others draw.
 
 use super::{
     Complaint, output, path,

@@ -3,7 +3,6 @@
 use super::{Complaint, output};
 use crate::{
     config::{KindSlots, Slot},
-    observe::{self, Look},
     space::{self, Space},
     stages, tasks,
 };
@@ -23,23 +22,16 @@ pub(super) enum What {
 }
 
 pub(super) fn run(what: What) -> Result<u8, Complaint> {
-    let rows: Vec<[String; 2]> = match what {
+    output::say_rows(&match what {
         What::Kinds => kinds(),
-        What::Tasks => tasks::KINDS.iter().map(|task| [task.name.to_owned(), String::new()]).collect(),
+        What::Tasks => tasks::KINDS.iter().map(|task| (task.name.to_owned(), String::new())).collect(),
         What::Spaces => spaces(),
         What::Primitives => primitives(),
-    };
-    let look = Look::of_stdout();
-    let width = rows.iter().map(|[name, _]| name.chars().count()).max().unwrap_or(0);
-    let line = |[name, about]: &[String; 2]| {
-        let line = format!("{name:width$}  {about}");
-        observe::fold(&look.text(line.trim_end()), look.width, width + 2) + "\n"
-    };
-    output::say(rows.iter().map(line).collect::<String>())?;
+    })?;
     Ok(0)
 }
 
-fn kinds() -> Vec<[String; 2]> {
+fn kinds() -> Vec<(String, String)> {
     let reads = |slots: &[Slot]| {
         let slots = slots.iter().map(|slot| {
             let many = if slot.many { "one or more of " } else { "" };
@@ -51,22 +43,22 @@ fn kinds() -> Vec<[String; 2]> {
     };
     let row = |kind: KindSlots| {
         let of = reads(kind.slots);
-        [kind.kind.to_owned(), if of.is_empty() { "reads no stage".to_owned() } else { format!("reads {of}") }]
+        (kind.kind.to_owned(), if of.is_empty() { "reads no stage".to_owned() } else { format!("reads {of}") })
     };
     stages::slots().into_iter().map(row).collect()
 }
 
-fn spaces() -> Vec<[String; 2]> {
+fn spaces() -> Vec<(String, String)> {
     let row = |path: &PathBuf| match Space::read(path) {
-        Ok(space) => [space.name, space.about],
-        Err(_) => [path.display().to_string(), "cannot be read: `darts-run show --space` says why".to_owned()],
+        Ok(space) => (space.name, space.about),
+        Err(_) => (path.display().to_string(), "cannot be read: `darts-run show --space` says why".to_owned()),
     };
     space::all(Path::new("")).iter().map(row).collect()
 }
 
-fn primitives() -> Vec<[String; 2]> {
+fn primitives() -> Vec<(String, String)> {
     let row = |(name, in_heads_only): (&str, bool)| {
-        [name.to_owned(), if in_heads_only { "in heads only".to_owned() } else { String::new() }]
+        (name.to_owned(), if in_heads_only { "in heads only".to_owned() } else { String::new() })
     };
     space::primitive_names().map(row).collect()
 }

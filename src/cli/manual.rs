@@ -1,4 +1,5 @@
-//! `darts-run completions SHELL` and `darts-run man`: what shells and `man` read, made of the command line itself.
+//! `darts-run completions SHELL` and `darts-run man`: what shells and `man` read, made of the
+//! command line itself.
 
 use super::{Arguments, Complaint, output};
 use clap::CommandFactory;

@@ -82,7 +82,7 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Say why stages would run, all reasons; or in what two results differ and since which epoch
     Explain(explain::ExplainArguments),
-    /// Run a pipeline whole, and again killed at random moments, and compare the results to the byte
+    /// Run a pipeline whole, and again killed at random moments, and compare all results
     VerifyResume(verify_resume::VerifyResumeArguments),
     /// Draw which stage reads which, for Markdown or Graphviz
     Graph(graph::GraphArguments),
@@ -90,7 +90,7 @@ enum Command {
     Show(show::ShowArguments),
     /// Replay golden files of PyTorch and print the relative errors
     Parity(parity::ParityArguments),
-    /// Class scores, pictures or a played episode of a trained network, from weights that any program saved
+    /// Class scores, pictures or a played episode of a trained network, from weights of any program
     Predict(predict::PredictArguments),
     /// Write a cell or a trained network as a file for other programs
     Export(export::ExportArguments),
@@ -130,22 +130,25 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 #[derive(Args, Debug)]
 struct StoreArguments {
     /// Folder of the store
-    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_STORE", default_value = STORE,
-        value_parser = OsStringValueParser::new().map(store_folder))]
+    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_STORE", default_value = STORE, value_parser = folder(STORE))]
     store: PathBuf,
 }
 
-const STORE: &str = "artifacts";
-
-/// An empty variable says nothing.
-fn store_folder(written: OsString) -> PathBuf {
-    if written.is_empty() { STORE.into() } else { machine::expanded(written) }
+/// Where data sets lie, for commands that read no pipeline.
+#[derive(Args, Debug)]
+struct DataArguments {
+    /// Where data sets lie; its folder `procgen` has Procgen's library
+    #[arg(long, value_name = "FOLDER", env = "DARTS_RUN_DATA", default_value = DATA, value_parser = folder(DATA))]
+    data: PathBuf,
 }
 
+const STORE: &str = "artifacts";
 const DATA: &str = "data";
 
-fn data_folder(written: OsString) -> PathBuf {
-    if written.is_empty() { DATA.into() } else { machine::expanded(written) }
+/// A folder; an empty variable says nothing.
+fn folder(usual: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    let of = move |written: OsString| if written.is_empty() { usual.into() } else { machine::expanded(written) };
+    OsStringValueParser::new().map(of)
 }
 
 /// Runs the command line of this process.

@@ -2,11 +2,23 @@
 //! look whether it was written.
 
 use super::{Complaint, ExitClass};
+use crate::observe::{self, Look};
 use std::io::{self, ErrorKind, Write};
 
 /// Writes results to standard output, to their last byte.
 pub(super) fn say(text: impl AsRef<[u8]>) -> Result<(), Complaint> {
     told(stdout().write_all(text.as_ref()))
+}
+
+/// Writes names with what there is to say of each, folded beside the names to the width there is.
+pub(super) fn say_rows<N: AsRef<str>>(rows: &[(N, String)]) -> Result<(), Complaint> {
+    let look = Look::of_stdout();
+    let width = rows.iter().map(|(name, _)| name.as_ref().chars().count()).max().unwrap_or(0);
+    let row = |(name, said): &(N, String)| {
+        let row = format!("{:width$}  {said}", name.as_ref());
+        observe::fold(&look.text(row.trim_end()), look.width, width + 2) + "\n"
+    };
+    say(rows.iter().map(row).collect::<String>())
 }
 
 /// Prints the help or the version that was asked for.

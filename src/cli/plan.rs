@@ -5,9 +5,12 @@ use super::{
     run::{PipelineArguments, planned},
     store::if_there,
 };
-use crate::{observe, run};
+use crate::{
+    observe,
+    run::{self, Foreseen},
+};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
 pub(super) struct PlanArguments {
@@ -24,11 +27,7 @@ pub(super) struct PlanArguments {
 }
 
 pub(super) fn run(arguments: &PlanArguments) -> Result<u8, Complaint> {
-    let (pipeline, stages) = planned(&arguments.file, &arguments.pipeline)?;
-    let store = if_there(&arguments.store)?;
-    let screen = observe::on_stderr();
-    let foreseen = run::foresee(&pipeline, stages, store.as_ref(), screen.as_ref());
-    let foreseen = foreseen.map_err(|error| Complaint::store(&error))?;
+    let foreseen = foreseen(&arguments.file, &arguments.pipeline, &arguments.store)?;
     output::say(if arguments.json {
         let line = |stage| serde_json::to_string(stage).expect("an outlook is JSON") + "\n";
         foreseen.iter().map(line).collect()
@@ -36,4 +35,16 @@ pub(super) fn run(arguments: &PlanArguments) -> Result<u8, Complaint> {
         observe::outlook(&foreseen, &observe::Look::of_stdout())
     })?;
     Ok(0)
+}
+
+/// What a run of these stages of the pipeline would do with each.
+pub(super) fn foreseen(
+    file: &Path,
+    pipeline: &PipelineArguments,
+    store: &StoreArguments,
+) -> Result<Vec<Foreseen>, Complaint> {
+    let (pipeline, stages) = planned(file, pipeline)?;
+    let (store, screen) = (if_there(store)?, observe::on_stderr());
+    let foreseen = run::foresee(&pipeline, stages, store.as_ref(), screen.as_ref());
+    foreseen.map_err(|error| Complaint::store(&error))
 }

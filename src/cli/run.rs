@@ -122,18 +122,21 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
     Ok((path.display().to_string(), file))
 }
 
-/// The pipeline with its stages, or everything that is wrong with the file and with the keys of its
-/// stages.
+/// The pipeline with its stages, or everything that is wrong with the keys of those.
 pub(super) fn planned(file: &Path, arguments: &PipelineArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
+    let pipeline = loaded(file, arguments)?;
+    match stages::plan(&pipeline, tasks::KINDS) {
+        Ok(planned) => Ok((pipeline, planned)),
+        Err(problems) => Err(invalid(&problems)),
+    }
+}
+
+/// The pipeline, whatever its stages need of this machine. Where the file is wrong, all that is
+/// wrong with its stages is told too.
+pub(super) fn loaded(file: &Path, arguments: &PipelineArguments) -> Result<Pipeline, Complaint> {
     let environment = environment(std::env::vars_os())?;
     match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
-        Ok(pipeline) => {
-            let pipeline = only(pipeline, &arguments.stages)?;
-            match stages::plan(&pipeline, tasks::KINDS) {
-                Ok(planned) => Ok((pipeline, planned)),
-                Err(problems) => Err(invalid(&problems)),
-            }
-        }
+        Ok(pipeline) => only(pipeline, &arguments.stages),
         Err(ConfigError::Invalid { mut problems, understood }) => {
             let stages = understood.map(|pipeline| stages::plan(&pipeline, tasks::KINDS));
             if let Some(Err(more)) = stages {
@@ -141,16 +144,6 @@ pub(super) fn planned(file: &Path, arguments: &PipelineArguments) -> Result<(Pip
             }
             Err(invalid(&problems))
         }
-        Err(other) => Err(Complaint::caused(ExitClass::Input, &other).hinted(other.hint())),
-    }
-}
-
-/// The pipeline, whatever its stages need of this machine.
-pub(super) fn loaded(file: &Path, arguments: &PipelineArguments) -> Result<Pipeline, Complaint> {
-    let environment = environment(std::env::vars_os())?;
-    match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
-        Ok(pipeline) => only(pipeline, &arguments.stages),
-        Err(ConfigError::Invalid { problems, .. }) => Err(invalid(&problems)),
         Err(other) => Err(Complaint::caused(ExitClass::Input, &other).hinted(other.hint())),
     }
 }

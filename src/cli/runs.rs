@@ -1,9 +1,9 @@
-//! `darts-run runs`: the newest results of the store, when each was made, how long it took, what came of it.
+//! `darts-run runs`: the newest results of the store, when each was made, how long it took, what
+//! came of it.
 
 use super::{Complaint, StoreArguments, complaint::warn, output, store::existing};
 use crate::{
-    observe::{self, Look},
-    run,
+    observe, run,
     store::{Record, StoreError},
 };
 use clap::Args;
@@ -43,26 +43,27 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<u8, Complaint> {
     }
     results.sort_by_key(|(name, _, record)| (std::cmp::Reverse(record.finished), name.clone()));
     results.truncate(usize::from(arguments.last));
-    let lines: String = if arguments.json {
-        results.iter().map(|(name, key, record)| as_json(name, key, record)).collect()
+    if arguments.json {
+        output::say(results.iter().map(|(name, key, record)| as_json(name, key, record)).collect::<String>())?;
+    } else if results.is_empty() {
+        output::say("no result\n")?;
     } else {
-        let look = Look::of_stdout();
-        let width = results.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        let line = |(name, _, record): &(String, String, Record)| {
-            let ago = match now.saturating_sub(record.finished) {
-                0 => "just now".to_owned(),
-                seconds => format!("{} ago", observe::duration(Duration::from_secs(seconds))),
-            };
-            let took = observe::duration(Duration::try_from_secs_f64(record.wall_seconds).unwrap_or_default());
-            let summary = record.summary.as_ref().map_or_else(String::new, |summary| format!("; {summary}"));
-            let line = format!("{name:width$}  {ago}, took {took}{summary}");
-            observe::fold(&look.text(&line), look.width, width + 2) + "\n"
-        };
-        results.iter().map(line).collect()
-    };
-    output::say(if results.is_empty() && !arguments.json { "no result\n".to_owned() } else { lines })?;
+        let rows = results.into_iter().map(|(name, _, record)| (name, in_words(&record, now)));
+        output::say_rows(&rows.collect::<Vec<_>>())?;
+    }
     Ok(0)
+}
+
+/// `3 min 12 s ago, took 12 s; 96.1 % on the held-out images`; `now` is Unix time in seconds.
+fn in_words(record: &Record, now: u64) -> String {
+    let ago = match now.saturating_sub(record.finished) {
+        0 => "just now".to_owned(),
+        seconds => format!("{} ago", observe::duration(Duration::from_secs(seconds))),
+    };
+    let took = observe::duration(Duration::try_from_secs_f64(record.wall_seconds).unwrap_or_default());
+    let summary = record.summary.as_ref().map_or_else(String::new, |summary| format!("; {summary}"));
+    format!("{ago}, took {took}{summary}")
 }
 
 fn as_json(name: &str, key: &str, record: &Record) -> String {

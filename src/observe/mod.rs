@@ -28,7 +28,7 @@ pub use jsonl::{Jsonl, is_of_events};
 pub use lines::Lines;
 pub use look::Look;
 pub(crate) use look::{Tone, fold, is_hidden, without_hidden};
-pub use outlook::outlook;
+pub use outlook::{explained, outlook};
 pub use quantity::{bytes, duration, number, percent};
 
 use crate::run::Listener;

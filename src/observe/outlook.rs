@@ -12,18 +12,39 @@ pub fn outlook(foreseen: &[Foreseen], look: &Look) -> String {
     lines.map(|line| format!("{}\n", fold(&look.text(&line), look.width, 2))).collect()
 }
 
+/// A line a stage, and below it one for each of its reasons.
+pub fn explained(foreseen: &[Foreseen], look: &Look) -> String {
+    let lines = foreseen.iter().flat_map(|stage| {
+        let reasons = match &stage.outlook {
+            Outlook::Runs { reasons, .. } => reasons.as_slice(),
+            _ => &[],
+        };
+        let reasons = reasons.iter().map(|reason| format!("  {reason}"));
+        [format!("{}: {}", stage.stage, state(&stage.outlook))].into_iter().chain(reasons)
+    });
+    lines.map(|line| format!("{}\n", fold(&look.text(&line), look.width, 4))).collect()
+}
+
 fn line(Foreseen { stage, outlook, last_seconds, .. }: &Foreseen) -> String {
-    let took = last_seconds.map_or_else(String::new, |seconds| format!("; took {} last", time(seconds)));
-    match outlook {
-        Outlook::Cached => format!("{stage}: cached"),
-        Outlook::Runs { reasons, from_checkpoint } => {
+    let took = last_seconds.filter(|_| *outlook != Outlook::Cached);
+    let took = took.map_or_else(String::new, |seconds| format!("; took {} last", time(seconds)));
+    let why = match outlook {
+        Outlook::Runs { reasons, .. } => {
             let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            let why = phrases::why(&reasons).map_or_else(|| ", never run".to_owned(), |why| format!(", because {why}"));
-            let from = if *from_checkpoint { " on from its checkpoint" } else { "" };
-            format!("{stage}: would run{from}{why}{took}")
+            phrases::why(&reasons).map_or_else(|| ", never run".to_owned(), |why| format!(", because {why}"))
         }
-        Outlook::Waits { on } => format!("{stage}: waits for {}{took}", phrases::some(on)),
-        Outlook::Unknown { why } => format!("{stage}: not known before it runs: {why}"),
+        _ => String::new(),
+    };
+    format!("{stage}: {}{why}{took}", state(outlook))
+}
+
+fn state(outlook: &Outlook) -> String {
+    match outlook {
+        Outlook::Cached => "cached".to_owned(),
+        Outlook::Runs { from_checkpoint: false, .. } => "would run".to_owned(),
+        Outlook::Runs { from_checkpoint: true, .. } => "would run on from its checkpoint".to_owned(),
+        Outlook::Waits { on } => format!("waits for {}", phrases::some(on)),
+        Outlook::Unknown { why } => format!("not known before it runs: {why}"),
     }
 }
 
@@ -44,7 +65,7 @@ fn closing(foreseen: &[Foreseen]) -> String {
         (_, 0) => format!("; they took {} last", time(known.iter().sum())),
         (_, never) => format!("; {never} never ran, the others took {} last", time(known.iter().sum())),
     };
-    format!("{}: {}{took}", phrases::counted(foreseen.len()), parts.join(", ")).replace(": ;", ";")
+    format!("{}: {}{took}", phrases::counted(foreseen.len()), parts.join(", "))
 }
 
 fn time(seconds: f64) -> String {
@@ -87,6 +108,9 @@ photos: not known before it runs: no folder `photos`
 5 stages: 1 cached, 2 would run, 1 behind them, 1 not known; 2 never ran, the others took 13 s last
 ";
         assert_eq!(found, expected);
+        let every = [stage("search", runs(&["a", "b", "c", "d"].map(param), false), Some(12.0))];
+        let every = explained(&every, &Look::PLAIN);
+        assert!(every.starts_with("search: would run\n  params.a 2 → 3\n") && every.lines().count() == 5, "{every}");
         let cached = outlook(&[stage("data", Outlook::Cached, Some(9.0))], &Look::PLAIN);
         assert_eq!(cached, "data: cached\n1 stage: 1 cached\n");
     }

@@ -86,7 +86,7 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<DirtyReason> {
     if old.version != new.version {
         reasons.push(DirtyReason::StageVersion { old: old.version, new: new.version });
     }
-    leaves(String::new(), Some(&old.params), Some(&new.params), &mut |path, old, new| {
+    differences(String::new(), Some(&old.params), Some(&new.params), &mut |path, old, new| {
         reasons.push(match (old.cloned(), new.cloned()) {
             (Some(old), Some(new)) => DirtyReason::Param { path, old, new },
             (Some(old), None) => DirtyReason::ParamRemoved { path, old },
@@ -113,14 +113,14 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<DirtyReason> {
             reasons.push(DirtyReason::Resource { name: name.clone(), old, new });
         }
     }
-    leaves(String::new(), old.numerics.as_ref(), new.numerics.as_ref(), &mut |path, old, new| {
+    differences(String::new(), old.numerics.as_ref(), new.numerics.as_ref(), &mut |path, old, new| {
         reasons.push(DirtyReason::Numerics { path, old: old.cloned(), new: new.cloned() });
     });
     reasons
 }
 
 /// Calls `differs` with each path where the two differ: down through maps and lists of one length.
-pub fn leaves<'a>(
+pub fn differences<'a>(
     path: String,
     old: Option<&'a Value>,
     new: Option<&'a Value>,
@@ -131,12 +131,12 @@ pub fn leaves<'a>(
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
             for key in union(old.keys(), new.keys()) {
                 let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                leaves(below, old.get(key), new.get(key), differs);
+                differences(below, old.get(key), new.get(key), differs);
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if old.len() == new.len() => {
             for (at, (old, new)) in old.iter().zip(new).enumerate() {
-                leaves(format!("{path}[{at}]"), Some(old), Some(new), differs);
+                differences(format!("{path}[{at}]"), Some(old), Some(new), differs);
             }
         }
         (old, new) => differs(path, old, new),

@@ -6,5 +6,5 @@
 mod dirty_reason;
 mod manifest;
 
-pub use dirty_reason::{DirtyReason, diff, leaves};
+pub use dirty_reason::{DirtyReason, diff, differences};
 pub use manifest::{InputDigest, Key, Manifest, SCHEMA};

@@ -42,9 +42,9 @@ pub struct Foreseen {
     pub last_seconds: Option<f64>,
 }
 
-/// Looks at each member of a pipeline, in their order, as [`run`](super::run) would come to it; `stages`
-/// are as for that. Nothing is made or fetched. What is found damaged is set aside, as a run would, and the
-/// listener hears of it.
+/// Looks at each member of a pipeline, in their order, as [`run`](super::run) would come to it;
+/// `stages` are as for that. Nothing is made or fetched. What is found damaged is set aside, as a
+/// run would, and the listener hears of it.
 ///
 /// # Errors
 /// Where the store cannot be read.

@@ -1,8 +1,8 @@
 //! Runs a plan: asks the store, works off what is missing, tells listeners.
 //!
-//! [`run`] is the way in; [`foresee`] says what it would do. What a kind of stage does is a [`Stage`], which works with a [`Context`]:
-//! it reads [`Input`]s, publishes outputs, figures and notes, and says how far it is. Whoever wants
-//! to know of it is a [`Listener`] of [`Event`]s.
+//! [`run`] is the way in; [`foresee`] says what it would do. What a kind of stage does is a
+//! [`Stage`], which works with a [`Context`]: it reads [`Input`]s, publishes outputs, figures and
+//! notes, and says how far it is. Whoever wants to know of it is a [`Listener`] of [`Event`]s.
 
 mod announce;
 mod context;

@@ -25,8 +25,8 @@ use std::{
 const RECORD: &str = "(record)";
 
 impl Run<'_> {
-    /// What the member's result depends on, once what it reads that no stage made is there. Asked for
-    /// once all its inputs are.
+    /// What the member's result depends on, once what it reads that no stage made is there. Asked
+    /// for once all its inputs are.
     pub(super) fn prepare(&self, at: usize) -> Result<Prepared, StageError> {
         let stage = &self.tasks[at].planned.stage;
         let member = &self.pipeline.members[at].name;

@@ -161,7 +161,8 @@ impl Evaluate {
     }
 }
 
-/// Whether a network that learned from the one can be tested on the other, as far as both are known.
+/// Whether a network that learned from the one can be tested on the other, as far as both are
+/// known.
 ///
 /// # Errors
 /// What both are.

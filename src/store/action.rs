@@ -8,7 +8,11 @@ use super::{
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use std::{collections::BTreeMap, fmt::Display, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    path::Path,
+};
 
 /// The format that this version writes.
 const FORMAT: u32 = 2;
@@ -40,6 +44,16 @@ pub struct Record {
     pub resumed: Option<String>,
     /// Version of darts-run.
     pub program: String,
+}
+
+impl Record {
+    /// The names of outputs that two results have of the same bytes, and of all others.
+    pub fn compare_outputs<'a>(&'a self, other: &'a Self) -> [Vec<&'a str>; 2] {
+        let names: BTreeSet<&String> = self.outputs.keys().chain(other.outputs.keys()).collect();
+        let is_same = |name: &&String| self.outputs.get(*name) == other.outputs.get(*name);
+        let (same, others): (Vec<&String>, Vec<&String>) = names.into_iter().partition(is_same);
+        [same, others].map(|names| names.into_iter().map(String::as_str).collect())
+    }
 }
 
 /// A record on disk: the format first, so that it can be read before anything else is understood.

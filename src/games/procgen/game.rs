@@ -7,24 +7,15 @@ use crate::GameError;
 pub struct Game(&'static str);
 
 impl Game {
-    pub const ALL: [Self; 16] = [
-        Self("bigfish"),
-        Self("bossfight"),
-        Self("caveflyer"),
-        Self("chaser"),
-        Self("climber"),
-        Self("coinrun"),
-        Self("dodgeball"),
-        Self("fruitbot"),
-        Self("heist"),
-        Self("jumper"),
-        Self("leaper"),
-        Self("maze"),
-        Self("miner"),
-        Self("ninja"),
-        Self("plunder"),
-        Self("starpilot"),
-    ];
+    pub const ALL: [Self; 16] = {
+        let mut all = [Self(""); 16];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = Self(GAMES[at].0);
+            at += 1;
+        }
+        all
+    };
 
     /// # Errors
     /// Where there is no game of the name.
@@ -37,13 +28,14 @@ impl Game {
         self.0
     }
 
-    /// The returns that a normalised one counts from, 0 and 1: what a player who does not look gets,
-    /// and the most, or the most that was reached. `None` for modes that OpenAI gives none for.
+    /// The returns that a normalised one counts from, 0 and 1: what a player gets who does not
+    /// look, and the most, or the most that was reached. `None` for modes that OpenAI gives none
+    /// for.
     ///
     /// They are those of `train_procgen/constants.py`. The table of the Procgen paper (arXiv
     /// 1912.01588) has 3 and not 1 and 1.5 for `jumper` and `leaper` in easy mode.
     pub fn range(self, mode: Mode) -> Option<[f64; 2]> {
-        let (_, easy, hard) = RANGES.into_iter().find(|(name, ..)| *name == self.0)?;
+        let (_, easy, hard) = GAMES.into_iter().find(|(name, ..)| *name == self.0)?;
         match mode {
             Mode::Easy => Some(easy),
             Mode::Hard => Some(hard),
@@ -52,8 +44,8 @@ impl Game {
     }
 }
 
-/// By game: in easy mode, in hard mode.
-const RANGES: [(&str, [f64; 2], [f64; 2]); 16] = [
+/// By name, with the [range](Game::range) in easy mode and in hard mode.
+const GAMES: [(&str, [f64; 2], [f64; 2]); 16] = [
     ("bigfish", [1.0, 40.0], [0.0, 40.0]),
     ("bossfight", [0.5, 13.0], [0.5, 13.0]),
     ("caveflyer", [3.5, 12.0], [2.0, 13.4]),

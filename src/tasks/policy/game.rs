@@ -38,25 +38,23 @@ pub enum Part {
 }
 
 impl GameSet {
-    /// One by its name, all of its levels: `catch`, which has cells of a pixel then and so many rows
-    /// and columns, or a game of Procgen, easy where no mode follows a colon.
+    /// One by its name, all of its levels: `catch`, which has cells of a pixel then and so many
+    /// rows and columns, or a game of Procgen, easy where no mode follows a colon.
     ///
     /// # Errors
     /// Where there is none of the name.
     pub fn named(word: &str, [rows, columns]: [usize; 2]) -> Result<Self, GameError> {
-        let (name, mode) = word.split_once(':').unwrap_or((word, Mode::Easy.name()));
-        let is_known = Game::named(name).is_ok();
-        let kind = match name {
-            CATCH if mode == Mode::Easy.name() => GameKind::Catch { rows, columns, scale: 1 },
-            _ if !is_known => {
+        let kind = if word == CATCH {
+            GameKind::Catch { rows, columns, scale: 1 }
+        } else {
+            let (name, mode) = word.split_once(':').unwrap_or((word, Mode::Easy.name()));
+            let unknown = |_| {
                 let all = Game::ALL.map(|game| format!("`{}`", game.name())).join(", ");
                 let (expected, found) = (format!("`{CATCH}`, or of Procgen one of {all}"), word.to_owned());
-                return Err(GameError::Setting { setting: "game", expected, found });
-            }
-            _ => GameKind::Procgen {
-                game: Game::named(name)?.name().to_owned(),
-                mode: Mode::named(mode)?.name().to_owned(),
-            },
+                GameError::Setting { setting: "game", expected, found }
+            };
+            let (game, mode) = (Game::named(name).map_err(unknown)?, Mode::named(mode)?);
+            GameKind::Procgen { game: game.name().to_owned(), mode: mode.name().to_owned() }
         };
         Ok(Self { kind, levels: None })
     }

@@ -268,24 +268,6 @@ impl Task for Gathering {
 /// Saves whenever it may, and asks to stop after so many questions.
 struct Eager(StopAt, usize);
 
-/// Saves at no time by itself.
-struct Lazy(StopAt);
-
-impl Observer for Lazy {
-    fn step(&mut self, _: usize, _: usize, _: usize, _: &Score) {}
-    fn epoch(&mut self, _: &EpochRecord) {}
-    fn checkpoint_due(&self) -> bool {
-        false
-    }
-    fn checkpoint_saved(&mut self, _: u64, _: Duration) {}
-    fn spent(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn stop_requested(&self) -> bool {
-        self.0.stop_requested()
-    }
-}
-
 impl Observer for Eager {
     fn step(&mut self, _: usize, _: usize, _: usize, _: &Score) {}
     fn epoch(&mut self, _: &EpochRecord) {}
@@ -314,13 +296,13 @@ fn what_a_task_gathers_begins_each_epoch_once_and_is_saved_between_two() {
     let mut eager = Eager(StopAt::never(), 0);
     assert_eq!(whole.run(&path, &mut eager).unwrap(), Ended::Completed);
     assert_eq!(eager.1, 3, "once after each epoch, and at no step");
-    // An epoch asks six times. Where it is to stop, the beginning of the epoch is saved, whenever the last
-    // checkpoint was.
+    // An epoch asks six times. Where it is to stop, the beginning of the epoch is saved, whenever
+    // the last checkpoint was.
     for (question, resumed) in [(3, "epoch 1, step 1"), (8, "epoch 2, step 1"), (16, "epoch 3, step 1")] {
         let path = folder.path().join(question.to_string());
         let task = fresh_task();
         let mut stopped = Training::new(learner(), &task, &config);
-        assert_eq!(stopped.run(&path, &mut Lazy(StopAt::question(question))).unwrap(), Ended::Stopped);
+        assert_eq!(stopped.run(&path, &mut StopAt::question(question)).unwrap(), Ended::Stopped);
         let task = fresh_task();
         let mut search = Training::new(learner(), &task, &config);
         assert_eq!(search.resume(&path, &device).unwrap().as_deref(), Some(resumed));
