@@ -11,7 +11,8 @@ pub enum Full {
     Files,
 }
 
-/// Bytes that may still be written where `path` lies or would lie; `None` where the system does not say.
+/// Bytes that may still be written where `path` lies or would lie; `None` where the system does not
+/// say.
 pub fn free(path: &Path) -> Option<u64> {
     around(path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -6,8 +6,8 @@ use crate::space::network::{Chain, Layer, LayerKind, Nonlinearity, Norms};
 use burn::tensor::{Tensor, TensorData, activation, module};
 use std::cell::RefCell;
 
-/// The weight of a new batch in the running statistics (PyTorch's default, which both reference code
-/// bases keep).
+/// The weight of a new batch in the running statistics (PyTorch's default, which both reference
+/// code bases keep).
 const MOMENTUM: f64 = 0.1;
 
 /// What a pass is for.

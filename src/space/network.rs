@@ -36,8 +36,8 @@ pub struct Network {
 pub struct Norms {
     /// What is added to a variance.
     pub epsilon: f64,
-    /// Whether they look at the batch in evaluation too, not at running statistics: then what comes of
-    /// an image depends on those beside it.
+    /// Whether they look at the batch in evaluation too, not at running statistics: then what comes
+    /// of an image depends on those beside it.
     pub of_batch: bool,
 }
 

@@ -74,8 +74,8 @@ impl Store {
         Ok(names)
     }
 
-    /// All that is remembered: pipeline, member and key, in the order of their files. What is damaged is left
-    /// out.
+    /// All that is remembered: pipeline, member and key, in the order of their files. What is
+    /// damaged is left out.
     ///
     /// # Errors
     /// Where the folder cannot be read.

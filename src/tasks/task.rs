@@ -48,9 +48,9 @@ pub trait Task {
     fn watched(&self) -> Result<Option<Batches<'_>>, TaskError>;
 
     /// Called before the first step of each epoch, not when one is gone on with. `network` computes
-    /// outputs in evaluation mode: who makes their own examples makes them with it, and asks now and then
-    /// whether to go on, saying how many of how many are made. Says whether the epoch has begun; where not,
-    /// it is to begin again from a checkpoint.
+    /// outputs in evaluation mode: who makes their own examples makes them with it, and asks now
+    /// and then whether to go on, saying how many of how many are made. Says whether the epoch has
+    /// begun; where not, it is to begin again from a checkpoint.
     ///
     /// # Errors
     /// Where the epoch's examples cannot be made.

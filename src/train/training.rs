@@ -45,8 +45,8 @@ pub struct TrainingConfig {
 pub trait Observer {
     /// After each step of `epoch` (from 0): steps done in it, and the epoch's score so far.
     fn step(&mut self, epoch: usize, step: usize, steps: usize, score: &Score);
-    /// While a task makes the examples of `epoch`: how many of how many, and the steps that will learn
-    /// from them.
+    /// While a task makes the examples of `epoch`: how many of how many, and the steps that will
+    /// learn from them.
     fn made(&mut self, _epoch: usize, _examples: (usize, usize), _steps: usize) {}
     /// After each epoch and its look at the watched images.
     fn epoch(&mut self, record: &EpochRecord);
@@ -99,8 +99,8 @@ pub struct Training<'a> {
     config: &'a TrainingConfig,
     diagnosis: Option<Diagnosis<'a>>,
     progress: Progress,
-    /// Where the epoch under way began, of a task that has checkpoints there alone: what is saved where one
-    /// is to stop in it.
+    /// Where the epoch under way began, of a task that has checkpoints there alone: what is saved
+    /// where one is to stop in it.
     begun: Option<Box<(LearnerState, Progress)>>,
 }
 
@@ -364,7 +364,8 @@ impl<'a> Training<'a> {
         Ok(Some((self.learner.state.clone(), progress)))
     }
 
-    /// Saves a checkpoint where it was asked to stop, or of the beginning of the epoch where it may not.
+    /// Saves a checkpoint where it was asked to stop, or where that may not be, of the epoch's
+    /// beginning.
     fn stopped(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
         match self.begun.take() {
             Some(begun) if !self.task.may_checkpoint(self.progress.step) => {

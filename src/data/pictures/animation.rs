@@ -22,8 +22,8 @@ pub struct Animation<'a> {
 const SPEED: i32 = 10;
 
 impl Animation<'_> {
-    /// As a GIF that begins anew at its end. Of a picture with more than 256 colours each becomes one
-    /// that is near; equal pictures make equal bytes.
+    /// As a GIF that begins anew at its end. Of a picture with more than 256 colours each becomes
+    /// one that is near; equal pictures make equal bytes.
     pub fn gif(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = GifEncoder::new_with_speed(&mut bytes, SPEED);

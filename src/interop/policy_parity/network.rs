@@ -1,4 +1,4 @@
-//! Networks that act and judge, with a file's weights: what they put out, and an iteration of learning.
+//! Networks that act and judge, with a file's weights: what they put out, an iteration of learning.
 
 use super::{File, found};
 use crate::{
@@ -39,7 +39,8 @@ const SAME_POOL: &str = "{kernel: 3, stride: 2, padding: same}";
 struct Variant {
     /// That ends a transition.
     pool: &'static str,
-    /// The epsilon of nodes' batch norms, which look at the batch always; the space's own steps where absent.
+    /// The epsilon of nodes' batch norms, which look at the batch always; the space's own steps
+    /// where absent.
     norms: Option<f64>,
 }
 
@@ -58,8 +59,8 @@ impl File<'_> {
         Ok(frames.permute([0, 3, 1, 2]))
     }
 
-    /// The network of the first space that acts and judges and has the file's tensors, with transitions
-    /// that end in such a pool.
+    /// The network of the first space that acts and judges and has the file's tensors, in that
+    /// variant.
     fn space_of(
         &self,
         beside: &Path,
@@ -89,8 +90,9 @@ impl File<'_> {
             for skeleton in known.skeleton_names() {
                 let text = format!(
                     "name: golden\nextends: {}\n{cell}\
-                     blocks: {{down: [{{conv: {{kernel: 3, bias: true, label: conv}}}}, {{max_pool: {pool}}}]}}\nskeletons:\n  {skeleton}:\n    body: {{segments: {segments}, \
-                     widths: {widths}}}\n    trunk: [relu, {{linear: {{out: {hidden}, label: linear}}}}, relu]\n",
+                     blocks: {{down: [{{conv: {{kernel: 3, bias: true, label: conv}}}}, {{max_pool: {pool}}}]}}\n\
+                     skeletons:\n  {skeleton}:\n    body: {{segments: {segments}, widths: {widths}}}\n\
+                     \x20   trunk: [relu, {{linear: {{out: {hidden}, label: linear}}}}, relu]\n",
                     known.name
                 );
                 let Ok(space) = Space::parse(&path.with_file_name("golden.yaml"), text) else { continue };

@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 /// Both passes of a program. The four tensors of the forward pass are outputs, observed statistics,
 /// and what the reverse pass needs; the three of the reverse pass the gradients of weights, mixing
-/// weights and inputs; those of weights and inputs are a single number where they are not asked for.
+/// weights and inputs; those of weights and inputs are a single number where they are not asked
+/// for.
 #[backend_extension(Cube, Fusion: cfg(feature = "cuda"))]
 pub(crate) trait GpuNetwork: Backend {
     #[fusion(meta = fusion::forward)]

@@ -206,9 +206,9 @@ impl Space {
         self.shape.output.states(self.inputs(), nodes)
     }
 
-    /// What a row and a column of an alpha table are of: `0→2 skip_connect`, edge and operation. Of a
-    /// lattice, where every placed cell has rows of its own, the cell is told first, counted from 0.
-    /// `None` where the table has no operations, or no such row or column.
+    /// What a row and a column of an alpha table are of: `0→2 skip_connect`, edge and operation. Of
+    /// a lattice, where every placed cell has rows of its own, the cell is told first, counted from
+    /// 0. `None` where the table has no operations, or no such row or column.
     pub fn entry_name(&self, alphas: &str, row: usize, column: usize) -> Option<String> {
         let kind = self.kinds.iter().find(|kind| kind.alphas == alphas)?;
         let (cell, row) = (row / kind.candidates.len(), row % kind.candidates.len());

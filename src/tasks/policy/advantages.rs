@@ -40,8 +40,8 @@ impl Discount {
     }
 }
 
-/// The share of the returns' variance that `values` knew beforehand: 1 at most, below 0 where they are
-/// worse than one number for all; 0 where all returns are equal.
+/// The share of the returns' variance that `values` knew beforehand: 1 at most, below 0 where they
+/// are worse than one number for all; 0 where all returns are equal.
 pub fn explained(returns: &[f32], values: &[f32]) -> f64 {
     let missed: Vec<f64> = returns.iter().zip(values).map(|(&of, &value)| f64::from(of) - f64::from(value)).collect();
     let all = variance(&returns.iter().map(|&of| f64::from(of)).collect::<Vec<_>>());

@@ -34,7 +34,8 @@ pub struct Rated {
     /// Means of the latest episodes.
     pub episode_return: f32,
     pub episode_steps: f32,
-    /// The share of the returns' variance that the values knew, at most 1; 0 where all returns are equal.
+    /// The share of the returns' variance that the values knew, at most 1; 0 where all returns are
+    /// equal.
     pub explained: f32,
 }
 

@@ -34,7 +34,8 @@ pub fn mixing_of(table: &[u32], term: usize) -> usize {
 
 /// `out[c, n, p] = Σ_term weight · factor[n] · term[n, p]`, all terms of a node in one pass.
 ///
-/// Grid: positions `n · h · w` by [`UNITS`] times [`TOGETHER`], records ([`Node`], one an output channel).
+/// Grid: positions `n · h · w` by [`UNITS`] times [`TOGETHER`], records ([`Node`], one an output
+/// channel).
 #[cube(launch, address_type = "dynamic")]
 pub fn combine<E: Float>(
     arena: &mut [E],

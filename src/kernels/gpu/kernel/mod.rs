@@ -38,8 +38,8 @@ mod tile;
 /// Units of every cube, in one dimension.
 pub(super) const UNITS: u32 = 256;
 
-/// Positions that a unit of an element-wise kernel works on, [`UNITS`] apart: it loads what it knows
-/// of a channel once for all, and their loads are under way at one time.
+/// Positions that a unit of an element-wise kernel works on, [`UNITS`] apart: it loads what it
+/// knows of a channel once for all, and their loads are under way at one time.
 pub(super) const TOGETHER: usize = 4;
 
 /// Regions of the arena begin at multiples of this many numbers, and records count in it.
