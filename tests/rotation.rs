@@ -7,7 +7,7 @@ use darts_run::{
     config::{self, Fields},
     data,
     model::{OUTPUT, Outputs},
-    run::{self, Ending, Event, Listener, Stop},
+    run::{self, Ending, Event, Listener, Manner, Stop},
     space::network::OutputSpec,
     stages,
     store::{Record, Store},
@@ -170,7 +170,7 @@ fn how_far_a_digit_is_turned_is_learned_by_a_task_that_nothing_else_knows() {
     let planned =
         stages::plan(&pipeline, TASKS).unwrap_or_else(|problems| panic!("{}", config::render(&problems, false, 100)));
     let store = Store::open(scratch.path().join("store")).unwrap();
-    let report = run::run(&pipeline, planned, &store, &Stop::new(), &Silent);
+    let report = run::run(&pipeline, planned, &store, &Stop::new(), &Silent, &Manner::default());
     let errors: Vec<_> = report.members.iter().filter_map(|member| member.error.as_ref()).collect();
     assert_eq!(report.ending(), Ending::Done, "{errors:?}");
 

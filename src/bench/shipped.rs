@@ -48,6 +48,11 @@ pub fn works() -> impl Iterator<Item = &'static str> {
     FILES.iter().filter_map(|(path, _)| path.strip_prefix(WORKS)?.strip_suffix(".yaml"))
 }
 
+/// Spaces and genotypes, each with its path in a project: `search_spaces/darts.yaml`.
+pub fn spaces() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().copied().filter(|(path, _)| path.starts_with("search_spaces/"))
+}
+
 /// Writes all files into a folder, where a work finds what it names as any work does: [`work_in`]
 /// that folder.
 pub(super) fn unpack() -> io::Result<TempDir> {

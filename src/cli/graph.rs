@@ -4,7 +4,10 @@ use super::{
     Complaint, output, path,
     run::{PipelineArguments, loaded},
 };
-use crate::config::Pipeline;
+use crate::{
+    config::Pipeline,
+    report::{DrawnStages, stage_drawing},
+};
 use clap::{Args, ValueEnum};
 use indexmap::{IndexMap, IndexSet};
 use std::path::PathBuf;
@@ -27,6 +30,8 @@ enum Format {
     Mermaid,
     /// What Graphviz draws: `darts-run graph FILE --format dot | dot -Tsvg`
     Dot,
+    /// What browsers and editors show
+    Svg,
 }
 
 pub(super) fn run(arguments: &GraphArguments) -> Result<u8, Complaint> {
@@ -35,6 +40,7 @@ pub(super) fn run(arguments: &GraphArguments) -> Result<u8, Complaint> {
     output::say(match arguments.format {
         Format::Mermaid => graph.mermaid(),
         Format::Dot => graph.dot(&pipeline.name),
+        Format::Svg => stage_drawing::draw(&graph.drawn(&pipeline.name)),
     })?;
     Ok(0)
 }
@@ -75,6 +81,14 @@ impl<'a> Graph<'a> {
         let boxes = self.labels().map(|(at, [name, kind])| format!("  s{at}[\"{name}<br/>{kind}\"]\n"));
         let arrows = self.edges.iter().map(|(from, to)| format!("  s{from} --> s{to}\n"));
         ["flowchart LR\n".to_owned()].into_iter().chain(boxes).chain(arrows).collect()
+    }
+
+    fn drawn(&self, name: &str) -> DrawnStages {
+        DrawnStages {
+            title: name.to_owned(),
+            stages: self.labels().map(|(_, label)| label).collect(),
+            edges: self.edges.iter().copied().collect(),
+        }
     }
 
     fn dot(&self, name: &str) -> String {

@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod graph;
 mod images;
+mod init;
 mod internal_error;
 mod list;
 mod manual;
@@ -23,6 +24,7 @@ mod run;
 mod runs;
 mod show;
 mod stage_result;
+mod status;
 mod store;
 mod threads;
 mod times;
@@ -84,6 +86,8 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Run a pipeline whole, and again killed at random moments, and compare all results
     VerifyResume(verify_resume::VerifyResumeArguments),
+    /// Say how stages stand: fresh, stale, running with epoch and time to go, failed
+    Status(status::StatusArguments),
     /// Draw which stage reads which, for Markdown or Graphviz
     Graph(graph::GraphArguments),
     /// Draw a genotype, count its cost, look its benchmark up
@@ -100,6 +104,8 @@ enum Command {
     Store(store::StoreCommand),
     /// List the newest results of a store
     Runs(runs::RunsArguments),
+    /// Write a folder to begin in: a first pipeline, search spaces, cells
+    Init(init::InitArguments),
     /// Say what this machine and this build have: devices, memory, disk, store, data, spaces
     Doctor(doctor::DoctorArguments),
     /// Name the kinds of stages, tasks, search spaces or primitives that there are
@@ -183,6 +189,8 @@ fn command() -> Result<u8, Complaint> {
         Some(Command::Plan(plan)) => plan::run(&plan),
         Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::VerifyResume(verify)) => verify_resume::run(&verify),
+        Some(Command::Status(status)) => status::run(&status),
+        Some(Command::Init(init)) => init::run(&init),
         Some(Command::Graph(graph)) => graph::run(&graph),
         Some(Command::Show(show)) => show::run(&show),
         Some(Command::Parity(parity)) => parity::run(&parity),

@@ -9,7 +9,7 @@ use crate::{
     config::{self, ConfigError, Origin, Pipeline, Problems},
     model::DeviceName,
     observe::{self, Fan, Jsonl, Look},
-    run::{self, Listener, Planned, RunReport, Stop},
+    run::{self, Listener, Manner, Planned, RunReport, Stop},
     stages,
     store::Store,
     tasks,
@@ -20,6 +20,7 @@ use std::{
     collections::BTreeSet,
     ffi::OsString,
     fmt::Write as _,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -42,6 +43,18 @@ pub(super) struct RunArguments {
     file: Option<PathBuf>,
     #[command(flatten)]
     pipeline: PipelineArguments,
+    /// Make these stages again although their results are there
+    #[arg(long, value_name = "STAGE")]
+    rerun: Vec<String>,
+    /// Make these stages again, and all that reads them
+    #[arg(long, value_name = "STAGE")]
+    from: Vec<String>,
+    /// Run so many stages side by side, each on its share of the threads
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    jobs: NonZeroUsize,
+    /// Start nothing more once a stage failed (else what does not read it goes on)
+    #[arg(long)]
+    fail_fast: bool,
     /// Print the pipeline with every default filled in, and run nothing
     #[arg(long)]
     resolve: bool,
@@ -69,13 +82,17 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
         return Ok(0);
     }
     devices(&pipeline)?;
+    let again = again(&pipeline, arguments)?;
     let events = arguments.events.as_deref().map(|path| events_file(path, arguments.force, &pipeline)).transpose()?;
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::store(&error))?;
     // Before signals are ours: the wait for somebody who cleans up ends with Ctrl-C.
     let _hold = store.hold().map_err(|error| Complaint::store(&error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     // Kernels use as many threads as the pipeline says. The result does not depend on it.
-    threads::start(pipeline.members.iter().filter_map(|member| member.runtime.threads).max())?;
+    let wanted = pipeline.members.iter().filter_map(|member| member.runtime.threads).max();
+    threads::start(wanted)?;
+    let lanes = threads::lanes(arguments.jobs, wanted)?;
+    let manner = Manner { again, fail_fast: arguments.fail_fast, lanes };
 
     let screen = observe::on_stderr();
     let events = match events {
@@ -91,7 +108,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
         None => screen,
         Some(events) => Arc::new(Fan::new(vec![screen, events.clone()])),
     };
-    let report = run::run(&pipeline, planned, &store, &stop, listener.as_ref());
+    let report = run::run(&pipeline, planned, &store, &stop, listener.as_ref(), &manner);
 
     let code = u8::try_from(report.ending().exit_code()).unwrap_or(1);
     let printed = reports(&report, &store, &pipeline).and_then(output::say);
@@ -153,7 +170,21 @@ fn only(mut pipeline: Pipeline, stages: &[String]) -> Result<Pipeline, Complaint
     if stages.is_empty() {
         return Ok(pipeline);
     }
-    let mut wanted = Vec::new();
+    let kept = pipeline.needed_for(named(&pipeline, stages)?);
+    pipeline.keep(&kept);
+    Ok(pipeline)
+}
+
+/// The members that are to be made again.
+fn again(pipeline: &Pipeline, arguments: &RunArguments) -> Result<BTreeSet<usize>, Complaint> {
+    let mut again = pipeline.behind(named(pipeline, &arguments.from)?);
+    again.extend(named(pipeline, &arguments.rerun)?);
+    Ok(again)
+}
+
+/// The members that are named, whole stages or one of a matrix.
+fn named(pipeline: &Pipeline, stages: &[String]) -> Result<Vec<usize>, Complaint> {
+    let mut members = Vec::new();
     for stage in stages {
         let named = pipeline.named(stage);
         if named.is_empty() {
@@ -163,13 +194,11 @@ fn only(mut pipeline: Pipeline, stages: &[String]) -> Result<Pipeline, Complaint
             let hint = config::nearest(stage, names())
                 .map_or_else(|| format!("it has {known}"), |near| format!("did you mean `{near}`?"));
             let message = format!("pipeline `{}` has no stage `{stage}`", pipeline.name);
-            return Err(Complaint::new(ExitClass::Usage, message).hint(hint));
+            return Err(Complaint::usage(message).hint(hint));
         }
-        wanted.extend(named);
+        members.extend(named);
     }
-    let kept = pipeline.needed_for(wanted);
-    pipeline.keep(&kept);
-    Ok(pipeline)
+    Ok(members)
 }
 
 /// The variables that are ours. One that is no text cannot be obeyed, and is not passed by.
@@ -194,7 +223,7 @@ pub(super) fn invalid(problems: &Problems) -> Complaint {
 
 /// Every device can be opened: a run that would end at its first search does not start.
 fn devices(pipeline: &Pipeline) -> Result<(), Complaint> {
-    let names: BTreeSet<&str> = pipeline.members.iter().map(|member| member.runtime.device.as_str()).collect();
+    let names: BTreeSet<&String> = pipeline.members.iter().flat_map(|member| &member.runtime.devices).collect();
     for name in names {
         let device = name.parse().and_then(DeviceName::open);
         device.map_err(|error| Complaint::caused(ExitClass::Input, &error))?;

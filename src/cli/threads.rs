@@ -1,7 +1,7 @@
 //! The threads that kernels run on, started before a command computes.
 
 use super::{Complaint, ExitClass, complaint};
-use rayon::{ThreadBuilder, ThreadPoolBuilder};
+use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::{
     io,
     num::NonZeroUsize,
@@ -16,7 +16,40 @@ const SPARE: usize = 4;
 /// Starts as many threads as are wanted, one a core unless said. Where the system starts fewer, the
 /// command goes on with those: no result depends on their number.
 pub(super) fn start(wanted: Option<usize>) -> Result<(), Complaint> {
-    let wanted = wanted.unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
+    let wanted = wanted.unwrap_or_else(cores);
+    let idle = idle(wanted)?;
+    let pool = ThreadPoolBuilder::new().num_threads(idle.len()).spawn_handler(handing_over(idle));
+    pool.build_global().map_err(|error| no_pool(wanted, &error))
+}
+
+/// Threads for so many stages side by side, which share those that are wanted; for one stage none,
+/// which has those of the whole process.
+pub(super) fn lanes(jobs: NonZeroUsize, wanted: Option<usize>) -> Result<Vec<ThreadPool>, Complaint> {
+    let jobs = jobs.get();
+    if jobs == 1 {
+        return Ok(Vec::new());
+    }
+    let wanted = wanted.unwrap_or_else(cores);
+    // What is left over goes to the first ones.
+    let shares = (0..jobs).map(|lane| (wanted / jobs + usize::from(lane < wanted % jobs)).max(1));
+    let pool = |share| {
+        let idle = idle(share)?;
+        let pool = ThreadPoolBuilder::new().num_threads(idle.len()).spawn_handler(handing_over(idle));
+        pool.build().map_err(|error| no_pool(share, &error))
+    };
+    shares.map(pool).collect()
+}
+
+fn cores() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn no_pool(threads: usize, error: &ThreadPoolBuildError) -> Complaint {
+    Complaint::new(ExitClass::Failed, format!("failed to make a pool of {threads} threads: {error}"))
+}
+
+/// Threads that wait for a pool; fewer than wanted where the system refuses one.
+fn idle(wanted: usize) -> Result<Vec<Idle>, Complaint> {
     let spawn = |work: Work| Builder::new().name("kernels".to_owned()).spawn(work);
     let (idle, refused) = Idle::start(wanted, spawn);
     if let Some(error) = refused {
@@ -27,10 +60,7 @@ pub(super) fn start(wanted: Option<usize>) -> Result<(), Complaint> {
         let count = idle.len();
         complaint::warn(&format!("{wanted} threads could not be started, going on with {count}: {error}"));
     }
-    let pool = ThreadPoolBuilder::new().num_threads(idle.len()).spawn_handler(handing_over(idle));
-    pool.build_global().map_err(|error| {
-        Complaint::new(ExitClass::Failed, format!("failed to make a pool of {wanted} threads: {error}"))
-    })
+    Ok(idle)
 }
 
 type Work = Box<dyn FnOnce() + Send>;

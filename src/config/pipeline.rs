@@ -46,6 +46,18 @@ impl Pipeline {
         needed
     }
 
+    /// These members and all that read them, at first or second hand, in their order.
+    pub fn behind(&self, members: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+        let mut behind = BTreeSet::from_iter(members);
+        // Members stand after what they read: one pass is enough.
+        for (at, member) in self.members.iter().enumerate() {
+            if member.inputs.values().flatten().any(|of| behind.contains(of)) {
+                behind.insert(at);
+            }
+        }
+        behind
+    }
+
     /// Leaves no members but these, of which none may read another one.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! How to run a stage: device, threads, checkpoints.
 
 use super::{Fields, Node, Problems, nearest};
+use serde::Serialize as _;
 use std::ops::Bound;
 
 /// Far above any machine; each thread is started and takes memory for its stack.
@@ -9,9 +10,11 @@ const MOST_THREADS: usize = 1024;
 /// How to run, as against what: changes here never change a result's key.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Runtime {
-    /// `cpu`, `cuda`, `wgpu`, or one of several as `cuda:1`. The backend is part of a key (as
+    /// `cpu`, `cuda`, `wgpu`, or one of several as `cuda:1`: at least one, and all of one backend,
+    /// of which a stage takes one that no other works on. The backend is part of a key (as
     /// `numerics`), the index is not.
-    pub device: String,
+    #[serde(rename = "device", serialize_with = "one_or_all")]
+    pub devices: Vec<String>,
     /// Threads for kernels; all cores where absent.
     pub threads: Option<usize>,
     pub checkpoint: Checkpoint,
@@ -33,7 +36,7 @@ impl Default for Runtime {
     fn default() -> Self {
         Self {
             // Runs anywhere; a GPU is asked for by name.
-            device: "cpu".to_owned(),
+            devices: vec!["cpu".to_owned()],
             threads: None,
             checkpoint: Checkpoint::default(),
             allow_memory: false,
@@ -42,20 +45,26 @@ impl Default for Runtime {
 }
 
 impl Runtime {
+    /// The device, or the first of several.
+    pub fn device(&self) -> &str {
+        self.devices.first().map_or("cpu", String::as_str)
+    }
+
+    /// This, with one device.
+    #[must_use]
+    pub fn on(self, device: &str) -> Self {
+        Self { devices: vec![device.to_owned()], ..self }
+    }
+
     /// Reads a `runtime` map; what it leaves out is as in `inherited`.
     pub(super) fn read(node: &Node, what: impl Into<String>, inherited: &Self, problems: &mut Problems) -> Self {
         let mut runtime = inherited.clone();
         let mut fields = Fields::open(node, what, problems);
-        if let Some(device) = fields.text("device") {
-            if is_device(&device) {
-                runtime.device = device;
-            } else {
-                let origin = fields.origin_of("device").clone();
-                let message = format!(
-                    "`device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `{device}`"
-                );
-                let near = nearest(&device, ["cpu", "cuda", "wgpu"]).map(|near| format!("did you mean `{near}`?"));
-                fields.problems().add_hinted(&origin, message, near);
+        if let Some(devices) = fields.texts("device") {
+            let origin = fields.origin_of("device").clone();
+            match wrong(&devices) {
+                None => runtime.devices = devices,
+                Some((message, hint)) => fields.problems().add_hinted(&origin, message, hint),
             }
         }
         let threads = fields.optional_integer("threads", 1..=MOST_THREADS, "a whole number from 1 to 1024");
@@ -70,6 +79,35 @@ impl Runtime {
         });
         fields.close();
         runtime
+    }
+}
+
+/// What is wrong with a list of devices, and the way out.
+fn wrong(devices: &[String]) -> Option<(String, Option<String>)> {
+    if let Some(device) = devices.iter().find(|device| !is_device(device)) {
+        let near = nearest(device, ["cpu", "cuda", "wgpu"]).map(|near| format!("did you mean `{near}`?"));
+        let message =
+            format!("`device` must be `cpu`, `cuda` or `wgpu`, or `cuda:INDEX`, `wgpu:INDEX`, found `{device}`");
+        return Some((message, near));
+    }
+    let first = devices.first().map(|first| backend(first));
+    if devices.iter().any(|device| Some(backend(device)) != first) || first.is_none() {
+        let message = "`device` must be one device or several of one kind, since results differ between kinds";
+        return Some((message.to_owned(), Some("for example `[cuda:0, cuda:1]`".to_owned())));
+    }
+    None
+}
+
+/// The kind of a device, without its index.
+fn backend(device: &str) -> &str {
+    device.split_once(':').map_or(device, |(kind, _)| kind)
+}
+
+/// One device as a word, several as a list.
+fn one_or_all<S: serde::Serializer>(devices: &Vec<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match &devices[..] {
+        [one] => one.serialize(serializer),
+        all => all.serialize(serializer),
     }
 }
 
@@ -95,12 +133,25 @@ mod tests {
         let (runtime, said) = read("device: cuda:1\ncheckpoint: {every_steps: 10, every_seconds: 2}\n");
         assert!(said.is_empty());
         let expected = Runtime {
-            device: "cuda:1".into(),
+            devices: vec!["cuda:1".into()],
             threads: None,
             checkpoint: Checkpoint { every_steps: Some(10), every_seconds: Some(2.0) },
             allow_memory: false,
         };
         assert_eq!(runtime, expected);
+    }
+
+    #[test]
+    fn several_devices_are_of_one_kind_and_written_as_they_are_read() {
+        let written = |text: &str| {
+            let (runtime, said) = read(text);
+            (serde_json::to_value(&runtime).unwrap()["device"].to_string(), said.len())
+        };
+        assert_eq!(written("device: [cuda:0, cuda:1]"), (r#"["cuda:0","cuda:1"]"#.to_owned(), 0));
+        assert_eq!(written("device: [cuda:1]"), (r#""cuda:1""#.to_owned(), 0));
+        for text in ["device: [cuda:0, cpu]", "device: []", "device: [cuda:0, cuda:x]"] {
+            assert_eq!(written(text), (r#""cpu""#.to_owned(), 1), "{text}");
+        }
     }
 
     #[test]

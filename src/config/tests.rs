@@ -159,7 +159,7 @@ fn runtime_of_a_stage_overrides_that_of_the_pipeline() {
     let plain = Runtime { threads: Some(2), checkpoint, ..Runtime::default() };
     assert_eq!(member(&pipeline, "cifar").runtime, plain);
     let search = &member(&pipeline, "search[seed=1,rate=0.1]").runtime;
-    assert_eq!(*search, Runtime { device: "cuda:1".into(), threads: Some(8), ..plain });
+    assert_eq!(*search, Runtime { devices: vec!["cuda:1".into()], threads: Some(8), ..plain });
 }
 
 #[test]

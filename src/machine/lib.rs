@@ -10,6 +10,7 @@ mod home;
 mod input;
 mod lines;
 mod memory;
+mod name;
 mod text;
 
 pub use cpu_time::cpu_time;
@@ -18,3 +19,4 @@ pub use home::expanded;
 pub use input::{is_file, open, read, read_text, read_up_to, reason};
 pub use lines::Lines;
 pub use memory::memory;
+pub use name::name;

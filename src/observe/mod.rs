@@ -6,6 +6,7 @@
 //! | `lines` | no terminal: plain lines without control characters |
 //! | `jsonl` | every event as a line of JSON in a file |
 //! | `fan` | one listener made of several |
+//! | `status` | how stages stand, on stdout |
 //! | `outlook` | what a run would do, on stdout |
 //!
 //! The wording (`phrases`, `quantity`, `bar_line`, `transcript`) is pure text and knows no
@@ -20,6 +21,7 @@ mod look;
 mod outlook;
 mod phrases;
 mod quantity;
+mod status;
 mod transcript;
 
 pub use bars::Bars;
@@ -30,6 +32,7 @@ pub use look::Look;
 pub(crate) use look::{Tone, fold, is_hidden, without_hidden};
 pub use outlook::{explained, outlook};
 pub use quantity::{bytes, duration, number, percent};
+pub use status::{status, unfinished};
 
 use crate::run::Listener;
 use std::{io::stderr, sync::Arc};

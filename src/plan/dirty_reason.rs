@@ -12,6 +12,8 @@ use std::{collections::BTreeSet, fmt};
 pub enum DirtyReason {
     /// The store knows no result of this stage.
     NeverRun,
+    /// The result is there, and is to be made again all the same.
+    Wanted,
     /// The program writes manifests another way.
     SchemaVersion {
         old: u32,
@@ -169,6 +171,7 @@ impl fmt::Display for DirtyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeverRun => f.write_str("never run"),
+            Self::Wanted => f.write_str("it is wanted again"),
             Self::SchemaVersion { old, new } => write!(f, "manifest schema {old} → {new}"),
             Self::StageVersion { old, new } => write!(f, "stage version {old} → {new}"),
             Self::Kind { old, new } => write!(f, "stage kind {old} → {new}"),

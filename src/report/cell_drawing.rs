@@ -145,7 +145,7 @@ fn all_edges(cell: &DrawnCell) -> impl Iterator<Item = (&str, usize, usize)> {
 }
 
 /// Runs flat through the items and curves between them.
-fn wire(from: &Item, route: &[Item], to: &Item) -> String {
+pub(super) fn wire(from: &Item, route: &[Item], to: &Item) -> String {
     let (mut x, mut y) = (from.x + from.width / 2.0, from.y);
     let mut path = format!("M {} {}", short(x), short(y));
     let inner = route.iter().map(|item| (item.x - item.width / 2.0, item.y, item.x + item.width / 2.0));

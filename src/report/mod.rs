@@ -3,7 +3,7 @@
 //!
 //! A [`Document`] is tables, figures, sentences and checked expectations; `markdown`, `json`,
 //! `terminal` and `html` each write it in their form. Figures are SVG: `cell_drawing` draws a cell,
-//! `lattice_drawing` a path of them, `curves` lines over epochs and points in a plane.
+//! `lattice_drawing` a path of them, `stage_drawing` a pipeline, `curves` lines over epochs and points in a plane.
 
 pub mod cell_drawing;
 mod cell_layout;
@@ -15,6 +15,7 @@ pub mod html;
 pub mod json;
 pub mod lattice_drawing;
 pub mod markdown;
+pub mod stage_drawing;
 mod statistics;
 mod svg;
 pub mod terminal;
@@ -24,6 +25,7 @@ pub use curves::{Chart, Marks, Series};
 pub use document::{Align, Block, Cell, Column, Document, Figure, Section, Table};
 pub use expectation::{Aggregate, Bound, Expectation, Verdict};
 pub use lattice_drawing::DrawnLattice;
+pub use stage_drawing::DrawnStages;
 pub use statistics::{Proportion, Summary};
 
 /// Why a document could not be made.

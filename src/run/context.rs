@@ -1,7 +1,7 @@
 //! What a stage is given to work with: its inputs, a place for its outputs, an ear for what it has
 //! to say.
 
-use super::{EventKind, Input, Missing, Progress, StageError, Stop, announce::Announcer};
+use super::{EventKind, Input, Missing, Progress, StageError, Stop, announce::Announcer, standing::Reporter};
 use crate::{
     config::{Member, Runtime},
     plan::Key,
@@ -10,6 +10,7 @@ use crate::{
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -22,12 +23,14 @@ pub(super) const EXPECT_MISSED: &str = "expect_missed";
 /// One stage's view of a run.
 pub struct Context<'a> {
     member: &'a Member,
+    runtime: Runtime,
     key: Key,
     inputs: IndexMap<String, Vec<Input>>,
     missing: IndexMap<String, Vec<Missing>>,
     store: &'a Store,
     stop: &'a Stop,
     announcer: Announcer<'a>,
+    reporter: RefCell<Reporter<'a>>,
     work: Option<PathBuf>,
     made: Made,
     began: Instant,
@@ -48,23 +51,41 @@ pub(super) struct Made {
 /// What the runner knows of the member it is about to run.
 pub(super) struct Situation<'a> {
     pub member: &'a Member,
+    /// The member's own, of whose devices one is left.
+    pub runtime: Runtime,
     pub key: Key,
     pub inputs: IndexMap<String, Vec<Input>>,
     pub missing: IndexMap<String, Vec<Missing>>,
     pub store: &'a Store,
     pub stop: &'a Stop,
     pub announcer: Announcer<'a>,
+    pub reporter: Reporter<'a>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(situation: Situation<'a>) -> Self {
-        let Situation { member, key, inputs, missing, store, stop, announcer } = situation;
+        let Situation { member, runtime, key, inputs, missing, store, stop, announcer, reporter } = situation;
+        let reporter = RefCell::new(reporter);
         let (made, began, before) = (Made::default(), Instant::now(), Duration::ZERO);
-        Self { member, key, inputs, missing, store, stop, announcer, work: None, made, began, before }
+        Self {
+            member,
+            runtime,
+            key,
+            inputs,
+            missing,
+            store,
+            stop,
+            announcer,
+            reporter,
+            work: None,
+            made,
+            began,
+            before,
+        }
     }
 
-    pub(super) fn into_made(self) -> Made {
-        self.made
+    pub(super) fn into_made(self) -> (Made, Reporter<'a>) {
+        (self.made, self.reporter.into_inner())
     }
 
     /// `search[seed=1]`
@@ -84,7 +105,7 @@ impl<'a> Context<'a> {
 
     /// How to run: nothing of it may change a result.
     pub fn runtime(&self) -> &Runtime {
-        &self.member.runtime
+        &self.runtime
     }
 
     /// What the reference key `slot` names, in the pipeline's order; nothing where the key was left
@@ -168,6 +189,7 @@ impl<'a> Context<'a> {
 
     /// Shows how far the work is. May be called every step: listeners thin it out.
     pub fn progress(&self, progress: Progress) {
+        self.reporter.borrow_mut().progress(&progress);
         self.say(EventKind::Progress { stage: self.stage(), progress });
     }
 

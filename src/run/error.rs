@@ -1,5 +1,8 @@
 //! Why a stage fails.
 
+use crate::store::StoreError;
+use std::path::Path;
+
 /// Why a stage did not finish. The kind decides the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
@@ -15,13 +18,21 @@ pub enum StageError {
     },
     /// The store could not be read or written: exit code 4.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
     /// A signal asked to stop; the checkpoint is saved.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl StageError {
+    /// The file of the store that turned out damaged or lost.
+    pub(super) fn damaged(&self) -> Option<&Path> {
+        match self {
+            Self::Store(StoreError::Damaged { path, .. } | StoreError::Lost { path }) => Some(path),
+            _ => None,
+        }
+    }
+
     pub fn input(message: impl Into<String>) -> Self {
         Self::Input { message: message.into(), hint: None }
     }

@@ -1,10 +1,11 @@
 //! What a run would do and why, without doing it.
 
 use super::{
-    Listener, Outcome, Stop,
-    announce::sentence,
-    lookup::{Found, look_up, reasons},
-    runner::{End, Planned, Run},
+    Listener, Manner, Outcome, Stop,
+    announce::{Announcer, sentence},
+    lookup::{Found, look_up},
+    runner::{Planned, Run},
+    state::{End, State},
 };
 use crate::{
     config::{Member, Pipeline},
@@ -55,11 +56,12 @@ pub fn foresee(
     listener: &dyn Listener,
 ) -> Result<Vec<Foreseen>, StoreError> {
     let Some(store) = store else { return Ok(anew(pipeline)) };
-    let stop = Stop::new();
-    let mut run = Run::new(pipeline, stages, store, &stop, listener);
+    let (stop, manner) = (Stop::new(), Manner::default());
+    let run = Run { pipeline, stages, store, stop: &stop, announcer: Announcer::new(listener), manner: &manner };
+    let mut state = State::new(pipeline.members.len());
     let mut foreseen: Vec<Foreseen> = Vec::with_capacity(pipeline.members.len());
     for at in 0..pipeline.members.len() {
-        let mut of = run.foresee(at)?;
+        let mut of = run.foresee(&mut state, at)?;
         // Of equal work the first is done, and the others find it.
         let equal = foreseen.iter().find(|other| of.key.is_some() && other.key == of.key);
         if let (Outlook::Runs { .. }, Some(equal)) = (&of.outlook, equal) {
@@ -93,42 +95,41 @@ fn names(pipeline: &Pipeline, members: impl Iterator<Item = usize>) -> Vec<Strin
 }
 
 impl Run<'_> {
-    fn foresee(&mut self, at: usize) -> Result<Foreseen, StoreError> {
-        let (outlook, key) = self.outlook(at)?;
+    fn foresee(&self, state: &mut State, at: usize) -> Result<Foreseen, StoreError> {
+        let (outlook, key) = self.outlook(state, at)?;
         let member = &self.pipeline.members[at];
-        let found = self.tasks[at].end.as_ref().and_then(|end| end.record.as_ref());
-        let last_seconds = found.map(|record| record.wall_seconds).or_else(|| {
+        let last_seconds = state.record(at).map(|record| record.wall_seconds).or_else(|| {
             let last = self.store.last(&self.pipeline.name, &member.name).ok()??;
             Some(self.store.record(last).ok()??.wall_seconds)
         });
         Ok(Foreseen { stage: member.name.clone(), kind: member.kind.clone(), outlook, key, last_seconds })
     }
 
-    fn outlook(&mut self, at: usize) -> Result<(Outlook, Option<Key>), StoreError> {
+    fn outlook(&self, state: &mut State, at: usize) -> Result<(Outlook, Option<Key>), StoreError> {
         let member = &self.pipeline.members[at];
-        let on = names(self.pipeline, member.inputs.values().flatten().copied().filter(|&of| !self.has_record(of)));
+        let on =
+            names(self.pipeline, member.inputs.values().flatten().copied().filter(|&of| state.record(of).is_none()));
         if !on.is_empty() {
             return Ok((Outlook::Waits { on }, None));
         }
-        if let Some(why) = self.tasks[at].planned.stage.lacks() {
+        if let Some(why) = self.stages[at].stage.lacks() {
             return Ok((Outlook::Unknown { why }, None));
         }
-        let prepared = match self.depends_on(at) {
+        let prepared = match self.depends_on(at, &self.reads(state, at)) {
             Ok(prepared) => prepared,
             Err(error) => return Ok((Outlook::Unknown { why: sentence(&error) }, None)),
         };
         let key = prepared.key;
         let broken = match look_up(self.store, key, &member.name, &self.announcer)? {
             Found::Whole(record) => {
-                self.tasks[at].prepared = Some(prepared);
-                self.tasks[at].end = Some(End { outcome: Outcome::Cached, record: Some(*record), error: None });
+                state.tasks[at].prepared = Some(prepared);
+                state.tasks[at].end = Some(End { outcome: Outcome::Cached, record: Some(*record), error: None });
                 return Ok((Outlook::Cached, Some(key)));
             }
             Found::Broken { outputs } => outputs,
             Found::Nothing => Vec::new(),
         };
-        let (pipeline, manifest) = (&self.pipeline.name, &prepared.manifest);
-        let reasons = reasons(self.store, pipeline, &member.name, manifest, broken, &self.announcer);
+        let reasons = self.reasons(&member.name, &prepared.manifest, broken);
         let from_checkpoint = self.store.work_path(key).read_dir().is_ok_and(|mut files| files.next().is_some());
         Ok((Outlook::Runs { reasons, from_checkpoint }, Some(key)))
     }

@@ -11,13 +11,19 @@ mod error;
 mod event;
 mod fetch;
 mod foresee;
+mod gather;
 mod input;
 mod lookup;
+mod manner;
 mod missing;
 mod outcome;
+mod reads;
 mod runner;
 mod signal;
 mod stage;
+mod standing;
+mod state;
+mod status;
 mod work;
 
 #[cfg(test)]
@@ -30,9 +36,12 @@ pub use event::{Event, EventKind, Listener, Measured, Outcome, Progress, Transfe
 pub use fetch::Fetch;
 pub use foresee::{Foreseen, Outlook, foresee};
 pub use input::{Input, Output};
+pub use manner::Manner;
 pub use missing::{Failure, Missing};
 pub use outcome::{Ending, MemberReport, RunReport};
 pub use runner::{Planned, run};
 pub use signal::{Signal, Stop};
 pub use stage::{Resource, Stage};
+pub use standing::{Standing, WorkState};
+pub use status::Status;
 pub use work::panic_message;

@@ -1,17 +1,23 @@
 //! The loop: take a member whose inputs are there, answer it from the store or do its work, tell
-//! what came of it.
+//! what came of it. Several lanes may be at it side by side.
 
 use super::{
-    EventKind, Listener, MemberReport, Outcome, RunReport, Signal, Stage, StageError, Stop,
+    EventKind, Listener, Manner, MemberReport, Outcome, RunReport, Signal, Stage, StageError, Stop,
     announce::{Announcer, sentence},
     lookup::{Found, look_up},
+    state::{End, Halt, Prepared, State, Turn},
 };
 use crate::{
     config::{Effective, Member, Pipeline},
-    plan::{Key, Manifest},
-    store::{Record, Store, StoreError},
+    plan::Key,
+    store::{Record, Store},
 };
-use std::{thread, time::Duration};
+use rayon::ThreadPool;
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, Builder},
+    time::{Duration, Instant},
+};
 
 /// How often a run asks again for what another process holds.
 const POLL: Duration = Duration::from_millis(100);
@@ -41,169 +47,204 @@ pub fn run(
     store: &Store,
     stop: &Stop,
     listener: &dyn Listener,
+    manner: &Manner,
 ) -> RunReport {
     assert_eq!(stages.len(), pipeline.members.len(), "one planned stage for each member");
-    let mut run = Run::new(pipeline, stages, store, stop, listener);
-    run.work_off();
-    run.into_report()
+    Run { pipeline, stages, store, stop, announcer: Announcer::new(listener), manner }.work_off()
 }
 
 pub(super) struct Run<'a> {
     pub pipeline: &'a Pipeline,
+    /// In the order of the members.
+    pub stages: Vec<Planned>,
     pub store: &'a Store,
     pub stop: &'a Stop,
     pub announcer: Announcer<'a>,
-    /// In the order of the members.
-    pub tasks: Vec<Task>,
-    /// Why nothing more starts.
-    halted: Option<Halt>,
+    pub manner: &'a Manner,
 }
 
-pub(super) struct Task {
-    pub planned: Planned,
-    pub prepared: Option<Prepared>,
-    pub end: Option<End>,
-    /// The wait for another process was announced.
-    waited: bool,
-    /// An output was found damaged when it was read, and the member looked up a second time.
-    healed: bool,
+/// What the lanes of a run share.
+struct Shared {
+    state: Mutex<State>,
+    /// Told when a member came to its end, or to a wait.
+    changed: Condvar,
 }
 
-#[derive(Clone)]
-pub(super) struct Prepared {
-    pub manifest: Manifest,
-    pub key: Key,
-}
-
-pub(super) struct End {
-    pub outcome: Outcome,
-    pub record: Option<Record>,
-    pub error: Option<StageError>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Halt {
-    Stopped(Signal),
-    StoreFailed,
-}
-
-impl<'a> Run<'a> {
-    pub(super) fn new(
-        pipeline: &'a Pipeline,
-        stages: Vec<Planned>,
-        store: &'a Store,
-        stop: &'a Stop,
-        listener: &'a dyn Listener,
-    ) -> Self {
-        let task = |planned| Task { planned, prepared: None, end: None, waited: false, healed: false };
-        let tasks = stages.into_iter().map(task).collect();
-        Self { pipeline, store, stop, announcer: Announcer::new(listener), tasks, halted: None }
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Run<'_> {
-    fn work_off(&mut self) {
+    fn work_off(&self) -> RunReport {
         self.announcer.say(EventKind::RunStarted {
             pipeline: self.pipeline.name.clone(),
-            stages: self.tasks.len(),
+            stages: self.stages.len(),
             store: self.store.root().display().to_string(),
         });
-        loop {
-            self.skip_hopeless();
-            let ready: Vec<usize> = (0..self.tasks.len()).filter(|&at| self.is_ready(at)).collect();
-            if ready.is_empty() {
-                break;
+        let shared = Shared { state: Mutex::new(State::new(self.stages.len())), changed: Condvar::new() };
+        thread::scope(|scope| {
+            let (first, others) = self.manner.lanes.split_first().unzip();
+            for lane in others.into_iter().flatten() {
+                let name = "lane".to_owned();
+                let shared = &shared;
+                if let Err(error) = Builder::new().name(name).spawn_scoped(scope, || self.lane(shared, Some(lane))) {
+                    let message = format!("fewer stages run side by side: no thread could be started: {error}");
+                    self.announcer.say(EventKind::Warning { stage: None, message });
+                }
             }
-            if let Some(signal) = self.stop.signal() {
-                self.halted = Some(Halt::Stopped(signal));
-            }
-            if self.halted.is_some() {
-                break;
-            }
-            if !ready.iter().any(|&at| self.attempt(at)) {
-                self.wait_for(ready[0]);
-            }
-        }
-        self.skip_rest();
+            self.lane(&shared, first);
+        });
+        let mut state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.skip_rest(&mut state);
         let count = |test: fn(&Outcome) -> bool| {
-            self.tasks.iter().filter_map(|task| task.end.as_ref()).filter(|end| test(&end.outcome)).count()
+            state.tasks.iter().filter_map(|task| task.end.as_ref()).filter(|end| test(&end.outcome)).count()
         };
         self.announcer.say(EventKind::RunFinished {
             cached: count(|outcome| matches!(outcome, Outcome::Cached)),
             ran: count(|outcome| matches!(outcome, Outcome::Ran { .. })),
             failed: count(|outcome| matches!(outcome, Outcome::Failed { .. })),
         });
+        self.report(state)
     }
 
-    /// Brings a member to its end, or says `false` where another process is at it.
-    fn attempt(&mut self, at: usize) -> bool {
-        let end = match self.try_member(at) {
-            Ok(None) => return false,
-            Ok(Some(end)) => end,
-            Err(StageError::Interrupted) => {
-                self.halted = Some(Halt::Stopped(self.stop.signal().unwrap_or(Signal::Interrupt)));
-                End { outcome: Outcome::Interrupted, record: None, error: Some(StageError::Interrupted) }
+    /// One member after another, until none is left to start.
+    fn lane(&self, shared: &Shared, threads: Option<&ThreadPool>) {
+        while let Some(turn) = self.next(shared) {
+            let prepared = turn.prepared.clone().map_or_else(|| self.prepare(turn.at, &turn.reads), Ok);
+            if let Ok(prepared) = &prepared {
+                // Known at once, so that no other lane begins equal work.
+                shared.lock().tasks[turn.at].prepared = Some(prepared.clone());
             }
-            Err(error) => {
-                if self.heals(at, &error) {
-                    return true;
-                }
-                if matches!(error, StageError::Store(_)) {
-                    self.halted = Some(Halt::StoreFailed);
-                }
-                End { outcome: Outcome::Failed { message: sentence(&error) }, record: None, error: Some(error) }
-            }
-        };
-        self.finish(at, end);
-        true
+            let end = prepared.and_then(|prepared| self.try_member(&turn, &prepared, threads));
+            self.conclude(&mut shared.lock(), &turn, end);
+            shared.changed.notify_all();
+        }
     }
 
-    fn try_member(&mut self, at: usize) -> Result<Option<End>, StageError> {
-        let member = &self.pipeline.members[at];
-        let prepared = match self.tasks[at].prepared.clone() {
-            Some(prepared) => prepared,
-            None => {
-                let prepared = self.prepare(at)?;
-                self.tasks[at].prepared.insert(prepared).clone()
+    /// The next member to work on, once there is one; `None` where none will come any more.
+    fn next(&self, shared: &Shared) -> Option<Turn> {
+        let mut state = shared.lock();
+        loop {
+            self.skip_hopeless(&mut state);
+            let ready: Vec<usize> = (0..self.stages.len()).filter(|&at| self.is_ready(&state, at)).collect();
+            if ready.is_empty() && !state.is_working() {
+                return None;
             }
-        };
-        let key = prepared.key;
-        if let Found::Whole(record) = look_up(self.store, key, &member.name, &self.announcer)? {
+            if let (false, Some(signal)) = (ready.is_empty(), self.stop.signal()) {
+                state.halted = Some(Halt::Stopped(signal));
+            }
+            if state.halted.is_some() {
+                return None;
+            }
+            for &at in &ready {
+                let is_early = state.tasks[at].asked.is_some_and(|asked| asked.elapsed() < POLL);
+                if !is_early && let Some(device) = self.device_for(&state, at) {
+                    state.tasks[at].working_on = Some(device.clone());
+                    let reads = self.reads(&state, at);
+                    let prepared = state.tasks[at].prepared.clone();
+                    return Some(Turn { at, device, prepared, reads, healed: state.healed.len() });
+                }
+            }
+            self.tell_of_waiting(&mut state, &ready);
+            state = shared.changed.wait_timeout(state, POLL).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The device on which a member can start now. A GPU is for one member at a time, and of equal
+    /// work the first is done, and the others find it.
+    fn device_for(&self, state: &State, at: usize) -> Option<String> {
+        let working = || state.tasks.iter().filter(|task| task.working_on.is_some());
+        let key = state.tasks[at].key();
+        if key.is_some() && working().any(|task| task.key() == key) {
+            return None;
+        }
+        let is_free =
+            |device: &&String| *device == "cpu" || working().all(|task| task.working_on.as_ref() != Some(*device));
+        self.pipeline.members[at].runtime.devices.iter().find(is_free).cloned()
+    }
+
+    /// Says, once for each member, that another run works on it.
+    fn tell_of_waiting(&self, state: &mut State, ready: &[usize]) {
+        let waits = ready.iter().find(|&&at| state.tasks[at].asked.is_some() && self.device_for(state, at).is_some());
+        if let Some(&at) = waits
+            && !std::mem::replace(&mut state.tasks[at].waited, true)
+        {
+            self.announcer.say(EventKind::StageWaiting { stage: self.pipeline.members[at].name.clone() });
+        }
+    }
+
+    /// Brings a member to its end, or says nothing where another process is at it.
+    fn try_member(
+        &self,
+        turn: &Turn,
+        prepared: &Prepared,
+        threads: Option<&ThreadPool>,
+    ) -> Result<Option<End>, StageError> {
+        let member = &self.pipeline.members[turn.at];
+        let (key, is_wanted_again) = (prepared.key, self.manner.again.contains(&turn.at));
+        if !is_wanted_again && let Found::Whole(record) = look_up(self.store, key, &member.name, &self.announcer)? {
             return Ok(Some(self.cached(member, key, *record)));
         }
         let Some(_lock) = self.store.try_lock(key)? else { return Ok(None) };
         // Whoever held the lock a moment ago may have made it.
-        let broken = match look_up(self.store, key, &member.name, &self.announcer)? {
-            Found::Whole(record) => return Ok(Some(self.cached(member, key, *record))),
-            Found::Broken { outputs } => outputs,
-            Found::Nothing => Vec::new(),
+        let found = look_up(self.store, key, &member.name, &self.announcer)?;
+        if !is_wanted_again && let Found::Whole(record) = found {
+            return Ok(Some(self.cached(member, key, *record)));
+        }
+        self.work(turn, prepared, found, threads).map(Some)
+    }
+
+    /// Notes what came of a member's turn.
+    fn conclude(&self, state: &mut State, turn: &Turn, end: Result<Option<End>, StageError>) {
+        let task = &mut state.tasks[turn.at];
+        task.working_on = None;
+        let end = match end {
+            Ok(None) => {
+                task.asked = Some(Instant::now());
+                return;
+            }
+            Ok(Some(end)) => end,
+            Err(StageError::Interrupted) => {
+                state.halted = Some(Halt::Stopped(self.stop.signal().unwrap_or(Signal::Interrupt)));
+                End { outcome: Outcome::Interrupted, record: None, error: Some(StageError::Interrupted) }
+            }
+            Err(error) => {
+                if self.heals(state, turn, &error) {
+                    return;
+                }
+                if matches!(error, StageError::Store(_)) {
+                    state.halted = Some(Halt::StoreFailed);
+                } else if self.manner.fail_fast {
+                    state.halted = state.halted.or(Some(Halt::MemberFailed));
+                }
+                End { outcome: Outcome::Failed { message: sentence(&error) }, record: None, error: Some(error) }
+            }
         };
-        self.work(at, &prepared, broken).map(Some)
+        self.finish(state, turn.at, end);
     }
 
     /// Where a member read what turned out damaged or lost, those that published it are looked up
     /// again, and so made again; then the reader has its turn once more. Once each: a disk that
     /// damages all that it is given would keep a run busy for ever.
-    fn heals(&mut self, at: usize, error: &StageError) -> bool {
-        let StageError::Store(StoreError::Damaged { path, .. } | StoreError::Lost { path }) = error else {
-            return false;
-        };
-        let is_of = |task: &Task| {
-            let record = task.end.as_ref().and_then(|end| end.record.as_ref());
-            record.is_some_and(|record| {
-                record.outputs.values().any(|object| self.store.object_path(&object.digest) == *path)
-            })
-        };
-        let makers: Vec<usize> = (0..self.tasks.len()).filter(|&of| is_of(&self.tasks[of])).collect();
-        if makers.is_empty() || makers.iter().any(|&of| self.tasks[of].healed) {
-            return false;
-        }
-        self.announcer.warn(&self.pipeline.members[at].name, sentence(error));
-        for of in makers {
-            (self.tasks[of].end, self.tasks[of].healed) = (None, true);
+    fn heals(&self, state: &mut State, turn: &Turn, error: &StageError) -> bool {
+        let Some(path) = error.damaged() else { return false };
+        // Another lane met it first, and what published it is being made again.
+        let is_under_way = state.healed[turn.healed..].iter().any(|healed| healed == path);
+        if !is_under_way {
+            let makers = state.published_by(|object| self.store.object_path(&object.digest) == *path);
+            if makers.is_empty() || makers.iter().any(|&of| state.tasks[of].healed) {
+                return false;
+            }
+            self.announcer.warn(&self.pipeline.members[turn.at].name, sentence(error));
+            for of in makers {
+                (state.tasks[of].end, state.tasks[of].healed) = (None, true);
+            }
+            state.healed.push(path.to_owned());
         }
         // Made again, it may be of other bytes: not every device gives the same ones.
-        self.tasks[at].prepared = None;
+        state.tasks[turn.at].prepared = None;
         true
     }
 
@@ -233,18 +274,15 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn has_record(&self, at: usize) -> bool {
-        self.tasks[at].end.as_ref().is_some_and(|end| end.record.is_some())
-    }
-
-    fn is_ready(&self, at: usize) -> bool {
-        let Task { planned, end, .. } = &self.tasks[at];
-        end.is_none()
+    fn is_ready(&self, state: &State, at: usize) -> bool {
+        let task = &state.tasks[at];
+        task.end.is_none()
+            && task.working_on.is_none()
             && self.pipeline.members[at].inputs.iter().all(|(slot, members)| {
-                let has_come = |of: &usize| self.has_record(*of);
+                let has_come = |of: &usize| state.record(*of).is_some();
                 // A failure is as much to be told as a result: what gathers waits for every end.
-                let has_ended = |of: &usize| self.tasks[*of].end.is_some();
-                if planned.stage.gathers(slot) {
+                let has_ended = |of: &usize| state.tasks[*of].end.is_some();
+                if self.stages[at].stage.gathers(slot) {
                     members.iter().all(has_ended) && members.iter().any(has_come)
                 } else {
                     members.iter().all(has_come)
@@ -254,21 +292,21 @@ impl Run<'_> {
 
     /// Ends the members that read what will not come. Members stand after what they read: one pass
     /// is enough.
-    fn skip_hopeless(&mut self) {
-        for at in 0..self.tasks.len() {
-            if self.tasks[at].end.is_none()
-                && let Some(because) = self.hopeless(at)
+    fn skip_hopeless(&self, state: &mut State) {
+        for at in 0..self.stages.len() {
+            if state.tasks[at].end.is_none()
+                && let Some(because) = self.hopeless(state, at)
             {
-                self.skip(at, because);
+                self.skip(state, at, because);
             }
         }
     }
 
     /// Why a member cannot run; `None` while it may.
-    fn hopeless(&self, at: usize) -> Option<String> {
+    fn hopeless(&self, state: &State, at: usize) -> Option<String> {
         self.pipeline.members[at].inputs.iter().find_map(|(slot, members)| {
-            let mut lacks = members.iter().map(|&of| self.lacks(of));
-            if !self.tasks[at].planned.stage.gathers(slot) {
+            let mut lacks = members.iter().map(|&of| self.lacks(state, of));
+            if !self.stages[at].stage.gathers(slot) {
                 return lacks.find_map(|lack| lack);
             }
             let all: Vec<String> = lacks.collect::<Option<_>>()?;
@@ -281,8 +319,8 @@ impl Run<'_> {
     }
 
     /// Why a member's result will not come; `None` while it may.
-    fn lacks(&self, at: usize) -> Option<String> {
-        let what = match self.tasks[at].end.as_ref()?.outcome {
+    fn lacks(&self, state: &State, at: usize) -> Option<String> {
+        let what = match state.tasks[at].end.as_ref()?.outcome {
             Outcome::Cached | Outcome::Ran { .. } => return None,
             Outcome::Failed { .. } => "failed",
             Outcome::Interrupted => "was interrupted",
@@ -291,23 +329,24 @@ impl Run<'_> {
         Some(format!("`{}` {what}", self.pipeline.members[at].name))
     }
 
-    fn skip_rest(&mut self) {
-        let because = match self.halted {
+    fn skip_rest(&self, state: &mut State) {
+        let because = match state.halted {
             Some(Halt::StoreFailed) => "the store failed",
+            Some(Halt::MemberFailed) => "another stage failed",
             _ => "the run was stopped",
         };
-        for at in 0..self.tasks.len() {
-            if self.tasks[at].end.is_none() {
-                self.skip(at, because.to_owned());
+        for at in 0..self.stages.len() {
+            if state.tasks[at].end.is_none() {
+                self.skip(state, at, because.to_owned());
             }
         }
     }
 
-    fn skip(&mut self, at: usize, because: String) {
-        self.finish(at, End { outcome: Outcome::Skipped { because }, record: None, error: None });
+    fn skip(&self, state: &mut State, at: usize, because: String) {
+        self.finish(state, at, End { outcome: Outcome::Skipped { because }, record: None, error: None });
     }
 
-    fn finish(&mut self, at: usize, end: End) {
+    fn finish(&self, state: &mut State, at: usize, end: End) {
         let member = &self.pipeline.members[at];
         self.announcer.say(EventKind::StageFinished {
             stage: member.name.clone(),
@@ -316,26 +355,19 @@ impl Run<'_> {
             outcome: end.outcome.clone(),
             summary: end.record.as_ref().and_then(|record| record.summary.clone()),
         });
-        self.tasks[at].end = Some(end);
+        state.tasks[at].end = Some(end);
     }
 
-    fn wait_for(&mut self, at: usize) {
-        if !std::mem::replace(&mut self.tasks[at].waited, true) {
-            self.announcer.say(EventKind::StageWaiting { stage: self.pipeline.members[at].name.clone() });
-        }
-        thread::sleep(POLL);
-    }
-
-    fn into_report(self) -> RunReport {
-        let members = self.pipeline.members.iter().zip(self.tasks).map(|(member, task)| {
+    fn report(&self, state: State) -> RunReport {
+        let members = self.pipeline.members.iter().zip(state.tasks).map(|(member, task)| {
+            let key = task.key();
             let End { outcome, record, error } = task.end.expect("every member came to an end");
-            let key = task.prepared.map(|prepared| prepared.key);
             MemberReport { name: member.name.clone(), outcome, key, record, error }
         });
-        let stopped = self.halted.and_then(|halt| match halt {
-            Halt::Stopped(signal) => Some(signal),
-            Halt::StoreFailed => None,
-        });
+        let stopped = match state.halted {
+            Some(Halt::Stopped(signal)) => Some(signal),
+            _ => None,
+        };
         RunReport { members: members.collect(), stopped }
     }
 }

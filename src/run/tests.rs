@@ -19,6 +19,8 @@ use walkdir::WalkDir;
 mod damage;
 mod foreseeing;
 mod gathering;
+mod lanes;
+mod manner;
 
 type Act = Arc<dyn Fn(&mut Context<'_>) -> Result<(), StageError> + Send + Sync>;
 
@@ -129,7 +131,7 @@ impl Story {
 
     fn run_with(&self, store: &Store, stop: &Stop, listener: &dyn Listener) -> RunReport {
         let (pipeline, stages) = self.planned();
-        run(&pipeline, stages, store, stop, listener)
+        run(&pipeline, stages, store, stop, listener, &Manner::default())
     }
 
     fn planned(&self) -> (Pipeline, Vec<Planned>) {
@@ -155,9 +157,14 @@ impl Story {
     }
 
     fn tell_until(&self, store: &Store, stop: &Stop) -> Told {
+        self.tell_in(store, stop, &Manner::default())
+    }
+
+    fn tell_in(&self, store: &Store, stop: &Stop, manner: &Manner) -> Told {
         self.log.lock().unwrap().clear();
         let ear = Ear::default();
-        let report = self.run_with(store, stop, &ear);
+        let (pipeline, stages) = self.planned();
+        let report = run(&pipeline, stages, store, stop, &ear, manner);
         check(store);
         let worked = self.log.lock().unwrap().join(" ");
         Told { report, worked, events: ear.0.into_inner().unwrap() }

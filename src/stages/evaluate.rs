@@ -74,7 +74,7 @@ impl Stage for Evaluate {
             )));
         }
 
-        let device = self.compute.open()?;
+        let device = self.compute.open(context.runtime())?;
         let network = artifacts::network(&card, &space, &genotype)?;
         let weights = of.output("weights")?;
         let file = TensorFile::safetensors(&weights.path(), &weights.bytes()?)

@@ -138,7 +138,7 @@ pub fn plan(pipeline: &Pipeline, tasks: &'static [TaskKind]) -> Result<Vec<Plann
             pipeline: &pipeline.name,
             folder: pipeline.folder(),
             data_root: &pipeline.data_root,
-            device: &member.runtime.device,
+            device: member.runtime.device(),
             memory: memory.filter(|_| !member.runtime.allow_memory),
             inherited: member.inputs.values().flatten().find_map(|&input| known[input].tells.space.get().cloned()),
             tells: Tells::default(),

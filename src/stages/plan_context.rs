@@ -1,10 +1,10 @@
 //! What a kind of stage knows while a pipeline is planned, besides the stage's keys.
 
 use crate::{
-    config::Fields,
+    config::{Fields, Runtime},
     data::ImageShape,
     kernels::{Kernels, Precision},
-    model::{self, DeviceName, Model},
+    model::{self, DeviceError, DeviceName, Model},
     recipes::SpaceFile,
     run::{StageError, coordinates::Coordinates},
     space::{Genotype, network::Network},
@@ -110,10 +110,16 @@ impl Compute {
         model::too_large(network, (self.kernels, self.precision), batch, self.memory?)
     }
 
+    /// The device that a run has chosen, one of this kind.
+    ///
     /// # Errors
     /// Where this machine has no such device.
-    pub fn open(&self) -> Result<Device, StageError> {
-        self.device.open().map_err(|error| StageError::input(error.to_string()))
+    pub fn open(&self, runtime: &Runtime) -> Result<Device, StageError> {
+        runtime
+            .device()
+            .parse()
+            .and_then(DeviceName::open)
+            .map_err(|error: DeviceError| StageError::input(error.to_string()))
     }
 }
 

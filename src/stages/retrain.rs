@@ -81,7 +81,7 @@ impl Stage for Retrain {
         if let Some(message) = self.compute.too_large(&network, self.settings.feed.batch) {
             return Err(StageError::Input { message, hint: Some(SMALLER.to_owned()) });
         }
-        let device = self.compute.open()?;
+        let device = self.compute.open(context.runtime())?;
 
         let Settings { feed, learner, training, .. } = &self.settings;
         let watched = match (&material, feed.images) {

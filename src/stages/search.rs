@@ -75,7 +75,7 @@ impl Stage for Search {
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), StageError> {
         let material = Material::read(context.input("data")?, &self.data_roots)?;
-        let device = self.compute.open()?;
+        let device = self.compute.open(context.runtime())?;
         let Settings { feed, learner, training, .. } = &self.settings;
         // What is fitted is not watched.
         let watched = match (&material, feed.images) {

@@ -30,10 +30,11 @@ impl Store {
     pub(super) const LISTINGS: &str = "listings-v2";
     pub(super) const LOCKS: &str = "locks-v1";
     pub(super) const WORK: &str = "work-v1";
+    pub(super) const STANDINGS: &str = "standings-v1";
     pub(super) const DAMAGED: &str = "damaged-v1";
     pub(super) const TMP: &str = "tmp-v2";
     /// All that a store has in its root.
-    const OWN: [&str; 10] = [
+    const OWN: [&str; 11] = [
         Self::OBJECTS,
         Self::ACTIONS,
         Self::LAST,
@@ -41,6 +42,7 @@ impl Store {
         Self::LISTINGS,
         Self::LOCKS,
         Self::WORK,
+        Self::STANDINGS,
         Self::DAMAGED,
         Self::TMP,
         TAG,

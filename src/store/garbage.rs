@@ -81,6 +81,13 @@ impl Store {
                 garbage.push(Garbage { waste: Waste::Work, bytes: size(&path)?, path });
             }
         }
+        // How work stands that is finished, or that nobody went on with for so long.
+        for path in files(&self.folder(Self::STANDINGS))? {
+            let is_finished = path.file_stem().is_some_and(|key| finished.contains(&*key.to_string_lossy()));
+            if is_finished || keep.is_some_and(|keep| age(&path, now) > keep) {
+                garbage.push(Garbage { waste: Waste::Work, bytes: size(&path)?, path });
+            }
+        }
         // `tmp` is where versions before wrote.
         for (folder, waste) in [("tmp", Waste::Leftover), (Self::TMP, Waste::Leftover), (Self::DAMAGED, Waste::Damaged)]
         {

@@ -99,6 +99,12 @@ impl Store {
         }
     }
 
+    /// Whether a process is at work on `key`, for who only looks: makes nothing.
+    pub fn is_locked(&self, key: impl Display) -> bool {
+        let file = machine::open(&self.lock_path(key));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     fn lock_path(&self, of: impl Display) -> PathBuf {
         self.folder(Self::LOCKS).join(format!("{of}.lock"))
     }
@@ -125,6 +131,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let held = store.try_lock("k").unwrap().unwrap();
         assert!(store.try_lock("k").unwrap().is_none());
+        assert!(store.is_locked("k") && !store.is_locked("other"));
         assert!(store.try_lock("other").unwrap().is_some());
         drop(held);
         assert!(store.try_lock("k").unwrap().is_some());

@@ -10,6 +10,7 @@
 //!   locks-v1/KEY.lock          who works on a key: the kernel's lock, the file stays empty
 //!   locks-v1/store.lock        who works in the store at all: shared by runs, garbage alone
 //!   work-v1/KEY/               checkpoints of unfinished work
+//!   standings-v1/KEY.json      how unfinished work stands, for who looks
 //!   damaged-v1/…               what was not as it had been written, under the path that it had
 //!   tmp-v2/                    files being written, each locked; a run sweeps what nobody holds
 //! ```
@@ -34,6 +35,7 @@ mod lock;
 mod object;
 mod publish;
 mod seal;
+mod standing;
 mod walk;
 
 pub use action::Record;

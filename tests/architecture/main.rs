@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["machine"]),
     ("store", &["machine"]),
     ("plan", &["config", "store"]),
-    ("run", &["config", "plan", "store"]),
+    ("run", &["machine", "config", "plan", "store"]),
     // What is searched, and what computes it.
     ("space", &["machine", "config", "store"]),
     ("kernels", &[]),

@@ -1,6 +1,7 @@
 //! The program as a person types it: one binary of tests, a folder of its own for each.
 
 mod bench;
+mod beside;
 mod cache;
 mod complaints;
 mod damage;

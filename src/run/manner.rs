@@ -1,0 +1,16 @@
+//! How a run goes about its members.
+
+use rayon::ThreadPool;
+use std::collections::BTreeSet;
+
+/// How to go about the members of a pipeline. Nothing of it changes a result.
+#[derive(Debug, Default)]
+pub struct Manner {
+    /// Members that are made again although their results are there.
+    pub again: BTreeSet<usize>,
+    /// Nothing more starts once a member failed.
+    pub fail_fast: bool,
+    /// The threads of each lane. So many members run side by side; where there are no lanes, one
+    /// after the other on the threads of the whole process.
+    pub lanes: Vec<ThreadPool>,
+}
