@@ -13,7 +13,10 @@ use crate::{
 };
 use clap::Args;
 use serde_json::json;
-use std::{path::PathBuf, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +60,7 @@ struct Row {
     json: serde_json::Value,
 }
 
-fn of_pipeline(arguments: &StatusArguments, file: &PathBuf, now: u64) -> Result<Vec<Row>, Complaint> {
+fn of_pipeline(arguments: &StatusArguments, file: &Path, now: u64) -> Result<Vec<Row>, Complaint> {
     let foreseen = foreseen(file, &arguments.pipeline, &arguments.store)?;
     let store = if_there(&arguments.store)?;
     let row = |stage: &Foreseen| {

@@ -104,8 +104,8 @@ fn backend(device: &str) -> &str {
 }
 
 /// One device as a word, several as a list.
-fn one_or_all<S: serde::Serializer>(devices: &Vec<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    match &devices[..] {
+fn one_or_all<S: serde::Serializer>(devices: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match devices {
         [one] => one.serialize(serializer),
         all => all.serialize(serializer),
     }

@@ -89,7 +89,7 @@ mod tests {
         let cases = [
             (Outlook::Cached, None, false, "fresh"),
             (never(), None, false, "never run"),
-            (runs(&[param.clone()], false), None, false, "stale, because params.epochs 2 → 3"),
+            (runs(std::slice::from_ref(&param), false), None, false, "stale, because params.epochs 2 → 3"),
             (runs(&[param], true), Some(working()), true, "running, epoch 3/50, 4 min to go, process 4711 on node7"),
             (
                 runs(&[DirtyReason::NeverRun], true),

@@ -14,6 +14,7 @@ use crate::{
 };
 use rayon::ThreadPool;
 use std::{
+    fs,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, Builder},
     time::{Duration, Instant},
@@ -112,7 +113,11 @@ impl Run<'_> {
     /// One member after another, until none is left to start.
     fn lane(&self, shared: &Shared, threads: Option<&ThreadPool>) {
         while let Some(turn) = self.next(shared) {
-            let prepared = turn.prepared.clone().map_or_else(|| self.prepare(turn.at, &turn.reads), Ok);
+            let prepared = match &turn.prepared {
+                Some(prepared) => Ok(prepared.clone()),
+                None if self.manner.may_make(turn.at) => self.prepare(turn.at, &turn.reads),
+                None => self.depends_on(turn.at, &turn.reads),
+            };
             if let Ok(prepared) = &prepared {
                 // Known at once, so that no other lane begins equal work.
                 shared.lock().tasks[turn.at].prepared = Some(prepared.clone());
@@ -186,6 +191,15 @@ impl Run<'_> {
         let (key, is_wanted_again) = (prepared.key, self.manner.again.contains(&turn.at));
         if !is_wanted_again && let Found::Whole(record) = look_up(self.store, key, &member.name, &self.announcer)? {
             return Ok(Some(self.cached(member, key, *record)));
+        }
+        if !self.manner.may_make(turn.at) {
+            // Another machine may have made it a moment ago, and a network's file system asks anew
+            // for what lies in a folder when that is opened.
+            let _ = self.store.record_path(key).parent().map(fs::read_dir);
+            return match look_up(self.store, key, &member.name, &self.announcer)? {
+                Found::Whole(record) => Ok(Some(self.cached(member, key, *record))),
+                _ => Err(StageError::failed("its result is not in the store, and it was not to be made")),
+            };
         }
         let Some(_lock) = self.store.try_lock(key)? else { return Ok(None) };
         // Whoever held the lock a moment ago may have made it.

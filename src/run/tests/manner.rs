@@ -41,6 +41,19 @@ fn a_stage_that_comes_to_other_bytes_is_told_and_a_failure_leaves_the_result_tha
 }
 
 #[test]
+fn where_one_alone_may_be_made_the_others_are_only_looked_up() {
+    let (_folder, store) = scratch();
+    let alone = |at: usize| Manner { alone: Some([at].into()), ..Manner::default() };
+    let told = Story::fork().tell_in(&store, &Stop::new(), &alone(1));
+    assert_eq!((told.worked.as_str(), told.exit_code()), ("", 1));
+    let failed = "its result is not in the store, and it was not to be made".to_owned();
+    assert_eq!(*told.outcome("a"), Outcome::Failed { message: failed });
+    assert_eq!(Story::fork().tell_in(&store, &Stop::new(), &alone(0)).worked, "a");
+    assert_eq!(Story::fork().tell_in(&store, &Stop::new(), &alone(1)).worked, "b");
+    assert_eq!(Story::fork().tell(&store).worked, "c d");
+}
+
+#[test]
 fn at_the_first_failure_nothing_more_starts_where_that_is_asked_for() {
     let (_folder, store) = scratch();
     let story = Story::fork().doing("b", |_| Err(StageError::failed("no")));
