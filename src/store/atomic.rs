@@ -20,8 +20,7 @@ const PREFIX: &str = ".writing-";
 /// # Errors
 /// Where `write` or a step after it fails.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = temporary(folder, 0o666).map_err(StoreError::io("write", path))?;
+    let file = temporary(folder_of(path), 0o666).map_err(StoreError::io("write", path))?;
     persist(filled(file, path, write)?, path)
 }
 
@@ -49,17 +48,34 @@ pub(super) fn persist(file: NamedTempFile, path: &Path) -> Result<(), StoreError
     sync_parent(path)
 }
 
-fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io("write", folder))
+/// Makes sure that a crash does not forget the name `path`.
+pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    match File::open(folder) {
+        // One may be allowed to make files where one may not list them; nothing can be synced then.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        opened => opened.and_then(|folder| folder.sync_all()).map_err(StoreError::io("write", folder)),
+    }
+}
+
+/// What a path lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the folder and those above it; where it is there already, one look and no write.
+///
+/// Each is synced into the one above it: what lies in a folder is as lost as its name.
 pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path).map_err(StoreError::io("create the folder", path))?;
+    make_folder(folder_of(path))?;
+    match fs::create_dir(path) {
+        // Another process was quicker.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made.map_err(StoreError::io("create the folder", path))?,
+    }
     sync_parent(path)
 }
 

@@ -1,7 +1,7 @@
 //! Who works on a key, and who on the whole store: the kernel's locks on files, which no crash can
 //! leave behind.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, atomic::make_folder};
 use crate::machine;
 use std::{
     fmt::Display,
@@ -110,8 +110,10 @@ impl Store {
     }
 }
 
-/// Opens the file of a lock, and makes it where there is none.
+/// Opens the file of a lock, and makes it where there is none. So is its folder: it may have been
+/// left out of a copy, as it holds nothing, or have been removed under a run.
 fn open(path: &Path) -> Result<File, StoreError> {
+    path.parent().map_or(Ok(()), make_folder)?;
     // What is no file is refused before it is opened: a pipe would keep whoever opens it.
     let looked = match path.exists() {
         true => machine::open(path).map(drop),
@@ -135,6 +137,21 @@ mod tests {
         assert!(store.try_lock("other").unwrap().is_some());
         drop(held);
         assert!(store.try_lock("k").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_store_without_the_folder_of_locks_is_locked_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for _ in 0..2 {
+            std::fs::remove_dir_all(store.folder(Store::LOCKS)).unwrap();
+            let held = store.hold().unwrap();
+            assert!(store.try_alone().unwrap().is_none() && store.try_lock("k").unwrap().is_some());
+            drop(held);
+        }
+        std::fs::remove_dir_all(store.folder(Store::LOCKS)).unwrap();
+        assert!(store.try_alone_to_look().unwrap().is_some());
+        assert!(!store.folder(Store::LOCKS).exists(), "who only looks makes nothing");
     }
 
     #[test]

@@ -7,7 +7,11 @@
 //! size that still bears it has not been written to since. Any other is hashed. Unlike a list of
 //! remembered times this notices a write within the clock tick of the publishing.
 
-use super::{Digest, Store, StoreError, atomic::make_folder, folder};
+use super::{
+    Digest, Store, StoreError,
+    atomic::{make_folder, sync_parent},
+    folder,
+};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::{File, Metadata},
@@ -116,6 +120,8 @@ impl ObjectWriter {
         if metadata(&path).is_ok_and(|meta| flaw_of_size(&meta, &object).is_none())
             && hash_file(&path).is_ok_and(|found| found == object.digest)
         {
+            // Who published it may have been killed before its name was synced.
+            sync_parent(&path)?;
             return Ok(object);
         }
         stamp(file.as_file()).map_err(StoreError::io("write", &path))?;

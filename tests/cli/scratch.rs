@@ -124,6 +124,17 @@ impl Scratch {
         self.hear(shell)
     }
 
+    /// Runs the program to its end in a shell that did `before`.
+    pub fn run_limited(&self, before: &str, arguments: &[&str]) -> Ended {
+        let program = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+            .arg(program.get_program())
+            .args(program.get_args());
+        Ended::from(shell.current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap())
+    }
+
     /// Starts the command with its events going into a pipe.
     fn hear(&self, mut command: Command) -> Running {
         let pipe = self.path("events.pipe");
@@ -215,6 +226,11 @@ impl Running {
     /// Ends it as a crash does.
     pub fn kill(self) {
         drop(self);
+    }
+
+    /// Ends it as a crash does; whether it had not ended by itself.
+    pub fn killed(mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Sends a signal, by the name that `kill` knows.
