@@ -12,6 +12,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 use tar::{Archive, Entry, EntryType};
+use walkdir::WalkDir;
 
 /// What an archive may hold, unpacked: five times CIFAR, which is 184 MB.
 const MOST_BYTES: u64 = 1 << 30;
@@ -38,6 +39,15 @@ pub(super) fn publish(archive: &Path, root: &Path, wanted: &Wanted, watcher: &Wa
             path: archive.to_owned(),
             why: format!("it has no folder `{official}` with the files of {}", wanted.what),
         })?;
+        // Files are synced as they are written; a crash must not forget their names either.
+        for entry in WalkDir::new(&folder) {
+            let entry = entry.map_err(|error| DataError::write(&folder)(error.into()))?;
+            if entry.file_type().is_dir() {
+                File::open(entry.path())
+                    .and_then(|folder| folder.sync_all())
+                    .map_err(DataError::write(entry.path()))?;
+            }
+        }
         let place = root.join(official);
         fs::rename(&folder, &place).map_err(DataError::write(&place))?;
         File::open(root).and_then(|root| root.sync_all()).map_err(DataError::write(&place))

@@ -12,10 +12,7 @@ use crate::{
     sources::locate::{Layout, Wanted},
     sources::pickle::Pickle,
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Which of CIFAR-100's two labels are the classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,6 +86,10 @@ pub(crate) const CIFAR100: Wanted = Wanted {
 };
 
 const SHAPE: [usize; 3] = [3, 32, 32];
+
+/// Bytes of the largest file: seven times CIFAR-100's, which is held in memory whole.
+const LARGEST: u64 = 1 << 30;
+
 const IMAGE: usize = 3072;
 
 /// One of the labels that a record has, in the order of its bytes.
@@ -148,7 +149,7 @@ fn layout(names: &Path) -> &'static str {
 
 /// Reads a file of images; all labels are checked, those at `pick` are kept.
 fn records(path: &Path, labels: &[Labels], pick: usize) -> Result<Images, DataError> {
-    let bytes = fs::read(path).map_err(DataError::read(path))?;
+    let bytes = darts_machine::read(path, LARGEST).map_err(DataError::read(path))?;
     if path.extension().is_some_and(|extension| extension == "bin") {
         binary(path, &bytes, labels, pick)
     } else {
@@ -207,10 +208,10 @@ impl Labels {
 /// list in a pickle.
 fn names(path: &Path, of: &Labels) -> Result<Vec<String>, DataError> {
     let names: Vec<String> = if layout(path) == "binary" {
-        let text = fs::read_to_string(path).map_err(DataError::read(path))?;
+        let text = darts_machine::read_text(path).map_err(DataError::read(path))?;
         text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     } else {
-        let bytes = fs::read(path).map_err(DataError::read(path))?;
+        let bytes = darts_machine::read(path, LARGEST).map_err(DataError::read(path))?;
         let pickle = Pickle::read(&bytes).and_then(|pickle| pickle.texts(of.names));
         pickle.map_err(|why| DataError::Pickle { path: path.to_owned(), why })?
     };
@@ -224,6 +225,7 @@ fn names(path: &Path, of: &Labels) -> Result<Vec<String>, DataError> {
 mod tests {
     use super::*;
     use crate::{Source, SplitRule, Statistics, sources::pickle::tests::Written};
+    use std::fs;
 
     /// Records whose pixels count up from the record's number.
     fn write_records(path: &Path, labels: &[&[u8]]) {
@@ -276,6 +278,22 @@ mod tests {
 
     fn read(source: Source, folder: &Path) -> Result<Raw, DataError> {
         source.locate(folder)?.read()
+    }
+
+    #[test]
+    fn what_would_fill_memory_is_refused_before_it_does() {
+        let folder = small_cifar10();
+        for (name, length) in [("batches.meta.txt", 2 << 20), ("data_batch_1.bin", 3073 << 20)] {
+            // Without a block on the disk.
+            fs::File::create(folder.path().join(name)).unwrap().set_len(length).unwrap();
+            let error = read(Source::Cifar10, folder.path()).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(
+                error.to_string().contains(name) && cause.ends_with("bytes, which are the limit"),
+                "{error}: {cause}"
+            );
+            write_names(&folder.path().join("batches.meta.txt"), 10);
+        }
     }
 
     #[test]
