@@ -395,6 +395,33 @@ fn archives_that_reach_out_of_their_folder_are_refused_and_leave_nothing() {
     }
 }
 
+/// A few bytes of gzip may be gigabytes of a name, which would be read into memory whole.
+#[test]
+fn a_name_without_end_is_refused_and_a_long_one_is_read() {
+    let long = format!("pairs/{}", "n".repeat(200));
+    let named = |length: usize| {
+        let name: Vec<u8> = long.bytes().chain(std::iter::repeat(0)).take(length).collect();
+        let entries: [(EntryType, &str, &[u8]); 4] = [
+            (EntryType::Regular, "pairs/a.bin", b"a"),
+            (EntryType::Regular, "pairs/b.bin", b"b"),
+            (EntryType::GNULongName, "././@LongLink", &name),
+            (EntryType::Regular, "pairs/n", b"n"),
+        ];
+        packed(&entries)
+    };
+    let place = Place::new();
+    let archive = named(1 << 17);
+    let server = Server::new(archive.clone(), &[Manner::Good]);
+    let error = place.fetch(&server, &archive).unwrap_err();
+    assert!(error.to_string().contains("`././@LongLink` in it tells of another entry in 131072 bytes"), "{error}");
+    assert_eq!(place.names(), ["pairs.tar.gz.part"]);
+    let place = Place::new();
+    let archive = named(long.len() + 1);
+    let server = Server::new(archive.clone(), &[Manner::Good]);
+    place.fetch(&server, &archive).unwrap();
+    assert_eq!(fs::read(place.root.path().join(&long)).unwrap(), b"n");
+}
+
 #[test]
 fn a_header_that_claims_more_than_any_data_set_has_is_refused() {
     let place = Place::new();

@@ -18,6 +18,8 @@ use walkdir::WalkDir;
 const MOST_BYTES: u64 = 1 << 30;
 /// CIFAR has eight.
 const MOST_FILES: usize = 10_000;
+/// Of an entry that only tells the next one's name or times, which is read into memory whole.
+const LONGEST_DESCRIPTION: u64 = 1 << 16;
 
 /// Unpacks `archive` beside its place and moves the data set's folder to `root` in one step.
 ///
@@ -60,10 +62,8 @@ fn unpack(archive: &Path, into: &Path, watcher: &Watcher<'_>) -> Result<(), Data
     let refused = |why: String| DataError::Archive { path: archive.to_owned(), why };
     let broken = |error: io::Error| refused(format!("it cannot be read: {error}"));
     fs::create_dir(into).map_err(DataError::write(into))?;
-    let file = File::open(archive).map_err(DataError::read(archive))?;
-    // Headers and padding come on top of the files.
-    let bytes = MultiGzDecoder::new(BufReader::new(file)).take(2 * MOST_BYTES);
-    let mut tar = Archive::new(bytes);
+    check_descriptions(archive, watcher)?;
+    let mut tar = opened(archive)?;
     let (mut files, mut most) = (0, MOST_BYTES);
     for entry in tar.entries().map_err(broken)? {
         watcher.check()?;
@@ -88,6 +88,28 @@ fn unpack(archive: &Path, into: &Path, watcher: &Watcher<'_>) -> Result<(), Data
                 write(&mut entry, &path, archive)?;
             }
             other => return Err(refused(format!("`{name}` in it is {}, which is no file", called(other)))),
+        }
+    }
+    Ok(())
+}
+
+fn opened(archive: &Path) -> Result<Archive<impl Read>, DataError> {
+    let file = File::open(archive).map_err(DataError::read(archive))?;
+    // Headers and padding come on top of the files.
+    Ok(Archive::new(MultiGzDecoder::new(BufReader::new(file)).take(2 * MOST_BYTES)))
+}
+
+/// Whether the entries that describe others have room in memory, before any of them is read.
+fn check_descriptions(archive: &Path, watcher: &Watcher<'_>) -> Result<(), DataError> {
+    let broken = |error| DataError::Archive { path: archive.to_owned(), why: format!("it cannot be read: {error}") };
+    // What cannot be read is told by who unpacks it.
+    for entry in opened(archive)?.entries().map_err(broken)?.raw(true).map_while(Result::ok) {
+        watcher.check()?;
+        let kind = entry.header().entry_type();
+        let describes = [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader, EntryType::XGlobalHeader];
+        if describes.contains(&kind) && entry.size() > LONGEST_DESCRIPTION {
+            let why = format!("`{}` in it tells of another entry in {} bytes", entry_name(&entry), entry.size());
+            return Err(DataError::Archive { path: archive.to_owned(), why });
         }
     }
     Ok(())
