@@ -165,3 +165,50 @@ pub fn hear_panics() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn target(name: &'static str, read: impl FnMut(&[u8]) -> Result<(), String> + Send + 'static) -> Target {
+        hear_panics();
+        Target { name, seeds: vec![b"1 2 3".to_vec()], words: &[], megabytes: 64, read: Box::new(read), place: "line" }
+    }
+
+    fn told(target: Target) -> String {
+        let held = catch_unwind(AssertUnwindSafe(|| hold(target)));
+        *held.expect_err("its faults are found").downcast().expect("a text")
+    }
+
+    #[test]
+    fn a_reader_that_panics_and_one_that_names_no_place_are_found_out() {
+        let panics = told(target("panics", |bytes| {
+            assert!(!bytes.contains(&b'9'), "nine");
+            Err("line 1".to_owned())
+        }));
+        assert!(panics.contains("panics has 1 faults:\n  a panic at tests/fuzz/harness.rs:"), "{panics}");
+        let places = told(target("places", |bytes| Err(["line 1", "wrong"][bytes.len() % 2].to_owned())));
+        assert!(places.contains("an error without its place: wrong"), "{places}");
+        for path in [&panics, &places].into_iter().flat_map(|told| told.split('`').skip(1).step_by(2)) {
+            fs::remove_file(path).expect("the input was kept");
+        }
+    }
+
+    #[test]
+    #[ignore = "the next test starts it"]
+    fn a_reader_that_takes_all_memory() {
+        hold(target("hoards", |bytes| Err(format!("line {}", vec![1_u8; (bytes.len() % 8) << 26].len()))));
+    }
+
+    #[test]
+    fn a_reader_that_takes_too_much_memory_ends_and_its_input_stays() {
+        let mut program = Command::new(std::env::current_exe().expect("this program"));
+        let arguments = ["--ignored", "--exact", "harness::tests::a_reader_that_takes_all_memory"];
+        let ended = program.args(arguments).output().expect("it can be started");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains("memory allocation of"), "{said}");
+        let input = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz/hoards.input");
+        fs::remove_file(input).expect("the input was kept");
+    }
+}

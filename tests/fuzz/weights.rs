@@ -16,6 +16,10 @@ use darts_run::{
     tasks::classification::{Classes, Classification},
     train::{AlphaConfig, Checkpoint, Clipped, Learner, LearnerConfig, OptimiserConfig, SgdConfig},
 };
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
 use std::{
     fs,
     io::{Cursor, Read},
@@ -119,6 +123,8 @@ fn tensors() {
     hear_panics();
     let mut seeds = shipped("tests/pytorch", &[".pt", ".tar", ".npz"]);
     seeds.extend(shipped("tests/golden/rl", &["gae.safetensors", "ppo_loss.safetensors"]));
+    // Arrays of NumPy by themselves.
+    seeds.extend(entries("arrays.npz").into_iter().map(|(_, array)| array));
     let read = |bytes: &[u8]| open(bytes, "hostile.pt");
     hold(Target { name: "tensors", seeds, words: TENSORS, megabytes: 512, read: Box::new(read), place: "hostile" });
 }
@@ -163,15 +169,89 @@ fn pickles() {
     hold(Target { name: "pickles", seeds, words: PICKLE, megabytes: 768, read: Box::new(read), place: "hostile" });
 }
 
+/// A safetensors file in two parts: what is said of its tensors, and their bytes.
+fn parts(file: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = file.split_first_chunk().expect("a length");
+    rest.split_at(u64::from_le_bytes(*length) as usize)
+}
+
+/// What is said of tensors, where it is JSON still, twisted so that it fits their bytes all the
+/// same: other shapes of as many numbers, other types of the same width, tensors under each other's
+/// names. How, is decided by the text itself.
+fn twisted(said: &[u8]) -> Vec<u8> {
+    let Ok(Json::Object(mut tensors)) = serde_json::from_slice(said) else { return said.to_vec() };
+    let mut random = ChaCha8Rng::from_seed(Sha256::digest(said).into());
+    let names: Vec<String> = tensors.keys().filter(|name| *name != "__metadata__").cloned().collect();
+    for _ in 0..random.random_range(0..4) {
+        if names.is_empty() {
+            break;
+        }
+        let mut pick = || names[random.random_range(0..names.len())].clone();
+        let (one, other) = (pick(), pick());
+        match random.random_range(0..4) {
+            0 | 1 => {
+                let shape = &mut tensors[&one]["shape"];
+                let mut sides: Vec<u64> = shape.as_array().into_iter().flatten().filter_map(Json::as_u64).collect();
+                let count = sides.iter().fold(1, |count: u64, side| count.wrapping_mul(*side));
+                match random.random_range(0..6) {
+                    0 => sides.reverse(),
+                    1 => sides.push(1),
+                    2 => sides.insert(0, 1),
+                    3 => sides = vec![count],
+                    4 if count % 2 == 0 => sides = vec![2, count / 2],
+                    _ => sides = vec![1, 1, 1, 1, count],
+                }
+                *shape = sides.into();
+            }
+            2 => {
+                let kind = &mut tensors[&one]["dtype"];
+                let others: &[&str] = if ["F64", "I64", "U64"].iter().any(|wide| kind == wide) {
+                    &["F64", "I64"]
+                } else {
+                    &["F32", "I32", "U32"]
+                };
+                *kind = others[random.random_range(0..others.len())].into();
+            }
+            _ => {
+                let (first, second) = (tensors[&one].clone(), tensors[&other].clone());
+                (tensors[&one], tensors[&other]) = (second, first);
+            }
+        }
+    }
+    serde_json::to_vec(&tensors).expect("JSON")
+}
+
+/// Files of these names, by what they say of their tensors; the first byte is the file's number.
+fn by_what_they_say(folder: &str, names: &[&str]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let files = shipped(folder, names);
+    assert_eq!(files.len(), names.len(), "each name is one file's");
+    let numbered = |(at, file): (usize, &Vec<u8>)| [&[at as u8][..], parts(file).0].concat();
+    (files.iter().enumerate().map(numbered).collect(), files.iter().map(|file| parts(file).1.to_vec()).collect())
+}
+
+/// The file that such an input stands for.
+fn whole(input: &[u8], tails: &[Vec<u8>]) -> Vec<u8> {
+    let (&at, said) = input.split_first().unwrap_or((&0, &[]));
+    let said = twisted(said);
+    [&(said.len() as u64).to_le_bytes(), &said[..], &tails[usize::from(at) % tails.len()]].concat()
+}
+
+/// Layers, losses and advantages, replayed from files that say another thing of their tensors.
 #[test]
 fn golden_files() {
     hear_panics();
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let mut seeds = shipped("tests/golden/rl", &["gae.safetensors", "ppo_loss.safetensors", "normaliser.safetensors"]);
-    seeds.extend(shipped("tests/golden/sr", &["pixels.safetensors", "sparsestmax.safetensors"]));
+    let (mut seeds, mut tails) =
+        by_what_they_say("tests/golden/rl", &["gae.safetensors", "ppo_loss.safetensors", "normaliser.safetensors"]);
+    let (more, their_tails) = by_what_they_say("tests/golden/sr", &["pixels.safetensors", "sparsestmax.safetensors"]);
+    seeds.extend(more.into_iter().map(|mut seed| {
+        seed[0] += 3;
+        seed
+    }));
+    tails.extend(their_tails);
     let read = move |bytes: &[u8]| {
         let path = folder.path().join("hostile.safetensors");
-        fs::write(&path, bytes).expect("an input can be written");
+        fs::write(&path, whole(bytes, &tails)).expect("an input can be written");
         let replayed = parity::replay(&path, root(), Kernels::Native, &Device::flex());
         replayed.map(drop).map_err(|error| said(&error))
     };
@@ -185,20 +265,23 @@ fn golden_files() {
     });
 }
 
-/// Whole networks in headers that are changed: which space, which cell, how wide.
+/// Whole networks: which space, which cell, how wide, and what of it.
 #[test]
 fn networks() {
     hear_panics();
-    let read = |bytes: &[u8]| open(bytes, "hostile.safetensors");
-    let header = |bytes: Vec<u8>| {
-        let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
-        bytes[8..8 + length].to_vec()
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let (seeds, tails) = by_what_they_say("tests/golden", &["nb201_network.safetensors", "nb201_supernet.safetensors"]);
+    let read = move |bytes: &[u8]| {
+        let file = whole(bytes, &tails);
+        // In some turns the file is replayed as the golden file that it is.
+        if bytes.len().is_multiple_of(8) {
+            let path = folder.path().join("hostile.safetensors");
+            fs::write(&path, &file).expect("an input can be written");
+            let replayed = parity::replay(&path, root(), Kernels::Native, &Device::flex());
+            return replayed.map(drop).map_err(|error| said(&error));
+        }
+        open(&file, "hostile.safetensors")
     };
-    let whole = shipped("tests/golden", &["nb201_network.safetensors"]).remove(0);
-    let seed = header(whole.clone());
-    let tail = whole[8 + seed.len()..].to_vec();
-    let read = move |bytes: &[u8]| read(&[&(bytes.len() as u64).to_le_bytes(), bytes, &tail].concat());
-    let seeds = vec![seed];
     hold(Target { name: "networks", seeds, words: TENSORS, megabytes: 1024, read: Box::new(read), place: "hostile" });
 }
 
