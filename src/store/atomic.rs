@@ -70,8 +70,12 @@ pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
-    make_folder(folder_of(path))?;
-    match fs::create_dir(path) {
+    let mut made = fs::create_dir(path);
+    if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        make_folder(folder_of(path))?;
+        made = fs::create_dir(path);
+    }
+    match made {
         // Another process was quicker.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         made => made.map_err(StoreError::io("create the folder", path))?,
