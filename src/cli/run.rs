@@ -6,7 +6,7 @@ use super::{
     output, path, resolved, threads, times,
 };
 use crate::{
-    config::{self, ConfigError, Origin, Pipeline, Problems},
+    config::{self, ConfigError, Member, Origin, Pipeline, Problems},
     model::DeviceName,
     observe::{self, Fan, Jsonl, Look},
     run::{self, Listener, Manner, Planned, RunReport, Stop},
@@ -55,6 +55,9 @@ pub(super) struct RunArguments {
     /// Start nothing more once a stage failed (else what does not read it goes on)
     #[arg(long)]
     fail_fast: bool,
+    /// Make these stages alone: what they read must be in the store
+    #[arg(long, requires = "stages")]
+    alone: bool,
     /// Print the pipeline with every default filled in, and run nothing
     #[arg(long)]
     resolve: bool,
@@ -71,7 +74,15 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     // Optional for clap alone, which knows a command or a file, but not "one of the two".
     let Some(file) = &arguments.file else { return Err(Complaint::usage("no pipeline file was given")) };
-    let (pipeline, planned) = planned(file, &arguments.pipeline)?;
+    let mut pipeline = loaded(file, &arguments.pipeline)?;
+    let named = || arguments.pipeline.stages.iter().flat_map(|stage| pipeline.named(stage)).collect::<BTreeSet<_>>();
+    let alone = arguments.alone.then(named);
+    let is_made = |at: &usize| alone.as_ref().is_none_or(|made| made.contains(at));
+    // Where they are made there is memory enough.
+    for at in (0..pipeline.members.len()).filter(|at| !is_made(at)) {
+        pipeline.members[at].runtime.allow_memory = true;
+    }
+    let planned = plan(&pipeline)?;
     if arguments.resolve {
         let is_stage = |name: &&String| pipeline.members.iter().any(|member| member.stage == **name);
         if let Some(part) = arguments.pipeline.stages.iter().find(|name| !is_stage(name)) {
@@ -81,7 +92,8 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
         output::say(resolved::yaml(&pipeline, &planned)?)?;
         return Ok(0);
     }
-    devices(&pipeline)?;
+    let made = || pipeline.members.iter().enumerate().filter(|(at, _)| is_made(at)).map(|(_, member)| member);
+    devices(made())?;
     let again = again(&pipeline, arguments)?;
     let events = arguments.events.as_deref().map(|path| events_file(path, arguments.force, &pipeline)).transpose()?;
     let store = Store::open(&arguments.store.store).map_err(|error| Complaint::store(&error))?;
@@ -89,10 +101,10 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Complaint> {
     let _hold = store.hold().map_err(|error| Complaint::store(&error))?;
     let stop = Stop::on_signals().map_err(|error| Complaint::caused(ExitClass::Failed, &error))?;
     // Kernels use as many threads as the pipeline says. The result does not depend on it.
-    let wanted = pipeline.members.iter().filter_map(|member| member.runtime.threads).max();
+    let wanted = made().filter_map(|member| member.runtime.threads).max();
     threads::start(wanted)?;
     let lanes = threads::lanes(arguments.jobs, wanted)?;
-    let manner = Manner { again, fail_fast: arguments.fail_fast, lanes };
+    let manner = Manner { again, alone, fail_fast: arguments.fail_fast, lanes };
 
     let screen = observe::on_stderr();
     let events = match events {
@@ -142,16 +154,19 @@ fn events_file(path: &Path, force: bool, pipeline: &Pipeline) -> Result<(String,
 /// The pipeline with its stages, or everything that is wrong with the keys of those.
 pub(super) fn planned(file: &Path, arguments: &PipelineArguments) -> Result<(Pipeline, Vec<Planned>), Complaint> {
     let pipeline = loaded(file, arguments)?;
-    match stages::plan(&pipeline, tasks::KINDS) {
-        Ok(planned) => Ok((pipeline, planned)),
-        Err(problems) => Err(invalid(&problems)),
-    }
+    let planned = plan(&pipeline)?;
+    Ok((pipeline, planned))
+}
+
+/// The stages of a pipeline, or everything that is wrong with their keys.
+pub(super) fn plan(pipeline: &Pipeline) -> Result<Vec<Planned>, Complaint> {
+    stages::plan(pipeline, tasks::KINDS).map_err(|problems| invalid(&problems))
 }
 
 /// The pipeline, whatever its stages need of this machine. Where the file is wrong, all that is
 /// wrong with its stages is told too.
 pub(super) fn loaded(file: &Path, arguments: &PipelineArguments) -> Result<Pipeline, Complaint> {
-    let environment = environment(std::env::vars_os())?;
+    let environment = own_environment()?;
     match config::load(file, &arguments.settings, environment.into_iter(), &stages::slots()) {
         Ok(pipeline) => only(pipeline, &arguments.stages),
         Err(ConfigError::Invalid { mut problems, understood }) => {
@@ -201,6 +216,11 @@ fn named(pipeline: &Pipeline, stages: &[String]) -> Result<Vec<usize>, Complaint
     Ok(members)
 }
 
+/// The variables of this process that are ours.
+pub(super) fn own_environment() -> Result<Vec<(String, String)>, Complaint> {
+    environment(std::env::vars_os())
+}
+
 /// The variables that are ours. One that is no text cannot be obeyed, and is not passed by.
 fn environment(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, Complaint> {
     let mut ours = Vec::new();
@@ -222,8 +242,8 @@ pub(super) fn invalid(problems: &Problems) -> Complaint {
 }
 
 /// Every device can be opened: a run that would end at its first search does not start.
-fn devices(pipeline: &Pipeline) -> Result<(), Complaint> {
-    let names: BTreeSet<&String> = pipeline.members.iter().flat_map(|member| &member.runtime.devices).collect();
+fn devices<'a>(members: impl Iterator<Item = &'a Member>) -> Result<(), Complaint> {
+    let names: BTreeSet<&String> = members.flat_map(|member| &member.runtime.devices).collect();
     for name in names {
         let device = name.parse().and_then(DeviceName::open);
         device.map_err(|error| Complaint::caused(ExitClass::Input, &error))?;

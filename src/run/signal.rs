@@ -2,7 +2,7 @@
 //! and then.
 
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
     flag,
 };
 use std::{
@@ -19,8 +19,8 @@ use std::{
 pub enum Signal {
     /// SIGINT: a person pressed Ctrl-C.
     Interrupt = 1,
-    /// SIGTERM: a scheduler, or the system going down. SIGHUP: the terminal was closed, or its
-    /// connection.
+    /// SIGTERM: a scheduler, or the system going down. SIGUSR1: a scheduler, a while before that.
+    /// SIGHUP: the terminal was closed, or its connection.
     Terminate = 2,
 }
 
@@ -34,7 +34,7 @@ impl Stop {
         Self::default()
     }
 
-    /// One that SIGINT, SIGTERM and SIGHUP trip. A second SIGINT ends the process at once with
+    /// One that SIGINT, SIGTERM, SIGUSR1 and SIGHUP trip. A second SIGINT ends the process at once with
     /// code 130.
     ///
     /// # Errors
@@ -48,6 +48,7 @@ impl Stop {
         flag::register(SIGINT, interrupted)?;
         flag::register_usize(SIGINT, Arc::clone(&stop.0), Signal::Interrupt as usize)?;
         flag::register_usize(SIGTERM, Arc::clone(&stop.0), Signal::Terminate as usize)?;
+        flag::register_usize(SIGUSR1, Arc::clone(&stop.0), Signal::Terminate as usize)?;
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         if ignored(&status).is_some_and(|signals| signals & signal_bit(SIGHUP) == 0) {
             flag::register_usize(SIGHUP, Arc::clone(&stop.0), Signal::Terminate as usize)?;
@@ -120,6 +121,8 @@ mod tests {
         assert_eq!(stop.signal(), Some(Signal::Terminate));
         raise(SIGINT).unwrap();
         assert_eq!(stop.signal(), Some(Signal::Interrupt));
+        raise(SIGUSR1).unwrap();
+        assert_eq!(stop.signal(), Some(Signal::Terminate));
         // Below `nohup` a hangup is ignored, and stays so.
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         if ignored(&status).is_none_or(|ignored| ignored & signal_bit(SIGHUP) == 0) {
