@@ -1,6 +1,6 @@
 //! How to run a stage: device, threads, checkpoints.
 
-use super::{Fields, Node, Problems, nearest};
+use super::{Fields, Node, Problems, Slurm, nearest};
 use serde::Serialize as _;
 use std::ops::Bound;
 
@@ -20,6 +20,8 @@ pub struct Runtime {
     pub checkpoint: Checkpoint,
     /// Whether a stage may start that is estimated to need more memory than the machine has.
     pub allow_memory: bool,
+    /// What a batch job of the stage asks for.
+    pub slurm: Slurm,
 }
 
 /// When a training saves a checkpoint.
@@ -40,6 +42,7 @@ impl Default for Runtime {
             threads: None,
             checkpoint: Checkpoint::default(),
             allow_memory: false,
+            slurm: Slurm::default(),
         }
     }
 }
@@ -77,8 +80,14 @@ impl Runtime {
             let seconds = keys.optional_number("every_seconds", above_zero, "a number above 0");
             (*every_steps, *every_seconds) = (steps.or(*every_steps), seconds.or(*every_seconds));
         });
+        fields.map("slurm", |keys| runtime.slurm = Slurm::read(keys, &runtime.slurm));
         fields.close();
         runtime
+    }
+
+    /// Whether the device is a GPU.
+    pub fn wants_gpu(&self) -> bool {
+        self.device() != "cpu"
     }
 }
 
@@ -136,7 +145,7 @@ mod tests {
             devices: vec!["cuda:1".into()],
             threads: None,
             checkpoint: Checkpoint { every_steps: Some(10), every_seconds: Some(2.0) },
-            allow_memory: false,
+            ..Runtime::default()
         };
         assert_eq!(runtime, expected);
     }

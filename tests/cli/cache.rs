@@ -96,8 +96,15 @@ fn of_stages_that_are_named_only_these_and_what_they_read_run() {
 fn what_runs_the_result_but_not_what_it_is_changes_no_key() {
     let scratch = Scratch::new();
     scratch.run(&["tiny.yaml"]).exits(0);
-    let other =
-        scratch.run(&["tiny.yaml", "--set", "runtime.threads=1", "--set", "runtime.checkpoint.every_seconds=5"]);
+    let other = scratch.run(&[
+        "tiny.yaml",
+        "--set",
+        "runtime.threads=1",
+        "--set",
+        "runtime.checkpoint.every_seconds=5",
+        "--set",
+        "runtime.slurm.memory=1G",
+    ]);
     other.exits(0).line(&["search", "cached"]);
     scratch.run(&["tiny.yaml", "--set", "search.mixing=sigmoid"]).exits(0).line(&[
         "search",

@@ -15,9 +15,11 @@ fn resolved(scratch: &Scratch, arguments: &[&str]) -> String {
 #[test]
 fn the_resolved_pipeline_shows_every_default_and_has_the_same_keys() {
     let scratch = Scratch::new();
-    let setting = ["--set", "search.mixing=sigmoid"];
+    let setting = ["--set", "search.mixing=sigmoid", "--set", "runtime.slurm.time=2-12"];
     let text = resolved(&scratch, &setting);
-    for line in ["mixing: sigmoid", "weight_decay: 0.0003", "betas:", "space: nas_bench_201", "every_steps: 1"] {
+    for line in
+        ["mixing: sigmoid", "weight_decay: 0.0003", "betas:", "space: nas_bench_201", "every_steps: 1", "time: 2-12"]
+    {
         assert!(text.contains(line), "`{line}` is there:\n{text}");
     }
     assert!(!scratch.path("artifacts").exists(), "nothing runs");
