@@ -10,6 +10,7 @@
 
 pub mod bench;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 #[cfg(test)]
 mod edited;

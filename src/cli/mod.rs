@@ -26,6 +26,7 @@ mod show;
 mod stage_result;
 mod status;
 mod store;
+mod submit;
 mod threads;
 mod times;
 mod verify_resume;
@@ -56,7 +57,7 @@ Exit codes:
     3  an invalid pipeline or input; nothing was started, or the stage says what is wrong
     4  the store could not be read or written, or is damaged
     5  an expectation was missed
-   75  stopped by SIGTERM or a closed terminal (SIGHUP); run again to go on
+   75  stopped by SIGTERM, SIGUSR1 or a closed terminal (SIGHUP); run again to go on
   130  interrupted; run again to go on";
 
 const COMPLETIONS: &str = "\
@@ -80,6 +81,8 @@ struct Arguments {
 enum Command {
     /// Run a pipeline (`darts-run FILE` does the same)
     Run(run::RunArguments),
+    /// Hand a pipeline to SLURM: a batch job for each stage that is not cached
+    Submit(submit::SubmitArguments),
     /// Say what a run would do, stage by stage and why, and do nothing
     Plan(plan::PlanArguments),
     /// Say why stages would run, all reasons; or in what two results differ and since which epoch
@@ -186,6 +189,7 @@ fn command() -> Result<u8, Complaint> {
     match arguments.command {
         None => run::run(&arguments.run),
         Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Submit(submit)) => submit::run(&submit),
         Some(Command::Plan(plan)) => plan::run(&plan),
         Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::VerifyResume(verify)) => verify_resume::run(&verify),

@@ -24,6 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["machine"]),
     ("plan", &["config", "store"]),
     ("run", &["machine", "config", "plan", "store"]),
+    // Where else it is done: batch jobs, each of which runs the program for a member.
+    ("cluster", &["config", "store"]),
     // What is searched, and what computes it.
     ("space", &["machine", "config", "store"]),
     ("kernels", &[]),
@@ -49,7 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("recipes", &["machine", "config", "run", "space", "model", "data", "tasks", "train", "interop", "records"]),
     // What the stages of a run found, as a report's sections.
     ("findings", &["config", "store", "run", "space", "report", "tasks", "records"]),
-    ("stages", &["*", "observe", "bench", "cli"]),
+    ("stages", &["*", "cluster", "observe", "bench", "cli"]),
     // What a bench times is a step of what a file says as a stage's keys do.
     ("bench", &["machine", "config", "run", "space", "kernels", "model", "data", "tasks", "train", "recipes"]),
     ("cli", &["*"]),

@@ -27,4 +27,5 @@ mod search;
 mod show;
 mod store;
 mod stress;
+mod submit;
 mod super_resolution;
