@@ -25,6 +25,7 @@ mod retrain;
 mod scratch;
 mod search;
 mod show;
+mod slurm;
 mod store;
 mod stress;
 mod submit;
