@@ -34,8 +34,8 @@ impl Stop {
         Self::default()
     }
 
-    /// One that SIGINT, SIGTERM, SIGUSR1 and SIGHUP trip. A second SIGINT ends the process at once with
-    /// code 130.
+    /// One that SIGINT, SIGTERM, SIGUSR1 and SIGHUP trip. A second SIGINT ends the process at once
+    /// with code 130.
     ///
     /// # Errors
     /// Where the system refuses a handler.
