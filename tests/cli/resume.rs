@@ -40,7 +40,7 @@ fn killed_at_random_moments_a_search_comes_to_the_bits_of_an_uninterrupted_one()
 fn a_signal_saves_a_checkpoint_and_says_with_its_code_that_the_search_can_go_on() {
     let scratch = Scratch::new();
     scratch.run(&arguments("whole", &[])).exits(0);
-    let signals = [("TERM", 75), ("HUP", 75), ("INT", 130)];
+    let signals = [("TERM", 75), ("USR1", 75), ("HUP", 75), ("INT", 130)];
     // Below `nohup` the program is not to end by a hangup.
     for (signal, code) in signals.into_iter().filter(|(signal, _)| *signal != "HUP" || !hangup_is_ignored()) {
         let run = scratch.start(&arguments("stopped", &[]));
