@@ -1,19 +1,22 @@
 //! `darts-run status [FILE]`: how the stages of a pipeline stand, or what is at work in the store.
 
 use super::{
-    Complaint, StoreArguments, output, path,
-    plan::foreseen,
-    run::PipelineArguments,
+    Complaint, StoreArguments,
+    complaint::warn,
+    output, path,
+    run::{PipelineArguments, planned},
     store::{existing, if_there},
 };
 use crate::{
+    cluster::{self, QueueState},
     observe,
-    run::{Foreseen, Standing, Status},
+    run::{self, Foreseen, Standing, Status, sentence},
     store::Digest,
 };
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -57,25 +60,39 @@ pub(super) fn run(arguments: &StatusArguments) -> Result<u8, Complaint> {
 struct Row {
     name: String,
     said: String,
-    json: serde_json::Value,
+    json: Json,
 }
 
 fn of_pipeline(arguments: &StatusArguments, file: &Path, now: u64) -> Result<Vec<Row>, Complaint> {
-    let foreseen = foreseen(file, &arguments.pipeline, &arguments.store)?;
+    let (pipeline, stages) = planned(file, &arguments.pipeline)?;
     let store = if_there(&arguments.store)?;
-    let row = |stage: &Foreseen| {
+    // What a queue says comes on top, and where it says nothing the store still does.
+    let mut queue = cluster::states(&arguments.store.store, &pipeline.name).unwrap_or_else(|error| {
+        warn(&format!("what the queue says is not known: {}", sentence(&error)));
+        BTreeMap::new()
+    });
+    let foreseen = run::foresee(&pipeline, stages, store.as_ref(), observe::on_stderr().as_ref());
+    let foreseen = foreseen.map_err(|error| Complaint::store(&error))?;
+    let mut row = |stage: &Foreseen| {
         let known = store.as_ref().zip(stage.key);
         let standing = known.and_then(|(store, key)| store.standing(key));
         let is_running = known.is_some_and(|(store, key)| store.is_locked(key));
         let status = Status::of(stage, standing, is_running);
         let mut json = json!({"stage": stage.stage, "kind": stage.kind, "key": stage.key.map(|key| key.to_string())});
-        if let (Some(json), Ok(serde_json::Value::Object(more))) = (json.as_object_mut(), serde_json::to_value(&status))
-        {
+        if let (Some(json), Ok(Json::Object(more))) = (json.as_object_mut(), serde_json::to_value(&status)) {
             json.extend(more);
         }
-        Row { name: stage.stage.clone(), said: observe::status(&status, now), json }
+        let mut said = observe::status(&status, now);
+        if let Some(QueueState { ticket, state, reason }) =
+            queue.remove(&stage.stage).filter(|_| status != Status::Fresh)
+        {
+            let why = reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+            said += &format!("; job {ticket} is {state}{why}");
+            json["job"] = json!({"number": ticket.to_string(), "state": state, "reason": reason});
+        }
+        Row { name: stage.stage.clone(), said, json }
     };
-    Ok(foreseen.iter().map(row).collect())
+    Ok(foreseen.iter().map(&mut row).collect())
 }
 
 fn of_store(arguments: &StatusArguments, now: u64) -> Result<Vec<Row>, Complaint> {
