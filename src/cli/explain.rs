@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<u8, Complaint> {
     let is_file = arguments.what.is_file() || arguments.what.extension().is_some_and(|ending| ending == "yaml");
     let look = Look::of_stdout();
     if is_file {
-        let foreseen = foreseen(&arguments.what, &arguments.pipeline, &arguments.store)?;
+        let (_, foreseen) = foreseen(&arguments.what, &arguments.pipeline, &arguments.store)?;
         output::say(observe::explained(&foreseen, &look))?;
     } else {
         let line = |line: &String| {

@@ -91,7 +91,7 @@ enum Command {
     VerifyResume(verify_resume::VerifyResumeArguments),
     /// Say how stages stand: fresh, stale, running with epoch and time to go, failed
     Status(status::StatusArguments),
-    /// Draw which stage reads which, for Markdown or Graphviz
+    /// Draw which stage reads which, for Markdown or Graphviz or as SVG
     Graph(graph::GraphArguments),
     /// Draw a genotype, count its cost, look its benchmark up
     Show(show::ShowArguments),

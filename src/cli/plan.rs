@@ -6,6 +6,7 @@ use super::{
     store::if_there,
 };
 use crate::{
+    config::Pipeline,
     observe,
     run::{self, Foreseen},
 };
@@ -27,7 +28,7 @@ pub(super) struct PlanArguments {
 }
 
 pub(super) fn run(arguments: &PlanArguments) -> Result<u8, Complaint> {
-    let foreseen = foreseen(&arguments.file, &arguments.pipeline, &arguments.store)?;
+    let (_, foreseen) = foreseen(&arguments.file, &arguments.pipeline, &arguments.store)?;
     output::say(if arguments.json {
         let line = |stage| serde_json::to_string(stage).expect("an outlook is JSON") + "\n";
         foreseen.iter().map(line).collect()
@@ -37,14 +38,14 @@ pub(super) fn run(arguments: &PlanArguments) -> Result<u8, Complaint> {
     Ok(0)
 }
 
-/// What a run of these stages of the pipeline would do with each.
+/// The pipeline, and what a run of these stages of it would do with each.
 pub(super) fn foreseen(
     file: &Path,
     pipeline: &PipelineArguments,
     store: &StoreArguments,
-) -> Result<Vec<Foreseen>, Complaint> {
+) -> Result<(Pipeline, Vec<Foreseen>), Complaint> {
     let (pipeline, stages) = planned(file, pipeline)?;
     let (store, screen) = (if_there(store)?, observe::on_stderr());
     let foreseen = run::foresee(&pipeline, stages, store.as_ref(), screen.as_ref());
-    foreseen.map_err(|error| Complaint::store(&error))
+    Ok((pipeline, foreseen.map_err(|error| Complaint::store(&error))?))
 }

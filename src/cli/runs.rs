@@ -3,12 +3,12 @@
 
 use super::{Complaint, StoreArguments, complaint::warn, output, store::existing};
 use crate::{
-    observe, run,
+    machine, observe, run,
     store::{Record, StoreError},
 };
 use clap::Args;
 use serde_json::json;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 #[derive(Args, Debug)]
 pub(super) struct RunsArguments {
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<u8, Complaint> {
     } else if results.is_empty() {
         output::say("no result\n")?;
     } else {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let now = machine::unix_time();
         let rows = results.into_iter().map(|(name, _, record)| (name, in_words(&record, now)));
         output::say_rows(&rows.collect::<Vec<_>>())?;
     }
@@ -57,10 +57,7 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<u8, Complaint> {
 
 /// `3 min 12 s ago, took 12 s; 96.1 % on the held-out images`; `now` is Unix time in seconds.
 fn in_words(record: &Record, now: u64) -> String {
-    let ago = match now.saturating_sub(record.finished) {
-        0 => "just now".to_owned(),
-        seconds => format!("{} ago", observe::duration(Duration::from_secs(seconds))),
-    };
+    let ago = observe::ago(record.finished, now);
     let took = observe::duration(Duration::try_from_secs_f64(record.wall_seconds).unwrap_or_default());
     let summary = record.summary.as_ref().map_or_else(String::new, |summary| format!("; {summary}"));
     format!("{ago}, took {took}{summary}")

@@ -4,13 +4,14 @@ use super::{
     Complaint, StoreArguments,
     complaint::warn,
     output, path,
-    run::{PipelineArguments, planned},
+    plan::foreseen,
+    run::PipelineArguments,
     store::{existing, if_there},
 };
 use crate::{
     cluster::{self, QueueState},
-    observe,
-    run::{self, Foreseen, Standing, Status, sentence},
+    machine, observe,
+    run::{Foreseen, Standing, Status, sentence},
     store::Digest,
 };
 use clap::Args;
@@ -18,7 +19,6 @@ use serde_json::{Value as Json, json};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 const EXAMPLES: &str = "\
@@ -42,7 +42,7 @@ pub(super) struct StatusArguments {
 }
 
 pub(super) fn run(arguments: &StatusArguments) -> Result<u8, Complaint> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = machine::unix_time();
     let rows = match &arguments.file {
         Some(file) => of_pipeline(arguments, file, now)?,
         None => of_store(arguments, now)?,
@@ -64,15 +64,13 @@ struct Row {
 }
 
 fn of_pipeline(arguments: &StatusArguments, file: &Path, now: u64) -> Result<Vec<Row>, Complaint> {
-    let (pipeline, stages) = planned(file, &arguments.pipeline)?;
+    let (pipeline, foreseen) = foreseen(file, &arguments.pipeline, &arguments.store)?;
     let store = if_there(&arguments.store)?;
     // What a queue says comes on top, and where it says nothing the store still does.
     let mut queue = cluster::states(&arguments.store.store, &pipeline.name).unwrap_or_else(|error| {
         warn(&format!("what the queue says is not known: {}", sentence(&error)));
         BTreeMap::new()
     });
-    let foreseen = run::foresee(&pipeline, stages, store.as_ref(), observe::on_stderr().as_ref());
-    let foreseen = foreseen.map_err(|error| Complaint::store(&error))?;
     let mut row = |stage: &Foreseen| {
         let known = store.as_ref().zip(stage.key);
         let standing = known.and_then(|(store, key)| store.standing(key));

@@ -4,6 +4,7 @@
 //! Every path that a person wrote is opened here ([`open`], [`read`], [`read_text`]), whatever room
 //! wants it.
 
+mod clock;
 mod cpu_time;
 mod disk;
 mod home;
@@ -13,6 +14,7 @@ mod memory;
 mod name;
 mod text;
 
+pub use clock::unix_time;
 pub use cpu_time::cpu_time;
 pub use disk::{Full, free, full};
 pub use home::expanded;

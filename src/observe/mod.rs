@@ -31,7 +31,7 @@ pub use lines::Lines;
 pub use look::Look;
 pub(crate) use look::{Tone, fold, is_hidden, without_hidden};
 pub use outlook::{explained, outlook};
-pub use quantity::{bytes, duration, number, percent};
+pub use quantity::{ago, bytes, duration, number, percent};
 pub use status::{status, unfinished};
 
 use crate::run::Listener;

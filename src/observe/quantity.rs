@@ -15,6 +15,14 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// `3 min 12 s ago`; both are Unix times in seconds.
+pub fn ago(then: u64, now: u64) -> String {
+    match now.saturating_sub(then) {
+        0 => "just now".to_owned(),
+        seconds => format!("{} ago", duration(Duration::from_secs(seconds))),
+    }
+}
+
 /// A duration that is only an estimate: its leading unit, `41 s`, `3 min`, `2 h 05 min`.
 pub(super) fn estimate(time: Duration) -> String {
     match time.as_secs() {

@@ -1,6 +1,9 @@
 //! How the stages of a pipeline stand, on stdout.
 
-use super::{duration, phrases, quantity::estimate};
+use super::{
+    phrases,
+    quantity::{ago, estimate},
+};
 use crate::run::{Standing, Status, WorkState};
 use std::time::Duration;
 
@@ -13,8 +16,9 @@ pub fn status(status: &Status, now: u64) -> String {
             phrases::why(&reasons).map_or_else(|| "stale".to_owned(), |why| format!("stale, because {why}"))
         }
         Status::NeverRun => "never run".to_owned(),
-        Status::Running(standing) => running(standing),
-        Status::Failed(standing) => format!("{} {}", ended(standing), ago(standing.at, now)),
+        Status::Running { work: Some(standing) } => running(standing),
+        Status::Running { work: None } => "running".to_owned(),
+        Status::Failed(standing) => format!("{} ({})", ended(standing), ago(standing.at, now)),
         Status::Stopped => "stopped; a run goes on from its checkpoint".to_owned(),
         Status::Waiting { on } => format!("waits for {}", phrases::some(on)),
         Status::Unknown { why } => format!("not known before it runs: {why}"),
@@ -42,17 +46,9 @@ fn ended(standing: &Standing) -> String {
     }
 }
 
-/// `(3 min 12 s ago)`; both are Unix times in seconds.
-fn ago(then: u64, now: u64) -> String {
-    match now.saturating_sub(then) {
-        0 => "(just now)".to_owned(),
-        seconds => format!("({} ago)", duration(Duration::from_secs(seconds))),
-    }
-}
-
 /// What is known of work that is not finished, whatever pipeline it is of.
 pub fn unfinished(standing: &Standing, is_running: bool, now: u64) -> String {
-    if is_running { running(standing) } else { format!("{} {}", ended(standing), ago(standing.at, now)) }
+    if is_running { running(standing) } else { format!("{} ({})", ended(standing), ago(standing.at, now)) }
 }
 
 #[cfg(test)]
@@ -98,6 +94,7 @@ mod tests {
                 "stopped; a run goes on from its checkpoint",
             ),
             (never(), Some(failed()), false, "failed: the loss became NaN (1 min 12 s ago)"),
+            (never(), None, true, "running"),
             (Outlook::Waits { on: vec!["a".to_owned()] }, None, false, "waits for a"),
         ];
         for (outlook, standing, is_running, expected) in cases {

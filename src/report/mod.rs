@@ -3,7 +3,8 @@
 //!
 //! A [`Document`] is tables, figures, sentences and checked expectations; `markdown`, `json`,
 //! `terminal` and `html` each write it in their form. Figures are SVG: `cell_drawing` draws a cell,
-//! `lattice_drawing` a path of them, `stage_drawing` a pipeline, `curves` lines over epochs and points in a plane.
+//! `lattice_drawing` a path of them, `stage_drawing` a pipeline, `curves` lines over epochs and
+//! points in a plane.
 
 pub mod cell_drawing;
 mod cell_layout;

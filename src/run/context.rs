@@ -1,7 +1,9 @@
 //! What a stage is given to work with: its inputs, a place for its outputs, an ear for what it has
 //! to say.
 
-use super::{EventKind, Input, Missing, Progress, StageError, Stop, announce::Announcer, standing::Reporter};
+use super::{
+    EventKind, Input, Missing, Progress, StageError, Stop, announce::Announcer, reads::Reads, standing::Reporter,
+};
 use crate::{
     config::{Member, Runtime},
     plan::Key,
@@ -25,8 +27,7 @@ pub struct Context<'a> {
     member: &'a Member,
     runtime: Runtime,
     key: Key,
-    inputs: IndexMap<String, Vec<Input>>,
-    missing: IndexMap<String, Vec<Missing>>,
+    reads: &'a Reads,
     store: &'a Store,
     stop: &'a Stop,
     announcer: Announcer<'a>,
@@ -54,8 +55,7 @@ pub(super) struct Situation<'a> {
     /// The member's own, of whose devices one is left.
     pub runtime: Runtime,
     pub key: Key,
-    pub inputs: IndexMap<String, Vec<Input>>,
-    pub missing: IndexMap<String, Vec<Missing>>,
+    pub reads: &'a Reads,
     pub store: &'a Store,
     pub stop: &'a Stop,
     pub announcer: Announcer<'a>,
@@ -64,24 +64,10 @@ pub(super) struct Situation<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(situation: Situation<'a>) -> Self {
-        let Situation { member, runtime, key, inputs, missing, store, stop, announcer, reporter } = situation;
+        let Situation { member, runtime, key, reads, store, stop, announcer, reporter } = situation;
         let reporter = RefCell::new(reporter);
         let (made, began, before) = (Made::default(), Instant::now(), Duration::ZERO);
-        Self {
-            member,
-            runtime,
-            key,
-            inputs,
-            missing,
-            store,
-            stop,
-            announcer,
-            reporter,
-            work: None,
-            made,
-            began,
-            before,
-        }
+        Self { member, runtime, key, reads, store, stop, announcer, reporter, work: None, made, began, before }
     }
 
     pub(super) fn into_made(self) -> (Made, Reporter<'a>) {
@@ -111,13 +97,13 @@ impl<'a> Context<'a> {
     /// What the reference key `slot` names, in the pipeline's order; nothing where the key was left
     /// out. Of a key that is gathered, those that are there.
     pub fn inputs(&self, slot: &str) -> &[Input] {
-        self.inputs.get(slot).map_or(&[], Vec::as_slice)
+        self.reads.inputs.get(slot).map_or(&[], Vec::as_slice)
     }
 
     /// What the reference key `slot`, one that is gathered, names and is not there, in the
     /// pipeline's order.
     pub fn missing(&self, slot: &str) -> &[Missing] {
-        self.missing.get(slot).map_or(&[], Vec::as_slice)
+        self.reads.missing.get(slot).map_or(&[], Vec::as_slice)
     }
 
     /// What the reference key `slot` names, where that must be one.

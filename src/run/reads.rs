@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 const RECORD: &str = "(record)";
 
 /// By reference key, in the pipeline's order: what came to a result, and what did not.
-#[derive(Clone)]
 pub(super) struct Reads {
     pub inputs: IndexMap<String, Vec<Input>>,
     pub missing: IndexMap<String, Vec<Missing>>,

@@ -6,7 +6,7 @@ use crate::{machine, plan::Key, store::Store};
 use serde::{Deserialize, Serialize};
 use std::{
     process,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// Between two times at which a stage that works says how far it is.
@@ -98,7 +98,7 @@ impl<'a> Reporter<'a> {
 
     fn tell(&mut self) {
         self.told = Instant::now();
-        self.standing.at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        self.standing.at = machine::unix_time();
         if let Err(error) = self.store.set_standing(self.key, &self.standing) {
             tracing::debug!("how `{}` stands is not told: {error}", self.standing.member);
         }

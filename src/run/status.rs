@@ -15,8 +15,11 @@ pub enum Status {
         reasons: Vec<DirtyReason>,
     },
     NeverRun,
-    /// A process is at it.
-    Running(Standing),
+    /// A process is at it, and may have said how far it is.
+    Running {
+        #[serde(flatten)]
+        work: Option<Standing>,
+    },
     /// The last try failed.
     Failed(Standing),
     /// A process was at it, and a run goes on from its checkpoint.
@@ -39,7 +42,7 @@ impl Status {
             (Outlook::Cached, _) => Self::Fresh,
             (Outlook::Waits { on }, _) => Self::Waiting { on: on.clone() },
             (Outlook::Unknown { why }, _) => Self::Unknown { why: why.clone() },
-            (Outlook::Runs { .. }, Some(standing)) if is_running => Self::Running(standing),
+            (Outlook::Runs { .. }, work) if is_running => Self::Running { work },
             (Outlook::Runs { .. }, Some(standing @ Standing { state: WorkState::Failed { .. }, .. })) => {
                 Self::Failed(standing)
             }

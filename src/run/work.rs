@@ -11,6 +11,7 @@ use super::{
     state::{End, Prepared, Turn},
 };
 use crate::{
+    machine,
     plan::{DirtyReason, Manifest, SCHEMA},
     store::Record,
 };
@@ -19,7 +20,7 @@ use std::{
     any::Any,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 impl Run<'_> {
@@ -83,19 +84,17 @@ impl Run<'_> {
             position: turn.at + 1,
             reasons: reasons.iter().map(DirtyReason::to_string).collect(),
         });
-        let Reads { inputs, missing } = turn.reads.clone();
         let mut context = Context::new(Situation {
             member,
             runtime: member.runtime.clone().on(&turn.device),
             key: *key,
-            inputs,
-            missing,
+            reads: &turn.reads,
             store: self.store,
             stop: self.stop,
             announcer: self.announcer,
             reporter: Reporter::new(self.store, *key, &self.pipeline.name, &member.name),
         });
-        let started = unix_seconds();
+        let started = machine::unix_time();
         let clock = Instant::now();
         let stage = &self.stages[turn.at].stage;
         let mut work = || guarded(|| stage.run(&mut context));
@@ -117,7 +116,7 @@ impl Run<'_> {
             summary,
             notes,
             started,
-            finished: unix_seconds(),
+            finished: machine::unix_time(),
             wall_seconds: spent.as_secs_f64(),
             resumed: resumed.clone(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -148,10 +147,6 @@ impl Run<'_> {
 fn guarded(work: impl FnOnce() -> Result<(), StageError>) -> Result<(), StageError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(StageError::failed(format!("internal error: {}", panic_message(&*panic)))))
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// What a panic says.

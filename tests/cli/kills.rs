@@ -202,7 +202,7 @@ impl Drop for Disk {
 }
 
 #[test]
-#[ignore = "root, to mount small disks"]
+#[ignore = "needs root, to mount small disks"]
 fn on_a_disk_without_room_or_inodes_a_run_fails_whole_and_the_next_goes_on() {
     let (scratch, whole, _) = alone();
     let (mut failed, mut tried) = (0, 0);

@@ -322,7 +322,7 @@ fn recorded(scratch: &Scratch, pipeline: &str) -> Vec<Change> {
 }
 
 #[test]
-#[ignore = "strace"]
+#[ignore = "needs `strace`: `.ci/run` installs it"]
 fn a_power_cut_at_any_call_loses_nothing_that_was_told_and_leaves_nothing_wrong() {
     let tries_all = std::env::var_os("CUTS").is_some();
     let reruns = std::env::var("CUTS").map_or(RERUNS, |cuts| cuts.parse().unwrap());

@@ -58,6 +58,21 @@ impl Scratch {
         scratch
     }
 
+    /// With the search of seconds for each of the seeds, `1, 2`, of which one report is made.
+    pub fn with_seeds(seeds: &str) -> Self {
+        let scratch = Self::new();
+        let matrix = format!("name: tiny\nmatrix: {{seed: [{seeds}]}}\n");
+        scratch.edit(
+            "tiny.yaml",
+            &[
+                ("name: tiny\n", &matrix),
+                ("seed: 1\n", "seed: \"${matrix.seed}\"\n"),
+                ("[images, search, cell, table]", "[images, \"search[*]\", \"cell[*]\", \"table[*]\"]"),
+            ],
+        );
+        scratch
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

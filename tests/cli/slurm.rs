@@ -73,7 +73,7 @@ fn results(scratch: &Scratch, store: &str) -> BTreeMap<String, (Json, bool)> {
 }
 
 #[test]
-#[ignore = "SLURM: `.ci/slurm cargo test --test cli -- --ignored slurm::` starts one on this machine"]
+#[ignore = "needs SLURM: `.ci/slurm cargo test --test cli -- --ignored slurm::` starts one on this machine"]
 fn a_matrix_whose_searches_are_preempted_comes_to_the_digests_of_a_run_without_slurm() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.path("a b")).unwrap();

@@ -9,18 +9,6 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Two seeds, of which one report is made.
-fn seeds() -> Scratch {
-    let scratch = Scratch::new();
-    let edits = [
-        ("name: tiny\n", "name: tiny\nmatrix: {seed: [1, 2]}\n"),
-        ("seed: 1\n", "seed: \"${matrix.seed}\"\n"),
-        ("[images, search, cell, table]", "[images, \"search[*]\", \"cell[*]\", \"table[*]\"]"),
-    ];
-    scratch.edit("tiny.yaml", &edits);
-    scratch
-}
-
 /// SLURM as far as it matters: `sbatch` notes what it is asked for in `asked` and gives numbers
 /// from 101 on, `squeue` says what is in the file `queue`, `scontrol` notes what it is told.
 fn slurm(scratch: &Scratch) {
@@ -51,7 +39,7 @@ fn shown(scratch: &Scratch, text: &str) -> String {
 
 #[test]
 fn a_dry_run_shows_all_scripts_and_submits_nothing() {
-    let scratch = seeds();
+    let scratch = Scratch::with_seeds("1, 2");
     let runtime = "runtime: {threads: 2, device: cuda, checkpoint: {every_steps: 1}, slurm: {partition: gpu, time: 2-12, \
         memory: 16G, constraint: \"a100|h100\", extra: [\"--comment=two words\"]}}";
     scratch.edit("tiny.yaml", &[("runtime: {checkpoint: {every_steps: 1}}", runtime)]);
@@ -148,7 +136,7 @@ search: 2 jobs to submit
 
 #[test]
 fn a_pipeline_is_submitted_stage_by_stage_and_what_waits_or_runs_not_twice() {
-    let scratch = seeds();
+    let scratch = Scratch::with_seeds("1, 2");
     slurm(&scratch);
     let first = submit(&scratch, &[]).exits(0);
     let expected = "images: job 101\nsearch: jobs 102_[0-1]\ncell: jobs 103_[0-1]\ntable: jobs 104_[0-1]\nreport: job 105\n\
@@ -187,7 +175,7 @@ fn a_pipeline_is_submitted_stage_by_stage_and_what_waits_or_runs_not_twice() {
 
 #[test]
 fn where_a_job_is_refused_those_before_it_are_told_and_not_submitted_again() {
-    let scratch = seeds();
+    let scratch = Scratch::with_seeds("1, 2");
     slurm(&scratch);
     submit(&scratch, &["images"]).exits(0);
     scratch.write("queue", "101|PENDING|Priority\n");
@@ -213,7 +201,7 @@ fn without_slurm_it_says_so_and_what_may_be_done() {
 
 #[test]
 fn what_a_stage_alone_reads_is_not_made() {
-    let scratch = seeds();
+    let scratch = Scratch::with_seeds("1, 2");
     let ended = scratch.run(&["run", "--alone", "tiny.yaml", "search[seed=1]"]).exits(1);
     ended.line(&["images", "failed", "its result is not in the store, and it was not to be made"]);
     scratch.run(&["tiny.yaml", "images"]).exits(0);
@@ -239,7 +227,7 @@ fn start(scratch: &Scratch, name: &str, environment: &[(&str, &str)]) -> Child {
 
 #[test]
 fn a_script_that_is_told_to_end_saves_a_checkpoint_and_is_queued_again_while_it_runs() {
-    let scratch = seeds();
+    let scratch = Scratch::with_seeds("1, 2");
     slurm(&scratch);
     scratch.run(&["tiny.yaml", "images"]).exits(0);
     submit(&scratch, &["search", "--set", "search.epochs=500"]).exits(0);

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "the next test starts it"]
+    #[ignore = "takes all memory; the next test starts it in a process of its own"]
     fn a_reader_that_takes_all_memory() {
         hold(target("hoards", |bytes| Err(format!("line {}", vec![1_u8; (bytes.len() % 8) << 26].len()))));
     }
